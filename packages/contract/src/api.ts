@@ -1,0 +1,134 @@
+/** Bodies of the controller's HTTP API other than the session itself. Times are ISO 8601 in UTC. */
+import { z } from 'zod';
+import { ErrorBody } from './errors.js';
+import { ImageId, SessionId, UserId, VmId } from './ids.js';
+import { ProviderId } from './provider/provider.js';
+import { CheckName } from './guest.js';
+import { Session, SessionStatus } from './session.js';
+
+export const UserName = z
+  .string()
+  .regex(/^[a-z][a-z0-9._-]{0,38}$/, 'a lower-case letter, then up to 38 of a-z 0-9 . _ -');
+
+export const User = z
+  .strictObject({
+    id: UserId,
+    name: UserName,
+    role: z.enum(['admin', 'user']),
+    /** The user's own port at the upstream proxy; unique, from AIRLOCK_PROXY_PORT_BASE up. */
+    proxyPort: z.int().min(1).max(65535),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: 'User' });
+export type User = z.infer<typeof User>;
+
+export const CreateUserRequest = z.strictObject({ name: UserName });
+/** `token` is shown this once and stored only as a hash. */
+export const CreateUserResponse = z.strictObject({ user: User, token: z.string() });
+
+/** `POST /api/login`: trades a one-time login token for a cookie. */
+export const LoginRequest = z.strictObject({ token: z.string().min(16).max(128) });
+/** `POST /api/login-tokens`: makes a one-time login link for the calling user, or (admin) for `userName`. */
+export const CreateLoginTokenRequest = z.strictObject({ userName: UserName.optional() });
+export const CreateLoginTokenResponse = z.strictObject({ url: z.string(), expiresAt: z.iso.datetime() });
+
+export const ProviderSummary = z
+  .strictObject({
+    id: ProviderId,
+    name: z.string(),
+    vendor: z.string(),
+    description: z.string(),
+    /** False while sign-in for this provider is not part of this version. */
+    available: z.boolean(),
+    state: z.enum(['not_connected', 'connecting', 'connected', 'needs_login']),
+    /** The session under way, if one is. */
+    sessionId: SessionId.nullable(),
+    connectedAt: z.iso.datetime().nullable(),
+    /** The newest session's end, when it did not complete. */
+    lastFailure: z
+      .strictObject({ sessionId: SessionId, status: SessionStatus, error: ErrorBody.nullable() })
+      .nullable(),
+  })
+  .meta({ id: 'ProviderSummary' });
+export type ProviderSummary = z.infer<typeof ProviderSummary>;
+export const ProviderList = z.strictObject({ providers: z.array(ProviderSummary) });
+
+/** `provider` is checked against the known ids and aliases afterwards, so that an unknown one has its own error. */
+export const StartSessionRequest = z.strictObject({ provider: z.string().min(1).max(64) });
+export const StartSessionResponse = z.strictObject({
+  sessionId: SessionId,
+  provider: ProviderId,
+  status: SessionStatus,
+});
+export const SessionList = z.strictObject({ sessions: z.array(Session) });
+
+export const VmKind = z.enum(['browser', 'cli']);
+export type VmKind = z.infer<typeof VmKind>;
+/**
+ * creating → starting → running → stopping → stopped (CLI VM, may start again) | destroyed (final).
+ * failed: could not start; its resources are already released.
+ */
+export const VmState = z.enum(['creating', 'starting', 'running', 'stopping', 'stopped', 'failed', 'destroyed']);
+export type VmState = z.infer<typeof VmState>;
+
+export const Vm = z
+  .strictObject({
+    id: VmId,
+    userId: UserId,
+    kind: VmKind,
+    state: VmState,
+    sessionId: SessionId.nullable(),
+    imageId: ImageId,
+    accel: z.enum(['kvm', 'tcg']),
+    createdAt: z.iso.datetime(),
+    /** When the VM last became ready. */
+    readyAt: z.iso.datetime().nullable(),
+    /** When it is destroyed by itself; null when nothing is scheduled. */
+    destroyAt: z.iso.datetime().nullable(),
+    /** Milliseconds from power-on; null where not reached. */
+    timings: z.strictObject({
+      vncMs: z.number().nullable(),
+      agentMs: z.number().nullable(),
+      readyMs: z.number().nullable(),
+    }),
+    error: ErrorBody.nullable(),
+  })
+  .meta({ id: 'Vm' });
+export type Vm = z.infer<typeof Vm>;
+export const VmList = z.strictObject({ vms: z.array(Vm) });
+/** `POST /api/vm` (admin): a browser VM outside of any sign-in, destroyed after `leaseMinutes`; used by `airlock selftest`. */
+export const CreateVmRequest = z.strictObject({
+  kind: z.literal('browser'),
+  leaseMinutes: z.int().min(1).max(240).default(10),
+});
+export const RunCheckRequest = z.strictObject({ name: CheckName });
+
+/** `POST /api/vm/:id/desktop-ticket`. `path` is the WebSocket path with the ticket in it; good once, until `expiresAt`. */
+export const DesktopTicket = z.strictObject({ path: z.string(), expiresAt: z.iso.datetime() });
+
+/** `GET /api/credentials`: never the secret. */
+export const CredentialSummary = z
+  .strictObject({
+    provider: ProviderId,
+    generation: z.int().positive(),
+    state: z.enum(['staged', 'active']),
+    updatedAt: z.iso.datetime(),
+  })
+  .meta({ id: 'CredentialSummary' });
+export const CredentialList = z.strictObject({ credentials: z.array(CredentialSummary) });
+
+/** `GET /api/system` (admin). */
+export const SystemStatus = z
+  .strictObject({
+    version: z.string(),
+    startedAt: z.iso.datetime(),
+    accel: z.enum(['kvm', 'tcg']),
+    accelReason: z.string(),
+    imageId: ImageId.nullable(),
+    database: z.enum(['pglite', 'postgresql']),
+    vms: z.strictObject({ running: z.int(), total: z.int() }),
+    /** VM folders on this host that no row explains: left alone, reported here. */
+    lostVmFolders: z.array(z.string()),
+  })
+  .meta({ id: 'SystemStatus' });
+export type SystemStatus = z.infer<typeof SystemStatus>;

@@ -1,0 +1,130 @@
+/**
+ * The error catalogue: every code an Airlock process can report, its HTTP status and what it means.
+ * Errors cross processes as `ErrorBody`; inside a process they are `AppError`.
+ */
+import { z } from 'zod';
+
+/** Closed catalogue. Adding a code here is the only way to make one; `docs/errors.md` is generated from it. */
+export const errorCatalogue = {
+  invalid_request: { status: 400, meaning: 'The request does not have the expected form.' },
+  unauthenticated: { status: 401, meaning: 'No valid token or sign-in cookie came with the request.' },
+  login_token_invalid: { status: 401, meaning: 'The one-time login link is unknown, used or expired.' },
+  ticket_invalid: { status: 401, meaning: 'The desktop ticket is unknown, used, expired or meant for another VM.' },
+  forbidden: { status: 403, meaning: 'The signed-in user may not do this.' },
+  origin_refused: { status: 403, meaning: 'The request comes from a page that this controller did not serve.' },
+  egress_refused: { status: 403, meaning: 'A VM asked for an address that the egress policy refuses.' },
+  not_found: { status: 404, meaning: 'The thing asked for does not exist, or is not visible to this user.' },
+  provider_unknown: { status: 404, meaning: 'No provider has this name.' },
+  payload_too_large: { status: 413, meaning: 'The request body is larger than the limit.' },
+  unsupported_media_type: { status: 415, meaning: 'The request body is not JSON.' },
+  rate_limited: { status: 429, meaning: 'Too many requests in a short time.' },
+  provider_unavailable: { status: 409, meaning: 'This provider cannot be signed in to yet.' },
+  session_busy: { status: 409, meaning: 'A sign-in for this provider is already under way.' },
+  session_finished: { status: 409, meaning: 'The session has already ended.' },
+  desktop_not_ready: { status: 409, meaning: 'The desktop of this VM cannot be shown yet.' },
+  vm_not_running: { status: 409, meaning: 'The VM is not running.' },
+  login_running: { status: 409, meaning: 'A CLI login is already running in this VM.' },
+  user_exists: { status: 409, meaning: 'A user with this name exists already.' },
+  capacity_exhausted: { status: 503, meaning: 'This machine has no memory left for another VM.' },
+  shutting_down: { status: 503, meaning: 'The controller is shutting down.' },
+  image_missing: { status: 503, meaning: 'No golden image is current.' },
+  image_corrupt: { status: 500, meaning: 'A file of the golden image does not match its manifest.' },
+  image_build_failed: { status: 500, meaning: 'The golden image could not be built.' },
+  image_check_failed: { status: 500, meaning: 'The golden image did not pass its checks.' },
+  disk_full: { status: 507, meaning: 'There is not enough disk space.' },
+  vmm_missing: { status: 500, meaning: 'QEMU, or a file that it needs, is not installed.' },
+  vmm_failed: { status: 500, meaning: 'The virtual machine monitor ended or refused to start.' },
+  vm_boot_timeout: { status: 504, meaning: 'The VM did not come up in time.' },
+  vm_boot_failed: { status: 500, meaning: 'The VM started but its system could not boot.' },
+  vm_lost: { status: 500, meaning: 'The VM, or the process that owns it, has ended unexpectedly.' },
+  runner_failed: { status: 500, meaning: 'The runner process of a VM could not be started or ended.' },
+  runner_claim_refused: { status: 409, meaning: 'Another runner already owns this VM.' },
+  guest_unreachable: { status: 504, meaning: 'The agent inside the VM did not answer.' },
+  guest_refused: { status: 502, meaning: 'The agent inside the VM answered with an error.' },
+  config_drive_invalid: { status: 500, meaning: 'The config drive of a VM holds no valid configuration.' },
+  upstream_unreachable: { status: 502, meaning: 'The upstream proxy cannot be reached.' },
+  upstream_auth_failed: { status: 502, meaning: 'The upstream proxy refused the user name or password.' },
+  login_failed: { status: 502, meaning: 'The CLI ended its login without a credential.' },
+  credential_invalid: { status: 502, meaning: 'The credential that the CLI wrote is not complete.' },
+  proof_failed: { status: 502, meaning: 'The CLI in the CLI VM does not accept the credential.' },
+  sign_in_timeout: { status: 504, meaning: 'The person did not finish the sign-in in time.' },
+  session_interrupted: { status: 500, meaning: 'The controller ended in the middle of the session.' },
+  vault_key_invalid: { status: 500, meaning: 'The vault key is missing or does not open the sealed credential.' },
+  vault_conflict: { status: 409, meaning: 'A newer generation of the credential is already stored.' },
+  store_failed: { status: 500, meaning: 'The database could not be opened or migrated.' },
+  home_locked: { status: 409, meaning: 'Another controller already uses this AIRLOCK_HOME.' },
+  config_invalid: { status: 500, meaning: 'One or more settings are wrong.' },
+  port_in_use: { status: 500, meaning: 'The port that the controller should listen on is taken.' },
+  host_unsupported: { status: 500, meaning: 'This machine lacks something that Airlock needs.' },
+  command_failed: { status: 500, meaning: 'A program that Airlock started ended with an error.' },
+  aborted: { status: 499, meaning: 'The operation was cancelled.' },
+  internal: { status: 500, meaning: 'An unexpected fault in Airlock itself.' },
+} as const satisfies Record<string, { status: number; meaning: string }>;
+
+export type ErrorCode = keyof typeof errorCatalogue;
+
+const errorCodes = Object.keys(errorCatalogue) as [ErrorCode, ...ErrorCode[]];
+
+/** The error as JSON: what an API answers under `error`, a runner reports, a row stores. */
+export const ErrorBody = z
+  .strictObject({
+    code: z.enum(errorCodes),
+    /** What was tried, what was found, what was expected. */
+    message: z.string(),
+    /** What to do next; empty when there is nothing to add. */
+    hint: z.string(),
+    /** Non-secret facts, such as the last lines of a VM's log. */
+    details: z.record(z.string(), z.json()).optional(),
+  })
+  .meta({ id: 'Error' });
+export type ErrorBody = z.infer<typeof ErrorBody>;
+
+/** What every failed HTTP call of any Airlock process answers. */
+export const ErrorResponse = z.strictObject({ error: ErrorBody }).meta({ id: 'ErrorResponse' });
+
+export interface AppErrorOptions {
+  hint?: string;
+  details?: Record<string, z.infer<ReturnType<typeof z.json>>>;
+  cause?: unknown;
+}
+
+/** The one error class. `message`, `hint` and `details` are shown to people and written to logs: never put a secret in. */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string;
+  readonly details: AppErrorOptions['details'];
+
+  constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'AppError';
+    this.code = code;
+    this.hint = options.hint ?? '';
+    this.details = options.details;
+  }
+
+  /** HTTP status of this error's code. */
+  get status(): number {
+    return errorCatalogue[this.code].status;
+  }
+
+  toBody(): ErrorBody {
+    const { code, message, hint, details } = this;
+    return details === undefined ? { code, message, hint } : { code, message, hint, details };
+  }
+
+  /** The error a body was made from, as seen by the process that received it. */
+  static fromBody(body: ErrorBody): AppError {
+    return new AppError(body.code, body.message, {
+      hint: body.hint,
+      ...(body.details && { details: body.details }),
+    });
+  }
+
+  /** `error` itself when it is an AppError; otherwise an `internal` one (or `aborted` for an AbortError) that carries it. */
+  static from(error: unknown): AppError {
+    if (error instanceof AppError) return error;
+    const message = error instanceof Error ? error.message : String(error);
+    const code = error instanceof Error && error.name === 'AbortError' ? 'aborted' : 'internal';
+    return new AppError(code, message, { cause: error });
+  }
+}

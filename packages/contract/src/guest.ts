@@ -1,0 +1,136 @@
+/**
+ * The protocol of the OAuth agent inside a VM: HTTP and JSON on port 8080, `Authorization: Bearer <agentToken>` on every
+ * call. Errors are `ErrorResponse`. Reached only through the VM's runner (`/guest/...` on its socket).
+ *
+ *   GET    /health                 GuestHealth
+ *   POST   /config/reload          GuestHealth, after a newer generation of the config drive was applied
+ *   POST   /login                  LoginStatus (202); 409 login_running
+ *   GET    /login                  LoginStatus
+ *   DELETE /login                  LoginStatus; ends the CLI and every process it started
+ *   GET    /credentials/:provider  CredentialBundle; 404 not_found until the CLI wrote a complete one
+ *   PUT    /credentials/:provider  CredentialBundle → 204; files arrive atomically with owner and mode
+ *   DELETE /credentials/:provider  204
+ *   POST   /checks/:name           CheckResult
+ *   POST   /power-off              204, then the VM shuts down
+ */
+import { z } from 'zod';
+import { ErrorBody } from './errors.js';
+import { SessionId, VmId } from './ids.js';
+import { ProviderId } from './provider/provider.js';
+
+/** Where the guest finds things; baked into the image, so both sides must agree. */
+export const guestPaths = {
+  agentBundle: '/usr/lib/airlock/agent.cjs',
+  runDir: '/run/airlock',
+  /** Exists once a configuration has been applied; starts terminal and browser. */
+  configuredFlag: '/run/airlock/configured',
+  configDevice: '/dev/disk/by-id/virtio-airlock-config',
+  home: '/home/airlock',
+} as const;
+export const guestPorts = { agent: 8080, vnc: 5901 } as const;
+export const guestUser = { name: 'airlock', uid: 1000, gid: 1000 } as const;
+/** Desktop size in pixels. */
+export const desktopSize = { width: 1280, height: 800 } as const;
+/** The address and port at which a guest finds its egress gateway, the only thing it can reach. */
+export const guestNetwork = { address: '10.0.2.15', gatewayHost: '10.0.2.100', gatewayPort: 3128 } as const;
+
+/** What the config drive carries. Holds secrets of this VM: kept in memory and on a tmpfs only, never logged. */
+export const GuestConfig = z.strictObject({
+  version: z.literal(1),
+  vmId: VmId,
+  kind: z.enum(['browser', 'cli']),
+  sessionId: SessionId.nullable(),
+  hostname: z.string().regex(/^[a-z0-9-]{1,63}$/),
+  timezone: z.string().regex(/^[A-Za-z0-9_+/-]{1,64}$/),
+  /** Wall clock of the host when this was written, Unix epoch milliseconds. */
+  epochMs: z.int().positive(),
+  /** 64 random bytes, base64: mixed into the kernel's RNG before anything else runs. */
+  entropy: z.base64().length(88),
+  agentToken: z.string().min(32),
+  /** 8 printable characters (the RFB limit); null for a VM without desktop. */
+  vncPassword: z.string().length(8).nullable(),
+  /** 64 bytes, base64: fscrypt key of the CLI VM's home directory; null for a browser VM, whose disk is memory. */
+  homeKey: z.base64().length(88).nullable(),
+  /** Extra certificate authorities, PEM; null when there are none. */
+  extraCaPem: z.string().nullable(),
+});
+export type GuestConfig = z.infer<typeof GuestConfig>;
+
+export const GuestHealth = z.strictObject({
+  agentVersion: z.string(),
+  /** Generation of the configuration in force; 0 before the first. */
+  generation: z.int().nonnegative(),
+  vmId: VmId.nullable(),
+  /** Milliseconds since the guest's kernel started. */
+  uptimeMs: z.number().nonnegative(),
+  /** What of the desktop is up; null in a headless VM. */
+  desktop: z
+    .strictObject({
+      display: z.boolean(),
+      vnc: z.boolean(),
+      windowManager: z.boolean(),
+      terminal: z.boolean(),
+      browser: z.boolean(),
+    })
+    .nullable(),
+  /** Configured, and (browser VM) every part of the desktop is visible; (CLI VM) the home directory is unlocked. */
+  ready: z.boolean(),
+  /** Why applying the configuration failed, if it did. */
+  error: ErrorBody.nullable(),
+});
+export type GuestHealth = z.infer<typeof GuestHealth>;
+
+export const LoginRequest = z.strictObject({ provider: ProviderId });
+
+export const LoginStatus = z.strictObject({
+  provider: ProviderId.nullable(),
+  /**
+   * idle: none was started. starting: the CLI runs. browser_opened: it handed its sign-in page to the browser.
+   * succeeded: it ended well and its credential is complete. failed: it ended otherwise.
+   */
+  state: z.enum(['idle', 'starting', 'browser_opened', 'succeeded', 'failed']),
+  /** Host of the page that was opened; never the whole URL. */
+  pageHost: z.string().nullable(),
+  exitCode: z.int().nullable(),
+  /** Last lines of the CLI's output, escape sequences and anything that looks like a secret or a URL query removed. */
+  lastOutput: z.string(),
+});
+export type LoginStatus = z.infer<typeof LoginStatus>;
+
+/** The files of one provider's login. `path` is relative to the home directory and never leaves it. */
+export const CredentialBundle = z.strictObject({
+  provider: ProviderId,
+  files: z
+    .array(
+      z.strictObject({
+        path: z.string().regex(/^(?!\/)(?!.*(?:^|\/)\.\.?(?:\/|$))[A-Za-z0-9._/-]{1,200}$/),
+        /** Octal permission bits, such as 0o600. */
+        mode: z.int().min(0).max(0o777),
+        contentBase64: z.base64().max(1024 * 1024),
+      }),
+    )
+    .min(1)
+    .max(16),
+});
+export type CredentialBundle = z.infer<typeof CredentialBundle>;
+
+/**
+ * Named checks with a fixed command each; a caller chooses one and passes no argument.
+ * node, codex, claude, gemini: `--version`. proof_<provider>: the CLI's own word on its login. fetch: `curl` of
+ * https://claude.ai through the egress gateway. isolation: DNS, a direct TCP connection, IPv6 and the host's own
+ * loopback ports must all be out of reach.
+ */
+export const checkNames = ['node', 'codex', 'claude', 'gemini', 'proof_codex', 'fetch', 'isolation'] as const;
+export const CheckName = z.enum(checkNames);
+export type CheckName = z.infer<typeof CheckName>;
+export const CheckResult = z
+  .strictObject({
+    name: CheckName,
+    ok: z.boolean(),
+    exitCode: z.int().nullable(),
+    /** At most 4 KiB of output, without secrets. */
+    output: z.string().max(4096),
+    durationMs: z.number().nonnegative(),
+  })
+  .meta({ id: 'CheckResult' });
+export type CheckResult = z.infer<typeof CheckResult>;

@@ -1,0 +1,99 @@
+/** JSON calls to an Airlock process, over TCP or a unix socket. Every answer is parsed; every failure is an AppError. */
+import { Agent, request } from 'undici';
+import type { z } from 'zod';
+import { AppError, ErrorResponse, type ErrorCode } from './errors.js';
+
+export interface Target {
+  /** `http://127.0.0.1:4000`; with a socket, only the Host header. */
+  baseUrl: string;
+  socketPath?: string;
+  /** Sent as `Authorization: Bearer`. */
+  token?: string;
+  /** The code to report when nothing answers: who is being called. */
+  unreachable: ErrorCode;
+  /** Words for that error: "the controller at …", "the runner of vm_…". */
+  name: string;
+}
+
+export interface CallOptions {
+  body?: unknown;
+  signal?: AbortSignal;
+  /** Milliseconds until the answer's head must have come; 30 s by default. */
+  timeoutMs?: number;
+}
+
+export interface JsonClient {
+  /** Calls and parses the answer with `schema`; `null` as schema: no body is expected. */
+  call<T extends z.ZodType>(method: string, path: string, schema: T, options?: CallOptions): Promise<z.infer<T>>;
+  call(method: string, path: string, schema: null, options?: CallOptions): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A client for one process. Close it when done: it keeps connections open. */
+export function createJsonClient(target: Target): JsonClient {
+  const agent = new Agent(target.socketPath === undefined ? {} : { connect: { socketPath: target.socketPath } });
+
+  async function call<T extends z.ZodType>(
+    method: string,
+    path: string,
+    schema: T | null,
+    options: CallOptions = {},
+  ): Promise<z.infer<T> | undefined> {
+    const timeoutMs = options.timeoutMs ?? 30_000;
+    const { statusCode, body } = await request(new URL(path, target.baseUrl), {
+      method: method as 'GET',
+      dispatcher: agent,
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+      headers: {
+        ...(target.token !== undefined && { authorization: `Bearer ${target.token}` }),
+        ...(options.body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
+      ...(options.signal && { signal: options.signal }),
+    }).catch((error: unknown) => {
+      throw toAppError(error, target, `${method} ${path}`);
+    });
+    const text = await body.text();
+    if (statusCode >= 400) throw fromErrorAnswer(text, statusCode, target, `${method} ${path}`);
+    if (schema === null) return undefined;
+    return parseAnswer(text, schema, target, `${method} ${path}`);
+  }
+
+  return { call: call as JsonClient['call'], close: () => agent.close() };
+}
+
+function parseAnswer<T extends z.ZodType>(text: string, schema: T, target: Target, what: string): z.infer<T> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new AppError('internal', `${what}: ${target.name} answered something that is not JSON.`, { cause: error });
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const where = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+  throw new AppError('internal', `${what}: the answer of ${target.name} has an unexpected form (${where}).`, {
+    hint: 'The two sides may be of different versions: restart both.',
+  });
+}
+
+function fromErrorAnswer(text: string, status: number, target: Target, what: string): AppError {
+  try {
+    return AppError.fromBody(ErrorResponse.parse(JSON.parse(text)).error);
+  } catch (error) {
+    return new AppError('internal', `${what}: ${target.name} answered ${status} without an error body.`, {
+      cause: error,
+    });
+  }
+}
+
+function toAppError(error: unknown, target: Target, what: string): AppError {
+  if (error instanceof Error && error.name === 'AbortError')
+    return new AppError('aborted', `${what} was cancelled.`, { cause: error });
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  const reason = error instanceof Error ? error.message : String(error);
+  return new AppError(target.unreachable, `${what}: ${target.name} could not be reached (${code || reason}).`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,150 @@
+/** Running a program to its end: always in its own process group, so that a timeout or abort leaves no grandchild. */
+import { readFile } from 'node:fs/promises';
+import { execa } from 'execa';
+import { AppError } from './errors.js';
+import type { ProcessIdentity } from './runner.js';
+
+export interface RunOptions {
+  cwd?: string;
+  /** Added to the environment of this process. */
+  env?: Record<string, string | undefined>;
+  /** The whole environment instead. */
+  cleanEnv?: boolean;
+  input?: string | Uint8Array;
+  /** Milliseconds; none by default. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+  /** Exit codes that are not errors; [0] by default. */
+  okCodes?: readonly number[];
+  /** Called with each line of standard output and standard error as it comes. */
+  onLine?: (line: string) => void;
+}
+
+export interface RunResult {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}
+
+/**
+ * Runs `file` with `args` (never through a shell; never put a secret in them, they are visible to every user).
+ * @throws AppError command_failed with the last lines of output, or aborted.
+ */
+export async function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  options.signal?.throwIfAborted();
+  const child = execa(file, args, {
+    ...(options.cwd && { cwd: options.cwd }),
+    ...(options.env && { env: options.env }),
+    extendEnv: options.cleanEnv !== true,
+    ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
+    detached: true,
+    reject: false,
+    stripFinalNewline: false,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  let ended: 'timeout' | 'abort' | undefined;
+  const end = (why: 'timeout' | 'abort'): void => {
+    ended ??= why;
+    if (child.pid !== undefined) killGroup(child.pid);
+  };
+  const onAbort = (): void => end('abort');
+  const timer = options.timeoutMs === undefined ? undefined : setTimeout(() => end('timeout'), options.timeoutMs);
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  if (options.onLine) {
+    void forEachLine(child.stdout, options.onLine);
+    void forEachLine(child.stderr, options.onLine);
+  }
+  try {
+    const result = await child;
+    const stdout = String(result.stdout ?? '');
+    const stderr = String(result.stderr ?? '');
+    if (ended === 'abort') throw new AppError('aborted', `${file} was stopped because the operation was cancelled.`);
+    if (ended === 'timeout') {
+      throw new AppError('command_failed', `${file} did not end within ${options.timeoutMs} ms.`, {
+        details: { lastOutput: tail(stderr || stdout) },
+      });
+    }
+    if (result.exitCode === undefined) {
+      const missing = result.code === 'ENOENT';
+      throw new AppError(
+        'command_failed',
+        missing ? `${file} is not installed.` : `${file} ended by ${result.signal ?? result.shortMessage}.`,
+        {
+          details: { lastOutput: tail(stderr || stdout) },
+        },
+      );
+    }
+    if (!(options.okCodes ?? [0]).includes(result.exitCode)) {
+      throw new AppError(
+        'command_failed',
+        `${file} ended with exit code ${result.exitCode}: ${tail(stderr || stdout, 3)}`,
+        {
+          details: { exitCode: result.exitCode, lastOutput: tail(stderr || stdout) },
+        },
+      );
+    }
+    return { exitCode: result.exitCode, stdout, stderr };
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Ends a process group that this process started. A group that is already gone is fine. */
+export function killGroup(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** The last `lines` lines of a text, without trailing white space. */
+export function tail(text: string, lines = 20): string {
+  return text.trimEnd().split('\n').slice(-lines).join('\n');
+}
+
+async function forEachLine(stream: AsyncIterable<unknown> | null, onLine: (line: string) => void): Promise<void> {
+  if (!stream) return;
+  let rest = '';
+  for await (const chunk of stream) {
+    const lines = (rest + String(chunk)).split(/\r?\n|\r/);
+    rest = lines.pop() ?? '';
+    for (const line of lines) onLine(line);
+  }
+  if (rest) onLine(rest);
+}
+
+/** What identifies a running process for certain, or null when there is none with this pid. */
+export async function identifyProcess(pid: number): Promise<ProcessIdentity | null> {
+  try {
+    const [stat, bootId] = await Promise.all([
+      readFile(`/proc/${pid}/stat`, 'utf8'),
+      readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
+    ]);
+    // Field 2 is the program's name in parentheses and may hold anything; the rest is counted from behind it.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (fields[0] === 'Z') return null;
+    return { pid, startTicks: Number(fields[19]), bootId: bootId.trim() };
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ESRCH') return null;
+    throw error;
+  }
+}
+
+/** True while the very process that `identity` was taken from is running. */
+export async function isRunning(identity: ProcessIdentity): Promise<boolean> {
+  const now = await identifyProcess(identity.pid);
+  return now !== null && now.startTicks === identity.startTicks && now.bootId === identity.bootId;
+}
+
+/** Ends the very process that `identity` was taken from, and nothing else. */
+export async function killExactly(identity: ProcessIdentity, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+  if (!(await isRunning(identity))) return;
+  try {
+    process.kill(identity.pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}

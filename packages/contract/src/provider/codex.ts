@@ -1,0 +1,49 @@
+/** OpenAI Codex CLI. Facts observed with @openai/codex 0.169. */
+import { z } from 'zod';
+import type { CredentialVerdict, Provider } from './provider.js';
+
+const authFile = { path: '.codex/auth.json', mode: 0o600 };
+
+/** The part of auth.json that a ChatGPT login must have; other members come and go with versions. */
+const Auth = z.looseObject({
+  tokens: z.looseObject({
+    id_token: z.string().min(1),
+    access_token: z.string().min(1),
+    refresh_token: z.string().min(1),
+  }),
+});
+
+function inspectCredential(files: ReadonlyMap<string, string>): CredentialVerdict {
+  const text = files.get(authFile.path);
+  if (text === undefined) return { complete: false, reason: `${authFile.path} does not exist` };
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return { complete: false, reason: `${authFile.path} is not JSON (perhaps half written)` };
+  }
+  const parsed = Auth.safeParse(json);
+  if (parsed.success) return { complete: true };
+  const missing = parsed.error.issues.map((issue) => issue.path.join('.') || 'the whole document').join(', ');
+  return { complete: false, reason: `${authFile.path} lacks ${missing}` };
+}
+
+export const codex: Provider = {
+  id: 'codex',
+  aliases: ['codex_cli', 'openai'],
+  name: 'Codex',
+  vendor: 'OpenAI',
+  description: 'OpenAI’s coding agent. Sign in with a ChatGPT account.',
+  program: 'codex',
+  login: {
+    argv: ['codex', 'login'],
+    authorizeUrl: /https:\/\/auth\.openai\.com\/oauth\/authorize\?[^\s"'<>]+/,
+    hosts: ['auth.openai.com', 'chatgpt.com', 'api.openai.com'],
+    credentialFiles: [authFile],
+    inspectCredential,
+    proof: {
+      argv: ['codex', 'login', 'status'],
+      accepts: (exitCode, output) => exitCode === 0 && /Logged in using ChatGPT/.test(output),
+    },
+  },
+};

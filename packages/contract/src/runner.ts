@@ -1,0 +1,125 @@
+/**
+ * The runner: one process per VM, started by an engine as `airlock-runner <vm folder>` with `RunnerSecrets` as JSON on its
+ * standard input. It answers HTTP and JSON on the unix socket `<vm folder>/r.sock`:
+ *
+ *   GET  /status[?after=N]   RunnerStatus; with `after`, waits until revision > N or 20 s have passed
+ *   POST /stop               {graceMs} → 202; powers the guest off (or kills it when graceMs is 0), cleans up, exits
+ *   GET  /desktop            Upgrade: rfb → 101, then the RFB byte stream with security type None
+ *   ANY  /guest/<path>       forwarded to the agent, authenticated by the runner
+ *
+ * The folder is the whole truth about a VM: spec.json, status.json (last RunnerStatus), runner.log, serial.log, vmm.log,
+ * sockets. All logs are bounded.
+ */
+import { z } from 'zod';
+import { ErrorBody } from './errors.js';
+import { VmId } from './ids.js';
+import { GuestConfig } from './guest.js';
+
+export const runnerFiles = {
+  spec: 'spec.json',
+  status: 'status.json',
+  socket: 'r.sock',
+  lock: 'runner.lock',
+  runnerLog: 'runner.log',
+  serialLog: 'serial.log',
+  vmmLog: 'vmm.log',
+  disk: 'disk.ext4',
+} as const;
+
+/** A process that can be recognised for certain after a restart: pid alone is reused, pid with start time and boot is not. */
+export const ProcessIdentity = z.strictObject({
+  pid: z.int().positive(),
+  /** Field 22 of /proc/<pid>/stat: clock ticks between boot and process start. */
+  startTicks: z.int().nonnegative(),
+  /** /proc/sys/kernel/random/boot_id */
+  bootId: z.string(),
+});
+export type ProcessIdentity = z.infer<typeof ProcessIdentity>;
+
+/** `<vm folder>/spec.json`: everything about the VM that is not secret. Written once, before the runner starts. */
+export const VmSpec = z.strictObject({
+  version: z.literal(1),
+  vmId: VmId,
+  kind: z.enum(['browser', 'cli']),
+  /** Grows with each start of the same VM; a runner with an older one refuses to go on. */
+  epoch: z.int().positive(),
+  driver: z.literal('qemu'),
+  accel: z.enum(['kvm', 'tcg']),
+  cpus: z.int().min(1).max(16),
+  /** MiB; 2048 is the floor for a desktop. */
+  memoryMib: z.int().min(256).max(65536),
+  /** Absolute paths. `disk` is null for a browser VM (rootfs read-only, overlay in memory). */
+  kernel: z.string(),
+  initrd: z.string(),
+  rootfs: z.string(),
+  disk: z.string().nullable(),
+  /** A folder in memory where one exists, 0700, for the config drive. */
+  secretDir: z.string(),
+  /** Milliseconds from power-on until the VM must be ready; already scaled for the accelerator. */
+  bootTimeoutMs: z.int().positive(),
+  /** Hosts (exact, or `.suffix`) that the gateway dials directly even when an upstream is set. */
+  directHosts: z.array(z.string()),
+});
+export type VmSpec = z.infer<typeof VmSpec>;
+
+/** Read by the runner from its standard input to the end; never on disk, in argv or in the environment. */
+export const RunnerSecrets = z.strictObject({
+  guestConfig: GuestConfig,
+  /** `http://USER:PASS@HOST:PORT` of this user's upstream proxy; null: the gateway dials directly. */
+  upstreamUrl: z.string().nullable(),
+});
+export type RunnerSecrets = z.infer<typeof RunnerSecrets>;
+
+export const RunnerStatus = z.strictObject({
+  vmId: VmId,
+  epoch: z.int().positive(),
+  revision: z.int().nonnegative(),
+  /**
+   * starting: resources are being made. booting: powered on. configured: the agent applied the configuration. ready: see
+   * GuestHealth.ready. stopping, stopped: asked for. failed: `error` says why; everything is already released.
+   */
+  phase: z.enum(['starting', 'booting', 'configured', 'ready', 'stopping', 'stopped', 'failed']),
+  runner: ProcessIdentity,
+  vmm: ProcessIdentity.nullable(),
+  /** Unix epoch milliseconds; null where not reached. */
+  startedAt: z.number(),
+  poweredOnAt: z.number().nullable(),
+  vncAt: z.number().nullable(),
+  agentAt: z.number().nullable(),
+  readyAt: z.number().nullable(),
+  /** Counters of the egress gateway since start; `lastError` is its newest failure to reach the upstream. */
+  egress: z.strictObject({
+    connections: z.int(),
+    refused: z.int(),
+    bytesUp: z.number(),
+    bytesDown: z.number(),
+    lastError: ErrorBody.nullable(),
+  }),
+  error: ErrorBody.nullable(),
+});
+export type RunnerStatus = z.infer<typeof RunnerStatus>;
+
+export const StopRequest = z.strictObject({ graceMs: z.int().min(0).max(120_000) });
+
+/** Printed as JSON by `airlock-runner probe [--cache FILE]`: what this host can do, measured and not assumed. */
+export const HostProbe = z.strictObject({
+  /** /proc/sys/kernel/random/boot_id: the verdict holds until the next boot. */
+  bootId: z.string(),
+  kvm: z.strictObject({
+    present: z.boolean(),
+    usable: z.boolean(),
+    /** Milliseconds for a guest to count to one million, or null when it could not be run. */
+    probeMs: z.number().nullable(),
+    /** One sentence: what was found. */
+    reason: z.string(),
+  }),
+  qemu: z.strictObject({
+    path: z.string().nullable(),
+    version: z.string().nullable(),
+    ok: z.boolean(),
+    reason: z.string(),
+  }),
+  /** TSC frequency of the host in kHz (for `tsc_early_khz`), or null when it could not be found. */
+  tscKhz: z.int().nullable(),
+});
+export type HostProbe = z.infer<typeof HostProbe>;

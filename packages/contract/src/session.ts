@@ -1,0 +1,80 @@
+/** A sign-in session as the API shows it: its states, its steps, and the one document that follows it. */
+import { z } from 'zod';
+import { ErrorBody } from './errors.js';
+import { SessionId, VmId } from './ids.js';
+import { ProviderId } from './provider/provider.js';
+
+/**
+ * pending → vm_created → ready → awaiting_user_auth → authenticating → delivering → completed,
+ * or one of failed, timeout, cancelled from any state that is not final.
+ */
+export const sessionStatuses = [
+  'pending',
+  'vm_created',
+  'ready',
+  'awaiting_user_auth',
+  'authenticating',
+  'delivering',
+  'completed',
+  'failed',
+  'timeout',
+  'cancelled',
+] as const;
+export const SessionStatus = z.enum(sessionStatuses);
+export type SessionStatus = z.infer<typeof SessionStatus>;
+
+export const finalStatuses = ['completed', 'failed', 'timeout', 'cancelled'] as const satisfies SessionStatus[];
+export const isFinal = (status: SessionStatus): boolean => (finalStatuses as readonly string[]).includes(status);
+
+/** The steps of a sign-in, in the order in which a page lists them, with the words it shows. */
+export const sessionSteps = {
+  browser_vm: 'Start a private computer for this sign-in',
+  desktop: 'Show its desktop',
+  login_started: 'Start the CLI login',
+  login_page: 'Open the sign-in page in the browser',
+  person: 'You sign in',
+  credential: 'Receive the credential',
+  sealed: 'Seal it in the vault',
+  cli_vm: 'Prepare your CLI machine',
+  delivered: 'Hand the credential to your CLI machine',
+  proved: 'Check with the CLI that it works',
+} as const;
+export const StepName = z.enum(Object.keys(sessionSteps) as [keyof typeof sessionSteps]);
+export type StepName = keyof typeof sessionSteps;
+
+export const SessionStep = z.strictObject({
+  name: StepName,
+  title: z.string(),
+  status: z.enum(['waiting', 'running', 'done', 'failed', 'skipped']),
+  startedAt: z.iso.datetime().nullable(),
+  finishedAt: z.iso.datetime().nullable(),
+  /** One short sentence of progress, such as `booting, 12 s`; null when there is nothing to say. */
+  detail: z.string().nullable(),
+});
+export type SessionStep = z.infer<typeof SessionStep>;
+
+/** Sent by `GET /api/vm/auth/:id`, and whole in every `session` event of `/events`. Times are ISO 8601 in UTC. */
+export const Session = z
+  .strictObject({
+    id: SessionId,
+    /** Same value as `id`: the name that the original API used in the answer of `POST /api/vm/auth`. */
+    sessionId: SessionId,
+    provider: ProviderId,
+    status: SessionStatus,
+    /** Grows by one with each change; also the id of the server-sent event. */
+    revision: z.int().nonnegative(),
+    createdAt: z.iso.datetime(),
+    updatedAt: z.iso.datetime(),
+    /** When the person's time is up; null before the clock starts and after the session has ended. */
+    expiresAt: z.iso.datetime().nullable(),
+    /** When the browser VM is destroyed; null while that is not scheduled. */
+    destroyAt: z.iso.datetime().nullable(),
+    browserVmId: VmId.nullable(),
+    cliVmId: VmId.nullable(),
+    /** True while the desktop can be opened. */
+    desktopReady: z.boolean(),
+    steps: z.array(SessionStep),
+    error: ErrorBody.nullable(),
+  })
+  .meta({ id: 'Session' });
+export type Session = z.infer<typeof Session>;

@@ -1,0 +1,149 @@
+/** Every setting of Airlock: environment variables, read once, all problems reported together. */
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { AppError } from './errors.js';
+
+const seconds = (fallback: number, max = 86_400) => z.coerce.number().int().min(1).max(max).default(fallback);
+const hostList = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((host) => host.trim().toLowerCase())
+      .filter(Boolean),
+  )
+  .pipe(z.array(z.string().regex(/^\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'a host name, or .suffix')));
+
+const upstream = z
+  .string()
+  .transform((text) => text.replace('{port}', '65535'))
+  .pipe(
+    z.url({
+      protocol: /^http$/,
+      error: 'http://USER:PASS@HOST:{port} (or a fixed port); percent-encode special characters',
+    }),
+  );
+
+/** One entry a setting: schema and the sentence that `airlock config` prints. */
+export const settingDefinitions = {
+  AIRLOCK_HOME: {
+    schema: z
+      .string()
+      .min(1)
+      .default(join(homedir(), '.airlock'))
+      .transform((p) => resolve(p)),
+    about: 'Folder that holds all state: token, vault key, database, images, VMs.',
+  },
+  AIRLOCK_HOST: { schema: z.string().min(1).default('127.0.0.1'), about: 'Address to listen on.' },
+  AIRLOCK_PORT: {
+    schema: z.coerce.number().int().min(0).max(65535).default(4000),
+    about: 'Port to listen on; 0 chooses a free one.',
+  },
+  AIRLOCK_PUBLIC_URL: {
+    schema: z
+      .url({ protocol: /^https?$/ })
+      .transform((url) => url.replace(/\/$/, ''))
+      .optional(),
+    about: 'URL at which people reach the controller, when a reverse proxy stands before it.',
+  },
+  AIRLOCK_UPSTREAM_PROXY: {
+    schema: z
+      .string()
+      .refine(
+        (text) => upstream.safeParse(text).success,
+        'expected http://USER:PASS@HOST:{port} (or a fixed port), special characters percent-encoded',
+      )
+      .optional(),
+    secret: true,
+    about:
+      "Upstream HTTP proxy, http://USER:PASS@HOST:{port}; {port} becomes the user's own port. Absent: VMs go out directly through the egress gateway.",
+  },
+  AIRLOCK_PROXY_PORT_BASE: {
+    schema: z.coerce.number().int().min(1).max(65535).default(10001),
+    about: "First user's port at the upstream proxy; each further user gets the next one.",
+  },
+  AIRLOCK_DIRECT_HOSTS: {
+    schema: hostList,
+    about: 'Hosts (or .suffixes), comma separated, that go out directly even with an upstream proxy.',
+  },
+  AIRLOCK_EXTRA_CA: {
+    schema: z
+      .string()
+      .min(1)
+      .transform((p) => resolve(p))
+      .optional(),
+    about: 'PEM file with certificate authorities that VMs trust besides the public ones.',
+  },
+  AIRLOCK_ACCEL: {
+    schema: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
+    about: 'Virtualisation: auto probes whether KVM really works, tcg is software emulation.',
+  },
+  AIRLOCK_VM_CPUS: { schema: z.coerce.number().int().min(1).max(16).default(2), about: 'Virtual CPUs of a VM.' },
+  AIRLOCK_VM_MEMORY_MIB: {
+    schema: z.coerce.number().int().min(2048).max(65536).default(2048),
+    about: 'Memory of a VM in MiB; 2048 is the least that carries a browser.',
+  },
+  AIRLOCK_SIGN_IN_TIMEOUT_S: { schema: seconds(300, 7200), about: 'Seconds a person has to sign in.' },
+  AIRLOCK_DESTROY_AFTER_S: {
+    schema: seconds(1800),
+    about: 'Seconds after completion until the browser VM is destroyed.',
+  },
+  AIRLOCK_TIMEZONE: {
+    schema: z
+      .string()
+      .regex(/^[A-Za-z0-9_+/-]{1,64}$/)
+      .default('Etc/UTC'),
+    about: 'Time zone inside VMs.',
+  },
+  AIRLOCK_LOG_LEVEL: {
+    schema: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+    about: 'Least level that is logged.',
+  },
+  DATABASE_URL: {
+    schema: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+    secret: true,
+    about: 'PostgreSQL to use instead of the embedded database.',
+  },
+} as const satisfies Record<string, { schema: z.ZodType; about: string; secret?: boolean }>;
+
+type Definitions = typeof settingDefinitions;
+export type SettingName = keyof Definitions;
+/** Parsed settings; names are those of the environment variables. */
+export type Settings = { readonly [K in SettingName]: z.output<Definitions[K]['schema']> };
+
+/**
+ * Reads all settings. An empty variable counts as absent.
+ * @throws AppError config_invalid listing every problem, also misspelled `AIRLOCK_` names; never a value of a secret one.
+ */
+export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
+  const problems: string[] = [];
+  const entries = Object.entries(settingDefinitions).map(([name, { schema }]) => {
+    const parsed = schema.safeParse(env[name] === '' ? undefined : env[name]);
+    if (parsed.success) return [name, parsed.data] as const;
+    problems.push(`${name}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}`);
+    return [name, undefined] as const;
+  });
+  for (const name of Object.keys(env)) {
+    if (name.startsWith('AIRLOCK_') && !(name in settingDefinitions))
+      problems.push(`${name}: no setting has this name`);
+  }
+  const settings = Object.fromEntries(entries) as Settings;
+  if (settings.AIRLOCK_HOME && Buffer.byteLength(settings.AIRLOCK_HOME) > 70) {
+    problems.push(
+      `AIRLOCK_HOME: ${settings.AIRLOCK_HOME} is longer than 70 bytes, too long for the unix sockets below it (the kernel allows 107 in all)`,
+    );
+  }
+  if (problems.length > 0) {
+    throw new AppError('config_invalid', `Wrong settings:\n${problems.map((p) => `  ${p}`).join('\n')}`, {
+      hint: '`npx airlock config` lists every setting with its meaning.',
+    });
+  }
+  return settings;
+}
+
+/** The upstream proxy URL of the user who has `port`, or null when none is configured. */
+export function upstreamUrlFor(settings: Settings, port: number): string | null {
+  return settings.AIRLOCK_UPSTREAM_PROXY?.replace('{port}', String(port)) ?? null;
+}
