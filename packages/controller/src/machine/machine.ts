@@ -1,0 +1,44 @@
+/** The face of the machine folder: what sessions, desktop and http may ask of VMs. */
+import type { Duplex } from 'node:stream';
+import type { CheckName, CheckResult, GuestHealth } from '@airlock/contract/guest';
+import type { RunnerStatus } from '@airlock/contract/runner';
+import type { JsonClient } from '@airlock/contract/http-client';
+import type { vms } from '../store/schema.js';
+
+export type VmRow = typeof vms.$inferSelect;
+
+export interface Machines {
+  /**
+   * Makes and starts a browser VM; answers as soon as its row exists. `destroyAt`: when it goes by itself (null: its session decides).
+   * @throws AppError image_missing, image_corrupt, capacity_exhausted
+   */
+  createBrowser(request: { userId: string; sessionId: string | null; destroyAt: Date | null }): Promise<VmRow>;
+  /**
+   * The user's CLI VM, running and ready: found, started or created with a full copy of the image's disk.
+   * `onProgress` gets one short sentence now and then.
+   */
+  ensureCli(userId: string, onProgress: (text: string) => void, signal: AbortSignal): Promise<VmRow>;
+  /** Resolves when the VM is ready. @throws AppError the VM's own failure, an upstream failure, or aborted */
+  waitReady(vmId: string, onStatus: (status: RunnerStatus) => void, signal: AbortSignal): Promise<VmRow>;
+  get(vmId: string): Promise<VmRow | undefined>;
+  /** All VMs of a user, or of everybody with null; destroyed ones only of the last hour. */
+  list(userId: string | null): Promise<VmRow[]>;
+  /** Calls the agent in the VM; paths as in contract/guest.ts. @throws AppError vm_not_running */
+  guest(vmId: string): Promise<JsonClient>;
+  health(vmId: string): Promise<GuestHealth>;
+  runCheck(vmId: string, name: CheckName): Promise<CheckResult>;
+  /** The VM's desktop as an RFB byte stream with security type None. @throws AppError desktop_not_ready, vm_not_running */
+  openDesktop(vmId: string): Promise<Duplex>;
+  /** Sets when the sweeper destroys the VM. */
+  scheduleDestroy(vmId: string, at: Date): Promise<void>;
+  /** Ends the VM and removes everything of it but its logs; its row stays as `destroyed`. Idempotent. */
+  destroy(vmId: string): Promise<void>;
+  /** Ends every VM: browser VMs are destroyed, CLI VMs stopped with their disk kept. */
+  stopAll(): Promise<void>;
+  /** At start: adopts VMs whose runner lives, releases what is left of the others. Resolves when every row tells the truth. */
+  reconcile(): Promise<void>;
+  /** Folders below $AIRLOCK_HOME/vm that no row explains. */
+  lostFolders(): Promise<string[]>;
+  /** Stops watching and sweeping; leaves VMs alone. */
+  close(): Promise<void>;
+}

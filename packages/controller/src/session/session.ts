@@ -1,0 +1,20 @@
+/** The face of the session folder: sign-ins as http sees them. */
+import type { Session } from '@airlock/contract/session';
+import type { ProviderId } from '@airlock/contract/provider/provider';
+
+export interface Sessions {
+  /** Makes the session's row and sets it going; answers before any VM work. @throws AppError provider_unavailable, session_busy, image_missing, capacity_exhausted */
+  start(userId: string, provider: ProviderId): Promise<Session>;
+  /** A session of this user. @throws AppError not_found, also for one of another user */
+  get(userId: string, sessionId: string): Promise<Session>;
+  /** Newest first, at most 50. */
+  list(userId: string): Promise<Session[]>;
+  /** Ends it whatever it is doing, and destroys its browser VM. @throws AppError not_found, session_finished */
+  cancel(userId: string, sessionId: string): Promise<Session>;
+  /** Calls `listener` with the whole session at once and after each change, until the returned function is called. */
+  subscribe(userId: string, sessionId: string, listener: (session: Session) => void): Promise<() => void>;
+  /** At start: takes up every session that is not final. */
+  resume(): Promise<void>;
+  /** Stops driving; rows stay as they are, to be resumed. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,120 @@
+/** Tables, as drizzle sees them. `migrations/` holds the SQL that makes them; `schema.test.ts` compares the two. */
+import { sql } from 'drizzle-orm';
+import { check, index, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core';
+import type { ErrorBody } from '@airlock/contract/errors';
+import type { SessionStatus, SessionStep } from '@airlock/contract/session';
+import type { VmKind, VmState } from '@airlock/contract/api';
+import type { ProviderId } from '@airlock/contract/provider/provider';
+
+const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 3 });
+
+export const users = pgTable('users', {
+  id: text().primaryKey(),
+  name: text().notNull().unique(),
+  role: text().$type<'admin' | 'user'>().notNull(),
+  /** The user's own port at the upstream proxy. */
+  proxyPort: integer('proxy_port').notNull().unique(),
+  /** SHA-256 (hex) of the user's API token; null for the admin, whose token is the file $AIRLOCK_HOME/token. */
+  tokenHash: text('token_hash').unique(),
+  createdAt: at('created_at').notNull().defaultNow(),
+});
+
+/** One-time login links, browser cookies and desktop tickets: only hashes of the secrets, each with its end. */
+export const tokens = pgTable(
+  'tokens',
+  {
+    hash: text().primaryKey(),
+    kind: text().$type<'login' | 'cookie' | 'desktop'>().notNull(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    /** For kind `desktop`: the only VM that it opens. */
+    vmId: text('vm_id'),
+    expiresAt: at('expires_at').notNull(),
+  },
+  (t) => [
+    index('tokens_expires_at').on(t.expiresAt),
+    check('tokens_kind', sql`${t.kind} in ('login', 'cookie', 'desktop')`),
+  ],
+);
+
+export const authSessions = pgTable(
+  'auth_sessions',
+  {
+    id: text().primaryKey(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id),
+    provider: text().$type<ProviderId>().notNull(),
+    status: text().$type<SessionStatus>().notNull(),
+    revision: integer().notNull().default(0),
+    steps: jsonb().$type<SessionStep[]>().notNull(),
+    browserVmId: text('browser_vm_id'),
+    cliVmId: text('cli_vm_id'),
+    error: jsonb().$type<ErrorBody>(),
+    createdAt: at('created_at').notNull().defaultNow(),
+    updatedAt: at('updated_at').notNull().defaultNow(),
+    expiresAt: at('expires_at'),
+    destroyAt: at('destroy_at'),
+  },
+  (t) => [
+    uniqueIndex('auth_sessions_one_open')
+      .on(t.userId, t.provider)
+      .where(sql`${t.status} not in ('completed', 'failed', 'timeout', 'cancelled')`),
+    index('auth_sessions_user').on(t.userId, t.createdAt),
+  ],
+);
+
+export const vms = pgTable(
+  'vms',
+  {
+    id: text().primaryKey(),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id),
+    kind: text().$type<VmKind>().notNull(),
+    state: text().$type<VmState>().notNull(),
+    sessionId: text('session_id'),
+    imageId: text('image_id').notNull(),
+    accel: text().$type<'kvm' | 'tcg'>().notNull(),
+    /** Grows with each start; a runner with an older one refuses to go on. */
+    epoch: integer().notNull().default(0),
+    /** JWE of the key of the CLI VM's encrypted home; null for a browser VM. */
+    homeKeySealed: text('home_key_sealed'),
+    timings: jsonb().$type<{ vncMs: number | null; agentMs: number | null; readyMs: number | null }>().notNull(),
+    error: jsonb().$type<ErrorBody>(),
+    createdAt: at('created_at').notNull().defaultNow(),
+    readyAt: at('ready_at'),
+    destroyAt: at('destroy_at'),
+  },
+  (t) => [
+    uniqueIndex('vms_one_cli')
+      .on(t.userId)
+      .where(sql`${t.kind} = 'cli' and ${t.state} not in ('failed', 'destroyed')`),
+    index('vms_destroy_at').on(t.destroyAt),
+  ],
+);
+
+export const credentials = pgTable(
+  'credentials',
+  {
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id),
+    provider: text().$type<ProviderId>().notNull(),
+    generation: integer().notNull(),
+    /** staged: sealed, not yet proved. active: proved in the CLI VM; at most one a provider. */
+    state: text().$type<'staged' | 'active'>().notNull(),
+    /** Session that captured it. */
+    sessionId: text('session_id').notNull(),
+    /** Compact JWE; its protected header carries the key id and the context (user, provider, generation). */
+    sealed: text().notNull(),
+    updatedAt: at('updated_at').notNull().defaultNow(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.userId, t.provider, t.generation] }),
+    uniqueIndex('credentials_one_active')
+      .on(t.userId, t.provider)
+      .where(sql`${t.state} = 'active'`),
+  ],
+);
