@@ -1,0 +1,44 @@
+/** What the simulated hosts speak: a decoded request in, a whole response out. No sockets here. */
+
+export interface WebRequest {
+  method: string;
+  host: string;
+  path: string;
+  query: URLSearchParams;
+  /** Body as text; empty when there is none. */
+  body: string;
+}
+
+export interface WebResponse {
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+}
+
+export type HostHandler = (request: WebRequest) => WebResponse;
+
+/** The fields of an `application/x-www-form-urlencoded` body. */
+export function formOf(request: WebRequest): URLSearchParams {
+  return new URLSearchParams(request.body);
+}
+
+export function html(status: number, body: string): WebResponse {
+  return { status, headers: { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' }, body };
+}
+
+export function text(status: number, body: string): WebResponse {
+  return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: `${body}\n` };
+}
+
+export function json(status: number, value: unknown): WebResponse {
+  return {
+    status,
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+    body: JSON.stringify(value),
+  };
+}
+
+/** 303 turns a form post into a GET; 302 is what providers send to a callback. */
+export function redirect(status: 302 | 303, location: string): WebResponse {
+  return { status, headers: { location, 'cache-control': 'no-store' }, body: '' };
+}
