@@ -1,0 +1,92 @@
+/**
+ * Imports go strictly downward, never sideways (docs/architecture.md):
+ *   controller  main → http → session → pool, desktop, vault → machine → engine, image, provider, store → lib
+ *   runner      main → run → vmm, network, egress, guest → lib
+ * Packages meet only in `contract`. A planted violation of each kind is in scripts/fixtures/imports.
+ */
+
+/** Layers from the top; folders of one layer do not see each other. `main` and `run` may also be single files. */
+const layers = {
+  controller: [
+    ['main'],
+    ['http'],
+    ['session'],
+    ['pool', 'desktop', 'vault', 'user'],
+    ['machine'],
+    ['engine', 'image', 'provider', 'store'],
+    ['lib'],
+  ],
+  runner: [['main'], ['run'], ['vmm', 'network', 'egress', 'guest'], ['lib']],
+};
+
+const noun = (pack, names) => `(^|/)packages/${pack}/src/(${names.join('|')})(/|\\.tsx?$|-[^/]*\\.tsx?$)`;
+
+/** One rule a folder: it may import from its own folder and from any lower layer, and from nothing else of its package. */
+function layerRules(pack) {
+  const all = layers[pack];
+  return all.flatMap((layer, depth) =>
+    layer.map((name) => ({
+      name: `${pack}-${name}-imports-downward`,
+      comment: `${pack}/${name} may import only what is below it.`,
+      severity: 'error',
+      from: { path: noun(pack, [name]) },
+      to: {
+        path: `(^|/)packages/${pack}/src/`,
+        pathNot: noun(pack, [name, ...all.slice(depth + 1).flat()]),
+      },
+    })),
+  );
+}
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-cycle',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'packages-meet-in-contract',
+      comment: 'A package may import itself and packages/contract; others are reached as processes.',
+      severity: 'error',
+      from: { path: '(^|/)packages/([^/]+)/' },
+      to: { path: '(^|/)packages/([^/]+)/', pathNot: '(^|/)packages/($2|contract)/' },
+    },
+    {
+      name: 'contract-stands-alone',
+      severity: 'error',
+      from: { path: '(^|/)packages/contract/' },
+      to: { path: '(^|/)packages/(?!contract/)' },
+    },
+    {
+      name: 'known-nouns-only',
+      comment: 'A folder that no layer names would escape the rules: add it to .dependency-cruiser.cjs.',
+      severity: 'error',
+      from: { path: '(^|/)packages/(controller|runner)/src/' },
+      to: {
+        path: '(^|/)packages/(controller|runner)/src/',
+        pathNot: Object.keys(layers).map((pack) => noun(pack, layers[pack].flat())),
+      },
+    },
+    {
+      name: 'no-test-in-production',
+      severity: 'error',
+      from: { path: '(^|/)packages/[^/]+/src/', pathNot: '\\.test\\.tsx?$' },
+      to: { path: '\\.test\\.tsx?$|(^|/)tests/' },
+    },
+    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    ...Object.keys(layers).flatMap(layerRules),
+  ],
+  options: {
+    doNotFollow: { path: ['node_modules', '/dist/'] },
+    exclude: { path: ['\\.css$', '\\.svg$'] },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.base.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['types', 'import', 'node', 'default'],
+    },
+  },
+};

@@ -1,0 +1,57 @@
+/** Starting programs from the set-up scripts, and stopping with a sentence instead of a stack trace. */
+import { spawn } from 'node:child_process';
+
+/** A problem that the person has to solve: message, what to do, and exit code 2. */
+export class Stop extends Error {
+  constructor(message, hint = '', exitCode = 2) {
+    super(message);
+    this.hint = hint;
+    this.exitCode = exitCode;
+  }
+
+  /** Runs `main`; a Stop is printed and becomes the exit code. */
+  static async guard(main) {
+    try {
+      await main();
+    } catch (error) {
+      if (!(error instanceof Stop)) throw error;
+      console.error(`\n${error.message}${error.hint ? `\n${error.hint}` : ''}`);
+      process.exitCode = error.exitCode;
+    }
+  }
+}
+
+/** Runs to the end and collects what was printed. `code` is null when the program is not installed or was killed. */
+export function capture([file, ...args], options = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk) => (stdout += chunk));
+    child.stderr.on('data', (chunk) => (stderr += chunk));
+    child.on('error', (error) => resolve({ code: null, stdout, stderr: error.message }));
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+/**
+ * Runs with the terminal's output and gives its exit code; stops when that is none of `okCodes`.
+ * @param {{input?: string, cwd?: string, env?: NodeJS.ProcessEnv, okCodes?: number[]}} options
+ */
+export function must([file, ...args], { input, okCodes = [0], ...options } = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, {
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'inherit', 'inherit'],
+      ...options,
+    });
+    if (input !== undefined) child.stdin.end(input);
+    child.on('error', (error) => reject(new Stop(`${file} could not be started: ${error.message}`)));
+    child.on('close', (code, signal) => {
+      if (code !== null && okCodes.includes(code)) resolve(code);
+      else
+        reject(
+          new Stop(`\`${[file, ...args].join(' ')}\` ended with ${code ?? signal}.`, 'Its own message is above.', 1),
+        );
+    });
+  });
+}
