@@ -115,6 +115,7 @@ export const CredentialSummary = z
     updatedAt: z.iso.datetime(),
   })
   .meta({ id: 'CredentialSummary' });
+export type CredentialSummary = z.infer<typeof CredentialSummary>;
 export const CredentialList = z.strictObject({ credentials: z.array(CredentialSummary) });
 
 /** `GET /api/system` (admin). */

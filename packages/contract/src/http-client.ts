@@ -22,23 +22,33 @@ export interface CallOptions {
   timeoutMs?: number;
 }
 
+/** What a call resolves to: the parsed answer, or nothing where `null` says that no body is expected. */
+export type Answer<T extends z.ZodType | null> = T extends z.ZodType ? z.infer<T> : undefined;
+
 export interface JsonClient {
   /** Calls and parses the answer with `schema`; `null` as schema: no body is expected. */
-  call<T extends z.ZodType>(method: string, path: string, schema: T, options?: CallOptions): Promise<z.infer<T>>;
-  call(method: string, path: string, schema: null, options?: CallOptions): Promise<void>;
+  call<T extends z.ZodType | null>(method: string, path: string, schema: T, options?: CallOptions): Promise<Answer<T>>;
   close(): Promise<void>;
+}
+
+/** The same client with `prefix` before every path. */
+export function withPrefix(client: JsonClient, prefix: string): JsonClient {
+  return {
+    call: (method, path, schema, options) => client.call(method, `${prefix}${path}`, schema, options),
+    close: () => client.close(),
+  };
 }
 
 /** A client for one process. Close it when done: it keeps connections open. */
 export function createJsonClient(target: Target): JsonClient {
   const agent = new Agent(target.socketPath === undefined ? {} : { connect: { socketPath: target.socketPath } });
 
-  async function call<T extends z.ZodType>(
+  async function call<T extends z.ZodType | null>(
     method: string,
     path: string,
-    schema: T | null,
+    schema: T,
     options: CallOptions = {},
-  ): Promise<z.infer<T> | undefined> {
+  ): Promise<Answer<T>> {
     const timeoutMs = options.timeoutMs ?? 30_000;
     const { statusCode, body } = await request(new URL(path, target.baseUrl), {
       method: method as 'GET',
@@ -56,11 +66,10 @@ export function createJsonClient(target: Target): JsonClient {
     });
     const text = await body.text();
     if (statusCode >= 400) throw fromErrorAnswer(text, statusCode, target, `${method} ${path}`);
-    if (schema === null) return undefined;
-    return parseAnswer(text, schema, target, `${method} ${path}`);
+    return (schema === null ? undefined : parseAnswer(text, schema, target, `${method} ${path}`)) as Answer<T>;
   }
 
-  return { call: call as JsonClient['call'], close: () => agent.close() };
+  return { call, close: () => agent.close() };
 }
 
 function parseAnswer<T extends z.ZodType>(text: string, schema: T, target: Target, what: string): z.infer<T> {

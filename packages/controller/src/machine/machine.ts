@@ -14,10 +14,15 @@ export interface Machines {
    */
   createBrowser(request: { userId: string; sessionId: string | null; destroyAt: Date | null }): Promise<VmRow>;
   /**
-   * The user's CLI VM, running and ready: found, started or created with a full copy of the image's disk.
-   * `onProgress` gets one short sentence now and then.
+   * The user's CLI VM, running and ready: found, started or created with a full copy of the image's disk. `sessionId` is
+   * noted on one that this call creates. `onProgress` gets one short sentence now and then.
    */
-  ensureCli(userId: string, onProgress: (text: string) => void, signal: AbortSignal): Promise<VmRow>;
+  ensureCli(
+    userId: string,
+    sessionId: string | null,
+    onProgress: (text: string) => void,
+    signal: AbortSignal,
+  ): Promise<VmRow>;
   /** Resolves when the VM is ready. @throws AppError the VM's own failure, an upstream failure, or aborted */
   waitReady(vmId: string, onStatus: (status: RunnerStatus) => void, signal: AbortSignal): Promise<VmRow>;
   get(vmId: string): Promise<VmRow | undefined>;

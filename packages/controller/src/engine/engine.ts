@@ -1,0 +1,27 @@
+/** Where runners are started. `local` spawns them on this host; a fleet's scheduler can be another engine. */
+import type { Duplex } from 'node:stream';
+import type { JsonClient } from '@airlock/contract/http-client';
+import type { RunnerSecrets, RunnerStatus, VmSpec } from '@airlock/contract/runner';
+
+export interface Engine {
+  /** The VM's folder; exists from `prepare` to `remove`, keeps its logs after. */
+  folder(vmId: string): string;
+  /** Makes the folder (0700). */
+  prepare(vmId: string): Promise<void>;
+  /** Writes the spec, starts the runner and resolves once it answers. @throws AppError runner_failed, runner_claim_refused */
+  start(spec: VmSpec, secrets: RunnerSecrets): Promise<void>;
+  /** The runner's status: asked from the living runner, else its last word in status.json with `alive: false`, else undefined. */
+  status(vmId: string): Promise<{ status: RunnerStatus; alive: boolean } | undefined>;
+  /** Resolves with the first status newer than `after`. @throws AppError runner_failed when the runner is gone */
+  nextStatus(vmId: string, after: number, signal: AbortSignal): Promise<RunnerStatus>;
+  /** Client for `/guest/...` and the other calls of the runner. */
+  client(vmId: string): JsonClient;
+  openDesktop(vmId: string): Promise<Duplex>;
+  /** Asks the runner to stop and waits for its end; whatever then still runs of this VM is killed. Idempotent. */
+  stop(vmId: string, graceMs: number): Promise<void>;
+  /** Removes disk, sockets and config drive; logs and spec stay. Only after `stop`. Idempotent. */
+  remove(vmId: string): Promise<void>;
+  /** Ids of all VM folders on this host that still hold a disk, a socket or a runner. */
+  folders(): Promise<string[]>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,231 @@
+/**
+ * Runners on this host: one detached process per VM, so that a restart of the controller drops no VM.
+ * Leaves behind after `remove`: the VM's spec, last status and bounded logs.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { request as httpRequest } from 'node:http';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { AppError, ErrorResponse } from '@airlock/contract/errors';
+import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
+import { isRunning, killExactly, tail } from '@airlock/contract/process';
+import { runnerFiles, RunnerStatus, VmSpec } from '@airlock/contract/runner';
+import type { Engine } from './engine.js';
+
+const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
+/** A runner answers on its socket within this time, in ms, or it has failed. Node itself starts in well under a second. */
+const startTimeoutMs = 20_000;
+/** What `remove` keeps. */
+const keptFiles: readonly string[] = [
+  runnerFiles.spec,
+  runnerFiles.status,
+  runnerFiles.runnerLog,
+  runnerFiles.serialLog,
+  runnerFiles.vmmLog,
+];
+
+/** Engine for this host; VM folders are `<home>/vm/<id>`. */
+export function createLocalEngine(home: string): Engine {
+  const root = join(home, 'vm');
+  const clients = new Map<string, JsonClient>();
+  const folder = (vmId: string): string => join(root, vmId);
+  const file = (vmId: string, name: keyof typeof runnerFiles): string => join(folder(vmId), runnerFiles[name]);
+
+  function client(vmId: string): JsonClient {
+    const known = clients.get(vmId);
+    if (known) return known;
+    const made = createJsonClient({
+      baseUrl: 'http://runner',
+      socketPath: file(vmId, 'socket'),
+      unreachable: 'runner_failed',
+      name: `the runner of ${vmId}`,
+    });
+    clients.set(vmId, made);
+    return made;
+  }
+
+  async function dropClient(vmId: string): Promise<void> {
+    const known = clients.get(vmId);
+    clients.delete(vmId);
+    await known?.close();
+  }
+
+  async function lastWord(vmId: string): Promise<RunnerStatus | undefined> {
+    try {
+      return RunnerStatus.parse(JSON.parse(await readFile(file(vmId, 'status'), 'utf8')));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw new AppError('runner_failed', `${file(vmId, 'status')} cannot be read.`, { cause: error });
+    }
+  }
+
+  async function startFailure(vmId: string, reason: string): Promise<AppError> {
+    const last = await lastWord(vmId);
+    if (last?.error) return AppError.fromBody(last.error);
+    const log = await readFile(file(vmId, 'runnerLog'), 'utf8').catch(() => '');
+    return new AppError('runner_failed', `The runner of ${vmId} ${reason}.`, {
+      hint: `Its log is ${file(vmId, 'runnerLog')}.`,
+      details: { lastLog: tail(log) },
+    });
+  }
+
+  return {
+    folder,
+    client,
+
+    async prepare(vmId) {
+      await mkdir(folder(vmId), { recursive: true, mode: 0o700 });
+    },
+
+    async start(spec, secrets) {
+      await dropClient(spec.vmId);
+      await rm(file(spec.vmId, 'status'), { force: true });
+      await writeFile(file(spec.vmId, 'spec'), `${JSON.stringify(VmSpec.parse(spec), null, 2)}\n`, { mode: 0o600 });
+      const log = await open(file(spec.vmId, 'runnerLog'), 'a', 0o600);
+      const child = spawn(process.execPath, [runnerMain, folder(spec.vmId)], {
+        detached: true,
+        cwd: folder(spec.vmId),
+        stdio: ['pipe', log.fd, log.fd],
+      });
+      const exited = once(child, 'exit').then(([code, signal]) => `ended at once (${String(code ?? signal)})`);
+      child.stdin?.end(JSON.stringify(secrets));
+      await log.close();
+      child.unref();
+      const answered = waitUntilAnswering(
+        () => client(spec.vmId).call('GET', '/status', RunnerStatus, { timeoutMs: 2000 }),
+        startTimeoutMs,
+      );
+      const failure = await Promise.race([exited, answered]);
+      if (failure !== null) {
+        if (child.pid !== undefined && child.exitCode === null) child.kill('SIGKILL');
+        throw await startFailure(spec.vmId, failure);
+      }
+    },
+
+    async status(vmId) {
+      const last = await lastWord(vmId);
+      if (!last) return undefined;
+      if (!(await isRunning(last.runner))) return { status: last, alive: false };
+      return { status: await client(vmId).call('GET', '/status', RunnerStatus), alive: true };
+    },
+
+    nextStatus: (vmId, after, signal) =>
+      client(vmId).call('GET', `/status?after=${after}`, RunnerStatus, { signal, timeoutMs: 40_000 }),
+
+    openDesktop: (vmId) => upgradeToDesktop(file(vmId, 'socket')),
+
+    async stop(vmId, graceMs) {
+      const last = await lastWord(vmId);
+      if (last && (await isRunning(last.runner))) {
+        await client(vmId)
+          .call('POST', '/stop', null, { body: { graceMs } })
+          .catch((error: unknown) => killWhenDeaf(error, last));
+        await waitForEnd(last, graceMs + 15_000);
+      }
+      // The VMM dies with its runner; this is for a runner that was itself killed before it could know.
+      if (last?.vmm) await killExactly(last.vmm);
+      await dropClient(vmId);
+    },
+
+    async remove(vmId) {
+      await dropClient(vmId);
+      const spec = await readFile(file(vmId, 'spec'), 'utf8').then(
+        (text) => VmSpec.parse(JSON.parse(text)),
+        () => undefined,
+      );
+      if (spec) await rm(spec.secretDir, { recursive: true, force: true });
+      const entries = await readdir(folder(vmId)).catch(() => []);
+      await Promise.all(
+        entries
+          .filter((name) => !keptFiles.includes(name))
+          .map((name) => rm(join(folder(vmId), name), { recursive: true, force: true })),
+      );
+    },
+
+    async folders() {
+      const ids = await readdir(root).catch(() => []);
+      const held = await Promise.all(
+        ids.map(async (id) =>
+          (await readdir(join(root, id)).catch(() => [])).some((name) => !keptFiles.includes(name)),
+        ),
+      );
+      return ids.filter((_, index) => held[index]);
+    },
+
+    async close() {
+      await Promise.all([...clients.keys()].map(dropClient));
+    },
+  };
+}
+
+/** null once `ask` succeeds; a reason when the time is up. */
+async function waitUntilAnswering(ask: () => Promise<unknown>, timeoutMs: number): Promise<string | null> {
+  const deadline = Date.now() + timeoutMs;
+  while (Date.now() < deadline) {
+    const answered = await ask().then(
+      () => true,
+      () => false,
+    );
+    if (answered) return null;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return `did not answer within ${timeoutMs} ms`;
+}
+
+async function killWhenDeaf(error: unknown, last: RunnerStatus): Promise<void> {
+  if (!(error instanceof AppError)) throw error;
+  await killExactly(last.runner);
+}
+
+async function waitForEnd(last: RunnerStatus, timeoutMs: number): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (await isRunning(last.runner)) {
+    if (Date.now() > deadline) await killExactly(last.runner);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function upgradeToDesktop(socketPath: string): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({
+      socketPath,
+      path: '/desktop',
+      headers: { connection: 'Upgrade', upgrade: 'rfb' },
+      timeout: 15_000,
+    });
+    request.once('upgrade', (_answer, socket, head) => {
+      socket.setTimeout(0);
+      if (head.length > 0) socket.unshift(head);
+      resolve(socket);
+    });
+    request.once('response', (answer) => {
+      let text = '';
+      answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      answer.once('end', () => reject(desktopRefusal(text, answer.statusCode ?? 0)));
+    });
+    request.once('timeout', () =>
+      request.destroy(new AppError('desktop_not_ready', 'The desktop did not answer within 15 s.')),
+    );
+    request.once('error', (error) =>
+      reject(
+        error instanceof AppError
+          ? error
+          : new AppError('vm_not_running', 'The runner of the VM cannot be reached.', { cause: error }),
+      ),
+    );
+    request.end();
+  });
+}
+
+function desktopRefusal(text: string, status: number): AppError {
+  try {
+    return AppError.fromBody(ErrorResponse.parse(JSON.parse(text)).error);
+  } catch (error) {
+    return new AppError('desktop_not_ready', `The runner answered ${status} to the request for the desktop.`, {
+      cause: error,
+    });
+  }
+}

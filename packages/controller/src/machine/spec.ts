@@ -1,0 +1,94 @@
+/** What a runner is told: the VM's spec (no secrets) and its secrets (never on disk). */
+import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AppError } from '@airlock/contract/errors';
+import type { RunnerSecrets, VmSpec } from '@airlock/contract/runner';
+import { runnerFiles } from '@airlock/contract/runner';
+import { upstreamUrlFor, type Settings } from '@airlock/contract/settings';
+import type { CurrentImage } from '../image/image.js';
+import type { VmRow } from './machine.js';
+
+/** Milliseconds from power-on to ready, at most. Emulation is some five times slower than this machine at its busiest. */
+const bootTimeoutMs = { kvm: 60_000, tcg: 240_000 } as const;
+
+const passwordAlphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789';
+
+/** The spec of the next start of `row`. */
+export function vmSpec(row: VmRow, image: CurrentImage, folder: string, secretDir: string, settings: Settings): VmSpec {
+  return {
+    version: 1,
+    vmId: row.id,
+    kind: row.kind,
+    epoch: row.epoch,
+    driver: 'qemu',
+    accel: row.accel,
+    cpus: settings.AIRLOCK_VM_CPUS,
+    memoryMib: settings.AIRLOCK_VM_MEMORY_MIB,
+    kernel: image.kernel,
+    initrd: image.initrd,
+    rootfs: image.rootfs,
+    disk: row.kind === 'cli' ? join(folder, runnerFiles.disk) : null,
+    secretDir,
+    bootTimeoutMs: bootTimeoutMs[row.accel],
+    directHosts: settings.AIRLOCK_DIRECT_HOSTS,
+  };
+}
+
+/**
+ * Fresh secrets for one start of `row`.
+ * @throws AppError config_invalid when the AIRLOCK_EXTRA_CA file cannot be read
+ */
+export async function runnerSecrets(
+  row: VmRow,
+  homeKey: string | null,
+  proxyPort: number,
+  settings: Settings,
+): Promise<RunnerSecrets> {
+  return {
+    guestConfig: {
+      version: 1,
+      vmId: row.id,
+      kind: row.kind,
+      sessionId: row.sessionId,
+      hostname: row.id.replaceAll('_', '-'),
+      timezone: settings.AIRLOCK_TIMEZONE,
+      epochMs: Date.now(),
+      entropy: randomBytes(64).toString('base64'),
+      agentToken: randomBytes(32).toString('base64url'),
+      vncPassword: row.kind === 'browser' ? vncPassword() : null,
+      homeKey,
+      extraCaPem: await readExtraCa(settings.AIRLOCK_EXTRA_CA),
+    },
+    upstreamUrl: upstreamUrlFor(settings, proxyPort),
+  };
+}
+
+/** A folder for one VM's config drive, in memory where this host has such a place, readable by this user alone. */
+export async function makeSecretDir(vmId: string, home: string): Promise<string> {
+  const memory = process.env['XDG_RUNTIME_DIR'] ?? '/dev/shm';
+  const inMemory = join(memory, `airlock-${createHash('sha256').update(home).digest('hex').slice(0, 12)}`);
+  for (const root of [inMemory, join(home, 'secret')]) {
+    try {
+      const dir = join(root, vmId);
+      await mkdir(dir, { recursive: true, mode: 0o700 });
+      return dir;
+    } catch (error) {
+      if (root !== inMemory) throw error;
+    }
+  }
+  throw new AppError('internal', 'No place for the config drive.');
+}
+
+function vncPassword(): string {
+  return Array.from({ length: 8 }, () => passwordAlphabet[randomInt(passwordAlphabet.length)]).join('');
+}
+
+async function readExtraCa(path: string | undefined): Promise<string | null> {
+  if (path === undefined) return null;
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new AppError('config_invalid', `AIRLOCK_EXTRA_CA names ${path}, which cannot be read.`, { cause: error });
+  }
+}
