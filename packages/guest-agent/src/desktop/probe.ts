@@ -1,0 +1,102 @@
+/**
+ * Watches the desktop in the background, so that /health answers at once with the last knowledge: often until every
+ * part has been seen, seldom after that.
+ */
+import type { GuestHealth } from '@airlock/contract/guest';
+import type { Log } from '../log.js';
+import type { AgentSettings } from '../settings.js';
+import { hasRfbBanner, isListening } from './vnc.js';
+import { openDisplay, windowsOf, type XDisplay } from './x11.js';
+
+export type DesktopParts = NonNullable<GuestHealth['desktop']>;
+
+export interface DesktopProbe {
+  parts(): DesktopParts;
+  start(): void;
+  stop(): void;
+}
+
+/** Milliseconds between two looks, while something is missing and when all is there. */
+const interval = { missing: 200, complete: 3000 } as const;
+
+const nothing: DesktopParts = { display: false, vnc: false, windowManager: false, terminal: false, browser: false };
+
+type WindowParts = Pick<DesktopParts, 'windowManager' | 'terminal' | 'browser'>;
+
+/** The window manager's own mark, and the windows that it manages, by their class. */
+async function lookAtWindows(display: XDisplay): Promise<WindowParts> {
+  const mark = windowsOf((await display.property(display.root, '_NET_SUPPORTING_WM_CHECK')) ?? Buffer.alloc(0))[0];
+  // A dead window manager leaves its mark on the root window, but not the window that the mark names.
+  const windowManager = mark !== undefined && (await display.property(mark, '_NET_SUPPORTING_WM_CHECK')) !== null;
+  const managed = windowsOf((await display.property(display.root, '_NET_CLIENT_LIST')) ?? Buffer.alloc(0));
+  const classes: string[] = [];
+  for (const window of managed) classes.push(String(await display.property(window, 'WM_CLASS')).toLowerCase());
+  const has = (name: string): boolean => classes.some((windowClass) => windowClass.split('\0').includes(name));
+  return { windowManager, terminal: windowManager && has('xterm'), browser: windowManager && has('chromium') };
+}
+
+export function createDesktopProbe(settings: AgentSettings, log: Log): DesktopProbe {
+  let parts = nothing;
+  let display: XDisplay | null = null;
+  let timer: NodeJS.Timeout | undefined;
+  /** Identifies the current watch; a look that ends after stop() finds another one and is forgotten. */
+  let watchId = 0;
+  let running = false;
+  let lastFault = '';
+
+  async function lookAtDisplay(): Promise<Omit<DesktopParts, 'vnc'>> {
+    try {
+      display ??= await openDisplay(settings.displaySocket);
+      return { display: true, ...(await lookAtWindows(display)) };
+    } catch (error) {
+      // Not up yet, or gone: expected, and the next look connects anew. Anything else is worth a line, once.
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' && code !== 'ECONNREFUSED' && message !== lastFault) log(`X server: ${message}`);
+      lastFault = message;
+      display?.close();
+      display = null;
+      return { display: false, windowManager: false, terminal: false, browser: false };
+    }
+  }
+
+  async function look(): Promise<DesktopParts> {
+    const vnc = isListening(settings.vncPort).then((listens) =>
+      listens && !parts.vnc ? hasRfbBanner(settings.vncPort) : listens,
+    );
+    const [seen, vncAnswers] = await Promise.all([lookAtDisplay(), vnc]);
+    return { ...seen, vnc: vncAnswers };
+  }
+
+  function remember(seen: DesktopParts): void {
+    const changed = Object.entries(seen).filter(([name, up]) => up !== parts[name as keyof DesktopParts]);
+    if (changed.length > 0) log('desktop', Object.fromEntries(changed));
+    parts = seen;
+  }
+
+  async function watch(id: number): Promise<void> {
+    const seen = await look().catch((error: unknown) => {
+      log(`The desktop could not be looked at: ${String(error)}`);
+      return nothing;
+    });
+    if (!running || id !== watchId) return;
+    remember(seen);
+    const pause = Object.values(seen).every(Boolean) ? interval.complete : interval.missing;
+    timer = setTimeout(() => void watch(id), pause);
+  }
+
+  return {
+    parts: () => parts,
+    start: () => {
+      if (running) return;
+      running = true;
+      void watch((watchId += 1));
+    },
+    stop: () => {
+      running = false;
+      clearTimeout(timer);
+      display?.close();
+      display = null;
+      parts = nothing;
+    },
+  };
+}

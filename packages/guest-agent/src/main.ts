@@ -1,0 +1,45 @@
+/**
+ * Entry of the OAuth agent. On the boot's critical path, so it does only what must come first: listen, and read the
+ * config drive while the rest of the program loads.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { readDrive } from './config/drive.js';
+import { log } from './log.js';
+import { readSettings, type AgentSettings } from './settings.js';
+
+interface Agent {
+  handle(request: IncomingMessage, response: ServerResponse): void;
+  end(): Promise<void>;
+}
+
+async function load(settings: AgentSettings): Promise<Agent> {
+  const firstRead = readDrive(settings.configDevice).catch((error: unknown) => error as Error);
+  const { createAgent } = await import('./agent.js');
+  return createAgent(settings, await firstRead);
+}
+
+function main(): void {
+  const settings = readSettings(process.env);
+  // The modes that the agent gives its files are the ones they get.
+  process.umask(0o022);
+  let agent: Promise<Agent> | undefined;
+  const server = createServer((request, response) => {
+    void agent?.then((loaded) => loaded.handle(request, response));
+  });
+  server.listen(settings.port, settings.host, () => {
+    log('listening', { port: (server.address() as AddressInfo).port, msSinceStart: Math.round(performance.now()) });
+    agent = load(settings);
+    agent.catch((error: unknown) => {
+      log(`The agent cannot start: ${error instanceof Error ? error.stack : String(error)}`);
+      process.exit(1);
+    });
+  });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      void (agent?.then((loaded) => loaded.end()) ?? Promise.resolve()).finally(() => process.exit(0));
+    });
+  }
+}
+
+main();

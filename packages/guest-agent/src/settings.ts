@@ -1,0 +1,74 @@
+/** Where the agent listens and finds things. Defaults are the image's; the variables are for tests on an ordinary machine. */
+
+/**
+ * Loaded before everything else, on the boot's critical path: this module imports nothing, so the values of
+ * `guestPaths` and `guestPorts` are repeated here; settings.test.ts holds them together.
+ */
+export interface AgentSettings {
+  host: string;
+  port: number;
+  configDevice: string;
+  runDir: string;
+  home: string;
+  /** New files of a home directory come from here. */
+  skeleton: string;
+  /** The certificate bundle that the image was built with. */
+  baseCaBundle: string;
+  /** Where programs are looked for: PATH of everything that the agent starts. */
+  searchPath: string;
+  /** Socket of the X server. */
+  displaySocket: string;
+  vncPort: number;
+  /** 'off': touch neither clock, random numbers, host name nor power of the machine, and run programs as this very user. */
+  systemEffects: 'on' | 'off';
+}
+
+const defaults = {
+  AIRLOCK_AGENT_HOST: '0.0.0.0',
+  AIRLOCK_AGENT_PORT: '8080',
+  AIRLOCK_CONFIG_DEVICE: '/dev/disk/by-id/virtio-airlock-config',
+  AIRLOCK_RUN_DIR: '/run/airlock',
+  AIRLOCK_HOME_DIR: '/home/airlock',
+  AIRLOCK_SKELETON: '/etc/skel',
+  AIRLOCK_BASE_CA_BUNDLE: '/usr/share/airlock/ca-certificates.crt',
+  AIRLOCK_SEARCH_PATH: '/usr/local/bin:/usr/bin:/bin',
+  AIRLOCK_DISPLAY_SOCKET: '/tmp/.X11-unix/X0',
+  AIRLOCK_VNC_PORT: '5901',
+  AIRLOCK_SYSTEM_EFFECTS: 'on',
+};
+
+function port(name: string, text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65535) return Number(text);
+  throw new Error(`${name} is "${text}"; expected a port from 0 to 65535.`);
+}
+
+/**
+ * The settings that the environment gives.
+ * @throws Error when a variable is not of the expected form, or an AIRLOCK_ variable is unknown.
+ */
+export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
+  const unknown = Object.keys(env).filter((name) => name.startsWith('AIRLOCK_') && !(name in defaults));
+  if (unknown.length > 0)
+    throw new Error(`Unknown setting ${unknown.join(', ')}; known are ${Object.keys(defaults).join(', ')}.`);
+  const value = (name: keyof typeof defaults): string => {
+    const text = env[name] ?? defaults[name];
+    if (text === '') throw new Error(`${name} is empty.`);
+    return text;
+  };
+  const effects = value('AIRLOCK_SYSTEM_EFFECTS');
+  if (effects !== 'on' && effects !== 'off')
+    throw new Error(`AIRLOCK_SYSTEM_EFFECTS is "${effects}"; expected on or off.`);
+  return {
+    host: value('AIRLOCK_AGENT_HOST'),
+    port: port('AIRLOCK_AGENT_PORT', value('AIRLOCK_AGENT_PORT')),
+    configDevice: value('AIRLOCK_CONFIG_DEVICE'),
+    runDir: value('AIRLOCK_RUN_DIR'),
+    home: value('AIRLOCK_HOME_DIR'),
+    skeleton: value('AIRLOCK_SKELETON'),
+    baseCaBundle: value('AIRLOCK_BASE_CA_BUNDLE'),
+    searchPath: value('AIRLOCK_SEARCH_PATH'),
+    displaySocket: value('AIRLOCK_DISPLAY_SOCKET'),
+    vncPort: port('AIRLOCK_VNC_PORT', value('AIRLOCK_VNC_PORT')),
+    systemEffects: effects,
+  };
+}

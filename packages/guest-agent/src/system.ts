@@ -1,0 +1,69 @@
+/** What the agent does to the machine as a whole. The 'off' form changes nothing and only says what it would have done. */
+import { writeFile } from 'node:fs/promises';
+import { AppError } from '@airlock/contract/errors';
+import { guestUser } from '@airlock/contract/guest';
+import type { Log } from './log.js';
+import type { Processes, RunRequest, UserIds } from './processes.js';
+import type { AgentSettings } from './settings.js';
+
+export interface System {
+  /** Who the CLIs, and the files in the home directory, belong to. */
+  user: UserIds;
+  /** Mixes bytes into the kernel's random numbers and makes it use them at once. */
+  seedRandom(entropy: Buffer): Promise<void>;
+  /** Sets the wall clock, Unix epoch milliseconds. */
+  setClock(epochMs: number): Promise<void>;
+  setHostname(name: string): Promise<void>;
+  powerOff(): Promise<void>;
+}
+
+// RNDADDENTROPY takes struct {int bits; int bytes; char data[]}; RNDRESEEDCRNG takes nothing (linux/random.h).
+const seedScript = `
+  read(STDIN, my $bytes, 4096) or die "no entropy on standard input";
+  open(my $random, '+<', '/dev/urandom') or die "/dev/urandom: $!";
+  ioctl($random, 0x40085203, pack('ii', 8 * length $bytes, length $bytes) . $bytes) or die "RNDADDENTROPY: $!";
+  ioctl($random, 0x5207, 0) or die "RNDRESEEDCRNG: $!";
+`;
+
+/**
+ * Runs a system program.
+ * @throws AppError command_failed with its last output.
+ */
+export async function runTool(processes: Processes, request: Omit<RunRequest, 'timeoutMs'>): Promise<string> {
+  const outcome = await processes.run({ ...request, timeoutMs: 30_000 });
+  if (outcome.exitCode === 0) return outcome.output;
+  const how = outcome.startError?.message ?? (outcome.timedOut ? 'no end after 30 s' : `exit code ${outcome.exitCode}`);
+  throw new AppError('command_failed', `${request.argv[0]} failed (${how}): ${outcome.output.trim().slice(-500)}`);
+}
+
+export function createSystem(settings: AgentSettings, processes: Processes, log: Log): System {
+  return settings.systemEffects === 'on' ? realSystem(settings, processes) : idleSystem(log);
+}
+
+function realSystem(settings: AgentSettings, processes: Processes): System {
+  const env = { PATH: settings.searchPath, LANG: 'C.UTF-8' };
+  const tool = async (argv: [string, ...string[]], input?: Buffer): Promise<void> => {
+    await runTool(processes, { argv, env, ...(input && { input }) });
+  };
+  return {
+    user: { uid: guestUser.uid, gid: guestUser.gid },
+    seedRandom: (entropy) => tool(['perl', '-e', seedScript], entropy),
+    setClock: (epochMs) => tool(['date', '-s', `@${(epochMs / 1000).toFixed(3)}`]),
+    setHostname: (name) => writeFile('/proc/sys/kernel/hostname', name),
+    powerOff: () => tool(['systemctl', 'poweroff', '--no-block']),
+  };
+}
+
+function idleSystem(log: Log): System {
+  const skip = (what: string) => (): Promise<void> => {
+    log(`system effects are off: not done: ${what}`);
+    return Promise.resolve();
+  };
+  return {
+    user: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+    seedRandom: skip('seed random numbers'),
+    setClock: skip('set clock'),
+    setHostname: skip('set host name'),
+    powerOff: skip('power off'),
+  };
+}
