@@ -53,6 +53,7 @@ export const errorCatalogue = {
   vault_conflict: { status: 409, meaning: 'A newer generation of the credential is already stored.' },
   store_failed: { status: 500, meaning: 'The database could not be opened or migrated.' },
   home_locked: { status: 409, meaning: 'Another controller already uses this AIRLOCK_HOME.' },
+  controller_unreachable: { status: 502, meaning: 'No controller answers for this AIRLOCK_HOME.' },
   config_invalid: { status: 500, meaning: 'One or more settings are wrong.' },
   port_in_use: { status: 500, meaning: 'The port that the controller should listen on is taken.' },
   host_unsupported: { status: 500, meaning: 'This machine lacks something that Airlock needs.' },

@@ -85,6 +85,10 @@ export const settingDefinitions = {
     schema: z.coerce.number().int().min(2048).max(65536).default(2048),
     about: 'Memory of a VM in MiB; 2048 is the least that carries a browser.',
   },
+  AIRLOCK_BOOT_TIMEOUT_S: {
+    schema: z.coerce.number().int().min(1).max(3600).optional(),
+    about: 'Seconds a VM has from power-on until it must be ready. Absent: 60 with KVM, 240 under emulation.',
+  },
   AIRLOCK_SIGN_IN_TIMEOUT_S: { schema: seconds(300, 7200), about: 'Seconds a person has to sign in.' },
   AIRLOCK_DESTROY_AFTER_S: {
     schema: seconds(1800),

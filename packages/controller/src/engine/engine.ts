@@ -6,8 +6,8 @@ import type { RunnerSecrets, RunnerStatus, VmSpec } from '@airlock/contract/runn
 export interface Engine {
   /** The VM's folder; exists from `prepare` to `remove`, keeps its logs after. */
   folder(vmId: string): string;
-  /** Makes the folder (0700). */
-  prepare(vmId: string): Promise<void>;
+  /** Makes the VM's folder (0700), or without an id only the folder of all VMs; answers its path. */
+  prepare(vmId?: string): Promise<string>;
   /** Writes the spec, starts the runner and resolves once it answers. @throws AppError runner_failed, runner_claim_refused */
   start(spec: VmSpec, secrets: RunnerSecrets): Promise<void>;
   /** The runner's status: asked from the living runner, else its last word in status.json with `alive: false`, else undefined. */

@@ -77,7 +77,9 @@ export function createLocalEngine(home: string): Engine {
     client,
 
     async prepare(vmId) {
-      await mkdir(folder(vmId), { recursive: true, mode: 0o700 });
+      const path = vmId === undefined ? root : folder(vmId);
+      await mkdir(path, { recursive: true, mode: 0o700 });
+      return path;
     },
 
     async start(spec, secrets) {

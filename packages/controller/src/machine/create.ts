@@ -18,7 +18,7 @@ import type { Engine } from '../engine/engine.js';
 import type { Images } from '../image/image.js';
 import type { Store } from '../store/store.js';
 import { users, vms } from '../store/schema.js';
-import { copyDisk } from './disk.js';
+import { copyDisk, requireRoom } from './disk.js';
 import type { Host } from './host.js';
 import type { Machines, VmRow } from './machine.js';
 import { makeSecretDir, runnerSecrets, vmSpec } from './spec.js';
@@ -174,6 +174,7 @@ export function createMachines(deps: MachineDeps): Machines {
       await engine.prepare(row.id);
       onProgress('copying its disk');
       const image = await images.get(row.imageId);
+      await requireRoom(image.rootfs, engine.folder(row.id));
       await copyDisk(image.rootfs, join(engine.folder(row.id), runnerFiles.disk), lifetime.signal);
       return row;
     } catch (error) {
@@ -284,6 +285,12 @@ export function createMachines(deps: MachineDeps): Machines {
   }
 
   return {
+    async requireCapacity(userId) {
+      const image = await images.current();
+      await requireMemory(settings.AIRLOCK_VM_MEMORY_MIB);
+      if (!(await liveCli(userId))) await requireRoom(image.rootfs, await engine.prepare());
+    },
+
     createBrowser,
     ensureCli,
     get,

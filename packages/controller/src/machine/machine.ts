@@ -9,6 +9,12 @@ export type VmRow = typeof vms.$inferSelect;
 
 export interface Machines {
   /**
+   * Whether a sign-in of this user can be carried through: image, memory, and disk space for a CLI VM that does not exist yet.
+   * Asked before anything is made, so that nobody signs in for nothing.
+   * @throws AppError image_missing, image_corrupt, capacity_exhausted, disk_full
+   */
+  requireCapacity(userId: string): Promise<void>;
+  /**
    * Makes and starts a browser VM; answers as soon as its row exists. `destroyAt`: when it goes by itself (null: its session decides).
    * @throws AppError image_missing, image_corrupt, capacity_exhausted
    */

@@ -30,7 +30,8 @@ export function vmSpec(row: VmRow, image: CurrentImage, folder: string, secretDi
     rootfs: image.rootfs,
     disk: row.kind === 'cli' ? join(folder, runnerFiles.disk) : null,
     secretDir,
-    bootTimeoutMs: bootTimeoutMs[row.accel],
+    bootTimeoutMs:
+      settings.AIRLOCK_BOOT_TIMEOUT_S === undefined ? bootTimeoutMs[row.accel] : settings.AIRLOCK_BOOT_TIMEOUT_S * 1000,
     directHosts: settings.AIRLOCK_DIRECT_HOSTS,
   };
 }

@@ -3,7 +3,6 @@ import type { Logger } from 'pino';
 import { AppError } from '@airlock/contract/errors';
 import { providers } from '@airlock/contract/provider/registry';
 import { isFinal } from '@airlock/contract/session';
-import type { Images } from '../image/image.js';
 import type { Store } from '../store/store.js';
 import { driveSession, type DriveDeps } from './drive.js';
 import { createSessionRows, toSession, type SessionRow } from './rows.js';
@@ -11,7 +10,6 @@ import type { Sessions } from './session.js';
 
 export interface SessionDeps extends Omit<DriveDeps, 'rows'> {
   store: Pick<Store, 'db'>;
-  images: Pick<Images, 'current'>;
   log: Logger;
 }
 
@@ -71,7 +69,7 @@ export function createSessions(deps: SessionDeps): Sessions {
           hint: 'Codex can be connected today.',
         });
       }
-      await deps.images.current();
+      await machines.requireCapacity(userId);
       const row = await rows.insert(userId, providerId);
       drive(row);
       return toSession(row);

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { readSettings, upstreamUrlFor } from './settings.js';
+
+const home = { AIRLOCK_HOME: '/tmp/h' };
+
+describe('settings', () => {
+  it('has sane defaults', () => {
+    const settings = readSettings(home);
+    expect(settings).toMatchObject({
+      AIRLOCK_HOST: '127.0.0.1',
+      AIRLOCK_PORT: 4000,
+      AIRLOCK_ACCEL: 'auto',
+      AIRLOCK_DIRECT_HOSTS: [],
+    });
+    expect(upstreamUrlFor(settings, 10001)).toBeNull();
+  });
+
+  it('puts the port of the user into the upstream proxy', () => {
+    const settings = readSettings({ ...home, AIRLOCK_UPSTREAM_PROXY: 'http://u:p%40x@proxy.example:{port}' });
+    expect(upstreamUrlFor(settings, 10007)).toBe('http://u:p%40x@proxy.example:10007');
+  });
+
+  it('reports every problem at once, never the value of a secret', () => {
+    const secret = 'socks9://user:hunter2@x';
+    const read = () =>
+      readSettings({
+        ...home,
+        AIRLOCK_PORT: '99999',
+        AIRLOCK_ACCEL: 'xen',
+        AIRLOCK_UPSTREAM_PROXY: secret,
+        AIRLOCK_PROT: '1',
+      });
+    expect(read).toThrow(
+      /AIRLOCK_PORT:[^]*AIRLOCK_UPSTREAM_PROXY:[^]*AIRLOCK_ACCEL:[^]*AIRLOCK_PROT: no setting has this name/,
+    );
+    expect(read).not.toThrow(/hunter2/);
+  });
+
+  it('refuses a home that is too long for unix sockets', () => {
+    expect(() => readSettings({ AIRLOCK_HOME: `/${'x'.repeat(90)}` })).toThrow(/longer than 70 bytes/);
+  });
+});
