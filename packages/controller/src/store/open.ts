@@ -1,0 +1,101 @@
+/**
+ * Opens the database, embedded or PostgreSQL, and brings its tables up to date.
+ *
+ * The embedded one is used through exactly one connection: pglite-socket mixes the messages of several, so that one gets the
+ * answer (or the error) of another. PGlite executes one statement at a time anyway; a transaction must therefore use its own
+ * `tx` for every statement in it, never the `db` around it.
+ */
+import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { drizzle } from 'drizzle-orm/node-postgres';
+import { migrate } from 'drizzle-orm/node-postgres/migrator';
+import pg from 'pg';
+import { AppError } from '@airlock/contract/errors';
+import type { Settings } from '@airlock/contract/settings';
+import type { Log } from '../lib/log.js';
+import { startEmbedded } from './embedded-process.js';
+import * as schema from './schema.js';
+import type { Store } from './store.js';
+
+const migrationsFolder = fileURLToPath(new URL('../../migrations', import.meta.url));
+
+/**
+ * The embedded database in `$AIRLOCK_HOME/db` (the caller holds the lock of AIRLOCK_HOME), or the one of DATABASE_URL.
+ * `onLost`: the embedded database has ended by itself, and nothing can be stored any more.
+ * @throws AppError store_failed
+ */
+export async function openStore(
+  settings: Pick<Settings, 'AIRLOCK_HOME' | 'DATABASE_URL'>,
+  log: Log,
+  onLost: (error: AppError) => void = () => undefined,
+): Promise<Store> {
+  return settings.DATABASE_URL === undefined
+    ? openEmbedded(join(settings.AIRLOCK_HOME, 'db'), log, onLost)
+    : openPostgres(settings.DATABASE_URL, log);
+}
+
+async function openEmbedded(folder: string, log: Log, onLost: (error: AppError) => void): Promise<Store> {
+  const embedded = await startEmbedded(folder, log, onLost);
+  const pool = createPool(
+    {
+      host: embedded.socketFolder,
+      user: 'postgres',
+      database: 'postgres',
+      max: 1,
+      // A statement outside of the transaction that holds the only connection would wait for ever.
+      connectionTimeoutMillis: 30_000,
+    },
+    log,
+  );
+  const close = once(async () => {
+    await pool.end();
+    await embedded.close();
+  });
+  return migrated({ db: drizzle(pool, { schema }), kind: 'pglite', close });
+}
+
+async function openPostgres(url: string, log: Log): Promise<Store> {
+  const pool = createPool({ connectionString: url, max: 10, connectionTimeoutMillis: 10_000 }, log);
+  return migrated({ db: drizzle(pool, { schema }), kind: 'postgresql', close: once(() => pool.end()) });
+}
+
+function createPool(config: pg.PoolConfig, log: Log): pg.Pool {
+  const pool = new pg.Pool({ ...config, application_name: 'airlock' });
+  // An idle connection broke; the pool replaces it at the next query.
+  pool.on('error', (error) => log.warn({ err: error }, 'a database connection was lost'));
+  return pool;
+}
+
+async function migrated(store: Store): Promise<Store> {
+  try {
+    await migrate(store.db, { migrationsFolder });
+    return store;
+  } catch (error) {
+    await store.close();
+    throw new AppError('store_failed', `The tables could not be brought up to date: ${reasonOf(error)}.`, {
+      hint:
+        store.kind === 'pglite'
+          ? 'See the log above.'
+          : 'Check that DATABASE_URL names a database that is reachable and whose user may create schemas and tables.',
+      cause: error,
+    });
+  }
+}
+
+/** The database's own words; drizzle's error around them repeats the whole statement. */
+function reasonOf(error: unknown): string {
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  if (inner instanceof AggregateError) return inner.errors.map((e) => reasonOf(e)).join('; ');
+  return inner instanceof Error ? inner.message : String(inner);
+}
+
+function once(close: () => Promise<void>): () => Promise<void> {
+  let closing: Promise<void> | undefined;
+  return () => (closing ??= close());
+}
+
+/** The name of the unique index or constraint that refused a statement, or undefined when something else went wrong. */
+export function violatedUnique(error: unknown): string | undefined {
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return inner instanceof pg.DatabaseError && inner.code === '23505' ? inner.constraint : undefined;
+}

@@ -1,0 +1,105 @@
+/** For tests: an empty database of each kind that this machine can run, in a folder that is removed afterwards. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, chown, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sql } from 'drizzle-orm';
+import { pino } from 'pino';
+import { run } from '@airlock/contract/process';
+import { openStore } from './open.js';
+import type { Store } from './store.js';
+
+export interface TestStore {
+  store: Store;
+  /** AIRLOCK_HOME of the test. */
+  home: string;
+  /** Removes every row. */
+  empty(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const silentLog = pino({ level: 'silent' });
+
+/** A store on the embedded database, as in a default installation. */
+export async function openEmbeddedTestStore(): Promise<TestStore> {
+  const home = await mkdtemp(join(tmpdir(), 'al-db-'));
+  const store = await openStore({ AIRLOCK_HOME: home, DATABASE_URL: undefined }, silentLog);
+  return testStore(store, home, async () => undefined);
+}
+
+/** A store on a PostgreSQL server that lives as long as it does. */
+export async function openPostgresTestStore(binaries: string): Promise<TestStore> {
+  const home = await mkdtemp(join(tmpdir(), 'al-pg-'));
+  const server = await startPostgres(binaries, home);
+  const store = await openStore({ AIRLOCK_HOME: home, DATABASE_URL: server.url }, silentLog);
+  return testStore(store, home, server.close);
+}
+
+/** The newest PostgreSQL server's program folder of this machine, or undefined. */
+export async function findPostgres(): Promise<string | undefined> {
+  const root = '/usr/lib/postgresql';
+  const versions = await readdir(root).catch(() => []);
+  const newest = versions.sort((a, b) => Number(b) - Number(a))[0];
+  if (newest === undefined) return undefined;
+  const folder = join(root, newest, 'bin');
+  return (await readdir(folder)).includes('initdb') ? folder : undefined;
+}
+
+function testStore(store: Store, home: string, closeServer: () => Promise<void>): TestStore {
+  return {
+    store,
+    home,
+    empty: async () => void (await store.db.execute(sql`truncate users, tokens, auth_sessions, vms, credentials`)),
+    close: async () => {
+      await store.close();
+      await closeServer();
+      await rm(home, { recursive: true });
+    },
+  };
+}
+
+/** PostgreSQL refuses to run as root; `nobody` then owns its folder. */
+const unprivileged = { uid: 65534, gid: 65534 };
+
+async function startPostgres(binaries: string, home: string): Promise<{ url: string; close(): Promise<void> }> {
+  const folder = join(home, 'pg');
+  const asRoot = process.getuid?.() === 0;
+  await mkdir(folder, { mode: 0o700 });
+  if (asRoot) {
+    await chmod(home, 0o711);
+    await chown(folder, unprivileged.uid, unprivileged.gid);
+  }
+  const [before, user] = asRoot
+    ? [['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'], 'nobody']
+    : [['setpriv', '--'], 'airlock'];
+  const [program = '', ...rest] = before;
+  const data = join(folder, 'data');
+  await run(program, [...rest, join(binaries, 'initdb'), '-D', data, '-U', user, '-A', 'trust', '--no-sync'], {
+    cwd: folder,
+  });
+  const server = spawn(
+    program,
+    [...rest, join(binaries, 'postgres'), '-D', data, '-k', folder, '-c', 'listen_addresses=', '-c', 'fsync=off'],
+    { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  await untilAccepting(server);
+  return {
+    url: `postgresql://${user}@localhost/postgres?host=${encodeURIComponent(folder)}`,
+    close: async () => {
+      server.kill('SIGINT');
+      await once(server, 'exit');
+    },
+  };
+}
+
+async function untilAccepting(server: ChildProcess): Promise<void> {
+  let output = '';
+  await new Promise<void>((resolve, reject) => {
+    server.stderr?.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+      if (output.includes('ready to accept connections')) resolve();
+    });
+    server.once('exit', (code) => reject(new Error(`postgres ended with ${code}: ${output}`)));
+  });
+}

@@ -1,0 +1,63 @@
+/** Makes people: the admin at the first start, everybody else by name. The database decides who gets which proxy port. */
+import { sql } from 'drizzle-orm';
+import type { User } from '@airlock/contract/api';
+import { AppError } from '@airlock/contract/errors';
+import { newId } from '@airlock/contract/ids';
+import { hashSecret, newSecret } from '../lib/secret.js';
+import { violatedUnique } from '../store/open.js';
+import { users } from '../store/schema.js';
+import type { Database } from '../store/store.js';
+
+export type UserRow = typeof users.$inferSelect;
+
+export const toUser = (row: UserRow): User => ({
+  id: row.id,
+  name: row.name,
+  role: row.role,
+  proxyPort: row.proxyPort,
+  createdAt: row.createdAt.toISOString(),
+});
+
+/** Two people made at once ask for the same port; the constraint lets one have it, and the other asks again. */
+const portAttempts = 50;
+
+/** Makes `admin` unless it exists. */
+export async function ensureAdmin(db: Database, portBase: number): Promise<void> {
+  await db
+    .insert(users)
+    .values({ id: newId('usr'), name: 'admin', role: 'admin', proxyPort: nextPort(portBase), tokenHash: null })
+    .onConflictDoNothing({ target: users.name });
+}
+
+/** @throws AppError user_exists */
+export async function createUser(db: Database, name: string, portBase: number): Promise<{ user: User; token: string }> {
+  const token = newSecret();
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const [row] = await db
+        .insert(users)
+        .values({
+          id: newId('usr'),
+          name,
+          role: 'user',
+          proxyPort: nextPort(portBase),
+          tokenHash: hashSecret(token),
+        })
+        .returning();
+      if (!row) throw new AppError('internal', 'The database made no user and gave no reason.');
+      return { user: toUser(row), token };
+    } catch (error) {
+      if (violatedUnique(error) === 'users_name_key') {
+        throw new AppError('user_exists', `There is already a user named ${name}.`, {
+          hint: 'Choose another name.',
+          cause: error,
+        });
+      }
+      if (violatedUnique(error) !== 'users_proxy_port_key' || attempt === portAttempts) throw error;
+    }
+  }
+}
+
+/** One above the highest port in use, or `base` when none is. */
+const nextPort = (base: number) =>
+  sql<number>`(select coalesce(max(${users.proxyPort}) + 1, ${base}::integer) from ${users} where ${users.proxyPort} >= ${base}::integer)`;

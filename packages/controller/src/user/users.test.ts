@@ -1,0 +1,105 @@
+import { eq } from 'drizzle-orm';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { tokens } from '../store/schema.js';
+import { openEmbeddedTestStore, type TestStore } from '../store/testing.js';
+import type { Users } from './user.js';
+import { createUsers } from './users.js';
+
+const adminToken = 'a'.repeat(43);
+let database: TestStore;
+let now: Date;
+let users: Users;
+
+const open = () =>
+  createUsers(database.store, { settings: { AIRLOCK_PROXY_PORT_BASE: 10001 }, adminToken, now: () => now });
+const later = (ms: number): void => {
+  now = new Date(now.getTime() + ms);
+};
+const adminId = async (): Promise<string> => (await users.byToken(adminToken))?.id ?? '';
+
+beforeAll(async () => {
+  database = await openEmbeddedTestStore();
+}, 120_000);
+afterAll(() => database.close(), 30_000);
+beforeEach(async () => {
+  await database.empty();
+  now = new Date('2030-01-01T00:00:00Z');
+  users = await open();
+});
+
+test('the admin exists from the first start, once, with the first port', async () => {
+  await open();
+  expect(await users.list()).toMatchObject([{ name: 'admin', role: 'admin', proxyPort: 10001 }]);
+  expect(await users.byToken(adminToken)).toMatchObject({ name: 'admin' });
+  expect(await users.byToken('b'.repeat(43))).toBeUndefined();
+});
+
+test('users get ports one after the other, also when many are made at once', async () => {
+  const made = await Promise.all(Array.from({ length: 20 }, (_, i) => users.create(`user${i}`)));
+  const ports = made.map(({ user }) => user.proxyPort).sort();
+  expect(ports).toEqual(Array.from({ length: 20 }, (_, i) => 10002 + i));
+  for (const { user, token } of made) expect(await users.byToken(token)).toEqual(user);
+});
+
+test('a name is taken once', async () => {
+  await users.create('ada');
+  await expect(users.create('ada')).rejects.toMatchObject({ code: 'user_exists' });
+  await expect(users.create('admin')).rejects.toMatchObject({ code: 'user_exists' });
+});
+
+test('a login token is good once and for ten minutes', async () => {
+  const { token, expiresAt } = await users.createLoginToken(await adminId());
+  expect(expiresAt.getTime() - now.getTime()).toBe(600_000);
+  const attempts = await Promise.allSettled([users.login(token), users.login(token), users.login(token)]);
+  expect(attempts.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  await expect(users.login(token)).rejects.toMatchObject({ code: 'login_token_invalid' });
+  const late = await users.createLoginToken(await adminId());
+  later(600_000);
+  await expect(users.login(late.token)).rejects.toMatchObject({ code: 'login_token_invalid' });
+  await expect(users.createLoginToken('usr_nobody')).rejects.toMatchObject({ code: 'not_found' });
+});
+
+test('a cookie is good for twelve hours or until logout', async () => {
+  const signIn = async () => users.login((await users.createLoginToken(await adminId())).token);
+  const { cookie, user } = await signIn();
+  expect(await users.byCookie(cookie)).toEqual(user);
+  await users.logout(cookie);
+  expect(await users.byCookie(cookie)).toBeUndefined();
+  const second = await signIn();
+  later(12 * 3_600_000);
+  expect(await users.byCookie(second.cookie)).toBeUndefined();
+});
+
+test('a desktop ticket is good once, for its VM, for 30 seconds', async () => {
+  const userId = await adminId();
+  const ticket = async () => (await users.createDesktopTicket(userId, 'vm_a')).ticket;
+  const used = await ticket();
+  expect(await users.redeemDesktopTicket(used, 'vm_a')).toEqual({ userId });
+  await expect(users.redeemDesktopTicket(used, 'vm_a')).rejects.toMatchObject({ code: 'ticket_invalid' });
+  await expect(users.redeemDesktopTicket(await ticket(), 'vm_b')).rejects.toMatchObject({ code: 'ticket_invalid' });
+  const late = await ticket();
+  later(30_000);
+  await expect(users.redeemDesktopTicket(late, 'vm_a')).rejects.toMatchObject({ code: 'ticket_invalid' });
+});
+
+test('a secret of one kind is nothing to another, and none is stored', async () => {
+  const userId = await adminId();
+  const { token } = await users.createLoginToken(userId);
+  const { ticket } = await users.createDesktopTicket(userId, 'vm_a');
+  expect(await users.byCookie(token)).toBeUndefined();
+  await expect(users.login(ticket)).rejects.toMatchObject({ code: 'login_token_invalid' });
+  await expect(users.redeemDesktopTicket(token, 'vm_a')).rejects.toMatchObject({ code: 'ticket_invalid' });
+  const stored = JSON.stringify([await database.store.db.select().from(tokens), await users.list()]);
+  for (const secret of [token, ticket, adminToken]) expect(stored).not.toContain(secret);
+});
+
+test('the sweep removes what has expired and nothing else', async () => {
+  const userId = await adminId();
+  await users.createDesktopTicket(userId, 'vm_a');
+  const { token } = await users.createLoginToken(userId);
+  later(60_000);
+  await users.sweep();
+  const left = await database.store.db.select().from(tokens).where(eq(tokens.userId, userId));
+  expect(left.map(({ kind }) => kind)).toEqual(['login']);
+  await users.login(token);
+});

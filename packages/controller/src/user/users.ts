@@ -1,0 +1,94 @@
+/** Implements the face in user.ts on the tables `users` and `tokens`. */
+import { and, asc, eq, gt } from 'drizzle-orm';
+import { AppError } from '@airlock/contract/errors';
+import type { Settings } from '@airlock/contract/settings';
+import { hashSecret, sameHash } from '../lib/secret.js';
+import { tokens, users } from '../store/schema.js';
+import type { Store } from '../store/store.js';
+import { createUser, ensureAdmin, toUser, type UserRow } from './create.js';
+import { issue, redeem, removeExpired } from './once.js';
+import type { Users } from './user.js';
+
+export interface UsersOptions {
+  settings: Pick<Settings, 'AIRLOCK_PROXY_PORT_BASE'>;
+  /** The content of $AIRLOCK_HOME/token. */
+  adminToken: string;
+  now?: () => Date;
+}
+
+/** The people of this controller; makes the admin when there is none. */
+export async function createUsers(store: Store, options: UsersOptions): Promise<Users> {
+  const { db } = store;
+  const now = options.now ?? (() => new Date());
+  const portBase = options.settings.AIRLOCK_PROXY_PORT_BASE;
+  const adminHash = hashSecret(options.adminToken);
+  await ensureAdmin(db, portBase);
+
+  async function byToken(token: string) {
+    const hash = hashSecret(token);
+    const row = sameHash(hash, adminHash)
+      ? await db.query.users.findFirst({ where: eq(users.name, 'admin') })
+      : await db.query.users.findFirst({ where: eq(users.tokenHash, hash) });
+    return row && toUser(row);
+  }
+
+  async function byCookie(cookie: string) {
+    const [found] = await db
+      .select({ user: users })
+      .from(tokens)
+      .innerJoin(users, eq(users.id, tokens.userId))
+      .where(and(eq(tokens.hash, hashSecret(cookie)), eq(tokens.kind, 'cookie'), gt(tokens.expiresAt, now())));
+    return found && toUser(found.user);
+  }
+
+  async function createLoginToken(userId: string) {
+    await get(userId);
+    const { secret, expiresAt } = await issue(db, 'login', userId, now());
+    return { token: secret, expiresAt };
+  }
+
+  async function login(token: string) {
+    const used = await redeem(db, 'login', token, now());
+    if (!used) {
+      throw new AppError('login_token_invalid', 'This login link is unknown, was used already, or has expired.', {
+        hint: 'Make a new one with `npx airlock login`; it is good once, for ten minutes.',
+      });
+    }
+    const { secret, expiresAt } = await issue(db, 'cookie', used.userId, now());
+    return { user: toUser(await get(used.userId)), cookie: secret, expiresAt };
+  }
+
+  async function redeemDesktopTicket(ticket: string, vmId: string) {
+    const used = await redeem(db, 'desktop', ticket, now());
+    if (used?.vmId === vmId) return { userId: used.userId };
+    throw new AppError(
+      'ticket_invalid',
+      'This desktop ticket is unknown, was used already, expired, or is for another VM.',
+      {
+        hint: 'Ask for a new one: POST /api/vm/:id/desktop-ticket. It is good once, for 30 seconds.',
+      },
+    );
+  }
+
+  async function get(userId: string): Promise<UserRow> {
+    const row = await db.query.users.findFirst({ where: eq(users.id, userId) });
+    if (row) return row;
+    throw new AppError('not_found', `There is no user ${userId}.`);
+  }
+
+  return {
+    byToken,
+    byCookie,
+    list: async () => (await db.select().from(users).orderBy(asc(users.proxyPort))).map(toUser),
+    create: (name) => createUser(db, name, portBase),
+    createLoginToken,
+    login,
+    logout: async (cookie) => void (await redeem(db, 'cookie', cookie, now())),
+    createDesktopTicket: async (userId, vmId) => {
+      const { secret, expiresAt } = await issue(db, 'desktop', userId, now(), vmId);
+      return { ticket: secret, expiresAt };
+    },
+    redeemDesktopTicket,
+    sweep: () => removeExpired(db, now()),
+  };
+}
