@@ -1,0 +1,53 @@
+#!/bin/sh
+# Runs once inside the new root, after packages, CLIs and guest files are there: user, units, pointers, initrd, tidying.
+# Leaves kernel, initrd and facts for the builder in /usr/lib/airlock/build, which the builder takes away.
+set -eu
+build=/usr/lib/airlock/build
+
+groupadd --gid 1000 airlock
+useradd --uid 1000 --gid 1000 --no-create-home --home-dir /home/airlock --shell /bin/bash airlock
+# Empty: the CLI VM puts an encryption policy on it, and that needs an empty folder.
+install -d -m 0700 -o airlock -g airlock /home/airlock
+echo airlock >/etc/hostname
+
+systemctl --quiet enable airlock-network.service airlock-agent.service airlock-configured.path \
+	airlock-xvfb.socket airlock-xvfb.service airlock-x11vnc.service airlock-openbox.service airlock-session.service \
+	airlock-browser.service
+systemctl --quiet --global enable airlock-autostart.path
+systemctl --quiet set-default multi-user.target
+
+# Nothing of this serves a VM that is never logged in to, never updated and never rebooted into another system.
+systemctl --quiet mask getty.target console-getty.service systemd-logind.service dbus.service dbus.socket \
+	apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
+	systemd-random-seed.service systemd-machine-id-commit.service systemd-firstboot.service systemd-hwdb-update.service \
+	systemd-journal-catalog-update.service systemd-journal-flush.service systemd-update-done.service ldconfig.service \
+	systemd-sysusers.service systemd-binfmt.service proc-sys-fs-binfmt_misc.automount systemd-pstore.service \
+	systemd-hibernate-clear.service systemd-pcrmachine.service systemd-pcrphase.service systemd-pcrphase-sysinit.service \
+	systemd-tpm2-setup.service systemd-tpm2-setup-early.service systemd-ask-password-console.path \
+	systemd-ask-password-wall.path systemd-user-sessions.service remote-fs.target \
+	sys-kernel-tracing.mount sys-kernel-debug.mount sys-kernel-config.mount sys-fs-fuse-connections.mount \
+	dev-hugepages.mount dev-mqueue.mount
+mkdir -p /etc/systemd/system-generators
+for generator in /usr/lib/systemd/system-generators/*; do
+	ln -sf /dev/null "/etc/systemd/system-generators/${generator##*/}"
+done
+
+# The agent writes these when the VM is configured; tmpfiles.d/airlock.conf gives them a harmless first form.
+cp --dereference /etc/ssl/certs/ca-certificates.crt /usr/share/airlock/ca-certificates.crt
+ln -sfn /run/airlock/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+ln -sfn /run/airlock/resolv.conf /etc/resolv.conf
+ln -sfn /run/airlock/hosts /etc/hosts
+
+kernel=$(basename /boot/vmlinuz-*)
+mkinitramfs -o "$build/initrd.img" "${kernel#vmlinuz-}"
+mv "/boot/$kernel" "$build/vmlinuz"
+{
+	echo "kernel=${kernel#vmlinuz-}"
+	echo "debian=$(cat /etc/debian_version)"
+	echo "chromium=$(dpkg-query -W -f '${Version}' chromium)"
+	echo "node=$(node --version)"
+} >"$build/facts"
+
+rm -rf /boot/* /vmlinuz* /initrd.img* /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/* /tmp/* \
+	/var/tmp/* /var/lib/dbus/machine-id
+: >/etc/machine-id
