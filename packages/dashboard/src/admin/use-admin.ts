@@ -1,0 +1,15 @@
+/** What the admin page shows. */
+import { useQuery } from '@tanstack/react-query';
+import { useApi } from '../api/api-context.js';
+
+const refreshMs = 5000;
+
+export function useSystem() {
+  const api = useApi();
+  return useQuery({ queryKey: ['system'], queryFn: ({ signal }) => api.system(signal), refetchInterval: refreshMs });
+}
+
+export function useVms() {
+  const api = useApi();
+  return useQuery({ queryKey: ['vms'], queryFn: ({ signal }) => api.vms(signal), refetchInterval: refreshMs });
+}

@@ -1,0 +1,74 @@
+/** All VMs, newest first. */
+import type { Vm } from '@airlock/contract/api';
+import { serverNowMs } from '../api/clock.js';
+import { StatusDot } from '../ui/status-dot.js';
+import { formatElapsed, formatMoment } from '../ui/time.js';
+import styles from './admin.module.css';
+
+const tones = {
+  creating: 'busy',
+  starting: 'busy',
+  running: 'good',
+  stopping: 'busy',
+  stopped: 'quiet',
+  failed: 'bad',
+  destroyed: 'quiet',
+} as const satisfies Record<Vm['state'], string>;
+
+export function VmTable({ vms }: { vms: readonly Vm[] }) {
+  const newestFirst = vms.toSorted((a, b) => b.createdAt.localeCompare(a.createdAt));
+  return (
+    <section className={styles.vms}>
+      <h2>Virtual machines</h2>
+      {vms.length === 0 ? (
+        <p className={styles.none}>There are none. The first starts with the first sign-in.</p>
+      ) : (
+        <div className={styles.scroll} role="region" aria-label="Virtual machines" tabIndex={0}>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">State</th>
+                <th scope="col">Kind</th>
+                <th scope="col">VM</th>
+                <th scope="col">Owner</th>
+                <th scope="col">Made</th>
+                <th scope="col">Ready in</th>
+                <th scope="col">Destroyed at</th>
+              </tr>
+            </thead>
+            <tbody>
+              {newestFirst.map((vm) => (
+                <Row key={vm.id} vm={vm} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function Row({ vm }: { vm: Vm }) {
+  const nowMs = serverNowMs();
+  return (
+    <tr>
+      <td>
+        <span className={styles.state}>
+          <StatusDot tone={tones[vm.state]} />
+          {vm.state}
+        </span>
+        {vm.error !== null && <small className={styles.error}>{vm.error.message}</small>}
+      </td>
+      <td>{vm.kind === 'cli' ? 'CLI' : 'Browser'}</td>
+      <td>
+        <code>{vm.id}</code>
+      </td>
+      <td>
+        <code>{vm.userId}</code>
+      </td>
+      <td>{formatMoment(vm.createdAt, nowMs)}</td>
+      <td>{vm.timings.readyMs === null ? '–' : formatElapsed(vm.timings.readyMs)}</td>
+      <td>{vm.destroyAt === null ? '–' : formatMoment(vm.destroyAt, nowMs)}</td>
+    </tr>
+  );
+}

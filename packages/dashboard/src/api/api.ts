@@ -1,0 +1,32 @@
+/** The controller's HTTP API as functions: every answer is parsed by its contract schema, every failure is an AppError. */
+import { DesktopTicket, ProviderList, StartSessionResponse, SystemStatus, User, VmList } from '@airlock/contract/api';
+import type { ProviderId } from '@airlock/contract/provider/provider';
+import { Session } from '@airlock/contract/session';
+import { z } from 'zod';
+import { NoContent, request } from './request.js';
+
+const UserAnswer = z.strictObject({ user: User });
+const vmAuth = (sessionId: string) => `/api/vm/auth/${encodeURIComponent(sessionId)}`;
+
+export type Api = ReturnType<typeof createApi>;
+
+/** All calls use the sign-in cookie of this origin and reject with an AppError. */
+export function createApi() {
+  return {
+    me: async (signal?: AbortSignal) => (await request('GET', '/api/me', UserAnswer, { signal })).user,
+    login: async (token: string) => (await request('POST', '/api/login', UserAnswer, { body: { token } })).user,
+    logout: () => request('POST', '/api/logout', NoContent),
+    providers: async (signal?: AbortSignal) =>
+      (await request('GET', '/api/providers', ProviderList, { signal })).providers,
+    startSession: (provider: ProviderId) =>
+      request('POST', '/api/vm/auth', StartSessionResponse, { body: { provider } }),
+    session: (sessionId: string, signal?: AbortSignal) => request('GET', vmAuth(sessionId), Session, { signal }),
+    cancelSession: (sessionId: string) => request('POST', `${vmAuth(sessionId)}/cancel`, Session),
+    /** Address of the session's event stream, for an EventSource. */
+    sessionEventsUrl: (sessionId: string) => `${vmAuth(sessionId)}/events`,
+    desktopTicket: (vmId: string, signal?: AbortSignal) =>
+      request('POST', `/api/vm/${encodeURIComponent(vmId)}/desktop-ticket`, DesktopTicket, { signal }),
+    system: (signal?: AbortSignal) => request('GET', '/api/system', SystemStatus, { signal }),
+    vms: async (signal?: AbortSignal) => (await request('GET', '/api/vm', VmList, { signal })).vms,
+  };
+}

@@ -1,0 +1,45 @@
+/** Follows a session's server-sent events, and opens the stream again whenever it breaks. */
+import { isFinal, Session } from '@airlock/contract/session';
+import { backoffMs } from '../ui/backoff.js';
+
+interface Follower {
+  onSession(session: Session): void;
+  /** True once the stream is open, false when it broke. */
+  onConnection(open: boolean): void;
+}
+
+/** Starts at once; the returned function stops it. Ends by itself after a final document. */
+export function followSession(url: string, { onSession, onConnection }: Follower): () => void {
+  let source: EventSource | null = null;
+  let retry: ReturnType<typeof setTimeout> | undefined;
+  let failures = 0;
+
+  const stop = () => {
+    clearTimeout(retry);
+    source?.close();
+    source = null;
+  };
+
+  const open = () => {
+    source = new EventSource(url);
+    source.addEventListener('open', () => {
+      failures = 0;
+      onConnection(true);
+    });
+    source.addEventListener('session', (event) => {
+      const session = Session.parse(JSON.parse(event.data));
+      if (isFinal(session.status)) stop();
+      onSession(session);
+    });
+    // The browser retries some failures and gives up on others; here every one is treated alike.
+    source.addEventListener('error', () => {
+      stop();
+      onConnection(false);
+      failures += 1;
+      retry = setTimeout(open, backoffMs(failures));
+    });
+  };
+
+  open();
+  return stop;
+}

@@ -1,0 +1,84 @@
+/** The bar over a sign-in: where one is, what to do next, how much time is left, and the way out. */
+import type { Provider } from '@airlock/contract/provider/provider';
+import { isFinal, type Session } from '@airlock/contract/session';
+import { Button } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
+import { BrandMark } from '../ui/brand.js';
+import { CancelButton } from './cancel-button.js';
+import { Countdown } from './countdown.js';
+import { currentStep, progress, type Guidance } from './guidance.js';
+import styles from './session-bar.module.css';
+import { StatusSentence } from './status-sentence.js';
+
+interface SessionBarProps {
+  session: Session;
+  provider: Provider;
+  guidance: Guidance;
+  /** True while the desktop is shown: the bar then carries the sentence and the way to the steps. */
+  compact: boolean;
+  stepsOpen: boolean;
+  onToggleSteps: () => void;
+  /** Set when the desktop of an ended session is looked at. */
+  onBackToResult: (() => void) | null;
+}
+
+export function SessionBar(props: SessionBarProps) {
+  const { session, provider, guidance, compact } = props;
+  return (
+    <header className={styles.bar} data-compact={compact}>
+      <Link to="/remote-cli" className={styles.home} aria-label="Airlock: all your CLIs">
+        <BrandMark />
+      </Link>
+      <p className={styles.name}>
+        <span className={styles.back}>Connect</span> {provider.name}
+      </p>
+      {compact && (
+        <div className={styles.guidance}>
+          <strong>{guidance.title}</strong> <StatusSentence session={session} sentence={guidance.sentence} />
+        </div>
+      )}
+      <div className={styles.tools}>
+        <Countdown session={session} />
+        {compact && <StepsToggle {...props} />}
+        {compact && props.onBackToResult !== null && (
+          <Button size="compact-md" variant="default" onClick={props.onBackToResult}>
+            Back to the result
+          </Button>
+        )}
+        {!isFinal(session.status) && <CancelButton sessionId={session.id} providerName={provider.name} />}
+      </div>
+      <ProgressLine session={session} />
+      {/* Read out on every change, wherever the words stand on the page. */}
+      <p className={styles.spoken} aria-live="polite">
+        {guidance.title}. {guidance.sentence} {currentStep(session.steps)?.title}
+      </p>
+    </header>
+  );
+}
+
+function StepsToggle({ session, stepsOpen, onToggleSteps }: SessionBarProps) {
+  const { done, total } = progress(session.steps);
+  return (
+    <span className={styles.stepsToggle}>
+      <Button
+        size="compact-md"
+        variant="default"
+        aria-expanded={stepsOpen}
+        aria-controls="session-steps"
+        onClick={onToggleSteps}
+        data-testid="toggle-steps"
+      >
+        {stepsOpen ? 'Hide steps' : `Steps ${done}/${total}`}
+      </Button>
+    </span>
+  );
+}
+
+function ProgressLine({ session }: { session: Session }) {
+  const { done, total } = progress(session.steps);
+  return (
+    <div className={styles.progress} data-status={session.status} aria-hidden="true">
+      <div style={{ transform: `scaleX(${total === 0 ? 0 : done / total})` }} />
+    </div>
+  );
+}
