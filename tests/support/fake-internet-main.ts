@@ -31,6 +31,8 @@ const caFile = resolve(values['ca-out']);
 const internet = await createFakeInternet({
   ports: portRange(values.ports),
   password: randomBytes(9).toString('base64url'),
+  onRequest: ({ port, status, method, scheme, host, path }) =>
+    process.stderr.write(`${port ?? '?'} ${status} ${method} ${scheme}://${host}${path}\n`),
 });
 await writeFile(caFile, internet.caPem);
 process.stdout.write(
@@ -44,22 +46,10 @@ process.stdout.write(
   ].join('\n'),
 );
 
-// Refused and unknown hosts are what one wants to see when something does not work by hand.
-let reported = 0;
-const report = setInterval(() => {
-  for (const seen of internet.requests.slice(reported)) {
-    process.stderr.write(
-      `${seen.port ?? '?'} ${seen.status} ${seen.method} ${seen.scheme}://${seen.host}${seen.path}\n`,
-    );
-  }
-  reported = internet.requests.length;
-}, 500);
-
 let ending = false;
 async function end(): Promise<void> {
   if (ending) return;
   ending = true;
-  clearInterval(report);
   await internet.close();
   await rm(caFile, { force: true });
 }

@@ -22,6 +22,8 @@ export interface FakeInternetOptions {
   canaryToken?: string;
   /** Further hosts, or other answers for known ones. */
   hosts?: Record<string, HostHandler>;
+  /** Called with each request once it is answered. */
+  onRequest?: (request: SeenRequest) => void;
 }
 
 /** One request that reached the fake internet; no bodies, no queries, no headers. */
@@ -81,7 +83,10 @@ export async function createFakeInternet(options: FakeInternetOptions = {}): Pro
     throw error;
   });
   const requests: SeenRequest[] = [];
-  await answerAll(interceptor, proxy, hosts, requests);
+  await answerAll(interceptor, proxy, hosts, (request) => {
+    requests.push(request);
+    options.onRequest?.(request);
+  });
   const [port] = proxy.ports as [number, ...number[]];
   const login = `${encodeURIComponent(userName)}:${encodeURIComponent(password)}`;
   return {
@@ -105,12 +110,12 @@ async function answerAll(
   interceptor: Mockttp,
   proxy: UpstreamProxy,
   hosts: Record<string, HostHandler>,
-  requests: SeenRequest[],
+  onRequest: (request: SeenRequest) => void,
 ): Promise<void> {
   await interceptor.forUnmatchedRequest().thenCallback(async (request) => {
     const url = new URL(request.url);
     const answer = await respond(hosts[url.hostname], request, url);
-    requests.push({
+    onRequest({
       port: proxy.portOf(request.remotePort),
       method: request.method,
       scheme: url.protocol.slice(0, -1),

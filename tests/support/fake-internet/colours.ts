@@ -21,7 +21,7 @@ export const pageColours = {
   /** Consent page: the button that agrees. */
   allowButton: { r: 101, g: 163, b: 13 },
   /** Consent page: the button that refuses. */
-  denyButton: { r: 234, g: 88, b: 12 },
+  denyButton: { r: 217, g: 119, b: 6 },
 } as const satisfies Record<string, Rgb>;
 
 /** The colour as CSS text. */

@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { assertNoLeaks, findLeaks, takeSnapshot, untilNoLeaks, type LeakScope } from './leaks.js';
+
+let folder = '';
+let scope: LeakScope;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'leaks-test-'));
+  scope = { home: folder, names: /leaks-test-planted/ };
+});
+afterAll(async () => rm(folder, { recursive: true }));
+
+it('sees a child, a process that left the family but names the home, a port and a folder; and sees them gone', async () => {
+  const before = await takeSnapshot(scope);
+  const child = spawn('sleep', ['61'], { stdio: 'ignore' });
+  // The shell ends at once, so that its own child belongs to nobody here.
+  const orphan = spawn('sh', ['-c', 'sleep 62 & echo $!'], { cwd: folder, stdio: ['ignore', 'pipe', 'ignore'] });
+  const orphanPid = await new Promise<number>((resolve) => orphan.stdout.once('data', (text) => resolve(Number(text))));
+  await new Promise((resolve) => orphan.once('exit', resolve));
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const planted = join(tmpdir(), `leaks-test-planted-${process.pid}`);
+  await mkdir(planted);
+  try {
+    const leaks = findLeaks(before, await takeSnapshot(scope));
+    expect(leaks.some((leak) => leak.startsWith('processes') && leak.endsWith('sleep 61'))).toBe(true);
+    expect(leaks.some((leak) => leak.startsWith('processes') && leak.endsWith('sleep 62'))).toBe(true);
+    expect(leaks).toContain(`listeningPorts: port ${port} of pid ${process.pid} (this test)`);
+    expect(leaks).toContain(`paths: ${planted}`);
+  } finally {
+    child.kill();
+    process.kill(orphanPid);
+    server.close();
+    await rm(planted, { recursive: true });
+  }
+  await untilNoLeaks(before, 5_000);
+});
+
+it('says what is left', async () => {
+  const before = await takeSnapshot(scope);
+  const after = { ...before, processes: [...before.processes, 'pid 7 (start 9): qemu'] };
+  expect(() => assertNoLeaks(before, after)).toThrow('Left behind:\n  processes: pid 7 (start 9): qemu');
+  expect(() => assertNoLeaks(before, before)).not.toThrow();
+});
