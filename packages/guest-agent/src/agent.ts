@@ -1,13 +1,20 @@
-/** Puts the parts of the agent together: configuration, desktop probe, routes. */
+/** Puts the parts of the agent together: configuration, desktop probe, login, credentials, checks, routes. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AppError } from '@airlock/contract/errors';
+import type { GuestHealth } from '@airlock/contract/guest';
+import { runCheck } from './check/check.js';
 import { applyConfig } from './config/apply.js';
 import { readDrive } from './config/drive.js';
 import { createConfigState } from './config/state.js';
+import { createCredentialStore } from './credential/store.js';
 import { createDesktopProbe } from './desktop/probe.js';
+import { userVariables, type Variables } from './environment.js';
 import { healthOf } from './health.js';
-import { answer, type Gate, type Route } from './http.js';
+import { answer, type Gate } from './http.js';
 import { log } from './log.js';
+import { createLogin } from './login/login.js';
 import { createProcesses } from './processes.js';
+import { createRoutes } from './routes.js';
 import type { AgentSettings } from './settings.js';
 import { createSystem } from './system.js';
 
@@ -19,11 +26,20 @@ export interface Agent {
 
 /** The running agent; `firstRead` is what the config drive gave at start. */
 export function createAgent(settings: AgentSettings, firstRead: Buffer | Error): Agent {
+  const { home } = settings;
   const processes = createProcesses();
   const system = createSystem(settings, processes, log);
+  const { user } = system;
   const state = createConfigState((config) => applyConfig(config, settings, system, processes), log);
   const desktop = createDesktopProbe(settings, log);
-  const health = (): unknown => healthOf(state, desktop.parts());
+  const credentials = createCredentialStore(home, user);
+  const variables = (): Variables => {
+    const config = state.config();
+    if (config) return userVariables(config, settings);
+    throw new AppError('config_drive_invalid', 'This VM has no configuration yet.');
+  };
+  const login = createLogin({ home, user, variables, credentials, log });
+  const health = (): GuestHealth => healthOf(state, desktop.parts());
   const gate: Gate = { token: () => state.config()?.agentToken ?? null, anonymousHealth: health };
 
   async function take(read: Buffer | Error): Promise<void> {
@@ -32,36 +48,24 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     else desktop.stop();
   }
 
-  const routes: Route[] = [
-    { method: 'GET', path: /^\/health$/, body: false, handle: () => ({ status: 200, json: health() }) },
-    {
-      method: 'POST',
-      path: /^\/config\/reload$/,
-      body: false,
-      handle: async () => {
-        await take(await readDrive(settings.configDevice).catch((error: unknown) => error as Error));
-        return { status: 200, json: health() };
-      },
+  const routes = createRoutes({
+    health,
+    reload: async () => take(await readDrive(settings.configDevice).catch((error: unknown) => error as Error)),
+    login,
+    credentials,
+    check: (name) => runCheck(name, { home, user, variables, processes }),
+    powerOff: () => {
+      system.powerOff().catch((error: unknown) => log(`The VM could not be powered off: ${String(error)}`));
     },
-    {
-      method: 'POST',
-      path: /^\/power-off$/,
-      body: false,
-      handle: () => ({ status: 204, afterwards: () => void powerOff() }),
-    },
-  ];
-
-  async function powerOff(): Promise<void> {
-    await system.powerOff().catch((error: unknown) => log(`power-off failed: ${String(error)}`));
-  }
+  });
 
   void take(firstRead);
   return {
     handle: (request, response) => void answer(request, response, routes, gate, log),
-    end: () => {
+    end: async () => {
       desktop.stop();
       processes.endAll();
-      return Promise.resolve();
+      await login.kill();
     },
   };
 }

@@ -1,0 +1,140 @@
+/**
+ * Reads and writes files below a directory that its user controls, as root, without being led astray: every component
+ * is opened on its own and never through a symbolic link (what openat(2) with O_NOFOLLOW gives elsewhere).
+ */
+import { constants } from 'node:fs';
+import { mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { AppError } from '@airlock/contract/errors';
+import type { UserIds } from '../processes.js';
+
+export interface ReadFileResult {
+  content: Buffer;
+  mode: number;
+}
+
+/** Bytes of one file; the contract's bundle takes a megabyte of base64. */
+const fileLimit = 768 * 1024;
+
+const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
+
+/** A name inside an open directory, immune to what happens to the path that led there. */
+const inside = (folder: FileHandle, name: string): string => `/proc/self/fd/${folder.fd}/${name}`;
+
+function refuse(path: string, error: unknown): AppError {
+  return new AppError('credential_invalid', `${path} is not a plain file in plain directories (${codeOf(error)}).`, {
+    hint: 'Symbolic links are not followed.',
+    cause: error,
+  });
+}
+
+async function openChild(parent: FileHandle, name: string, create: UserIds | null): Promise<FileHandle> {
+  try {
+    return await open(inside(parent, name), directoryFlags);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT' || create === null) throw error;
+  }
+  await mkdir(inside(parent, name), { mode: 0o700 });
+  const made = await open(inside(parent, name), directoryFlags);
+  await made.chown(create.uid, create.gid);
+  return made;
+}
+
+/** Runs `work` with the directory of `path` (relative to `home`) open; missing directories are made when `create` is given. */
+async function withParent<T>(
+  home: string,
+  path: string,
+  create: UserIds | null,
+  work: (folder: FileHandle, name: string) => Promise<T>,
+): Promise<T> {
+  const names = path.split('/');
+  const last = names.pop() ?? '';
+  let folder = await open(home, directoryFlags);
+  try {
+    for (const name of names) {
+      const child = await openChild(folder, name, create);
+      await folder.close();
+      folder = child;
+    }
+    return await work(folder, last);
+  } catch (error) {
+    if (codeOf(error) === 'ELOOP' || codeOf(error) === 'ENOTDIR') throw refuse(path, error);
+    throw error;
+  } finally {
+    await folder.close();
+  }
+}
+
+/**
+ * A file of the user, or null when there is none.
+ * @throws AppError credential_invalid when it is anything but a plain file of acceptable size.
+ */
+export async function readUserFile(home: string, path: string): Promise<ReadFileResult | null> {
+  try {
+    return await withParent(home, path, null, async (folder, name) => {
+      // O_NONBLOCK: a FIFO in this place must not hold the agent up.
+      const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+      const file = await open(inside(folder, name), flags);
+      try {
+        const { size, mode, nlink } = await file.stat();
+        if ((mode & constants.S_IFMT) !== constants.S_IFREG || nlink !== 1 || size > fileLimit) {
+          throw new AppError('credential_invalid', `${path} is not a plain file of at most ${fileLimit} bytes.`);
+        }
+        return { content: await file.readFile(), mode: mode & 0o777 };
+      } finally {
+        await file.close();
+      }
+    });
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** Replaces a file as a whole, on the disk when this resolves. Directories on the way are made, for the user only. */
+export async function writeUserFile(
+  home: string,
+  path: string,
+  file: ReadFileResult,
+  owner: UserIds,
+): Promise<void> {
+  await withParent(home, path, owner, async (folder, name) => {
+    const temporary = inside(folder, `.${name}.airlock-${process.pid}`);
+    await unlinkIfThere(temporary);
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    const handle = await open(temporary, flags, 0o600);
+    try {
+      await handle.writeFile(file.content);
+      await handle.chown(owner.uid, owner.gid);
+      await handle.chmod(file.mode);
+      await handle.sync();
+      await rename(temporary, inside(folder, name));
+    } catch (error) {
+      await unlinkIfThere(temporary);
+      throw error;
+    } finally {
+      await handle.close();
+    }
+    await folder.sync();
+  });
+}
+
+/** Removes a file; one that is not there is fine. */
+export async function removeUserFile(home: string, path: string): Promise<void> {
+  try {
+    await withParent(home, path, null, async (folder, name) => {
+      await unlinkIfThere(inside(folder, name));
+      await folder.sync();
+    });
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+async function unlinkIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+}

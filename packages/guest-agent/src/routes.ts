@@ -1,0 +1,116 @@
+/** The routes of the protocol in the contract's guest.ts, on top of the parts that do the work. */
+import { AppError } from '@airlock/contract/errors';
+import { CheckName, CredentialBundle, LoginRequest, type CheckResult, type GuestHealth } from '@airlock/contract/guest';
+import { ProviderId } from '@airlock/contract/provider/provider';
+import type { z } from 'zod';
+import type { CredentialStore } from './credential/store.js';
+import type { Answer, Route } from './http.js';
+import type { Login } from './login/login.js';
+
+export interface RouteDeps {
+  health: () => GuestHealth;
+  /** Reads the config drive again and applies what is new. */
+  reload: () => Promise<void>;
+  login: Login;
+  credentials: CredentialStore;
+  check: (name: CheckName) => Promise<CheckResult>;
+  powerOff: () => void;
+}
+
+const ok = (json: unknown): Answer => ({ status: 200, json });
+const noContent: Answer = { status: 204 };
+
+function parse<T extends z.ZodType>(schema: T, body: unknown, what: string): z.infer<T> {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  // Zod's messages describe the expectation and never quote the value, which may be a secret.
+  const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);
+  throw new AppError('invalid_request', `The body is not a ${what}: ${problems.join('; ')}.`);
+}
+
+function providerOf(name: string): ProviderId {
+  const parsed = ProviderId.safeParse(name);
+  if (parsed.success) return parsed.data;
+  throw new AppError('provider_unknown', `No provider is called "${name}"; expected ${ProviderId.options.join(', ')}.`);
+}
+
+function checkOf(name: string): CheckName {
+  const parsed = CheckName.safeParse(name);
+  if (parsed.success) return parsed.data;
+  throw new AppError('not_found', `No check is called "${name}"; expected ${CheckName.options.join(', ')}.`);
+}
+
+function bundleFor(provider: ProviderId, body: unknown): CredentialBundle {
+  const bundle = parse(CredentialBundle, body, 'credential bundle');
+  if (bundle.provider === provider) return bundle;
+  throw new AppError('invalid_request', `The bundle is of ${bundle.provider}, but the path says ${provider}.`);
+}
+
+export function createRoutes(deps: RouteDeps): Route[] {
+  const { login, credentials } = deps;
+  const credentialPath = /^\/credentials\/([A-Za-z0-9_-]{1,64})$/;
+  return [
+    { method: 'GET', path: /^\/health$/, body: false, handle: () => ok(deps.health()) },
+    {
+      method: 'POST',
+      path: /^\/config\/reload$/,
+      body: false,
+      handle: async () => {
+        await deps.reload();
+        return ok(deps.health());
+      },
+    },
+    {
+      method: 'POST',
+      path: /^\/login$/,
+      body: true,
+      handle: (_, body) => ({ status: 202, json: login.start(parse(LoginRequest, body, 'login request').provider) }),
+    },
+    { method: 'GET', path: /^\/login$/, body: false, handle: () => ok(login.status()) },
+    {
+      method: 'DELETE',
+      path: /^\/login$/,
+      body: false,
+      handle: async () => {
+        await login.stop();
+        return ok(login.status());
+      },
+    },
+    {
+      method: 'GET',
+      path: credentialPath,
+      body: false,
+      handle: async (name) => ok(await credentials.read(providerOf(name))),
+    },
+    {
+      method: 'PUT',
+      path: credentialPath,
+      body: true,
+      handle: async (name, body) => {
+        await credentials.write(bundleFor(providerOf(name), body));
+        return noContent;
+      },
+    },
+    {
+      method: 'DELETE',
+      path: credentialPath,
+      body: false,
+      handle: async (name) => {
+        await credentials.remove(providerOf(name));
+        return noContent;
+      },
+    },
+    {
+      method: 'POST',
+      path: /^\/checks\/([A-Za-z0-9_-]{1,64})$/,
+      body: false,
+      handle: async (name) => ok(await deps.check(checkOf(name))),
+    },
+    {
+      method: 'POST',
+      path: /^\/power-off$/,
+      body: false,
+      handle: () => ({ ...noContent, afterwards: deps.powerOff }),
+    },
+  ];
+}
