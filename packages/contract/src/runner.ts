@@ -59,6 +59,8 @@ export const VmSpec = z.strictObject({
   bootTimeoutMs: z.int().positive(),
   /** Hosts (exact, or `.suffix`) that the gateway dials directly even when an upstream is set. */
   directHosts: z.array(z.string()),
+  /** HostProbe.tscKhz. Absent or null: the runner finds it where the host's kernel tells it, else the guest calibrates. */
+  tscKhz: z.int().positive().nullable().optional(),
 });
 export type VmSpec = z.infer<typeof VmSpec>;
 
