@@ -1,0 +1,168 @@
+/**
+ * The egress gateway of one VM: a forward proxy on a unix socket in the VM folder, so that no other process can use it.
+ * It adds the upstream's credentials, which the VM never sees, and refuses every target that is not public. `proxy-chain`
+ * does the proxying; this module feeds it connections, decides and counts.
+ */
+import { lookup as systemLookup, type LookupAddress } from 'node:dns';
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { createServer, isIP, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { promisify } from 'node:util';
+import { Server, type PrepareRequestFunctionResult } from 'proxy-chain';
+import { AppError, type ErrorBody } from '@airlock/contract/errors';
+import type { RunnerStatus } from '@airlock/contract/runner';
+import { requestError, translateEnd, translateResponse } from './answer.js';
+import { checkAddress, checkTarget, isListed, parseTarget, type Target } from './target.js';
+import { tryUpstream, upstreamFailure, upstreamName } from './upstream.js';
+
+export interface GatewayOptions {
+  socketPath: string;
+  /** `http://USER:PASS@HOST:PORT`; null: targets are dialled directly. */
+  upstreamUrl: string | null;
+  directHosts: readonly string[];
+  /** Called when `lastError` has changed. */
+  onUpstreamError: (error: ErrorBody) => void;
+  onRefused?: (error: AppError) => void;
+  /** All addresses of a name; the system's resolver by default. */
+  resolve?: (host: string) => Promise<LookupAddress[]>;
+  /** Judges an address that a name was found to have; the policy by default. */
+  checkAddress?: typeof checkAddress;
+}
+
+export interface Gateway {
+  counters(): RunnerStatus['egress'];
+  /** Tries the upstream once and records a failure; does nothing in direct mode. */
+  tryUpstream(target: string, signal: AbortSignal): Promise<void>;
+  /** Ends every connection and removes the socket. */
+  close(): Promise<void>;
+}
+
+type Lookup = NonNullable<PrepareRequestFunctionResult['dnsLookup']>;
+
+const resolveAll = (host: string): Promise<LookupAddress[]> => promisify(systemLookup)(host, { all: true });
+
+/** Opens the gateway; it listens when the promise resolves. */
+export async function openGateway(options: GatewayOptions): Promise<Gateway> {
+  const { upstreamUrl, resolve = resolveAll, checkAddress: judge = checkOwnAndPublic } = options;
+  const sockets = new Set<Socket>();
+  /** Those whose newest request goes out directly: what fails there is not the upstream's fault. */
+  const dialled = new WeakSet<Socket>();
+  const total = { connections: 0, refused: 0, bytesUp: 0, bytesDown: 0 };
+  let lastError: ErrorBody | null = null;
+
+  function record(error: AppError | null): AppError | null {
+    if (!error) return null;
+    lastError = error.toBody();
+    options.onUpstreamError(lastError);
+    return error;
+  }
+  const translate = (socket: Socket, status: number): AppError | null =>
+    upstreamUrl === null || dialled.has(socket) ? null : record(upstreamFailure(status, upstreamName(upstreamUrl)));
+
+  async function resolveOrFail(host: string): Promise<LookupAddress[]> {
+    try {
+      return await resolve(host);
+    } catch (cause) {
+      throw new AppError('not_found', `The name ${host} cannot be resolved.`, { cause });
+    }
+  }
+
+  /** Resolves and judges the name now, and pins the answer: what is dialled is exactly what was judged. */
+  async function dialDirectly(target: Target): Promise<PrepareRequestFunctionResult> {
+    const family = isIP(target.host);
+    const addresses = family === 0 ? await resolveOrFail(target.host) : [{ address: target.host, family }];
+    for (const { address } of addresses) judge(address, target.host, target.port);
+    return { upstreamProxyUrl: null, dnsLookup: pinned(addresses) };
+  }
+
+  async function prepare({ method = '', url = '', socket }: IncomingMessage): Promise<PrepareRequestFunctionResult> {
+    try {
+      const target = parseTarget(method, url);
+      checkTarget(target);
+      dialled.delete(socket);
+      if (upstreamUrl !== null && !isListed(target.host, options.directHosts)) return { upstreamProxyUrl: upstreamUrl };
+      dialled.add(socket);
+      return await dialDirectly(target);
+    } catch (error) {
+      const problem = AppError.from(error);
+      if (problem.code === 'egress_refused') {
+        total.refused += 1;
+        options.onRefused?.(problem);
+      }
+      throw requestError(problem);
+    }
+  }
+
+  const proxy = new Server({
+    authRealm: 'airlock',
+    prepareRequestFunction: ({ request }) => prepare(request),
+  });
+  proxy.server.prependListener('request', ({ socket }, response) =>
+    translateResponse(response, (status) => translate(socket, status)),
+  );
+
+  // Half-open sockets are proxy-chain's way (a guest may send its end first); the end towards the guest closes the socket
+  // altogether, because the `nc` between passes no other end on to the guest.
+  const listener = createServer({ allowHalfOpen: true }, (socket) => {
+    total.connections += 1;
+    sockets.add(socket);
+    socket.once('finish', () => socket.destroy());
+    socket.once('close', () => {
+      sockets.delete(socket);
+      total.bytesUp += socket.bytesRead;
+      total.bytesDown += socket.bytesWritten;
+    });
+    // proxy-chain takes a socket without remote address for one that has already been closed.
+    Object.defineProperty(socket, 'remoteAddress', { value: 'guest' });
+    translateEnd(socket, (status) => translate(socket, status));
+    proxy.server.emit('connection', socket);
+  });
+  listener.listen(options.socketPath);
+  await once(listener, 'listening');
+
+  return {
+    counters: () => ({
+      ...total,
+      bytesUp: sum(sockets, total.bytesUp, (socket) => socket.bytesRead),
+      bytesDown: sum(sockets, total.bytesDown, (socket) => socket.bytesWritten),
+      lastError,
+    }),
+    async tryUpstream(target, signal) {
+      if (upstreamUrl !== null) record(await tryUpstream(upstreamUrl, target, signal));
+    },
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      if (listener.listening) {
+        listener.close();
+        await once(listener, 'close');
+      }
+      await rm(options.socketPath, { force: true });
+    },
+  };
+}
+
+function sum(sockets: Iterable<Socket>, start: number, figure: (socket: Socket) => number): number {
+  let result = start;
+  for (const socket of sockets) result += figure(socket);
+  return result;
+}
+
+/** The policy, and this machine's own addresses, which may be public ones. */
+function checkOwnAndPublic(address: string, host: string, port: number): void {
+  checkAddress(address, host, port);
+  const own = Object.values(networkInterfaces()).some((list) => list?.some((entry) => entry.address === address));
+  if (own) {
+    throw new AppError('egress_refused', `The egress gateway refuses ${host}:${port}: ${address} is this machine.`);
+  }
+}
+
+/** A resolver that knows one answer. */
+function pinned(addresses: readonly LookupAddress[]): Lookup {
+  return ((_host: string, options: unknown, callback: (error: null, ...answer: unknown[]) => void) => {
+    const all = typeof options === 'object' && options !== null && 'all' in options && options.all === true;
+    if (all) callback(null, addresses);
+    else callback(null, addresses[0]?.address, addresses[0]?.family);
+  }) as unknown as Lookup;
+}

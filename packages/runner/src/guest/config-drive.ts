@@ -1,0 +1,33 @@
+/** The VM's config drive: a file in memory, readable by this user only, gone when the runner ends. */
+import { mkdir, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { driveSize, encodeSlot } from '@airlock/contract/config-drive';
+import type { GuestConfig } from '@airlock/contract/guest';
+
+export interface ConfigDrive {
+  readonly path: string;
+  remove(): Promise<void>;
+}
+
+/** Makes the drive in `secretDir` (made too when it is missing) with `config` as generation 1. */
+export async function createConfigDrive(secretDir: string, config: GuestConfig): Promise<ConfigDrive> {
+  const { offset, bytes } = encodeSlot({ generation: 1, config });
+  const made = await mkdir(secretDir, { recursive: true, mode: 0o700 });
+  const path = join(secretDir, `${config.vmId}.config`);
+  // A file left by a runner that was killed: never reused, its mode is not known.
+  await rm(path, { force: true });
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.truncate(driveSize);
+    await file.write(bytes, 0, bytes.length, offset);
+  } finally {
+    await file.close();
+  }
+  return {
+    path,
+    async remove() {
+      await rm(path, { force: true });
+      if (made !== undefined) await rm(made, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,104 @@
+/** Waiting until a VM is ready, by probing it: its agent for what it reports, x11vnc for its banner. No fixed times. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { connect } from 'node:net';
+import { AppError } from '@airlock/contract/errors';
+import type { GuestHealth } from '@airlock/contract/guest';
+import type { GuestAgent } from './agent.js';
+import { readBanner } from './rfb.js';
+
+export interface ReadinessEvents {
+  /** The VNC server showed its banner. */
+  vnc(): void;
+  /** The agent answered for the first time. */
+  agent(): void;
+  /** The agent has applied the configuration. */
+  configured(): void;
+}
+
+const pauseMs = 250;
+/**
+ * QEMU accepts a connection before the guest can: while the guest's network is down nothing comes back, and the attempt is
+ * worth little; once it is up, a closed port is refused at once, so whatever is slow then is only busy.
+ */
+const attemptMs = { networkDown: 600, networkUp: 5000 } as const;
+
+/**
+ * Resolves when the agent reports ready and (with a `vncPort`) the VNC server has answered.
+ * @throws the GuestHealth.error of the agent, or the reason of `signal`.
+ */
+export async function waitUntilReady(
+  agent: GuestAgent,
+  vncPort: number | null,
+  events: ReadinessEvents,
+  signal: AbortSignal,
+): Promise<void> {
+  const network = { up: false };
+  await Promise.all([
+    waitForAgent(agent, events, network, signal),
+    vncPort === null ? undefined : waitForVnc(vncPort, events, network, signal),
+  ]);
+}
+
+async function waitForAgent(
+  agent: GuestAgent,
+  events: ReadinessEvents,
+  network: { up: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  let last: GuestHealth | undefined;
+  for (;;) {
+    const health = await attempt(network, signal, (limit) => agent.health(limit));
+    if (health) {
+      if (!last) events.agent();
+      if (health.generation > 0 && (last?.generation ?? 0) === 0) events.configured();
+      last = health;
+      if (health.error) throw AppError.fromBody(health.error);
+      if (health.ready) return;
+    }
+    await delay(pauseMs, undefined, { signal });
+  }
+}
+
+async function waitForVnc(
+  port: number,
+  events: ReadinessEvents,
+  network: { up: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  while (!(await attempt(network, signal, (limit) => fetchBanner(port, limit)))) {
+    await delay(pauseMs, undefined, { signal });
+  }
+  events.vnc();
+}
+
+/** One attempt; null when it did not succeed this time. @throws the reason of `signal` */
+async function attempt<T>(
+  network: { up: boolean },
+  signal: AbortSignal,
+  ask: (limit: AbortSignal) => Promise<T>,
+): Promise<T | null> {
+  const timeout = AbortSignal.timeout(network.up ? attemptMs.networkUp : attemptMs.networkDown);
+  try {
+    const answer = await ask(AbortSignal.any([signal, timeout]));
+    network.up = true;
+    return answer;
+  } catch (error) {
+    signal.throwIfAborted();
+    // Anything but silence comes from the guest itself. "Not yet" is the expected answer here.
+    if (!timeout.aborted) network.up = true;
+    if (error instanceof AppError || timeout.aborted) return null;
+    throw error;
+  }
+}
+
+async function fetchBanner(port: number, signal: AbortSignal): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port, signal });
+  try {
+    return await readBanner(socket, signal);
+  } catch (cause) {
+    throw cause instanceof AppError ? cause : new AppError('guest_unreachable', 'No VNC server yet.', { cause });
+  } finally {
+    socket.on('error', () => socket.destroy());
+    socket.destroy();
+  }
+}

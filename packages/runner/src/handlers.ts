@@ -1,0 +1,42 @@
+/** What the calls on the runner's socket do to the VM. */
+import { AppError } from '@airlock/contract/errors';
+import { openDesktop, showDesktop } from './guest/desktop.js';
+import type { Life } from './life.js';
+import type { RunnerHandlers } from './socket.js';
+
+/** How long GET /status?after=N waits, in milliseconds. */
+const longPollMs = 20_000;
+const desktopHandshakeMs = 30_000;
+
+/** Handlers over `life`, whose parts may still be missing. */
+export function handlersOf(life: Life): RunnerHandlers {
+  const { status, stop, trouble, log } = life;
+  return {
+    status: () => status.current(),
+    statusAfter: (revision) => status.waitAfter(revision, longPollMs),
+    stop(graceMs) {
+      log.info({ graceMs }, 'asked to stop');
+      stop.request(graceMs);
+    },
+    async guest(request, response, path) {
+      if (!life.agent) throw new AppError('guest_unreachable', 'The VM is not powered on.');
+      await life.agent.forward(request, response, path);
+    },
+    async desktop(viewer, accept) {
+      const port = life.machine?.ports.vnc;
+      const password = life.secrets?.guestConfig.vncPassword;
+      if (typeof port !== 'number' || typeof password !== 'string' || status.current().vncAt === null) {
+        throw new AppError('desktop_not_ready', 'The VNC server of this VM has not answered yet, or it has none.');
+      }
+      const signal = AbortSignal.any([stop.requested, trouble.signal]);
+      const options = { port, password, handshakeMs: desktopHandshakeMs, signal };
+      const vnc = await openDesktop(options);
+      accept();
+      await showDesktop(viewer, vnc, options);
+    },
+    onError(error, what) {
+      // Passing things on fails whenever either end goes away: not worth more than a line.
+      if (error.code !== 'aborted') log.info({ code: error.code, what }, error.message);
+    },
+  };
+}

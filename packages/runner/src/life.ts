@@ -1,0 +1,21 @@
+/** The state that the parts of one runner share: made by run.ts, read by the handlers of its socket. */
+import type { Logger } from 'pino';
+import type { RunnerSecrets } from '@airlock/contract/runner';
+import type { Machine } from './boot.js';
+import type { Gateway } from './egress/gateway.js';
+import type { GuestAgent } from './guest/agent.js';
+import type { StatusStore } from './lib/status.js';
+import type { StopSwitch } from './lib/stop.js';
+
+/** What the runner holds while its VM lives; parts appear as they are made. */
+export interface Life {
+  readonly status: StatusStore;
+  readonly stop: StopSwitch;
+  /** Aborted, with an AppError as reason, by the first thing that ends the VM against our will. */
+  readonly trouble: AbortController;
+  readonly log: Logger;
+  secrets?: RunnerSecrets;
+  gateway?: Gateway;
+  machine?: Machine;
+  agent?: GuestAgent;
+}

@@ -1,0 +1,82 @@
+#!/usr/bin/env node
+/**
+ * `airlock-runner <vm folder>`: owns one VM from power-on to its end. `airlock-runner probe`: what this host can do.
+ * Exit codes: 0 stopped as asked, 1 the VM failed, 2 wrong usage or specification, 3 the claim was refused.
+ */
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { pino } from 'pino';
+import { AppError } from '@airlock/contract/errors';
+import { createStopSwitch } from './lib/stop.js';
+import { runVm } from './run.js';
+import { probeHost } from './vmm/probe.js';
+
+const usage = `Usage: airlock-runner <vm folder>
+       airlock-runner probe [--cache FILE]
+
+The first form runs the VM that <vm folder>/spec.json describes, with RunnerSecrets as JSON on standard input, until it
+is stopped (POST /stop on <vm folder>/r.sock, or SIGTERM), and logs to standard output.
+The second prints, as JSON, whether KVM is usable and which QEMU there is; --cache keeps the slow part until the next boot.
+
+  --help   shows this text
+`;
+
+const signalGraceMs = 10_000;
+const exitCodes = { stopped: 0, failed: 1, usage: 2, claimRefused: 3 } as const;
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    options: { help: { type: 'boolean' }, cache: { type: 'string' } },
+    allowPositionals: true,
+  });
+  if (values.help) {
+    process.stdout.write(usage);
+    return exitCodes.stopped;
+  }
+  const [first] = positionals;
+  if (first === undefined || positionals.length !== 1 || (first !== 'probe' && values.cache !== undefined)) {
+    process.stderr.write(usage);
+    return exitCodes.usage;
+  }
+  if (first !== 'probe') return await runFolder(resolve(first));
+  process.stdout.write(`${JSON.stringify(await probeHost(values.cache ?? null), null, 2)}\n`);
+  return exitCodes.stopped;
+}
+
+async function runFolder(folder: string): Promise<number> {
+  process.umask(0o077);
+  const log = pino();
+  const stop = createStopSwitch();
+  const trouble = new AbortController();
+  process.on('SIGTERM', () => stop.request(signalGraceMs));
+  process.on('SIGINT', () => stop.request(signalGraceMs));
+  // The controller that started this process may end at any time; its VM goes on.
+  process.on('SIGHUP', () => log.info('the terminal or session is gone'));
+  process.on('uncaughtException', (error) => {
+    log.error({ err: error }, 'unexpected fault');
+    trouble.abort(AppError.from(error));
+  });
+  try {
+    const stopped = await runVm({ folder, secretsText: await readStdin(), stop, trouble, log });
+    return stopped ? exitCodes.stopped : exitCodes.failed;
+  } catch (error) {
+    const problem = AppError.from(error);
+    log.error({ code: problem.code, hint: problem.hint }, problem.message);
+    return problem.code === 'runner_claim_refused' ? exitCodes.claimRefused : exitCodes.usage;
+  }
+}
+
+async function readStdin(): Promise<string> {
+  let text = '';
+  for await (const chunk of process.stdin.setEncoding('utf8')) text += String(chunk);
+  return text;
+}
+
+try {
+  process.exit(await main(process.argv.slice(2)));
+} catch (error) {
+  const { message, hint } = AppError.from(error);
+  process.stderr.write(`${[message, hint].filter(Boolean).join('\n')}\n`);
+  process.exit(exitCodes.usage);
+}

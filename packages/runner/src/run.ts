@@ -1,0 +1,212 @@
+/**
+ * The life of one VM: claim the folder, make its resources, wait until it is ready, keep it until it ends or is asked to,
+ * release everything, and leave the last word in status.json.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { z } from 'zod';
+import { AppError } from '@airlock/contract/errors';
+import { identifyProcess } from '@airlock/contract/process';
+import { RunnerSecrets, runnerFiles, VmSpec, type RunnerStatus } from '@airlock/contract/runner';
+import { openEgress, powerOn, type BootContext, type Machine } from './boot.js';
+import type { Gateway } from './egress/gateway.js';
+import { createGuestAgent } from './guest/agent.js';
+import { waitUntilReady } from './guest/readiness.js';
+import { handlersOf } from './handlers.js';
+import type { Life } from './life.js';
+import { claim } from './lib/claim.js';
+import { createCleanup } from './lib/cleanup.js';
+import { createStatusStore, type StatusStore } from './lib/status.js';
+import { aborted, type StopSwitch } from './lib/stop.js';
+import { openRunnerSocket } from './socket.js';
+import type { VmmExit } from './vmm/driver.js';
+import { vmmFailed } from './vmm/qemu.js';
+
+/** Asked of the upstream once, to learn early whether it lets this user in. */
+const trialTarget = 'auth.openai.com:443';
+const noTraffic: RunnerStatus['egress'] = { connections: 0, refused: 0, bytesUp: 0, bytesDown: 0, lastError: null };
+
+export interface RunOptions {
+  /** Absolute path of the VM folder. */
+  folder: string;
+  /** JSON of `RunnerSecrets`. */
+  secretsText: string;
+  stop: StopSwitch;
+  trouble: AbortController;
+  log: Logger;
+}
+
+/**
+ * Runs the VM to its end; true when it was stopped as asked, false when it failed (status.json says why).
+ * @throws AppError invalid_request, runner_claim_refused: nothing was touched.
+ */
+export async function runVm(options: RunOptions): Promise<boolean> {
+  const { folder, stop, trouble } = options;
+  const spec = parseJson(VmSpec, await readFile(join(folder, runnerFiles.spec), 'utf8'), runnerFiles.spec);
+  const runner = await identifyProcess(process.pid);
+  if (!runner) throw new AppError('internal', 'This process does not find itself in /proc.');
+  await claim(join(folder, runnerFiles.lock), spec.epoch, runner);
+
+  const log = options.log.child({ vmId: spec.vmId, epoch: spec.epoch });
+  const life: Life = { stop, trouble, log, status: openStatus(folder, spec, runner, log, () => life.gateway) };
+  const cleanup = createCleanup((what, err) => log.error({ err }, `${what} could not be released`));
+  let failure: AppError | null = null;
+  const socket = await openRunnerSocket(join(folder, runnerFiles.socket), handlersOf(life));
+  try {
+    life.secrets = parseJson(RunnerSecrets, options.secretsText, 'standard input');
+    await live({ folder, spec, secrets: life.secrets, log, cleanup, ...bootEvents(life) }, life);
+  } catch (error) {
+    failure = AppError.from(error);
+    log.error({ code: failure.code, details: failure.details, stack: failure.stack }, failure.message);
+  }
+  await cleanup.run();
+  life.status.update({ phase: failure ? 'failed' : 'stopped', error: failure?.toBody() ?? null });
+  await life.status.flush();
+  await socket.close();
+  log.info(life.status.current().egress, failure ? 'ended after a failure' : 'stopped');
+  return failure === null;
+}
+
+function openStatus(
+  folder: string,
+  { vmId, epoch }: VmSpec,
+  runner: RunnerStatus['runner'],
+  log: Logger,
+  gateway: () => Gateway | undefined,
+): StatusStore {
+  const times = { startedAt: Date.now(), poweredOnAt: null, vncAt: null, agentAt: null, readyAt: null };
+  const state = { vmId, epoch, revision: 0, phase: 'starting', runner, vmm: null, error: null } as const;
+  return createStatusStore({
+    path: join(folder, runnerFiles.status),
+    initial: { ...state, ...times, egress: noTraffic },
+    egress: () => gateway()?.counters() ?? noTraffic,
+    onError: (err) => log.error({ err }, 'status.json cannot be written'),
+  });
+}
+
+function bootEvents({ status, trouble, log }: Life): Pick<BootContext, 'onUpstreamError' | 'onBootFailure'> {
+  return {
+    onUpstreamError(error) {
+      log.warn({ code: error.code }, error.message);
+      status.update({});
+    },
+    onBootFailure(meaning, lastLog) {
+      // A ready VM that panics ends, and is reported by that.
+      if (status.current().readyAt !== null) return;
+      trouble.abort(
+        new AppError('vm_boot_failed', `The system in the VM could not boot: ${meaning}.`, {
+          hint: 'serial.log in the VM folder holds all of its messages.',
+          details: { lastLog },
+        }),
+      );
+    },
+  };
+}
+
+/** From the first resource to the end of the VM. Resolves when it was stopped as asked. @throws what ended it otherwise */
+async function live(context: BootContext, life: Life): Promise<void> {
+  const over = AbortSignal.any([life.stop.requested, life.trouble.signal]);
+  try {
+    await boot(context, life, over);
+    await aborted(over);
+  } catch (error) {
+    // What was waited for fails as soon as anything ends the wait: the reason is what counts.
+    if (!over.aborted) throw error;
+  }
+  if (!life.stop.requested.aborted) throw AppError.from(life.trouble.signal.reason);
+  await shutDown(life);
+}
+
+async function boot(context: BootContext, life: Life, over: AbortSignal): Promise<void> {
+  const { status, trouble, log } = life;
+  const gateway = await openEgress(context);
+  life.gateway = gateway;
+  // Beside the boot: it may take as long, and a VM without upstream is still worth showing.
+  gateway.tryUpstream(trialTarget, over).catch((err: unknown) => log.error({ err }, 'the upstream could not be tried'));
+
+  status.update({ phase: 'booting', poweredOnAt: Date.now() });
+  const machine = await powerOn(context, over);
+  const { vmm, ports, serial } = machine;
+  life.machine = machine;
+  status.update({ vmm: vmm.identity });
+  log.info({ pid: vmm.identity.pid, ports }, 'powered on');
+  void vmm.exited.then((exit) => trouble.abort(exitError(exit, machine, status.current().readyAt !== null)));
+
+  const agent = createGuestAgent(ports.agent, context.secrets.guestConfig.agentToken);
+  context.cleanup.add('agent connections', () => agent.close());
+  life.agent = agent;
+  const timer = setTimeout(
+    () => trouble.abort(bootTimeout(context.spec.bootTimeoutMs, status.current().phase, serial.lastLines(20))),
+    context.spec.bootTimeoutMs,
+  );
+  context.cleanup.add('boot timer', () => clearTimeout(timer));
+  await waitUntilReady(agent, ports.vnc, readinessEvents(life), over);
+  clearTimeout(timer);
+  status.update({ phase: 'ready', readyAt: Date.now() });
+  log.info({ ms: Date.now() - status.current().startedAt }, 'ready');
+}
+
+function readinessEvents({ status, log }: Life): Parameters<typeof waitUntilReady>[2] {
+  const since = (): number => Date.now() - (status.current().poweredOnAt ?? 0);
+  return {
+    vnc() {
+      status.update({ vncAt: Date.now() });
+      log.info({ ms: since() }, 'VNC server answers');
+    },
+    agent() {
+      status.update({ agentAt: Date.now() });
+      log.info({ ms: since() }, 'agent answers');
+    },
+    configured() {
+      status.update({ phase: 'configured' });
+      log.info({ ms: since() }, 'configured');
+    },
+  };
+}
+
+function bootTimeout(timeoutMs: number, phase: RunnerStatus['phase'], lastLog: string): AppError {
+  const expected = phase === 'configured' ? 'its desktop was not complete' : 'its agent did not report';
+  return new AppError('vm_boot_timeout', `The VM was not ready ${timeoutMs} ms after power-on: ${expected}.`, {
+    hint: 'serial.log in the VM folder shows how far it came.',
+    details: { lastLog },
+  });
+}
+
+/** What it means that the VMM ended without being asked to. QEMU ends with 0 when the guest shuts down or resets. */
+function exitError(exit: VmmExit, { serial, messages }: Machine, wasReady: boolean): AppError {
+  if (exit.code !== 0) return vmmFailed(exit, messages.lastLines(20));
+  const details = { lastLog: serial.lastLines(20) };
+  return wasReady
+    ? new AppError('vm_lost', 'The VM shut down, or restarted, by itself.', { details })
+    : new AppError('vm_boot_failed', 'The VM shut down, or restarted, before it was ready.', { details });
+}
+
+/** Lets the guest end by itself while there is grace; the cleanup kills what is left. */
+async function shutDown({ status, stop, log, machine, agent }: Life): Promise<void> {
+  status.update({ phase: 'stopping' });
+  if (!machine || stop.expired.aborted) return;
+  try {
+    // A guest whose agent never answered cannot be asked; and one that refuses is not waited for.
+    if (!agent || status.current().agentAt === null) return;
+    await agent.powerOff(stop.expired);
+    await Promise.race([machine.vmm.exited, aborted(stop.expired)]);
+  } catch (error) {
+    log.warn({ reason: AppError.from(error).message }, 'the guest did not take the power-off; it is killed');
+  }
+}
+
+/** @throws AppError invalid_request naming the fields that are wrong, never their values */
+function parseJson<T extends z.ZodType>(schema: T, text: string, where: string): z.infer<T> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    // The parser's own message quotes the text, which may be secret.
+    throw new AppError('invalid_request', `${where} is not JSON.`);
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.map((issue) => `${issue.path.join('.')} (${issue.code})`).join(', ');
+  throw new AppError('invalid_request', `${where} has an unexpected form: ${fields}.`);
+}
