@@ -22,6 +22,8 @@ export const User = z
   .meta({ id: 'User' });
 export type User = z.infer<typeof User>;
 
+/** `GET /api/users` (admin). */
+export const UserList = z.strictObject({ users: z.array(User) });
 export const CreateUserRequest = z.strictObject({ name: UserName });
 /** `token` is shown this once and stored only as a hash. */
 export const CreateUserResponse = z.strictObject({ user: User, token: z.string() });

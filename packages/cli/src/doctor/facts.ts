@@ -1,0 +1,229 @@
+/** Looks at this machine: measured facts, no judgement (that is findings.ts). Changes nothing; every wait is bounded. */
+import { access, readFile, realpath, stat, statfs } from 'node:fs/promises';
+import { connect as connectSocket } from 'node:net';
+import { createServer } from 'node:net';
+import { freemem, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { AppError } from '@airlock/contract/errors';
+import { imageFiles, ImageManifest } from '@airlock/contract/image';
+import { run } from '@airlock/contract/process';
+import { HostProbe } from '@airlock/contract/runner';
+import { SystemStatus } from '@airlock/contract/api';
+import { upstreamUrlFor, type Settings } from '@airlock/contract/settings';
+import { connect, nullIfAbsent, readControllerFile } from '../lib/api.js';
+import { packageListFile, programs } from '../lib/checkout.js';
+
+export interface HostFacts {
+  node: string;
+  os: { id: string; codename: string; name: string };
+  uid: number;
+  /** An ordinary user may make user namespaces (needed to build an image without root). */
+  userNamespaces: boolean;
+  /** What the runner measured, or why it could not. */
+  probe: HostProbe | { error: string };
+  qbootRom: string | null;
+  /** MiB */
+  memory: { totalMib: number; availableMib: number };
+  /** Space for this user under AIRLOCK_HOME, MiB. */
+  disk: { path: string; freeMib: number };
+  /** Names and reasons of Debian packages that are not there or too old; null where dpkg is not there. */
+  missingPackages: { name: string; why: string }[] | null;
+  image: { id: string; createdAt: string; chromium: string } | { problem: string } | null;
+  controller: { url: string; pid: number; status: SystemStatus | null } | null;
+  /** Whether the wanted port is free; null while the controller itself is using it. */
+  portFree: boolean | null;
+  /** Address without user and password; null when no upstream is configured. */
+  upstream: { address: string; reachable: boolean; reason: string } | null;
+  extraCa: { path: string; certificates: number; problem: string | null } | null;
+}
+
+const PackageList = z.object({
+  debian: z.object({
+    run: z.array(z.object({ name: z.string(), why: z.string(), minVersion: z.string().optional() })),
+  }),
+});
+
+/** Gathers everything at once; a fact that cannot be had is reported as such and is never an exception. */
+export async function gatherFacts(settings: Settings): Promise<HostFacts> {
+  const home = settings.AIRLOCK_HOME;
+  const controller = await findController(home);
+  const [os, userNamespaces, probe, qbootRom, memory, disk, missing, image, portFree, upstream, extraCa] =
+    await Promise.all([
+      readOsRelease(),
+      succeeds('unshare', ['--user', '--map-root-user', 'true']),
+      probeHost(home),
+      findQboot(),
+      readMemory(),
+      readDisk(home),
+      findMissingPackages(),
+      readImage(home),
+      controller ? null : isPortFree(settings),
+      checkUpstream(settings),
+      checkExtraCa(settings.AIRLOCK_EXTRA_CA),
+    ]);
+  const uid = process.getuid?.() ?? -1;
+  const node = process.versions.node;
+  return {
+    node,
+    os,
+    uid,
+    userNamespaces,
+    probe,
+    qbootRom,
+    memory,
+    disk,
+    missingPackages: missing,
+    image,
+    controller,
+    portFree,
+    upstream,
+    extraCa,
+  };
+}
+
+async function readOsRelease(): Promise<HostFacts['os']> {
+  const text = (await readFile('/etc/os-release', 'utf8').catch(nullIfAbsent)) ?? '';
+  const field = (name: string): string => new RegExp(`^${name}="?([^"\\n]*)`, 'm').exec(text)?.[1] ?? '';
+  return { id: field('ID'), codename: field('VERSION_CODENAME'), name: field('PRETTY_NAME') };
+}
+
+async function succeeds(file: string, args: string[]): Promise<boolean> {
+  return run(file, args, { timeoutMs: 10_000 }).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The verdict is kept in the home's cache, once there is a home. */
+async function probeHost(home: string): Promise<HostFacts['probe']> {
+  const cache = (await exists(home)) ? ['--cache', join(home, 'cache', 'host-probe.json')] : [];
+  try {
+    const { stdout } = await run(process.execPath, [programs.runner, 'probe', ...cache], { timeoutMs: 60_000 });
+    return HostProbe.parse(JSON.parse(stdout));
+  } catch (error) {
+    return { error: AppError.from(error).message };
+  }
+}
+
+async function findQboot(): Promise<string | null> {
+  const places = ['/usr/share/qemu/qboot.rom', '/usr/share/qboot/qboot.rom', '/usr/share/qemu/qboot/bios.bin'];
+  const found = await Promise.all(places.map(exists));
+  return places.find((_place, index) => found[index]) ?? null;
+}
+
+async function readMemory(): Promise<HostFacts['memory']> {
+  const text = (await readFile('/proc/meminfo', 'utf8').catch(nullIfAbsent)) ?? '';
+  const kib = /^MemAvailable:\s+(\d+) kB/m.exec(text)?.[1];
+  const mib = 1024 * 1024;
+  return {
+    totalMib: Math.floor(totalmem() / mib),
+    availableMib: Math.floor(kib === undefined ? freemem() / mib : Number(kib) / 1024),
+  };
+}
+
+/** The nearest folder that exists is on the file system that the home will be on. */
+async function readDisk(home: string): Promise<HostFacts['disk']> {
+  let path = home;
+  while (!(await exists(path)) && path !== dirname(path)) path = dirname(path);
+  const { bavail, bsize } = await statfs(path);
+  return { path, freeMib: Math.floor((bavail * bsize) / (1024 * 1024)) };
+}
+
+async function findMissingPackages(): Promise<HostFacts['missingPackages']> {
+  const wanted = PackageList.parse(JSON.parse(await readFile(packageListFile, 'utf8'))).debian.run;
+  const format = '${Package} ${db:Status-Abbrev} ${Version}\\n';
+  const names = wanted.map((entry) => entry.name);
+  const rows = await run('dpkg-query', ['-W', '-f', format, ...names], { okCodes: [0, 1], timeoutMs: 10_000 }).then(
+    ({ stdout }) => stdout.split('\n').map((line) => line.split(/\s+/)),
+    () => null,
+  );
+  if (rows === null) return null;
+  const versions = new Map(
+    rows.filter(([, status]) => status?.[1] === 'i').map(([name, , version]) => [name, version]),
+  );
+  const enough = await Promise.all(
+    wanted.map(async ({ name, minVersion }) => {
+      const version = versions.get(name);
+      if (version === undefined || minVersion === undefined) return version !== undefined;
+      return succeeds('dpkg', ['--compare-versions', version, 'ge', minVersion]);
+    }),
+  );
+  return wanted.filter((_entry, index) => !enough[index]).map(({ name, why }) => ({ name, why }));
+}
+
+async function readImage(home: string): Promise<HostFacts['image']> {
+  const folder = join(home, 'images', 'current');
+  const text = await readFile(join(folder, imageFiles.manifest), 'utf8').catch(nullIfAbsent);
+  if (text === null) return null;
+  try {
+    const manifest = ImageManifest.parse(JSON.parse(text));
+    for (const artefact of Object.values(manifest.artefacts)) {
+      const { size } = await stat(join(folder, artefact.file));
+      if (size !== artefact.size) return { problem: `${artefact.file} has ${size} bytes, not ${artefact.size}` };
+    }
+    return { id: manifest.id, createdAt: manifest.createdAt, chromium: manifest.versions.chromium };
+  } catch (error) {
+    const where = await realpath(folder);
+    return {
+      problem: `${where}: ${error instanceof z.ZodError ? 'unexpected manifest' : AppError.from(error).message}`,
+    };
+  }
+}
+
+/** A controller.json whose process has gone counts as no controller. */
+async function findController(home: string): Promise<HostFacts['controller']> {
+  const file = await readControllerFile(home).catch(() => null);
+  if (!file || !(await exists(`/proc/${file.pid}`))) return null;
+  try {
+    const api = await connect(home);
+    const status = await api.call('GET', '/api/system', SystemStatus, { timeoutMs: 5000 }).finally(() => api.close());
+    return { url: file.url, pid: file.pid, status };
+  } catch (error) {
+    return AppError.from(error).code === 'controller_unreachable'
+      ? null
+      : { url: file.url, pid: file.pid, status: null };
+  }
+}
+
+async function isPortFree({ AIRLOCK_HOST, AIRLOCK_PORT }: Settings): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(AIRLOCK_PORT, AIRLOCK_HOST, () => server.close(() => resolve(true)));
+  });
+}
+
+async function checkUpstream(settings: Settings): Promise<HostFacts['upstream']> {
+  const url = upstreamUrlFor(settings, settings.AIRLOCK_PROXY_PORT_BASE);
+  if (url === null) return null;
+  const { hostname, port } = new URL(url);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  return new Promise((resolve) => {
+    const socket = connectSocket({ host, port: Number(port || 80), timeout: 3000 });
+    const end = (reachable: boolean, reason: string): void => {
+      socket.destroy();
+      resolve({ address: `${hostname}:${port || 80}`, reachable, reason });
+    };
+    socket.once('connect', () => end(true, 'accepts connections'));
+    socket.once('timeout', () => end(false, 'no answer within 3 s'));
+    socket.once('error', (error: NodeJS.ErrnoException) => end(false, error.code ?? error.message));
+  });
+}
+
+async function checkExtraCa(path: string | undefined): Promise<HostFacts['extraCa']> {
+  if (path === undefined) return null;
+  try {
+    const certificates = (await readFile(path, 'utf8')).match(/-----BEGIN CERTIFICATE-----/g)?.length ?? 0;
+    return { path, certificates, problem: certificates === 0 ? 'holds no certificate in PEM form' : null };
+  } catch (error) {
+    return { path, certificates: 0, problem: `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})` };
+  }
+}

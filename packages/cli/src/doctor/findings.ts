@@ -1,0 +1,169 @@
+/** Judges the facts of a machine: what was chosen and why, what blocks, what to do about it. Pure. */
+import type { Settings } from '@airlock/contract/settings';
+import { mebibytes } from '../lib/output.js';
+import type { HostFacts } from './facts.js';
+
+export interface Finding {
+  about: string;
+  /** note: works, but something is worth knowing. blocks: Airlock cannot run until `todo` is done. */
+  status: 'ok' | 'note' | 'blocks';
+  found: string;
+  /** What to do; empty when there is nothing to do. */
+  todo: string;
+}
+
+export interface Choice {
+  accel: 'kvm' | 'tcg';
+  accelReason: string;
+  /** How many VMs of the configured size fit into the memory that is free now. */
+  vmsThatFit: number;
+}
+
+/** What a VM needs besides its own memory, MiB: QEMU itself, and the translation cache of software emulation. */
+const overheadMib = { kvm: 150, tcg: 600 } as const;
+const reservedMib = 512;
+/** MiB: the image and what its build writes besides; then the image and one full copy for a CLI VM. */
+const diskForBuildMib = 10 * 1024;
+const diskForRunMib = 5 * 1024;
+
+/** The accelerator and how many VMs fit. */
+export function choose(facts: HostFacts, settings: Settings): Choice {
+  const wanted = settings.AIRLOCK_ACCEL;
+  const kvm = 'kvm' in facts.probe ? facts.probe.kvm : { usable: false, reason: 'The probe could not run.' };
+  const accel = wanted === 'auto' ? (kvm.usable ? 'kvm' : 'tcg') : wanted;
+  const accelReason = wanted === 'auto' ? kvm.reason : `AIRLOCK_ACCEL=${wanted}`;
+  const eachMib = settings.AIRLOCK_VM_MEMORY_MIB + overheadMib[accel];
+  const vmsThatFit = Math.max(0, Math.floor((facts.memory.availableMib - reservedMib) / eachMib));
+  return { accel, accelReason, vmsThatFit };
+}
+
+const ok = (about: string, found: string): Finding => ({ about, status: 'ok', found, todo: '' });
+const remark = (about: string, found: string, todo: string): Finding => ({ about, status: 'note', found, todo });
+const blocks = (about: string, found: string, todo: string): Finding => ({ about, status: 'blocks', found, todo });
+
+/** One finding a subject, in the order in which one would repair them. */
+export function judge(facts: HostFacts, settings: Settings): Finding[] {
+  const choice = choose(facts, settings);
+  return [
+    judgeNode(facts),
+    judgeDebian(facts),
+    judgePackages(facts),
+    ...judgeQemu(facts),
+    judgeAccelerator(facts, settings, choice),
+    judgeMemory(facts, settings, choice),
+    judgeDisk(facts),
+    judgeUser(facts),
+    judgeImage(facts),
+    judgePort(facts, settings),
+    judgeUpstream(facts),
+    ...judgeExtraCa(facts),
+  ];
+}
+
+function judgeNode({ node }: HostFacts): Finding {
+  const [major = 0, minor = 0] = node.split('.').map(Number);
+  const fits = (major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22;
+  return fits ? ok('Node', node) : blocks('Node', node, 'Install Node 20.19 or newer of Node 20, or 22.12 and newer.');
+}
+
+function judgeDebian({ os }: HostFacts): Finding {
+  if (os.id === 'debian' && ['bookworm', 'trixie'].includes(os.codename)) return ok('System', os.name);
+  return remark('System', os.name || 'unknown', 'Airlock is made for Debian 12 and 13; elsewhere you are on your own.');
+}
+
+function judgePackages({ missingPackages, os }: HostFacts): Finding {
+  if (missingPackages === null)
+    return remark('Packages', 'dpkg is not there', 'See scripts/packages.json for what is needed.');
+  if (missingPackages.length === 0) return ok('Packages', 'all installed');
+  const found = `missing or too old: ${missingPackages.map((entry) => entry.name).join(', ')}`;
+  const todo = `Run \`node scripts/host-packages.mjs run\`${os.id === 'debian' ? '' : ' on Debian'}, or \`npm run up\`.`;
+  return blocks('Packages', found, todo);
+}
+
+function judgeQemu({ probe, qbootRom }: HostFacts): Finding[] {
+  const install = 'Run `node scripts/host-packages.mjs run`.';
+  if ('error' in probe)
+    return [blocks('QEMU', `the runner's probe failed: ${probe.error}`, 'Run `npm run build`, then try again.')];
+  const { qemu } = probe;
+  return [
+    qemu.ok ? ok('QEMU', `${qemu.version ?? 'unknown'} (${qemu.path ?? '?'})`) : blocks('QEMU', qemu.reason, install),
+    qbootRom
+      ? ok('Firmware', qbootRom)
+      : blocks('Firmware', 'qboot.rom was not found', `${install} It is in qemu-system-data.`),
+  ];
+}
+
+function judgeAccelerator(facts: HostFacts, settings: Settings, { accel, accelReason }: Choice): Finding {
+  const usable = 'kvm' in facts.probe && facts.probe.kvm.usable;
+  if (settings.AIRLOCK_ACCEL === 'kvm' && !usable) {
+    const reason = 'kvm' in facts.probe ? facts.probe.kvm.reason : 'it could not be probed';
+    return blocks(
+      'Virtualisation',
+      `AIRLOCK_ACCEL=kvm, but KVM is not usable: ${reason}`,
+      'Set AIRLOCK_ACCEL=auto, or tcg.',
+    );
+  }
+  if (accel === 'kvm') return ok('Virtualisation', `kvm (${accelReason})`);
+  return remark('Virtualisation', `tcg, software emulation (${accelReason})`, 'Works, several times slower than KVM.');
+}
+
+function judgeMemory({ memory }: HostFacts, settings: Settings, { vmsThatFit }: Choice): Finding {
+  const each = mebibytes(settings.AIRLOCK_VM_MEMORY_MIB);
+  const found = `${mebibytes(memory.availableMib)} of ${mebibytes(memory.totalMib)} free: ${vmsThatFit} VMs of ${each} fit`;
+  if (vmsThatFit === 0) return blocks('Memory', found, 'Free some memory: not a single VM fits.');
+  if (vmsThatFit === 1) return remark('Memory', found, 'A sign-in uses two VMs: free some memory.');
+  return ok('Memory', found);
+}
+
+function judgeDisk({ disk, image }: HostFacts): Finding {
+  const found = `${mebibytes(disk.freeMib)} free under ${disk.path}`;
+  const needed = image === null ? diskForBuildMib : diskForRunMib;
+  if (disk.freeMib >= needed) return ok('Disk', found);
+  const todo = `Free ${mebibytes(needed - disk.freeMib)}, or put AIRLOCK_HOME on a larger disk.`;
+  return image === null
+    ? blocks('Disk', `${found}; building the image needs ${mebibytes(needed)}`, todo)
+    : remark('Disk', found, todo);
+}
+
+function judgeUser({ uid, userNamespaces }: HostFacts): Finding {
+  if (uid === 0) return ok('User', 'root');
+  if (userNamespaces) return ok('User', `uid ${uid}, user namespaces allowed`);
+  const todo = 'Allow them (sysctl kernel.unprivileged_userns_clone=1), or build the image as root.';
+  return remark('User', `uid ${uid}, user namespaces refused: the image cannot be built`, todo);
+}
+
+function judgeImage({ image }: HostFacts): Finding {
+  const build = '`npm run up` builds it, or `airlock image build`.';
+  if (image === null) return remark('Image', 'none is current', build);
+  if ('problem' in image) return remark('Image', `broken: ${image.problem}`, build);
+  return ok('Image', `${image.id} of ${image.createdAt}, Chromium ${image.chromium}`);
+}
+
+function judgePort({ controller, portFree }: HostFacts, { AIRLOCK_HOST, AIRLOCK_PORT }: Settings): Finding {
+  if (controller?.status) return ok('Controller', `running at ${controller.url}, pid ${controller.pid}`);
+  if (controller)
+    return remark(
+      'Controller',
+      `pid ${controller.pid} at ${controller.url} does not answer well`,
+      'See controller.log.',
+    );
+  if (portFree === false) {
+    const todo = 'Stop the program that uses it, or set AIRLOCK_PORT.';
+    return blocks('Controller', `not running; ${AIRLOCK_HOST}:${AIRLOCK_PORT} cannot be listened on`, todo);
+  }
+  return ok('Controller', `not running; ${AIRLOCK_HOST}:${AIRLOCK_PORT} is free`);
+}
+
+function judgeUpstream({ upstream }: HostFacts): Finding {
+  if (upstream === null) return ok('Upstream proxy', 'none: VMs go out directly through the egress gateway');
+  const found = `${upstream.address} ${upstream.reachable ? upstream.reason : `cannot be reached (${upstream.reason})`}`;
+  return upstream.reachable
+    ? ok('Upstream proxy', found)
+    : remark('Upstream proxy', found, 'VMs will have no internet: check AIRLOCK_UPSTREAM_PROXY.');
+}
+
+function judgeExtraCa({ extraCa }: HostFacts): Finding[] {
+  if (extraCa === null) return [];
+  if (extraCa.problem) return [blocks('Extra CA', `${extraCa.path} ${extraCa.problem}`, 'Correct AIRLOCK_EXTRA_CA.')];
+  return [ok('Extra CA', `${extraCa.certificates} certificates in ${extraCa.path}`)];
+}

@@ -1,0 +1,82 @@
+/** Criteria 3 to 6: what a person sees on the desktop and can do there, measured on the pixels that come through the tunnel. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { desktopLayout, desktopSize, type GuestHealth } from '@airlock/contract/guest';
+import { countChanges, countColours, cut, type Area } from './frame.js';
+import { keysyms, type RfbClient } from './rfb.js';
+import type { Outcome } from './report.js';
+
+const { browser, terminal } = desktopLayout;
+/** Below the address bar: only a page that loads changes much here. */
+const page: Area = { ...browser, y: 140, height: browser.height - 140 };
+/** A window with text has at least this many colours; letters are drawn with smooth edges. */
+const leastColours = 6;
+/** Pixels: two short lines of text, and a tenth of a page. */
+const leastTyped = 150;
+const leastPage = (page.width * page.height) / 10;
+
+export function checkSize({ screen }: RfbClient, connectMs: number): Outcome {
+  const size = `${screen.width}x${screen.height}`;
+  const pass = screen.width === desktopSize.width && screen.height === desktopSize.height;
+  return { pass, figure: `${Math.round(connectMs)} ms to the first frame, ${size}` };
+}
+
+/** Criteria 3 and 4: pixels of a window, and the agent knows the window too. */
+export function checkVisible(rfb: RfbClient, health: GuestHealth, part: 'terminal' | 'browser'): Outcome {
+  const colours = countColours(cut(rfb.screen, desktopLayout[part]));
+  const known = health.desktop?.[part] ?? false;
+  const figure = `${colours} colours in its area, window ${known ? 'found' : 'not found'} by the agent`;
+  return { pass: known && colours >= leastColours, figure };
+}
+
+/** Waits until `area` has been still for a second; a desktop that never rests gives up after `limitMs`. */
+async function untilStill(rfb: RfbClient, area: Area, limitMs: number, signal: AbortSignal): Promise<Uint32Array> {
+  const deadline = Date.now() + limitMs;
+  let before = cut(rfb.screen, area);
+  for (;;) {
+    await delay(1000, undefined, { signal });
+    const now = cut(rfb.screen, area);
+    if (countChanges(before, now) === 0 || Date.now() > deadline) return now;
+    before = now;
+  }
+}
+
+/** Milliseconds until at least `pixels` of `area` differ from `before`, or null after `limitMs`. */
+async function untilChanged(
+  rfb: RfbClient,
+  area: Area,
+  before: Uint32Array,
+  pixels: number,
+  limitMs: number,
+): Promise<number | null> {
+  const started = performance.now();
+  const timeout = AbortSignal.timeout(limitMs);
+  const late = new Promise<'late'>((resolve) => timeout.addEventListener('abort', () => resolve('late')));
+  for (;;) {
+    if (countChanges(before, cut(rfb.screen, area)) >= pixels) return performance.now() - started;
+    if ((await Promise.race([rfb.changed(), late])) === 'late') return null;
+  }
+}
+
+/** Criterion 5: nothing moves before the first key; then the terminal shows what is typed, and its echo. */
+export async function checkTyping(rfb: RfbClient, signal: AbortSignal): Promise<Outcome> {
+  rfb.click(terminal.x + terminal.width / 2, terminal.y + terminal.height / 2);
+  const before = await untilStill(rfb, terminal, 30_000, signal);
+  rfb.type('e');
+  const firstMs = await untilChanged(rfb, terminal, before, 1, 15_000);
+  if (firstMs === null) return { pass: false, figure: 'no change in the terminal within 15 s of a key' };
+  rfb.type(`cho airlock-${Math.floor(Math.random() * 1e9)}\n`);
+  const allMs = await untilChanged(rfb, terminal, before, leastTyped, 15_000);
+  const figure = `${Math.round(firstMs)} ms from key to changed screen`;
+  return { pass: allMs !== null, figure: allMs === null ? `${figure}, but the echo did not appear` : figure };
+}
+
+/** Criterion 6: a URL typed into the address bar changes the page. */
+export async function checkNavigation(rfb: RfbClient, url: string, signal: AbortSignal): Promise<Outcome> {
+  rfb.click(browser.x + browser.width / 2, browser.y + browser.height / 2);
+  rfb.chord(keysyms.control, 'l'.charCodeAt(0));
+  const before = await untilStill(rfb, page, 30_000, signal);
+  rfb.type(`${url}\n`);
+  const ms = await untilChanged(rfb, page, before, leastPage, 90_000);
+  if (ms === null) return { pass: false, figure: `the page did not change within 90 s of opening ${url}` };
+  return { pass: true, figure: `${(ms / 1000).toFixed(1)} s until the page of ${url} was drawn` };
+}

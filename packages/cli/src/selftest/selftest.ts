@@ -1,0 +1,114 @@
+/** `airlock selftest`: the ten success criteria against the running controller, with a figure for each. */
+import type { Command } from 'commander';
+import { AppError } from '@airlock/contract/errors';
+import type { CheckName } from '@airlock/contract/guest';
+import { withApi, type Api } from '../lib/api.js';
+import { note, print, printJson } from '../lib/output.js';
+import { checkNavigation, checkSize, checkTyping, checkVisible } from './desktop-criteria.js';
+import { createTestMachine, untilRunning, type TestMachine } from './machine.js';
+import { criteria, describeReport, makeReport, type Outcome, type Report } from './report.js';
+import { startRfb } from './rfb.js';
+import { openTunnel } from './socket.js';
+import { watchMachine } from './stability.js';
+
+const bootLimitMs = 30_000;
+const testUrl = 'https://claude.ai';
+
+type Note = (number: number, outcome: Outcome) => void;
+
+export function addSelftest(program: Command): void {
+  program
+    .command('selftest')
+    .description('Run the ten success criteria against the running controller; exit code 1 when any fails.')
+    .option('--minutes <n>', 'how long the VM is watched; the criterion itself says 30', '30')
+    .option('--json', 'print JSON')
+    .addHelpText('after', '\nExample:\n  airlock selftest --minutes 3')
+    .action(async ({ minutes, json }: { minutes: string; json?: boolean }) => {
+      const report = await withApi((api) => selftest(api, parseMinutes(minutes)));
+      if (json) printJson(report);
+      else print(describeReport(report));
+      if (report.failed > 0) process.exitCode = 1;
+    });
+}
+
+function parseMinutes(text: string): number {
+  const minutes = Number(text);
+  if (minutes > 0 && minutes <= 180) return minutes;
+  throw new AppError('invalid_request', `--minutes ${text}: expected a number above 0, at most 180.`);
+}
+
+async function selftest(api: Api, minutes: number): Promise<Report> {
+  const outcomes = new Map<number, Outcome>();
+  const record: Note = (number, outcome) => {
+    outcomes.set(number, outcome);
+    note(`${outcome.pass ? 'pass' : 'FAIL'}  ${criteria[number - 1] ?? ''}: ${outcome.figure}`);
+  };
+  const abort = new AbortController();
+  const onInterrupt = (): void => abort.abort();
+  process.once('SIGINT', onInterrupt);
+  process.once('SIGTERM', onInterrupt);
+  let machine: TestMachine | undefined;
+  try {
+    machine = await createTestMachine(api, Math.min(240, Math.ceil(minutes) + 30), abort.signal);
+    note(`Test VM: ${machine.id}`);
+    await tryAll(api, machine, minutes, record, abort.signal);
+  } catch (error) {
+    if (abort.signal.aborted) throw new AppError('aborted', 'The self-test was interrupted; its VM is destroyed.');
+    const { message } = AppError.from(error);
+    const reached = criteria.findIndex((_name, index) => !outcomes.has(index + 1));
+    record(reached + 1, { pass: false, figure: message });
+  } finally {
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', onInterrupt);
+    await machine?.destroy();
+  }
+  return makeReport(outcomes, minutes);
+}
+
+async function tryAll(
+  api: Api,
+  machine: TestMachine,
+  minutes: number,
+  record: Note,
+  signal: AbortSignal,
+): Promise<void> {
+  const { timings, accel } = await untilRunning(machine, signal);
+  const { vncMs } = timings;
+  record(1, {
+    pass: vncMs !== null && vncMs < bootLimitMs,
+    figure: vncMs === null ? 'VNC never answered' : `${(vncMs / 1000).toFixed(1)} s from power-on to VNC (${accel})`,
+  });
+  const started = performance.now();
+  const tunnel = await openTunnel(api, await machine.desktopPath());
+  try {
+    const rfb = await startRfb(tunnel);
+    record(2, checkSize(rfb, performance.now() - started));
+    const health = await machine.health();
+    record(3, checkVisible(rfb, health, 'terminal'));
+    record(4, checkVisible(rfb, health, 'browser'));
+    record(5, await checkTyping(rfb, signal));
+    record(6, await checkNavigation(rfb, testUrl, signal));
+    record(7, await runChecks(machine, ['fetch']));
+    record(8, await runChecks(machine, ['codex', 'claude', 'gemini']));
+    const { alive, undisturbed } = await watchMachine(machine, rfb, tunnel.closed, minutes, signal);
+    record(9, alive);
+    record(10, undisturbed);
+  } finally {
+    tunnel.close();
+  }
+}
+
+/** All of these must be ok; the figure is what they printed and how long they took. */
+async function runChecks(machine: TestMachine, names: CheckName[]): Promise<Outcome> {
+  const figures: string[] = [];
+  let pass = true;
+  for (const name of names) {
+    const { ok, output, durationMs, exitCode } = await machine.check(name);
+    const words = output.trim().split('\n').at(-1)?.slice(0, 80) ?? '';
+    figures.push(
+      `${name}: ${ok ? words : `exit code ${String(exitCode)} ${words}`} (${(durationMs / 1000).toFixed(1)} s)`,
+    );
+    pass &&= ok;
+  }
+  return { pass, figure: figures.join('; ') };
+}

@@ -1,0 +1,82 @@
+/** Criteria 9 and 10: the VM is watched for some minutes, through the API and through the open tunnel. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { AppError } from '@airlock/contract/errors';
+import type { GuestHealth } from '@airlock/contract/guest';
+import type { TestMachine } from './machine.js';
+import type { RfbClient } from './rfb.js';
+import type { Outcome } from './report.js';
+
+const sampleEveryMs = 5000;
+
+export interface Sample {
+  state: string;
+  health: GuestHealth | null;
+  tunnel: string | null;
+  problem: string | null;
+}
+
+export interface Watched {
+  alive: Outcome;
+  undisturbed: Outcome;
+}
+
+/** Judges samples in order. Pure. */
+export function judgeSamples(samples: readonly Sample[], minutes: number): Watched {
+  const faults = new Map<string, number>();
+  const fault = (words: string): void => void faults.set(words, (faults.get(words) ?? 0) + 1);
+  let uptime = 0;
+  for (const { state, health, tunnel, problem } of samples) {
+    if (state !== 'running') fault(`VM ${state}`);
+    if (problem) fault(problem);
+    if (tunnel) fault(`tunnel ${tunnel}`);
+    if (health && health.uptimeMs < uptime) fault('VM restarted');
+    uptime = health?.uptimeMs ?? uptime;
+    for (const [part, up] of Object.entries(health?.desktop ?? {})) if (!up) fault(`${part} down`);
+  }
+  const running = samples.filter(({ state, health }) => state === 'running' && health !== null).length;
+  const watched = `${samples.length} samples in ${minutes} min`;
+  const short = minutes < 30 ? ' (shortened: the criterion is 30 min)' : '';
+  const list = [...faults].map(([words, count]) => `${words} (${count}x)`).join(', ');
+  return {
+    alive: {
+      pass: samples.length > 0 && running === samples.length,
+      figure: `alive in ${running} of ${watched}${short}`,
+    },
+    undisturbed: { pass: samples.length > 0 && faults.size === 0, figure: list || `none in ${watched}` },
+  };
+}
+
+/** Watches for `minutes`; `closed` is the tunnel's end. */
+export async function watchMachine(
+  machine: TestMachine,
+  rfb: RfbClient,
+  closed: Promise<string>,
+  minutes: number,
+  signal: AbortSignal,
+): Promise<Watched> {
+  let tunnel: string | null = null;
+  void closed.then((reason) => (tunnel = reason));
+  const samples: Sample[] = [];
+  const end = Date.now() + minutes * 60_000;
+  do {
+    samples.push(await sample(machine, rfb, () => tunnel, signal));
+    await delay(Math.max(0, Math.min(sampleEveryMs, end - Date.now())), undefined, { signal });
+  } while (Date.now() < end);
+  return judgeSamples(samples, minutes);
+}
+
+async function sample(
+  machine: TestMachine,
+  rfb: RfbClient,
+  tunnel: () => string | null,
+  signal: AbortSignal,
+): Promise<Sample> {
+  try {
+    const [vm, health] = await Promise.all([machine.show(), machine.health()]);
+    if (tunnel() === null) await Promise.race([rfb.refresh(), delay(30_000, undefined, { signal, ref: false })]);
+    return { state: vm.state, health, tunnel: tunnel(), problem: null };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { state: 'unknown', health: null, tunnel: tunnel(), problem: AppError.from(error).message };
+  }
+}

@@ -1,0 +1,83 @@
+/** `airlock user …`, `login-url` and `credential list`: who may use Airlock, and what is stored for them. */
+import type { Command } from 'commander';
+import { CreateLoginTokenResponse, CreateUserResponse, CredentialList, UserList } from '@airlock/contract/api';
+import { withApi } from '../lib/api.js';
+import { note, print, printJson, table } from '../lib/output.js';
+
+interface Flags {
+  json?: boolean;
+}
+
+export function addUser(program: Command): void {
+  const user = program.command('user').description('Create and list users.');
+  user
+    .command('create <name>')
+    .description('Create a user and print the API token, which is shown this once.')
+    .option('--json', 'print JSON')
+    .addHelpText('after', '\nExample:\n  airlock user create ada')
+    .action(create);
+  user
+    .command('list')
+    .description('List users.')
+    .option('--json', 'print JSON')
+    .addHelpText('after', '\nExample:\n  airlock user list')
+    .action(list);
+  program
+    .command('login-url')
+    .description('Make a one-time link that signs a browser in to the dashboard.')
+    .option('--user <name>', 'for this user; by default the admin')
+    .option('--json', 'print JSON')
+    .addHelpText('after', '\nExample:\n  airlock login-url --user ada')
+    .action(loginUrl);
+  program
+    .command('credential')
+    .description('What the vault holds; never the secret itself.')
+    .command('list')
+    .description('List your stored credentials.')
+    .option('--json', 'print JSON')
+    .addHelpText('after', '\nExample:\n  airlock credential list')
+    .action(listCredentials);
+}
+
+async function create(name: string, { json }: Flags): Promise<void> {
+  const created = await withApi((api) => api.call('POST', '/api/users', CreateUserResponse, { body: { name } }));
+  if (json) {
+    printJson(created);
+    return;
+  }
+  note(
+    `User ${created.user.name} (${created.user.id}), upstream port ${created.user.proxyPort}. The token, shown this once:`,
+  );
+  print(created.token);
+}
+
+async function list({ json }: Flags): Promise<void> {
+  const { users } = await withApi((api) => api.call('GET', '/api/users', UserList));
+  if (json) printJson({ users });
+  else
+    print(
+      table(
+        ['USER', 'NAME', 'ROLE', 'UPSTREAM PORT', 'CREATED'],
+        users.map((user) => [user.id, user.name, user.role, String(user.proxyPort), user.createdAt]),
+      ),
+    );
+}
+
+async function loginUrl({ user, json }: Flags & { user?: string }): Promise<void> {
+  const body = user === undefined ? {} : { userName: user };
+  const link = await withApi((api) => api.call('POST', '/api/login-tokens', CreateLoginTokenResponse, { body }));
+  if (json) printJson(link);
+  else print(link.url);
+}
+
+async function listCredentials({ json }: Flags): Promise<void> {
+  const { credentials } = await withApi((api) => api.call('GET', '/api/credentials', CredentialList));
+  if (json) printJson({ credentials });
+  else
+    print(
+      table(
+        ['PROVIDER', 'GENERATION', 'STATE', 'UPDATED'],
+        credentials.map((c) => [c.provider, String(c.generation), c.state, c.updatedAt]),
+      ),
+    );
+}
