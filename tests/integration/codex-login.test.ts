@@ -1,0 +1,116 @@
+/** The unmodified Codex CLI on this machine signs in at the simulated provider, with a browser as in a VM. */
+import { execFile, spawn } from 'node:child_process';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Browser } from 'playwright-core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { codex } from '@airlock/contract/provider/codex';
+import { findExecutable, launchBrowser } from '../support/browser.js';
+import { createFakeInternet, type FakeInternet } from '../support/fake-internet.js';
+import { until } from '../support/poll.js';
+
+const canaryToken = 'CANARY-codex-login';
+const program = await findExecutable('codex').catch(() => null);
+const skipReason =
+  'codex is not on PATH of this machine; `npm i --prefix DIR @openai/codex` and PATH=DIR/node_modules/.bin run this test';
+
+if (program === null) process.stderr.write(`Skipped: ${skipReason}\n`);
+
+let home: string;
+let internet: FakeInternet;
+let browser: Browser;
+
+beforeEach(async (context) => {
+  if (program === null) context.skip(skipReason);
+  internet = await createFakeInternet({ canaryToken });
+  browser = await launchBrowser({ proxyUrl: internet.upstreamUrl() });
+  home = await mkdtemp(join(tmpdir(), 'codex-login-test-'));
+  await writeFile(join(home, 'ca.pem'), internet.caPem);
+  await writeFile(join(home, 'open'), `#!/bin/sh\nprintf %s "$1" > '${home}/opened'\n`);
+  await chmod(join(home, 'open'), 0o755);
+});
+afterEach(async () => {
+  if (program === null) return;
+  await browser.close();
+  await internet.close();
+  await rm(home, { recursive: true });
+});
+
+const environment = (): NodeJS.ProcessEnv => ({
+  PATH: process.env['PATH'],
+  HOME: home,
+  BROWSER: join(home, 'open'),
+  HTTPS_PROXY: internet.upstreamUrl(),
+  HTTP_PROXY: internet.upstreamUrl(),
+  NO_PROXY: 'localhost,127.0.0.1',
+  SSL_CERT_FILE: join(home, 'ca.pem'),
+  CODEX_CA_CERTIFICATE: join(home, 'ca.pem'),
+});
+
+/** Starts `codex login`, plays the person, and returns its exit code and the last page's title. */
+async function signIn(decision: 'Allow' | 'Deny'): Promise<{ exitCode: number | null; page: string }> {
+  const cli = spawn(program ?? '', ['login'], { env: environment(), stdio: 'ignore' });
+  const exit = new Promise<number | null>((resolve) => cli.once('close', resolve));
+  try {
+    const url = await until(
+      'the CLI to open its browser',
+      async () => readFile(join(home, 'opened'), 'utf8').catch(() => null),
+      {
+        timeoutMs: 20_000,
+      },
+    );
+    expect(url).toMatch(codex.login?.authorizeUrl ?? /^$/);
+    const page = await browser.newPage({ ignoreHTTPSErrors: true });
+    await page.goto(url);
+    await page.keyboard.type(internet.account.email);
+    await page.keyboard.press('Tab');
+    await page.keyboard.type(internet.account.password);
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: decision }).click();
+    await page.waitForURL(/:145\d\//);
+    return { page: await page.title(), exitCode: await exit };
+  } finally {
+    cli.kill();
+    await exit;
+  }
+}
+
+async function status(): Promise<{ code: number; output: string }> {
+  const run = promisify(execFile)(program ?? '', ['login', 'status'], { env: environment() });
+  return run.then(
+    ({ stdout, stderr }) => ({ code: 0, output: stdout + stderr }),
+    (error: { code: number; stdout: string; stderr: string }) => ({
+      code: error.code,
+      output: error.stdout + error.stderr,
+    }),
+  );
+}
+
+describe('codex login', () => {
+  it('ends with a credential that the CLI accepts', async () => {
+    expect(await signIn('Allow')).toEqual({ exitCode: 0, page: 'Sign into Codex' });
+    const file = await readFile(join(home, '.codex/auth.json'), 'utf8');
+    expect(codex.login?.inspectCredential(new Map([['.codex/auth.json', file]]))).toEqual({ complete: true });
+    expect(file).toContain(canaryToken);
+    const { code, output } = await status();
+    expect(codex.login?.proof.accepts(code, output)).toBe(true);
+    expect(internet.requests.map(({ method, host, path }) => `${method} ${host}${path}`)).toEqual([
+      'GET auth.openai.com/oauth/authorize',
+      'GET auth.openai.com/log-in',
+      'POST auth.openai.com/log-in',
+      'GET auth.openai.com/consent',
+      'POST auth.openai.com/consent',
+      'POST auth.openai.com/oauth/token',
+      'POST auth.openai.com/oauth/token',
+    ]);
+  });
+
+  it('ends with an error, and no credential, when the person refuses', async () => {
+    expect(await signIn('Deny')).toEqual({ exitCode: 1, page: 'Codex Sign-in Error' });
+    const { code, output } = await status();
+    expect(codex.login?.proof.accepts(code, output)).toBe(false);
+  });
+});

@@ -1,0 +1,34 @@
+/** A fresh AIRLOCK_HOME for one test, sharing only the golden image with others. */
+import { mkdir, mkdtemp, realpath, rm, stat, symlink } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+export interface TestHome {
+  path: string;
+  /** Folder of the current golden image. */
+  image: string;
+  remove(): Promise<void>;
+}
+
+/** The AIRLOCK_HOME whose golden image tests use: that of the environment, as `npm test` prepared it. */
+export function imageHome(): string {
+  return resolve(process.env['AIRLOCK_HOME'] || join(homedir(), '.airlock'));
+}
+
+/**
+ * Makes a home below the temp folder (short enough for unix sockets). `withImages: false` leaves out the golden image.
+ * @throws Error when no golden image is current: `npm test` builds it before.
+ */
+export async function createTestHome(options: { withImages?: boolean } = {}): Promise<TestHome> {
+  const path = await mkdtemp(join(tmpdir(), 'airlock-t-'));
+  const images = join(imageHome(), 'images');
+  let image = '';
+  if (options.withImages !== false) {
+    image = await realpath(join(images, 'current'));
+    await stat(join(image, 'manifest.json'));
+    await symlink(images, join(path, 'images'));
+  } else {
+    await mkdir(join(path, 'images'));
+  }
+  return { path, image, remove: async () => rm(path, { recursive: true, force: true }) };
+}
