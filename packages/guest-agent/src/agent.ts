@@ -1,4 +1,5 @@
 /** Puts the parts of the agent together: configuration, desktop probe, login, credentials, checks, routes. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppError } from '@airlock/contract/errors';
 import type { GuestHealth } from '@airlock/contract/guest';
@@ -24,9 +25,13 @@ export interface Agent {
   end(): Promise<void>;
 }
 
+/** Milliseconds between two looks for a config drive that is not there yet. */
+const driveRetryMs = 100;
+
 /** The running agent; `firstRead` is what the config drive gave at start. */
 export function createAgent(settings: AgentSettings, firstRead: Buffer | Error): Agent {
   const { home } = settings;
+  const ending = new AbortController();
   const processes = createProcesses();
   const system = createSystem(settings, processes, log);
   const { user } = system;
@@ -48,9 +53,22 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     else desktop.stop();
   }
 
+  const read = (): Promise<Buffer | Error> => readDrive(settings.configDevice).catch((error: Error) => error);
+
+  /** The agent starts before the system has named its disks, so it looks again until the drive is there. */
+  async function takeFirst(): Promise<void> {
+    let content = firstRead;
+    while (content instanceof Error && state.config() === null && !ending.signal.aborted) {
+      if (performance.now() > settings.configWaitMs && state.error() === null) await take(content);
+      await delay(driveRetryMs);
+      content = await read();
+    }
+    if (state.config() === null) await take(content);
+  }
+
   const routes = createRoutes({
     health,
-    reload: async () => take(await readDrive(settings.configDevice).catch((error: unknown) => error as Error)),
+    reload: async () => take(await read()),
     login,
     credentials,
     check: (name) => runCheck(name, { home, user, variables, processes }),
@@ -59,10 +77,11 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     },
   });
 
-  void take(firstRead);
+  void takeFirst();
   return {
     handle: (request, response) => void answer(request, response, routes, gate, log),
     end: async () => {
+      ending.abort();
       desktop.stop();
       processes.endAll();
       await login.kill();

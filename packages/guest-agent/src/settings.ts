@@ -8,6 +8,8 @@ export interface AgentSettings {
   host: string;
   port: number;
   configDevice: string;
+  /** The drive's name appears while the guest boots: its absence is an error only after so many milliseconds. */
+  configWaitMs: number;
   runDir: string;
   home: string;
   /** New files of a home directory come from here. */
@@ -27,6 +29,7 @@ const defaults = {
   AIRLOCK_AGENT_HOST: '0.0.0.0',
   AIRLOCK_AGENT_PORT: '8080',
   AIRLOCK_CONFIG_DEVICE: '/dev/disk/by-id/virtio-airlock-config',
+  AIRLOCK_CONFIG_WAIT_MS: '15000',
   AIRLOCK_RUN_DIR: '/run/airlock',
   AIRLOCK_HOME_DIR: '/home/airlock',
   AIRLOCK_SKELETON: '/etc/skel',
@@ -37,9 +40,9 @@ const defaults = {
   AIRLOCK_SYSTEM_EFFECTS: 'on',
 };
 
-function port(name: string, text: string): number {
-  if (/^\d{1,5}$/.test(text) && Number(text) <= 65535) return Number(text);
-  throw new Error(`${name} is "${text}"; expected a port from 0 to 65535.`);
+function whole(name: string, text: string, max: number): number {
+  if (/^\d{1,9}$/.test(text) && Number(text) <= max) return Number(text);
+  throw new Error(`${name} is "${text}"; expected a whole number from 0 to ${max}.`);
 }
 
 /**
@@ -55,20 +58,22 @@ export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
     if (text === '') throw new Error(`${name} is empty.`);
     return text;
   };
+  const number = (name: keyof typeof defaults, max: number): number => whole(name, value(name), max);
   const effects = value('AIRLOCK_SYSTEM_EFFECTS');
   if (effects !== 'on' && effects !== 'off')
     throw new Error(`AIRLOCK_SYSTEM_EFFECTS is "${effects}"; expected on or off.`);
   return {
     host: value('AIRLOCK_AGENT_HOST'),
-    port: port('AIRLOCK_AGENT_PORT', value('AIRLOCK_AGENT_PORT')),
+    port: number('AIRLOCK_AGENT_PORT', 65_535),
     configDevice: value('AIRLOCK_CONFIG_DEVICE'),
+    configWaitMs: number('AIRLOCK_CONFIG_WAIT_MS', 600_000),
     runDir: value('AIRLOCK_RUN_DIR'),
     home: value('AIRLOCK_HOME_DIR'),
     skeleton: value('AIRLOCK_SKELETON'),
     baseCaBundle: value('AIRLOCK_BASE_CA_BUNDLE'),
     searchPath: value('AIRLOCK_SEARCH_PATH'),
     displaySocket: value('AIRLOCK_DISPLAY_SOCKET'),
-    vncPort: port('AIRLOCK_VNC_PORT', value('AIRLOCK_VNC_PORT')),
+    vncPort: number('AIRLOCK_VNC_PORT', 65_535),
     systemEffects: effects,
   };
 }

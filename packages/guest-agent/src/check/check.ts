@@ -32,11 +32,20 @@ const curl: Command['argv'] = ['curl', '-sS', '-o', '/dev/null', '-w', '%{http_c
 
 /** Time limits are for software emulation, where a CLI takes half a minute to say its version. */
 const commands: Readonly<Record<Exclude<CheckName, 'isolation'>, Command | null>> = {
-  node: { argv: ['node', '--version'], timeoutMs: 60_000, accepts: (code, output) => ended(code) && /^v20\./.test(output) },
+  node: {
+    argv: ['node', '--version'],
+    timeoutMs: 60_000,
+    accepts: (code, output) => ended(code) && /^v20\./.test(output),
+  },
   codex: { argv: ['codex', '--version'], timeoutMs: 90_000, accepts: ended },
   claude: { argv: ['claude', '--version'], timeoutMs: 90_000, accepts: ended },
   // Without this variable gemini starts itself a second time, which doubles a very slow start.
-  gemini: { argv: ['gemini', '--version'], timeoutMs: 180_000, env: { GEMINI_CLI_NO_RELAUNCH: 'true' }, accepts: ended },
+  gemini: {
+    argv: ['gemini', '--version'],
+    timeoutMs: 180_000,
+    env: { GEMINI_CLI_NO_RELAUNCH: 'true' },
+    accepts: ended,
+  },
   proof_codex: providers.codex.login && { ...providers.codex.login.proof, timeoutMs: 60_000 },
   fetch: { argv: curl, timeoutMs: 60_000, accepts: isSiteAnswer },
 };

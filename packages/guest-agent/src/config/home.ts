@@ -19,7 +19,9 @@ export async function openHome(
   await mkdir(settings.home, { recursive: true, mode: 0o700 });
   if (key !== null) await unlock(settings, processes, key);
   await chown(settings.home, user.uid, user.gid);
-  if ((await readdir(settings.home)).length > 0) return;
+  const [present, wanted] = await Promise.all([readdir(settings.home), readdir(settings.skeleton)]);
+  // Any of the skeleton's files there: not the first time. What the person deleted since stays deleted.
+  if (wanted.length === 0 || wanted.some((name) => present.includes(name))) return;
   const env = { PATH: settings.searchPath, LANG: 'C.UTF-8' };
   // As the user, so that everything belongs to the user; -T copies what is inside.
   await runTool(processes, { argv: ['cp', '-rT', settings.skeleton, settings.home], env, user });

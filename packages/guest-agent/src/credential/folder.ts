@@ -92,12 +92,7 @@ export async function readUserFile(home: string, path: string): Promise<ReadFile
 }
 
 /** Replaces a file as a whole, on the disk when this resolves. Directories on the way are made, for the user only. */
-export async function writeUserFile(
-  home: string,
-  path: string,
-  file: ReadFileResult,
-  owner: UserIds,
-): Promise<void> {
+export async function writeUserFile(home: string, path: string, file: ReadFileResult, owner: UserIds): Promise<void> {
   await withParent(home, path, owner, async (folder, name) => {
     const temporary = inside(folder, `.${name}.airlock-${process.pid}`);
     await unlinkIfThere(temporary);

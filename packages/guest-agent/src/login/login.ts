@@ -62,7 +62,8 @@ export function createLogin(deps: LoginDeps): Login {
       });
     }
     const { login } = providers[provider];
-    if (login === null) throw new AppError('provider_unavailable', `The agent cannot drive a login for ${provider} yet.`);
+    if (login === null)
+      throw new AppError('provider_unavailable', `The agent cannot drive a login for ${provider} yet.`);
     current = attempt(provider, login, deps);
     return current.status;
   }
@@ -164,7 +165,8 @@ async function waitForCredential(provider: ProviderId, deps: LoginDeps): Promise
   for (;;) {
     const { verdict } = await deps.credentials.inspect(provider);
     if (verdict.complete) return null;
-    if (performance.now() > deadline) return `The CLI ended well, but its credential is not complete: ${verdict.reason}.`;
+    if (performance.now() > deadline)
+      return `The CLI ended well, but its credential is not complete: ${verdict.reason}.`;
     await delay(pollMs / 4);
   }
 }
