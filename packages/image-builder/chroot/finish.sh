@@ -37,6 +37,10 @@ cp --dereference /etc/ssl/certs/ca-certificates.crt /usr/share/airlock/ca-certif
 ln -sfn /run/airlock/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 ln -sfn /run/airlock/resolv.conf /etc/resolv.conf
 ln -sfn /run/airlock/hosts /etc/hosts
+ln -sfn /run/airlock/localtime /etc/localtime
+
+# The mirror of the machine that built the image, perhaps with a password, is nobody's business.
+rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/apt.conf.d/99mmdebstrap
 
 kernel=$(basename /boot/vmlinuz-*)
 mkinitramfs -o "$build/initrd.img" "${kernel#vmlinuz-}"

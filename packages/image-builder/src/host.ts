@@ -1,0 +1,66 @@
+/** Whether this machine can build an image; every problem at once, each with what to do. */
+import { access, constants, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AppError } from '@airlock/contract/errors';
+import { spaceNeeded } from './description.js';
+import { isRoot, searchPath } from './workspace.js';
+
+/** Program → Debian package that brings it. */
+const tools: Readonly<Record<string, string>> = {
+  mmdebstrap: 'mmdebstrap',
+  'mkfs.ext4': 'e2fsprogs',
+  dumpe2fs: 'e2fsprogs',
+  zstd: 'zstd',
+  tar: 'tar',
+  setpriv: 'util-linux',
+  npm: 'npm',
+  'apt-config': 'apt',
+  ...(!isRoot && { newuidmap: 'uidmap' }),
+};
+
+async function isOnPath(program: string): Promise<boolean> {
+  const tries = searchPath.split(':').map((folder) =>
+    access(join(folder, program), constants.X_OK).then(
+      () => true,
+      () => false,
+    ),
+  );
+  return (await Promise.all(tries)).includes(true);
+}
+
+/** @throws AppError host_unsupported naming the Debian packages to install. */
+export async function checkTools(): Promise<void> {
+  if (process.arch !== 'x64') {
+    throw new AppError('host_unsupported', `This machine is ${process.arch}; golden images are made for x64 only.`);
+  }
+  const missing: string[] = [];
+  for (const program of Object.keys(tools)) if (!(await isOnPath(program))) missing.push(program);
+  if (missing.length === 0) return;
+  const packages = [...new Set(missing.map((program) => tools[program]))].join(' ');
+  throw new AppError('host_unsupported', `Programs that build the image are missing: ${missing.join(', ')}.`, {
+    hint: `Install them: apt-get install ${packages}`,
+  });
+}
+
+const mib = 1024 * 1024;
+
+/** @throws AppError disk_full when the work folder and the images folder have not enough room for one build. */
+export async function checkSpace(workDir: string, imagesDir: string): Promise<void> {
+  const [work, images] = await Promise.all([statfs(workDir), statfs(imagesDir)]);
+  const free = (disk: typeof work): number => Math.floor((disk.bavail * disk.bsize) / mib);
+  const { workMib, imagesMib } = spaceNeeded;
+  // Equal figures on the same kind of file system: taken for the same disk, which has to hold both.
+  const same = work.type === images.type && work.blocks === images.blocks && work.bfree === images.bfree;
+  const wanted: [string, number, number][] = same
+    ? [[`${workDir} and ${imagesDir}`, free(work), workMib + imagesMib]]
+    : [
+        [workDir, free(work), workMib],
+        [imagesDir, free(images), imagesMib],
+      ];
+  const short = wanted.filter(([, has, needs]) => has < needs);
+  if (short.length === 0) return;
+  const lines = short.map(([where, has, needs]) => `${where}: ${needs} MiB needed, ${has} MiB free`);
+  throw new AppError('disk_full', `There is not enough room to build an image (${lines.join('; ')}).`, {
+    hint: 'Make room, or set AIRLOCK_HOME to a larger disk.',
+  });
+}

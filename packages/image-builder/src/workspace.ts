@@ -1,0 +1,45 @@
+/**
+ * The folder in which a root is made, outside of AIRLOCK_HOME: apt and the mapped users of an unprivileged build must be
+ * able to pass through it, which a home directory does not allow. Knows how to act on files that belong to mapped users.
+ */
+import { chmod, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run } from '@airlock/contract/process';
+
+export const isRoot = process.getuid?.() === 0;
+
+/** mmdebstrap's mode, and the words before a command that has to see the root's files as their owner. */
+export const mode = isRoot ? 'root' : 'unshare';
+export const asOwner: readonly string[] = isRoot ? [] : ['mmdebstrap', '--unshare-helper'];
+
+/** Programs of /usr/sbin are not on the PATH of an ordinary Debian user. */
+export const searchPath = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`;
+
+export interface Workspace {
+  path: string;
+  /** Folder with what is put into the root besides Debian. */
+  stage: string;
+  root: string;
+}
+
+/** Where the workspace of a build called `name` is. /var/tmp is a disk also where /tmp is memory. */
+export const workspacePath = (name: string): string => join('/var/tmp', `airlock-image-${name}`);
+
+export async function makeWorkspace(path: string): Promise<Workspace> {
+  await mkdir(path, { mode: 0o711 });
+  // mkdir's mode is subject to the umask.
+  await chmod(path, 0o711);
+  const workspace = { path, stage: join(path, 'stage'), root: join(path, 'root') };
+  await mkdir(workspace.stage);
+  return workspace;
+}
+
+/** Removes a folder of a build, also when parts belong to mapped users; never crosses into another file system. */
+export async function removeFolder(path: string): Promise<void> {
+  if (!isRoot) {
+    await run('mmdebstrap', ['--unshare-helper', 'find', join(path, 'root'), '-xdev', '-mindepth', '1', '-delete'], {
+      okCodes: [0, 1],
+    });
+  }
+  await run('rm', ['-rf', '--one-file-system', path]);
+}
