@@ -4,6 +4,7 @@ import { AppError } from '@airlock/contract/errors';
 import type { CheckName } from '@airlock/contract/guest';
 import { withApi, type Api } from '../lib/api.js';
 import { note, print, printJson } from '../lib/output.js';
+import { untilInterrupted } from '../lib/signals.js';
 import { checkNavigation, checkSize, checkTyping, checkVisible } from './desktop-criteria.js';
 import { createTestMachine, untilRunning, type TestMachine } from './machine.js';
 import { criteria, describeReport, makeReport, type Outcome, type Report } from './report.js';
@@ -24,7 +25,8 @@ export function addSelftest(program: Command): void {
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  airlock selftest --minutes 3')
     .action(async ({ minutes, json }: { minutes: string; json?: boolean }) => {
-      const report = await withApi((api) => selftest(api, parseMinutes(minutes)));
+      const length = parseMinutes(minutes);
+      const report = await untilInterrupted((signal) => withApi((api) => selftest(api, length, signal)));
       if (json) printJson(report);
       else print(describeReport(report));
       if (report.failed > 0) process.exitCode = 1;
@@ -37,29 +39,23 @@ function parseMinutes(text: string): number {
   throw new AppError('invalid_request', `--minutes ${text}: expected a number above 0, at most 180.`);
 }
 
-async function selftest(api: Api, minutes: number): Promise<Report> {
+async function selftest(api: Api, minutes: number, signal: AbortSignal): Promise<Report> {
   const outcomes = new Map<number, Outcome>();
   const record: Note = (number, outcome) => {
     outcomes.set(number, outcome);
     note(`${outcome.pass ? 'pass' : 'FAIL'}  ${criteria[number - 1] ?? ''}: ${outcome.figure}`);
   };
-  const abort = new AbortController();
-  const onInterrupt = (): void => abort.abort();
-  process.once('SIGINT', onInterrupt);
-  process.once('SIGTERM', onInterrupt);
   let machine: TestMachine | undefined;
   try {
-    machine = await createTestMachine(api, Math.min(240, Math.ceil(minutes) + 30), abort.signal);
+    machine = await createTestMachine(api, Math.min(240, Math.ceil(minutes) + 30), signal);
     note(`Test VM: ${machine.id}`);
-    await tryAll(api, machine, minutes, record, abort.signal);
+    await tryAll(api, machine, minutes, record, signal);
   } catch (error) {
-    if (abort.signal.aborted) throw new AppError('aborted', 'The self-test was interrupted; its VM is destroyed.');
+    if (signal.aborted) throw new AppError('aborted', 'The self-test was interrupted; its VM is destroyed.');
     const { message } = AppError.from(error);
     const reached = criteria.findIndex((_name, index) => !outcomes.has(index + 1));
     record(reached + 1, { pass: false, figure: message });
   } finally {
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onInterrupt);
     await machine?.destroy();
   }
   return makeReport(outcomes, minutes);

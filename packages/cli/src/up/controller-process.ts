@@ -8,39 +8,38 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { AppError } from '@airlock/contract/errors';
 import { killGroup } from '@airlock/contract/process';
-import { programs } from '../lib/checkout.js';
-import { note, print } from '../lib/output.js';
+import { note } from '../lib/output.js';
 import { openBoundedLog } from './bounded-log.js';
 import { readControllerLine } from './controller-line.js';
 
 export interface ControllerOptions {
+  /** The controller's main file. */
+  program: string;
   home: string;
-  /** Asked for by Ctrl-C or SIGTERM; called once, before the controller is told to end. */
+  /** Called with the ready line, which carries a one-time login link and is written to no file. */
+  onReady: (line: string) => void;
+  /** Asks the controller to end. */
+  stop: AbortSignal;
+  /** Done once after `stop`, before the controller is told. A failure is shown and does not stop the stopping. */
   beforeStop: () => Promise<void>;
-  /** Called once the controller has printed its ready line. */
-  onReady: () => void;
-  program?: string;
+  /** Milliseconds that the controller may take to end. */
+  graceMs?: number;
 }
 
-/** The controller may take this long to close its database. */
-const stopGraceMs = 20_000;
-
 /**
- * Runs the controller until it is asked to stop.
+ * Runs the controller until it was asked to stop and has ended.
  * @throws AppError command_failed when it ends by itself, with its last words.
  */
 export async function runController(options: ControllerOptions): Promise<void> {
-  const log = await openBoundedLog(join(options.home, 'controller.log'));
-  const child = spawn(process.execPath, [options.program ?? programs.controller], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const { home, stop, graceMs = 20_000 } = options;
+  const logFile = join(home, 'controller.log');
+  const log = await openBoundedLog(logFile);
+  const child = spawn(process.execPath, [options.program], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const lastWords: string[] = [];
   const take = (line: string): void => {
     const read = readControllerLine(line);
     if (read.kind === 'ready') {
-      print(read.text);
-      options.onReady();
+      options.onReady(read.text);
       return;
     }
     log.write(read.text);
@@ -52,32 +51,30 @@ export async function runController(options: ControllerOptions): Promise<void> {
   createInterface({ input: child.stdout }).on('line', take);
   createInterface({ input: child.stderr }).on('line', take);
 
-  let stopping = false;
   let killTimer: NodeJS.Timeout | undefined;
-  const stop = async (): Promise<void> => {
-    if (stopping || child.pid === undefined) return;
-    stopping = true;
-    const { pid } = child;
+  const end = async (): Promise<void> => {
     await options.beforeStop().catch((error: unknown) => note(`warning: ${AppError.from(error).message}`));
+    if (child.pid === undefined) return;
+    const { pid } = child;
     killGroup(pid, 'SIGTERM');
     killTimer = setTimeout(() => {
-      note(`warning: the controller did not end within ${stopGraceMs / 1000} s; it is killed. VMs are not touched.`);
+      note(`warning: the controller did not end within ${graceMs / 1000} s; it is killed. VMs are not touched.`);
       killGroup(pid, 'SIGKILL');
-    }, stopGraceMs);
+    }, graceMs);
   };
-  const onSignal = (): void => void stop();
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, onSignal);
+  const onStop = (): void => void end();
+  if (stop.aborted) onStop();
+  else stop.addEventListener('abort', onStop, { once: true });
   try {
     const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
     await log.flush();
-    if (stopping) return;
+    if (stop.aborted) return;
     throw new AppError('command_failed', `The controller ended by itself (${signal ?? `exit code ${String(code)}`}).`, {
-      hint: `Its log is ${join(options.home, 'controller.log')}.`,
+      hint: `Its log is ${logFile}.`,
       details: { lastOutput: lastWords.join('\n') },
     });
   } finally {
     clearTimeout(killTimer);
-    for (const signal of signals) process.off(signal, onSignal);
+    stop.removeEventListener('abort', onStop);
   }
 }

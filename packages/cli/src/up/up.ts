@@ -8,6 +8,7 @@ import { runAttached } from '../lib/attached.js';
 import { programs } from '../lib/checkout.js';
 import { note, print } from '../lib/output.js';
 import { withApi } from '../lib/api.js';
+import { untilInterrupted } from '../lib/signals.js';
 import { describeFindings } from '../doctor/doctor.js';
 import { gatherFacts, type HostFacts } from '../doctor/facts.js';
 import { choose, judge } from '../doctor/findings.js';
@@ -31,14 +32,21 @@ async function up(settings: Settings, stopVms: boolean): Promise<void> {
   }
   refuseIfBlocked(facts, settings);
   await buildImage();
-  await runController({
-    home: settings.AIRLOCK_HOME,
-    beforeStop: async () => {
-      note(stopVms ? '\nStopping VMs and controller …' : '\nStopping the controller; VMs stay.');
-      if (stopVms) await withApi((api) => api.call('POST', '/api/system/stop-vms', null, { timeoutMs: 120_000 }));
-    },
-    onReady: () => note(`Ctrl-C stops the controller${stopVms ? ' and the VMs' : '; VMs stay for the next start'}.`),
-  });
+  await untilInterrupted((stop) =>
+    runController({
+      program: programs.controller,
+      home: settings.AIRLOCK_HOME,
+      stop,
+      beforeStop: async () => {
+        note(stopVms ? '\nStopping VMs and controller …' : '\nStopping the controller; VMs stay.');
+        if (stopVms) await withApi((api) => api.call('POST', '/api/system/stop-vms', null, { timeoutMs: 120_000 }));
+      },
+      onReady: (line) => {
+        print(line);
+        note(`Ctrl-C stops the controller${stopVms ? ' and the VMs' : '; VMs stay for the next start'}.`);
+      },
+    }),
+  );
 }
 
 async function announceRunning({ pid }: { pid: number }): Promise<void> {

@@ -27,7 +27,10 @@ export function addVm(program: Command): void {
     .description('Show one VM.')
     .option('--json', 'print JSON (the default)')
     .addHelpText('after', '\nExample:\n  airlock vm show vm_0123456789abcdef')
-    .action(async (id: string) => printJson(await withApi((api) => api.call('GET', vmPath(id), Vm))));
+    .action(async (id: string) => {
+      const path = vmPath(id);
+      printJson(await withApi((api) => api.call('GET', path, Vm)));
+    });
   vm.command('logs <vm-id>')
     .description('Show the last lines of every log in the folder of a VM; needs no controller.')
     .option('--lines <n>', 'lines of each log', '40')
@@ -40,7 +43,8 @@ export function addVm(program: Command): void {
     .description('Destroy a VM at once.')
     .addHelpText('after', '\nExample:\n  airlock vm destroy vm_0123456789abcdef')
     .action(async (id: string) => {
-      await withApi((api) => api.call('DELETE', vmPath(id), null, { timeoutMs: 120_000 }));
+      const path = vmPath(id);
+      await withApi((api) => api.call('DELETE', path, null, { timeoutMs: 120_000 }));
       print(`${id} destroyed`);
     });
 }

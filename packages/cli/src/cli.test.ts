@@ -1,0 +1,218 @@
+/** The built program, run as people run it. */
+import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Command } from 'commander';
+import { run } from '@airlock/contract/process';
+import { createProgram } from './program.js';
+
+const bin = fileURLToPath(new URL('../bin/airlock.mjs', import.meta.url));
+let home: string;
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'al-cli-'));
+});
+afterEach(() => rm(home, { recursive: true }));
+
+const airlock = (args: string[], env: Record<string, string> = {}) =>
+  run(process.execPath, [bin, ...args], {
+    cleanEnv: true,
+    env: { PATH: process.env['PATH'], HOME: home, AIRLOCK_HOME: home, ...env },
+    okCodes: [0, 1],
+    timeoutMs: 60_000,
+  });
+
+const leaves = (command: Command, path: string[] = []): string[][] =>
+  command.commands.length === 0 ? [path] : command.commands.flatMap((inner) => leaves(inner, [...path, inner.name()]));
+
+describe('help', () => {
+  const all = leaves(createProgram());
+  test('every command the documents name is there', () => {
+    expect(all.map((path) => path.join(' '))).toEqual([
+      'up',
+      'doctor',
+      'config',
+      'image build',
+      'image verify',
+      'image list',
+      'image show',
+      'auth start',
+      'auth show',
+      'auth list',
+      'auth cancel',
+      'auth watch',
+      'vm list',
+      'vm show',
+      'vm logs',
+      'vm destroy',
+      'user create',
+      'user list',
+      'login-url',
+      'credential list',
+      'selftest',
+    ]);
+  });
+  test.each(all.map((path) => path.join(' ')))('%s --help shows an example', async (path) => {
+    const { exitCode, stdout } = await airlock([...path.split(' '), '--help']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(`airlock ${path}`);
+    expect(stdout).toMatch(/\nExample:\n {2}\S+/);
+  });
+});
+
+test('a misspelled command is an error with a suggestion', async () => {
+  const { exitCode, stderr } = await airlock(['doctr']);
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain('Did you mean doctor?');
+});
+
+test('wrong settings are listed all at once', async () => {
+  const env = { AIRLOCK_PORT: 'x', AIRLOCK_ACCEL: 'fast', AIRLOCK_PROT: '1', AIRLOCK_UPSTREAM_PROXY: 'canary-secret' };
+  const { exitCode, stderr } = await airlock(['config'], env);
+  expect(exitCode).toBe(1);
+  for (const name of Object.keys(env)) expect(stderr).toContain(`${name}:`);
+  expect(stderr).toContain('code: config_invalid');
+  expect(stderr).toContain('hint: ');
+  expect(stderr).not.toContain('canary');
+});
+
+test('config --json', async () => {
+  const { stdout } = await airlock(['config', '--json'], { AIRLOCK_PORT: '4100' });
+  const { settings } = JSON.parse(stdout) as { settings: { name: string; value: string }[] };
+  expect(settings.find(({ name }) => name === 'AIRLOCK_PORT')).toMatchObject({ value: '4100', source: 'environment' });
+});
+
+test('doctor --json has the agreed form and shows no secret', async () => {
+  const proxy = 'http://canary-user:canary-pass@127.0.0.1:1';
+  const { exitCode, stdout } = await airlock(['doctor', '--json'], { AIRLOCK_UPSTREAM_PROXY: proxy });
+  const report = JSON.parse(stdout) as { ready: boolean; findings: { about: string }[]; facts: unknown };
+  expect(report).toMatchObject({
+    chosen: { accel: expect.stringMatching(/^(kvm|tcg)$/) as string, vmsThatFit: expect.any(Number) as number },
+    facts: { node: process.versions.node, image: null, controller: null, upstream: { address: '127.0.0.1:1' } },
+  });
+  expect(report.findings.map(({ about }) => about)).toContain('Virtualisation');
+  expect(exitCode).toBe(report.ready ? 0 : 1);
+  expect(stdout).not.toContain('canary');
+});
+
+test.each([
+  ['vm list', /No controller is running for .*controller_unreachable/s],
+  ['auth start codex', /No controller is running for .*npm run up.*controller_unreachable/s],
+  ['vm show ../../etc', /is not the id of a VM.*invalid_request/s],
+  ['vm logs vm_0000000000000000', /holds no log.*not_found/s],
+  ['selftest --minutes none', /expected a number.*invalid_request/s],
+])('%s without a controller is a clear error', async (line, message) => {
+  const { exitCode, stderr, stdout } = await airlock(line.split(' '));
+  expect(exitCode).toBe(1);
+  expect(stdout).toBe('');
+  expect(stderr).toMatch(message);
+});
+
+test('vm logs shows the end of every log, without control characters', async () => {
+  const folder = join(home, 'vm', 'vm_0000000000000000');
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'serial.log'), 'one\ntwo\u001B[31m\nthree\n');
+  await writeFile(join(folder, 'runner.log'), 'only\n');
+  await writeFile(join(folder, 'spec.json'), '{}');
+  const { stdout } = await airlock(['vm', 'logs', 'vm_0000000000000000', '--lines', '2']);
+  expect(stdout).toBe('==> runner.log <==\nonly\n\n==> serial.log <==\ntwo[31m\nthree\n');
+});
+
+describe('with a controller', () => {
+  let server: Server;
+  let calls: string[];
+  const id = 'ses_0123456789abcdef';
+  const at = '2026-01-01T00:00:00.000Z';
+  const session = (status: string, revision: number) => ({
+    id,
+    sessionId: id,
+    provider: 'codex',
+    status,
+    revision,
+    createdAt: at,
+    updatedAt: at,
+    expiresAt: null,
+    destroyAt: null,
+    browserVmId: null,
+    cliVmId: null,
+    desktopReady: false,
+    steps: [
+      { name: 'browser_vm', title: 'Start it', status: 'done', startedAt: at, finishedAt: at, detail: null },
+      {
+        name: 'desktop',
+        title: 'Show it',
+        status: 'running',
+        startedAt: at,
+        finishedAt: null,
+        detail: `step ${revision}`,
+      },
+    ],
+    error: status === 'timeout' ? { code: 'sign_in_timeout', message: 'Too late.', hint: 'Start again.' } : null,
+  });
+
+  beforeEach(async () => {
+    calls = [];
+    server = createServer((request, response) => {
+      calls.push(`${request.method} ${request.url} ${request.headers.authorization}`);
+      if (request.url?.endsWith('/events')) {
+        const states = request.url.includes('fedcba') ? ['pending', 'completed'] : ['pending', 'timeout'];
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        states.forEach((status, n) =>
+          response.write(`id: ${n}\nevent: session\ndata: ${JSON.stringify(session(status, n))}\n\n`),
+        );
+        return;
+      }
+      const answers: Record<string, unknown> = {
+        '/api/vm/auth': { sessionId: id, provider: 'codex', status: 'pending' },
+        '/api/vm': { vms: [] },
+        '/api/login-tokens': { url: 'http://127.0.0.1/x', expiresAt: at },
+      };
+      const body = answers[request.url ?? ''];
+      const error = { code: 'not_found', message: 'No such thing.', hint: 'Look again.' };
+      response.writeHead(body ? 200 : 404, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(body ?? { error }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    await writeFile(
+      join(home, 'controller.json'),
+      JSON.stringify({ url: `http://127.0.0.1:${port}`, pid: process.pid }),
+    );
+    await writeFile(join(home, 'token'), 'the-token\n');
+  });
+  afterEach(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  test('calls carry the token of this home', async () => {
+    const { stdout } = await airlock(['auth', 'start', 'codex', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ sessionId: id, status: 'pending' });
+    expect(calls).toEqual(['POST /api/vm/auth Bearer the-token']);
+  });
+
+  test('an error answer keeps its code, message and hint', async () => {
+    const { exitCode, stderr } = await airlock(['auth', 'show', 'nothing']);
+    expect(exitCode).toBe(1);
+    expect(stderr).toBe('error: No such thing.\nhint: Look again.\ncode: not_found\n');
+  });
+
+  test('an empty list is a table head', async () => {
+    expect((await airlock(['vm', 'list'])).stdout).toMatch(/^VM +KIND/);
+  });
+
+  test.each([
+    [id, 1, /timeout: Too late\.\nStart again\.\ncode: sign_in_timeout/],
+    ['ses_fedcba9876543210', 0, /00:00:00 {2}completed\n$/],
+  ])('watch %s prints each change once and ends with %d', async (watched, code, end) => {
+    const { exitCode, stdout } = await airlock(['auth', 'watch', watched]);
+    expect(exitCode).toBe(code);
+    expect(stdout.match(/✓ Start it/g)).toHaveLength(1);
+    expect(stdout).toContain('… Show it: step 0\n');
+    expect(stdout).toContain('… Show it: step 1\n');
+    expect(stdout).toMatch(end);
+  });
+});

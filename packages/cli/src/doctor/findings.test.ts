@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest';
+import { readSettings } from '@airlock/contract/settings';
+import type { HostFacts } from './facts.js';
+import { choose, judge } from './findings.js';
+
+const good: HostFacts = {
+  node: '20.20.2',
+  os: { id: 'debian', codename: 'bookworm', name: 'Debian GNU/Linux 12 (bookworm)' },
+  uid: 1000,
+  userNamespaces: true,
+  probe: {
+    bootId: 'b',
+    kvm: { present: true, usable: true, probeMs: 50, reason: 'counted fast' },
+    qemu: { path: '/usr/bin/qemu-system-x86_64', version: '10.0.2', ok: true, reason: 'fine' },
+    tscKhz: 1,
+  },
+  qbootRom: '/usr/share/qemu/qboot.rom',
+  memory: { totalMib: 16384, availableMib: 12000 },
+  disk: { path: '/', freeMib: 50_000 },
+  missingPackages: [],
+  image: { id: 'img_abcdef', createdAt: '2026-01-01T00:00:00Z', chromium: '150' },
+  controller: null,
+  portFree: true,
+  upstream: null,
+  extraCa: null,
+};
+const slow = {
+  ...good.probe,
+  kvm: { present: true, usable: false, probeMs: 1200, reason: 'too slow' },
+} as HostFacts['probe'];
+const settings = (env: Record<string, string> = {}) => readSettings({ AIRLOCK_HOME: '/tmp/x', ...env });
+
+test('a good machine has nothing to do', () => {
+  expect(judge(good, settings()).filter(({ status, todo }) => status !== 'ok' || todo !== '')).toEqual([]);
+});
+
+test.each<[string, Partial<HostFacts>, Record<string, string>, string, 'note' | 'blocks']>([
+  ['old Node', { node: '18.20.4' }, {}, 'Node', 'blocks'],
+  ['other system', { os: { id: 'ubuntu', codename: 'noble', name: 'Ubuntu' } }, {}, 'System', 'note'],
+  ['package missing', { missingPackages: [{ name: 'zstd', why: 'x' }] }, {}, 'Packages', 'blocks'],
+  ['no dpkg', { missingPackages: null }, {}, 'Packages', 'note'],
+  ['probe failed', { probe: { error: 'boom' } }, {}, 'QEMU', 'blocks'],
+  ['no firmware', { qbootRom: null }, {}, 'Firmware', 'blocks'],
+  ['KVM too slow', { probe: slow }, {}, 'Virtualisation', 'note'],
+  ['KVM demanded', { probe: slow }, { AIRLOCK_ACCEL: 'kvm' }, 'Virtualisation', 'blocks'],
+  ['memory for one', { memory: { totalMib: 4096, availableMib: 3500 } }, {}, 'Memory', 'note'],
+  ['no memory', { memory: { totalMib: 4096, availableMib: 1000 } }, {}, 'Memory', 'blocks'],
+  ['little disk', { disk: { path: '/', freeMib: 3000 } }, {}, 'Disk', 'note'],
+  ['no disk for a build', { disk: { path: '/', freeMib: 6000 }, image: null }, {}, 'Disk', 'blocks'],
+  ['no namespaces', { userNamespaces: false }, {}, 'User', 'note'],
+  ['image broken', { image: { problem: 'short' } }, {}, 'Image', 'note'],
+  ['port taken', { portFree: false }, {}, 'Controller', 'blocks'],
+  [
+    'upstream down',
+    { upstream: { address: 'h:1', reachable: false, reason: 'ECONNREFUSED' } },
+    {},
+    'Upstream proxy',
+    'note',
+  ],
+  ['CA unreadable', { extraCa: { path: '/x', certificates: 0, problem: 'no' } }, {}, 'Extra CA', 'blocks'],
+])('%s', (_name, facts, env, about, status) => {
+  const finding = judge({ ...good, ...facts }, settings(env)).find((candidate) => candidate.about === about);
+  expect(finding).toMatchObject({ status, todo: expect.stringMatching(/\w/) as string });
+});
+
+test.each([
+  [good.probe, 'auto', 'kvm', 'counted fast'],
+  [slow, 'auto', 'tcg', 'too slow'],
+  [good.probe, 'tcg', 'tcg', 'AIRLOCK_ACCEL=tcg'],
+])('the accelerator and its reason', (probe, wanted, accel, accelReason) => {
+  expect(choose({ ...good, probe }, settings({ AIRLOCK_ACCEL: wanted }))).toMatchObject({ accel, accelReason });
+});
+
+test('how many VMs fit', () => {
+  expect(choose(good, settings()).vmsThatFit).toBe(5);
+  expect(choose(good, settings({ AIRLOCK_VM_MEMORY_MIB: '8192' })).vmsThatFit).toBe(1);
+});
