@@ -4,7 +4,7 @@ import { request, type IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ProxyAgent, fetch, type Response } from 'undici';
 import { createFakeInternet, type FakeInternet } from '../support/fake-internet.js';
-import { codexClientId } from '../support/fake-internet/codex-provider.js';
+import { codexClientId } from '../support/fake-internet/codex-state.js';
 
 const canaryToken = 'CANARY-token_0123';
 const redirectUri = 'http://127.0.0.1:1455/auth/callback';
@@ -137,7 +137,7 @@ describe('upstream proxy', () => {
 
   it('is not trusted without its CA', async () => {
     const untrusting = new ProxyAgent(internet.upstreamUrl());
-    await expect(fetch('https://claude.ai/', { dispatcher: untrusting })).rejects.toThrow();
+    await expect(fetch('https://claude.ai/', { dispatcher: untrusting })).rejects.toThrow('fetch failed');
     await untrusting.destroy();
   });
 

@@ -11,6 +11,8 @@ export interface ControllerOptions {
   /** Further settings; AIRLOCK_ variables of the test's own environment are not passed on. */
   env?: Record<string, string>;
   arguments?: readonly string[];
+  /** The script to run; the built controller by default. */
+  program?: string;
   /** Until the ready line; 120 s by default (a first start makes a database). */
   timeoutMs?: number;
 }
@@ -42,7 +44,7 @@ const keptCharacters = 2_000_000;
 
 /** @throws Error with the log's tail when it ends, or is not ready, before the deadline. Leaves no process then. */
 export async function startController(options: ControllerOptions): Promise<RunningController> {
-  const child = spawn(process.execPath, [mainFile(), ...(options.arguments ?? [])], {
+  const child = spawn(process.execPath, [options.program ?? mainFile(), ...(options.arguments ?? [])], {
     env: { ...inheritedEnv(), AIRLOCK_HOME: options.home, AIRLOCK_PORT: '0', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -3,7 +3,8 @@
  * simulated hosts behind it. Nothing it is asked for ever leaves the machine: an unknown host gets a 502 and is recorded.
  */
 import { generateCACertificate, getLocal, type CompletedRequest, type Mockttp } from 'mockttp';
-import { createCodexProvider, type Account, type CodexProvider } from './fake-internet/codex-provider.js';
+import { createCodexProvider, type CodexProvider } from './fake-internet/codex-provider.js';
+import type { Account } from './fake-internet/codex-state.js';
 import { openUpstreamProxy, type UpstreamProxy, type UpstreamUse } from './fake-internet/upstream-proxy.js';
 import { html, text, type HostHandler, type WebResponse } from './fake-internet/web.js';
 
@@ -90,7 +91,15 @@ export async function createFakeInternet(options: FakeInternetOptions = {}): Pro
   const [port] = proxy.ports as [number, ...number[]];
   const login = `${encodeURIComponent(userName)}:${encodeURIComponent(password)}`;
   return {
-    ...{ port, ports: proxy.ports, userName, password, account, canaryToken, caPem: ca.cert, requests, codexProvider },
+    port,
+    ports: proxy.ports,
+    userName,
+    password,
+    account,
+    canaryToken,
+    caPem: ca.cert,
+    requests,
+    codexProvider,
     upstreamUses: proxy.uses,
     upstreamUrl: (ofPort = port) => `http://${login}@127.0.0.1:${ofPort}`,
     upstreamTemplate: `http://${login}@127.0.0.1:{port}`,

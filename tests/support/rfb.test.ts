@@ -122,10 +122,9 @@ it('sends keys and pointer', async () => {
   client.click(10, 20, 3);
   await client.capture();
   const hex = received.filter(([kind]) => kind === 4 || kind === 5).map((bytes) => bytes.toString('hex'));
-  expect(hex).toEqual([
-    ...['040100000000ffe3', '040100000000006c', '040000000000006c', '040000000000ffe3'],
-    ...['0500000a0014', '0504000a0014', '0500000a0014'],
-  ]);
+  const pressed = ['040100000000ffe3', '040100000000006c', '040000000000006c', '040000000000ffe3'];
+  const clicked = ['0500000a0014', '0504000a0014', '0500000a0014'];
+  expect(hex).toEqual([...pressed, ...clicked]);
 });
 
 it('authenticates with a VNC password, and says why it was refused', async () => {

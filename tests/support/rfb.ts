@@ -71,7 +71,7 @@ function face(screen: Screen, stream: Duplex, timeoutMs: number): Omit<Rfb, 'wid
   const press = (...keys: string[]): void => {
     const keysyms = keys.map(keysymOf);
     for (const keysym of keysyms) key(keysym, true);
-    for (const keysym of keysyms.reverse()) key(keysym, false);
+    for (const keysym of keysyms.toReversed()) key(keysym, false);
   };
   const capture = async (): Promise<RgbaImage> => withDeadline('a VNC picture', timeoutMs, screen.capture());
   const waitFor: Rfb['waitFor'] = async (what, check, waitMs) => {

@@ -48,7 +48,7 @@ export function vncResponse(challenge: Buffer, password: string): Buffer {
   const key = Buffer.alloc(8);
   Buffer.from(password, 'latin1').copy(key);
   const reversed = key.map((byte) =>
-    Number.parseInt(byte.toString(2).padStart(8, '0').split('').reverse().join(''), 2),
+    Number.parseInt(byte.toString(2).padStart(8, '0').split('').toReversed().join(''), 2),
   );
   // Three times the same key is plain DES, which OpenSSL 3 itself no longer offers.
   const cipher = createCipheriv('des-ede3-ecb', Buffer.concat([reversed, reversed, reversed]), null).setAutoPadding(

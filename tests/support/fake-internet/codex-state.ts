@@ -1,0 +1,52 @@
+/** What the simulated OpenAI remembers while a test runs: attempts, codes, and how often each step was reached. */
+
+export interface Account {
+  email: string;
+  password: string;
+}
+
+export interface CodexProviderOptions {
+  account: Account;
+  /** Text that every token contains; base64url characters only. */
+  canaryToken: string;
+}
+
+/** How often each step of a sign-in was reached; a test asserts on these. */
+export interface CodexCounts {
+  authorizeRequests: number;
+  wrongPasswords: number;
+  logins: number;
+  consents: number;
+  denials: number;
+  codesRedeemed: number;
+  codesRefused: number;
+  apiKeyExchanges: number;
+}
+
+export const codexClientId = 'app_EMoamEEZ73f0CkXaXp7hrann';
+/** What `codex login` may be called back at: the name and the port depend on its version and on which port is free. */
+export const codexRedirectUri = /^http:\/\/(127\.0\.0\.1|localhost):(1455|1457)\/auth\/callback$/;
+
+export const codeLifetimeMs = 10 * 60_000;
+
+/** One authorization under way, from the authorize request to the decision. */
+export interface Transaction {
+  redirectUri: string;
+  state: string;
+  codeChallenge: string;
+  loggedIn: boolean;
+}
+
+export interface IssuedCode {
+  redirectUri: string;
+  codeChallenge: string;
+  expiresAt: number;
+}
+
+export interface CodexState {
+  options: CodexProviderOptions;
+  counts: CodexCounts;
+  transactions: Map<string, Transaction>;
+  codes: Map<string, IssuedCode>;
+  idTokens: Set<string>;
+}

@@ -1,0 +1,101 @@
+/** The token endpoint of the simulated OpenAI: codes are for one use; PKCE, client and redirect URI are verified. */
+import { createHash } from 'node:crypto';
+import { codexClientId, type CodexState, type IssuedCode } from './codex-state.js';
+import { canaryJwt, canaryOpaque } from './tokens.js';
+import { formOf, json, type WebRequest, type WebResponse } from './web.js';
+
+export function token(provider: CodexState, request: WebRequest): WebResponse {
+  const form = formOf(request);
+  const grant = form.get('grant_type');
+  if (form.get('client_id') !== codexClientId) return oauthError('invalid_client', 'Unknown client_id.', 401);
+  if (grant === 'authorization_code') return redeem(provider, form);
+  if (grant === 'urn:ietf:params:oauth:grant-type:token-exchange') return exchange(provider, form);
+  return oauthError('unsupported_grant_type', `grant_type ${grant ?? 'missing'} is not simulated.`);
+}
+
+function redeem(provider: CodexState, form: URLSearchParams): WebResponse {
+  const code = form.get('code') ?? '';
+  const issued = provider.codes.get(code);
+  // Any attempt uses the code up, also a wrong one.
+  provider.codes.delete(code);
+  const problem = problemWithRedemption(issued, form);
+  if (issued === undefined || problem !== undefined) {
+    provider.counts.codesRefused += 1;
+    return oauthError('invalid_grant', problem ?? 'The code is unknown.');
+  }
+  provider.counts.codesRedeemed += 1;
+  return json(200, issueTokens(provider));
+}
+
+function problemWithRedemption(issued: IssuedCode | undefined, form: URLSearchParams): string | undefined {
+  if (issued === undefined) return 'The code is unknown or was used before.';
+  if (issued.expiresAt < Date.now()) return 'The code has expired.';
+  if (form.get('redirect_uri') !== issued.redirectUri) return 'redirect_uri is not the one of the authorize request.';
+  const verifier = form.get('code_verifier') ?? '';
+  if (!/^[A-Za-z0-9._~-]{43,128}$/.test(verifier)) return 'code_verifier is missing or malformed.';
+  const challenge = createHash('sha256').update(verifier).digest('base64url');
+  return challenge === issued.codeChallenge ? undefined : 'code_verifier does not match code_challenge.';
+}
+
+function exchange(provider: CodexState, form: URLSearchParams): WebResponse {
+  if (form.get('requested_token') !== 'openai-api-key')
+    return oauthError('invalid_request', 'Unknown requested_token.');
+  if (!provider.idTokens.has(form.get('subject_token') ?? ''))
+    return oauthError('invalid_grant', 'Unknown subject_token.');
+  provider.counts.apiKeyExchanges += 1;
+  return json(200, { access_token: canaryOpaque('sk-proj', provider.options.canaryToken) });
+}
+
+function issueTokens({ options, idTokens }: CodexState): Record<string, unknown> {
+  const now = Math.floor(Date.now() / 1000);
+  const { email } = options.account;
+  const auth = {
+    chatgpt_account_id: '6d6d5a3e-0000-4000-8000-000000000001',
+    chatgpt_plan_type: 'plus',
+    chatgpt_user_id: 'user-fake',
+    user_id: 'user-fake',
+    completed_platform_onboarding: true,
+    is_org_owner: true,
+    organizations: [{ id: 'org-fake', is_default: true, role: 'owner', title: 'Personal' }],
+    groups: [],
+  };
+  const common = { iss: 'https://auth.openai.com', sub: 'auth0|fake', iat: now, 'https://api.openai.com/auth': auth };
+  const idToken = canaryJwt(
+    {
+      ...common,
+      aud: [codexClientId],
+      exp: now + 3600,
+      auth_time: now,
+      email,
+      email_verified: true,
+      name: 'Test Person',
+    },
+    options.canaryToken,
+    'id',
+  );
+  const accessToken = canaryJwt(
+    {
+      ...common,
+      aud: ['https://api.openai.com/v1'],
+      exp: now + 10 * 86_400,
+      client_id: codexClientId,
+      scp: ['openid', 'profile', 'email', 'offline_access'],
+      'https://api.openai.com/profile': { email, email_verified: true },
+    },
+    options.canaryToken,
+    'access',
+  );
+  idTokens.add(idToken);
+  return {
+    id_token: idToken,
+    access_token: accessToken,
+    refresh_token: canaryOpaque('rt', options.canaryToken),
+    token_type: 'Bearer',
+    expires_in: 10 * 86_400,
+    scope: 'openid profile email offline_access',
+  };
+}
+
+function oauthError(error: string, description: string, status = 400): WebResponse {
+  return json(status, { error, error_description: description });
+}
