@@ -21,14 +21,20 @@ export async function refusal(call: Promise<unknown>): Promise<AppError> {
 }
 
 /** Waits until the session has one of these statuses; fails at once when it ended in another. */
-export async function untilSession(api: JsonClient, id: string, statuses: readonly Session['status'][], timeoutMs: number): Promise<Session> {
+export async function untilSession(
+  api: JsonClient,
+  id: string,
+  statuses: readonly Session['status'][],
+  timeoutMs: number,
+): Promise<Session> {
   const final: readonly Session['status'][] = ['completed', 'failed', 'timeout', 'cancelled'];
   return until(
     `session ${id} to be ${statuses.join(' or ')}`,
     async () => {
       const session = await api.call('GET', `/api/vm/auth/${id}`, Session);
       if (statuses.includes(session.status)) return session;
-      if (final.includes(session.status)) throw new Error(`The session ended as ${session.status}: ${JSON.stringify(session.error, null, 2)}`);
+      if (final.includes(session.status))
+        throw new Error(`The session ended as ${session.status}: ${JSON.stringify(session.error, null, 2)}`);
       return undefined;
     },
     { timeoutMs, intervalMs: 250 },
@@ -36,13 +42,19 @@ export async function untilSession(api: JsonClient, id: string, statuses: readon
 }
 
 /** Waits until the VM has one of these states; fails at once when it failed otherwise. */
-export async function untilVm(api: JsonClient, id: string, states: readonly Vm['state'][], timeoutMs: number): Promise<Vm> {
+export async function untilVm(
+  api: JsonClient,
+  id: string,
+  states: readonly Vm['state'][],
+  timeoutMs: number,
+): Promise<Vm> {
   return until(
     `VM ${id} to be ${states.join(' or ')}`,
     async () => {
       const vm = await api.call('GET', `/api/vm/${id}`, Vm);
       if (states.includes(vm.state)) return vm;
-      if (vm.state === 'failed' || vm.state === 'destroyed') throw new Error(`The VM is ${vm.state}: ${JSON.stringify(vm.error, null, 2)}`);
+      if (vm.state === 'failed' || vm.state === 'destroyed')
+        throw new Error(`The VM is ${vm.state}: ${JSON.stringify(vm.error, null, 2)}`);
       return undefined;
     },
     { timeoutMs, intervalMs: 250 },

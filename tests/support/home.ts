@@ -1,11 +1,11 @@
 /** A fresh AIRLOCK_HOME for one test, sharing only the golden image with others. */
-import { mkdir, mkdtemp, realpath, rm, stat, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, realpath, rm, symlink } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 export interface TestHome {
   path: string;
-  /** Folder of the current golden image. */
+  /** Folder of the current golden image, also when this home does not have it. */
   image: string;
   remove(): Promise<void>;
 }
@@ -16,19 +16,14 @@ export function imageHome(): string {
 }
 
 /**
- * Makes a home below the temp folder (short enough for unix sockets). `withImages: false` leaves out the golden image.
+ * Makes a home below the temp folder (short enough for unix sockets). `withImages: false`: without images of its own.
  * @throws Error when no golden image is current: `npm test` builds it before.
  */
 export async function createTestHome(options: { withImages?: boolean } = {}): Promise<TestHome> {
   const path = await mkdtemp(join(tmpdir(), 'airlock-t-'));
   const images = join(imageHome(), 'images');
-  let image = '';
-  if (options.withImages !== false) {
-    image = await realpath(join(images, 'current'));
-    await stat(join(image, 'manifest.json'));
-    await symlink(images, join(path, 'images'));
-  } else {
-    await mkdir(join(path, 'images'));
-  }
+  const image = await realpath(join(images, 'current'));
+  if (options.withImages === false) await mkdir(join(path, 'images'));
+  else await symlink(images, join(path, 'images'));
   return { path, image, remove: async () => rm(path, { recursive: true, force: true }) };
 }

@@ -1,0 +1,225 @@
+/** What can go wrong with the VM of a sign-in, each with real processes: its own error code, and nothing left behind. */
+import { copyFile, mkdir, open, readFile, symlink } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ProviderList, StartSessionResponse, VmList } from '@airlock/contract/api';
+import type { JsonClient } from '@airlock/contract/http-client';
+import { ImageManifest } from '@airlock/contract/image';
+import { run } from '@airlock/contract/process';
+import { RunnerStatus } from '@airlock/contract/runner';
+import { Session } from '@airlock/contract/session';
+import { apiClient, refusal, untilSession } from '../support/api.js';
+import { startController, type RunningController } from '../support/controller.js';
+import { createFakeInternet } from '../support/fake-internet.js';
+import { createTestHome, type TestHome } from '../support/home.js';
+import { takeSnapshot, untilNoLeaks, type Snapshot } from '../support/leaks.js';
+import { until } from '../support/poll.js';
+
+let home: TestHome;
+let before: Snapshot;
+let controller: RunningController;
+let api: JsonClient;
+
+async function start(env: Record<string, string> = {}): Promise<void> {
+  controller = await startController({ home: home.path, env });
+  api = apiClient(controller.url, controller.token);
+}
+
+async function connectCodex(): Promise<string> {
+  const { sessionId } = await api.call('POST', '/api/vm/auth', StartSessionResponse, { body: { provider: 'codex' } });
+  return sessionId;
+}
+
+async function untilEnded(sessionId: string, timeoutMs: number): Promise<Session> {
+  return untilSession(api, sessionId, ['failed', 'timeout', 'cancelled', 'completed'], timeoutMs);
+}
+
+/** No VM is alive in the rows, and no process or secret of one on the host. */
+async function expectNothingLeft(): Promise<void> {
+  await until(
+    'all VMs to be gone',
+    async () =>
+      (await api.call('GET', '/api/vm', VmList)).vms.every((vm) => ['destroyed', 'failed'].includes(vm.state)),
+    { timeoutMs: 20_000 },
+  );
+  const { providers } = await api.call('GET', '/api/providers', ProviderList);
+  expect(providers.find((provider) => provider.id === 'codex')).toMatchObject({
+    state: 'not_connected',
+    sessionId: null,
+  });
+}
+
+/** An image like the current one, but with another rootfs, in this home only. */
+async function useOwnImage(makeRootfs: (from: string, to: string) => Promise<unknown>): Promise<void> {
+  const own = join(home.path, 'images', basename(home.image));
+  await mkdir(own, { recursive: true });
+  const { artefacts } = ImageManifest.parse(JSON.parse(await readFile(join(home.image, 'manifest.json'), 'utf8')));
+  await copyFile(join(home.image, 'manifest.json'), join(own, 'manifest.json'));
+  for (const { file } of [artefacts.kernel, artefacts.initrd]) await symlink(join(home.image, file), join(own, file));
+  await makeRootfs(join(home.image, artefacts.rootfs.file), join(own, artefacts.rootfs.file));
+  await symlink(own, join(home.path, 'images', 'current'));
+}
+
+async function emptyFile(path: string, size: number): Promise<void> {
+  const file = await open(path, 'w');
+  await file.truncate(size);
+  await file.close();
+}
+
+beforeEach(async ({ task }) => {
+  home = await createTestHome({ withImages: !task.name.includes('[own image]') });
+  before = await takeSnapshot({ home: home.path });
+});
+
+afterEach(async () => {
+  await api?.close();
+  await controller?.stop();
+  await home.remove();
+  await untilNoLeaks(before, 20_000);
+}, 60_000);
+
+describe('a sign-in that cannot work', () => {
+  it('is refused at once when no golden image is current [own image]', async () => {
+    await start();
+    expect(await refusal(connectCodex())).toMatchObject({ code: 'image_missing' });
+    await expectNothingLeft();
+  }, 60_000);
+
+  it('is refused at once when an artefact is truncated [own image]', async () => {
+    await useOwnImage(async (_from, to) => emptyFile(to, 4096));
+    await start();
+    const error = await refusal(connectCodex());
+    expect(error).toMatchObject({ code: 'image_corrupt' });
+    expect(error.message).toContain('rootfs.ext4');
+    await expectNothingLeft();
+  }, 60_000);
+
+  it('fails soon when the rootfs holds no file system [own image]', async () => {
+    const { artefacts } = ImageManifest.parse(JSON.parse(await readFile(join(home.image, 'manifest.json'), 'utf8')));
+    await useOwnImage(async (_from, to) => emptyFile(to, artefacts.rootfs.size));
+    await start();
+    const session = await untilEnded(await connectCodex(), 200_000);
+    expect(session).toMatchObject({ status: 'failed', error: { code: 'vm_boot_failed' } });
+    expect(session.error?.details?.['lastLog']).toBeTruthy();
+    await expectNothingLeft();
+  }, 240_000);
+
+  it('fails when the agent in the VM never answers [own image]', async () => {
+    await useOwnImage(async (from, to) => {
+      await run('cp', ['--sparse=always', from, to]);
+      await run('debugfs', ['-w', '-R', 'rm /usr/lib/airlock/agent.cjs', to]);
+    });
+    await start({ AIRLOCK_BOOT_TIMEOUT_S: '40' });
+    const session = await untilEnded(await connectCodex(), 120_000);
+    expect(session).toMatchObject({ status: 'failed', error: { code: 'vm_boot_timeout' } });
+    await expectNothingLeft();
+  }, 240_000);
+
+  it('fails at once when the upstream proxy cannot be reached', async () => {
+    const gone = await createFakeInternet();
+    const { upstreamTemplate, port } = gone;
+    await gone.close();
+    await start({ AIRLOCK_UPSTREAM_PROXY: upstreamTemplate, AIRLOCK_PROXY_PORT_BASE: String(port) });
+    const session = await untilEnded(await connectCodex(), 60_000);
+    expect(session).toMatchObject({ status: 'failed', error: { code: 'upstream_unreachable' } });
+    expect(JSON.stringify(session)).not.toContain(gone.password);
+    await expectNothingLeft();
+  }, 120_000);
+
+  it('fails at once when the upstream proxy refuses the password, which is told nowhere', async () => {
+    const internet = await createFakeInternet();
+    try {
+      const wrong = 'wrong-upstream-password';
+      await start({
+        AIRLOCK_UPSTREAM_PROXY: internet.upstreamTemplate.replace(internet.password, wrong),
+        AIRLOCK_PROXY_PORT_BASE: String(internet.port),
+      });
+      const session = await untilEnded(await connectCodex(), 60_000);
+      expect(session).toMatchObject({ status: 'failed', error: { code: 'upstream_auth_failed' } });
+      expect(JSON.stringify(session) + controller.log()).not.toContain(wrong);
+      await expectNothingLeft();
+    } finally {
+      await internet.close();
+    }
+  }, 120_000);
+
+  it('is refused before anything is made when there is no room for the CLI VM’s disk', async ({ skip }) => {
+    skip(process.getuid?.() !== 0, 'needs root to mount a small tmpfs');
+    const folder = join(home.path, 'vm');
+    await mkdir(folder);
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', folder]);
+    try {
+      await start();
+      const error = await refusal(connectCodex());
+      expect(error).toMatchObject({ code: 'disk_full' });
+      expect(error.message).toMatch(/needs \d+\.\d GiB .* \d+\.\d GiB are free/);
+      await expectNothingLeft();
+      await controller.stop();
+    } finally {
+      await run('umount', [folder]);
+    }
+  }, 60_000);
+});
+
+describe('a sign-in that is interrupted', () => {
+  it('is cancelled at once while its VM starts, and cannot be cancelled twice', async () => {
+    await start();
+    const id = await connectCodex();
+    await untilSession(api, id, ['vm_created'], 20_000);
+    const cancelled = await api.call('POST', `/api/vm/auth/${id}/cancel`, Session);
+    expect(cancelled.status).toBe('cancelled');
+    await expectNothingLeft();
+    expect(await refusal(api.call('POST', `/api/vm/auth/${id}/cancel`, Session))).toMatchObject({
+      code: 'session_finished',
+    });
+  }, 90_000);
+
+  it('refuses a second one for the same provider meanwhile', async () => {
+    await start();
+    const id = await connectCodex();
+    expect(await refusal(connectCodex())).toMatchObject({ code: 'session_busy' });
+    await api.call('POST', `/api/vm/auth/${id}/cancel`, Session);
+    await connectCodex();
+    await controller.kill9();
+    await start();
+    const { vms } = await api.call('GET', '/api/vm', VmList);
+    expect(vms.filter((vm) => vm.state === 'starting' || vm.state === 'running').length).toBeLessThanOrEqual(1);
+    await api.call('POST', '/api/system/stop-vms', null, { timeoutMs: 60_000 });
+    await expectNothingLeft();
+  }, 120_000);
+
+  it('goes on in the same VM after the controller was killed during boot', async () => {
+    await start();
+    const id = await connectCodex();
+    const { browserVmId } = await untilSession(api, id, ['vm_created'], 20_000);
+    await controller.kill9();
+    await start();
+    const session = await api.call('GET', `/api/vm/auth/${id}`, Session);
+    expect(session).toMatchObject({ status: 'vm_created', browserVmId });
+    await untilSession(api, id, ['ready', 'awaiting_user_auth'], 240_000);
+    await api.call('POST', `/api/vm/auth/${id}/cancel`, Session, { timeoutMs: 60_000 });
+    await expectNothingLeft();
+  }, 400_000);
+
+  it('fails with the truth when controller and runner were both killed', async () => {
+    await start();
+    const id = await connectCodex();
+    const { browserVmId } = await untilSession(api, id, ['vm_created'], 20_000);
+    const statusFile = join(home.path, 'vm', browserVmId ?? '', 'status.json');
+    const status = await until(
+      'the VM to be powered on',
+      async () => {
+        const text = await readFile(statusFile, 'utf8').catch(() => null);
+        const found = text === null ? undefined : RunnerStatus.parse(JSON.parse(text));
+        return found?.vmm ? found : undefined;
+      },
+      { timeoutMs: 20_000 },
+    );
+    await controller.kill9();
+    process.kill(status.runner.pid, 'SIGKILL');
+    await start();
+    const session = await untilEnded(id, 30_000);
+    expect(session).toMatchObject({ status: 'failed', error: { code: 'vm_lost' } });
+    await expectNothingLeft();
+  }, 120_000);
+});
