@@ -1,0 +1,41 @@
+/** Carries the bytes of a desktop (RFB) between a viewer's WebSocket and the machine, both ways, never faster than either side. */
+import type { Duplex } from 'node:stream';
+import type { RawData, WebSocket } from 'ws';
+import type { Log } from '../lib/log.js';
+
+/** Bytes waiting for the viewer from which on nothing more is read from the desktop. */
+const highWaterMark = 1024 * 1024;
+
+export const closeCodes = {
+  /** The machine closed its desktop, as it does when it is stopped. */
+  desktopEnded: 1000,
+  /** The way to the machine broke. */
+  desktopFailed: 1011,
+  /** A text message came; RFB is binary. */
+  notBinary: 1003,
+} as const;
+
+/** Joins the two; when either ends, the other is ended too. Owns both from now on. */
+export function joinTunnel(socket: WebSocket, desktop: Duplex, log: Log): void {
+  socket.on('message', (data: RawData, isBinary) => {
+    if (!isBinary) return socket.close(closeCodes.notBinary, 'only binary messages are expected');
+    if (desktop.write(data)) return;
+    socket.pause();
+    desktop.once('drain', () => socket.resume());
+  });
+  desktop.on('data', (chunk: Buffer) => {
+    socket.send(chunk, { binary: true }, () => {
+      if (desktop.isPaused() && socket.bufferedAmount < highWaterMark) desktop.resume();
+    });
+    if (socket.bufferedAmount >= highWaterMark) desktop.pause();
+  });
+  desktop.on('end', () => socket.close(closeCodes.desktopEnded, 'the desktop has ended'));
+  desktop.on('error', (error) => {
+    log.warn({ err: error }, 'the way to the desktop broke');
+    socket.close(closeCodes.desktopFailed, 'the way to the desktop broke');
+  });
+  desktop.on('close', () => socket.close(closeCodes.desktopFailed, 'the way to the desktop was closed'));
+  socket.on('error', (error) => log.info({ err: error }, 'the viewer sent something wrong'));
+  socket.on('close', () => desktop.destroy());
+  if (desktop.destroyed) socket.close(closeCodes.desktopFailed, 'the way to the desktop was closed');
+}

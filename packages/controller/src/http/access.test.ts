@@ -1,0 +1,271 @@
+/** Who gets in, and how requests are refused. */
+import { request as httpRequest } from 'node:http';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { ErrorResponse } from '@airlock/contract/errors';
+import { newId } from '@airlock/contract/ids';
+import { startTestController, type TestController } from './testing/controller.js';
+
+let c: TestController;
+beforeAll(async () => {
+  c = await startTestController();
+}, 120_000);
+afterAll(() => c.close(), 30_000);
+beforeEach(() => {
+  c.sessions.clear();
+  c.machines.clear();
+});
+
+const codeOf = async (answer: ReturnType<TestController['call']>): Promise<string> => {
+  const { status, json } = await answer;
+  const { error } = ErrorResponse.parse(json);
+  return `${status} ${error.code}`;
+};
+
+describe('without a valid sign-in', () => {
+  test.each([
+    'GET /api/me',
+    'GET /api/providers',
+    'GET /api/vm',
+    'GET /api/system',
+    'POST /api/vm/auth',
+    'GET /api/users',
+  ])('%s is refused', async (route) => {
+    const [method = '', path = ''] = route.split(' ');
+    expect(await codeOf(c.call(method, path))).toBe('401 unauthenticated');
+    expect(await codeOf(c.call(method, path, { token: 'x'.repeat(43) }))).toBe('401 unauthenticated');
+    expect(await codeOf(c.call(method, path, { headers: { authorization: 'Basic eDp5' } }))).toBe(
+      '401 unauthenticated',
+    );
+    expect(await codeOf(c.call(method, path, { headers: { cookie: 'airlock=none', origin: c.origin } }))).toBe(
+      '401 unauthenticated',
+    );
+  });
+
+  test('a wrong token is not excused by a good cookie', async () => {
+    const headers = { cookie: await c.cookieOf(c.ada), origin: c.origin };
+    expect(await codeOf(c.call('GET', '/api/me', { headers, token: 'x'.repeat(43) }))).toBe('401 unauthenticated');
+  });
+
+  test('health, the API description and the start page are open', async () => {
+    expect((await c.call('GET', '/healthz')).json).toEqual({ status: 'ok' });
+    expect((await c.call('GET', '/api/openapi.json')).status).toBe(200);
+    expect((await c.call('GET', '/')).headers.get('location')).toBe('/dashboard/');
+  });
+});
+
+describe('administration', () => {
+  test.each([
+    ['GET', '/api/users', undefined],
+    ['POST', '/api/users', { name: 'eve' }],
+    ['GET', '/api/system', undefined],
+    ['POST', '/api/system/stop-vms', undefined],
+    ['POST', '/api/vm', { kind: 'browser' }],
+  ])('%s %s is for administrators', async (method, path, body) => {
+    expect(await codeOf(c.call(method, path, { token: c.ada.token, body }))).toBe('403 forbidden');
+  });
+
+  test('an administrator makes users and sees the system', async () => {
+    const made = await c.call('POST', '/api/users', { token: c.admin.token, body: { name: 'carol' } });
+    expect(made.status).toBe(201);
+    const me = await c.call('GET', '/api/me', { token: made.json.token as string });
+    expect(me.json).toEqual({ user: made.json.user });
+    expect(await codeOf(c.call('POST', '/api/users', { token: c.admin.token, body: { name: 'carol' } }))).toBe(
+      '409 user_exists',
+    );
+    c.machines.add(c.ada.user.id);
+    const system = await c.call('GET', '/api/system', { token: c.admin.token });
+    expect(system.json).toMatchObject({ vms: { running: 1, total: 1 }, accel: 'tcg', lostVmFolders: [] });
+    expect((await c.call('POST', '/api/system/stop-vms', { token: c.admin.token })).status).toBe(204);
+  });
+});
+
+describe('signing in', () => {
+  const tokenOf = (url: unknown): string => /\/dashboard\/login#token=([\w-]{43})$/.exec(String(url))?.[1] ?? '';
+
+  test('a login link gives a cookie, once', async () => {
+    const link = await c.call('POST', '/api/login-tokens', { token: c.ada.token, body: {} });
+    expect(String(link.json.url).startsWith(c.url)).toBe(true);
+    const token = tokenOf(link.json.url);
+    const login = await c.call('POST', '/api/login', { body: { token }, headers: { origin: c.origin } });
+    expect(login.json).toEqual({ user: c.ada.user });
+    const header = login.headers.get('set-cookie') ?? '';
+    expect(header).toMatch(/^airlock=[\w-]{43}; Path=\/; Expires=[^;]+; HttpOnly; SameSite=Strict$/);
+    expect(await codeOf(c.call('POST', '/api/login', { body: { token } }))).toBe('401 login_token_invalid');
+    const cookie = header.split(';')[0] ?? '';
+    expect((await c.call('GET', '/api/me', { headers: { cookie } })).json).toEqual({ user: c.ada.user });
+    const logout = await c.call('POST', '/api/logout', { headers: { cookie, origin: c.origin } });
+    expect(logout.status).toBe(204);
+    expect(await codeOf(c.call('GET', '/api/me', { headers: { cookie } }))).toBe('401 unauthenticated');
+  });
+
+  test('only administrators make links for others', async () => {
+    const body = { userName: 'ada' };
+    expect(await codeOf(c.call('POST', '/api/login-tokens', { token: c.bob.token, body }))).toBe('403 forbidden');
+    const link = await c.call('POST', '/api/login-tokens', { token: c.admin.token, body });
+    const login = await c.call('POST', '/api/login', { body: { token: tokenOf(link.json.url) } });
+    expect(login.json).toEqual({ user: c.ada.user });
+    const nobody = c.call('POST', '/api/login-tokens', { token: c.admin.token, body: { userName: 'nobody' } });
+    expect(await codeOf(nobody)).toBe('404 not_found');
+  });
+
+  test('behind https the cookie is for https alone, and links carry the public URL', async () => {
+    const settings = { AIRLOCK_HOST: '127.0.0.1', AIRLOCK_PORT: 0, AIRLOCK_PUBLIC_URL: 'https://airlock.example' };
+    const { url: base, server } = await c.another({ settings });
+    const link = await c.call('POST', '/api/login-tokens', { base, token: c.ada.token, body: {} });
+    expect(String(link.json.url)).toMatch(/^https:\/\/airlock\.example\/dashboard\/login#token=/);
+    const headers = { origin: 'https://airlock.example' };
+    const login = await c.call('POST', '/api/login', { base, headers, body: { token: tokenOf(link.json.url) } });
+    expect(login.headers.get('set-cookie')).toContain('; Secure');
+    await server.close();
+  });
+});
+
+describe('foreign pages', () => {
+  const cancel = `/api/vm/auth/${newId('ses')}/cancel`;
+
+  test.each([
+    ['no origin', undefined, '403 origin_refused'],
+    ['another site', 'https://evil.example', '403 origin_refused'],
+    ['a sandboxed page', 'null', '403 origin_refused'],
+    ['its own page', 'own', '404 not_found'],
+  ])('a change with the cookie from %s', async (_what, origin, expected) => {
+    const headers: Record<string, string> = { cookie: await c.cookieOf(c.ada) };
+    if (origin !== undefined) headers.origin = origin === 'own' ? c.origin : origin;
+    expect(await codeOf(c.call('POST', cancel, { headers }))).toBe(expected);
+  });
+
+  test('a program with a token needs no origin, and reading with a cookie neither', async () => {
+    expect(await codeOf(c.call('POST', cancel, { token: c.ada.token }))).toBe('404 not_found');
+    expect((await c.call('GET', '/api/me', { headers: { cookie: await c.cookieOf(c.ada) } })).status).toBe(200);
+  });
+
+  test('another site cannot sign a browser in to an account of its choice', async () => {
+    const { token } = await c.users.createLoginToken(c.bob.user.id);
+    const headers = { origin: 'https://evil.example' };
+    expect(await codeOf(c.call('POST', '/api/login', { headers, body: { token } }))).toBe('403 origin_refused');
+  });
+
+  test.each(['evil.example', 'evil.example:4000', '169.254.169.254'])('the name %s is refused', async (host) => {
+    const { status, body } = await withHost(`${c.url}/healthz`, host);
+    expect(status).toBe(403);
+    expect(ErrorResponse.parse(JSON.parse(body)).error.code).toBe('origin_refused');
+  });
+
+  test('no other site may frame the pages or be called from them', async () => {
+    const { headers } = await c.call('GET', '/healthz');
+    const policy = headers.get('content-security-policy') ?? '';
+    expect(policy).toContain("default-src 'self'");
+    expect(policy).toContain("frame-ancestors 'none'");
+    expect(policy).toContain(`connect-src 'self' ${c.url.replace('http', 'ws')};`);
+    expect(policy).not.toContain('upgrade-insecure-requests');
+    expect(headers.get('strict-transport-security')).toBeNull();
+  });
+});
+
+describe('requests of a wrong form', () => {
+  const post = (options: Parameters<TestController['call']>[2]) =>
+    c.call('POST', '/api/vm/auth', { token: c.ada.token, ...options });
+
+  test.each([
+    ['not JSON', { rawBody: '{"provider":' }, '400 invalid_request'],
+    ['nothing', { rawBody: '', headers: { 'content-type': 'application/json' } }, '400 invalid_request'],
+    ['another type', { rawBody: 'codex', headers: { 'content-type': 'text/plain' } }, '415 unsupported_media_type'],
+    [
+      'a form',
+      { rawBody: 'a=b', headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+      '415 unsupported_media_type',
+    ],
+    ['too much', { body: { provider: 'x'.repeat(70_000) } }, '413 payload_too_large'],
+    ['a wrong member', { body: { provider: 7 } }, '400 invalid_request'],
+    ['a member too many', { body: { provider: 'codex', admin: true } }, '400 invalid_request'],
+    ['a prototype', { rawBody: '{"__proto__":{"provider":"codex"}}' }, '400 invalid_request'],
+  ])('%s', async (_what, options, expected) => {
+    expect(await codeOf(post(options))).toBe(expected);
+  });
+
+  test('the answer names the field', async () => {
+    const { json } = await post({ body: { provider: '' } });
+    expect(json.error?.message).toContain('provider');
+  });
+
+  test('unknown paths and ids that cannot be', async () => {
+    const options = { token: c.ada.token };
+    expect(await codeOf(c.call('GET', '/api/nothing', options))).toBe('404 not_found');
+    expect(await codeOf(c.call('PUT', '/api/me', options))).toBe('404 not_found');
+    expect(await codeOf(c.call('GET', '/api/vm/..%2f..%2fetc', options))).toBe('400 invalid_request');
+    expect(await codeOf(c.call('GET', '/api/vm/%', options))).toBe('400 invalid_request');
+  });
+
+  test('a fault of the controller is logged, and tells the client only where to look', async () => {
+    const { url: base, server } = await c.another({
+      describeSystem: () => Promise.reject(new Error('CANARY: the inner reason')),
+    });
+    const answer = await c.call('GET', '/api/system', { base, token: c.admin.token });
+    expect(answer.status).toBe(500);
+    expect(answer.json.error?.code).toBe('internal');
+    expect(answer.text).not.toContain('CANARY');
+    const id = /request ([\w-]{36})/.exec(answer.json.error?.message ?? '')?.[1];
+    expect(c.logged()).toMatch(new RegExp(`"reqId":"${id}".*CANARY: the inner reason`));
+    await server.close();
+  });
+
+  test('an answer that breaks its own schema is a fault, and is not sent', async () => {
+    const { url: base, server } = await c.another({
+      vault: { list: async () => [{ provider: 'codex', sealed: 'CANARY' } as never] },
+    });
+    const answer = await c.call('GET', '/api/credentials', { base, token: c.ada.token });
+    expect(answer.json.error?.code).toBe('internal');
+    expect(answer.text).not.toContain('CANARY');
+    await server.close();
+  });
+});
+
+test('the log holds every request and no secret of it', async () => {
+  const cookie = await c.cookieOf(c.ada);
+  const vm = c.machines.add(c.ada.user.id);
+  await c.call('GET', `/api/vm/${vm.id}/desktop?ticket=CANARYCANARYCANARY`, { token: c.ada.token });
+  await c.call('GET', '/api/me?password=CANARY', { headers: { cookie } });
+  expect(c.logged()).toContain('"path":"/api/me"');
+  for (const secret of ['CANARY', cookie, c.ada.token])
+    expect(c.logged().replaceAll('CANARY: the', '')).not.toContain(secret);
+});
+
+test('too many requests are refused, for each user alone; health never', async () => {
+  const { url: base, server } = await c.another({});
+  const many = async (count: number, path: string, token: string): Promise<number[]> => {
+    const statuses: number[] = [];
+    for (let i = 0; i < count; i++) statuses.push((await c.call('GET', path, { base, token })).status);
+    return statuses;
+  };
+  const statuses = (await Promise.all(Array.from({ length: 10 }, () => many(61, '/api/me', c.ada.token)))).flat();
+  expect(statuses.filter((status) => status === 200)).toHaveLength(600);
+  expect(statuses.filter((status) => status === 429)).toHaveLength(10);
+  const refused = await c.call('GET', '/api/me', { base, token: c.ada.token });
+  expect(refused.json.error?.code).toBe('rate_limited');
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect(await many(1, '/api/me', c.bob.token)).toEqual([200]);
+  expect(await many(5, '/healthz', '')).toEqual([200, 200, 200, 200, 200]);
+  await server.close();
+}, 60_000);
+
+test('guessing login tokens is slow', async () => {
+  const { url: base, server } = await c.another({});
+  const body = { token: 'x'.repeat(43) };
+  const codes: string[] = [];
+  for (let i = 0; i < 21; i++) codes.push(await codeOf(c.call('POST', '/api/login', { base, body })));
+  expect(codes.slice(0, 20)).toEqual(Array(20).fill('401 login_token_invalid'));
+  expect(codes[20]).toBe('429 rate_limited');
+  await server.close();
+});
+
+function withHost(url: string, host: string): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    httpRequest(url, { headers: { host } }, (response) => {
+      let body = '';
+      response.on('data', (chunk: Buffer) => (body += chunk.toString()));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+    })
+      .on('error', reject)
+      .end();
+  });
+}

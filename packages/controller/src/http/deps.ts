@@ -1,0 +1,36 @@
+/** What the HTTP server is given, and the type of the server that routes are added to. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { SystemStatus } from '@airlock/contract/api';
+import type { Settings } from '@airlock/contract/settings';
+import type { Log } from '../lib/log.js';
+import type { Machines } from '../machine/machine.js';
+import type { Sessions } from '../session/session.js';
+import type { Users } from '../user/user.js';
+import type { Vault } from '../vault/vault.js';
+
+export interface HttpDeps {
+  settings: Pick<Settings, 'AIRLOCK_HOST' | 'AIRLOCK_PORT' | 'AIRLOCK_PUBLIC_URL'>;
+  log: Log;
+  users: Users;
+  sessions: Sessions;
+  machines: Machines;
+  vault: Pick<Vault, 'list'>;
+  /** The part of `GET /api/system` that does not come from machines. */
+  describeSystem(): Promise<
+    Pick<SystemStatus, 'version' | 'startedAt' | 'accel' | 'accelReason' | 'imageId' | 'database'>
+  >;
+  /** Folder of the built dashboard; packages/dashboard/dist by default. */
+  dashboardFolder?: string;
+  /** Milliseconds between comments in an event stream that has nothing to say; 15 s by default. */
+  heartbeatMs?: number;
+}
+
+export type Server = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;

@@ -1,0 +1,106 @@
+/**
+ * Who is calling, and whether they may. Every route asks for a signed-in user unless its config says otherwise.
+ *
+ * A program sends `Authorization: Bearer <token>`. A browser sends the cookie `airlock`; then everything that changes
+ * something, and every WebSocket, must come from a page of this controller (Origin).
+ */
+import type { FastifyRequest } from 'fastify';
+import type { User } from '@airlock/contract/api';
+import { AppError } from '@airlock/contract/errors';
+import type { Users } from '../user/user.js';
+import type { Server } from './deps.js';
+import { isOwnOrigin, originOfHost, type Reach } from './origin.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    user: User | null;
+    via: 'token' | 'cookie' | null;
+  }
+  interface FastifyContextConfig {
+    /** Who may call; `user` (anybody signed in) when it is not given. */
+    access?: 'public' | 'user' | 'admin';
+  }
+}
+
+export const cookieName = 'airlock';
+
+/** Adds the checks. The rate limit comes between finding out who calls and refusing them. */
+export function addIdentity(server: Server, users: Users, reach: () => Reach): void {
+  server.decorateRequest('user', null);
+  server.decorateRequest('via', null);
+  server.addHook('onRequest', async (request) => {
+    checkHost(request, reach());
+    if (accessOf(request) !== 'public') await identify(request, users);
+  });
+  server.addHook('preParsing', async (request) => {
+    checkAccess(request);
+    checkOrigin(request, reach());
+  });
+}
+
+/** The signed-in user of a route that is not public. */
+export function userOf(request: FastifyRequest): User {
+  if (request.user) return request.user;
+  throw unauthenticated('No token or sign-in cookie came with the request.');
+}
+
+const accessOf = (request: FastifyRequest): 'public' | 'user' | 'admin' =>
+  request.is404 ? 'public' : (request.routeOptions.config.access ?? 'user');
+
+function checkHost(request: FastifyRequest, reach: Reach): void {
+  if (originOfHost(reach, request.headers.host) !== undefined) return;
+  throw new AppError('origin_refused', 'The Host header of the request is not a name of this controller.', {
+    hint: 'Behind a reverse proxy set AIRLOCK_PUBLIC_URL to the URL that people use.',
+  });
+}
+
+async function identify(request: FastifyRequest, users: Users): Promise<void> {
+  const { authorization } = request.headers;
+  if (authorization !== undefined) {
+    const token = /^Bearer ([\w-]{16,128})$/i.exec(authorization)?.[1];
+    request.user = (token !== undefined && (await users.byToken(token))) || null;
+    request.via = 'token';
+    return;
+  }
+  const cookie = request.cookies[cookieName];
+  if (cookie === undefined) return;
+  request.user = (await users.byCookie(cookie)) ?? null;
+  request.via = 'cookie';
+}
+
+function checkAccess(request: FastifyRequest): void {
+  const access = accessOf(request);
+  if (access === 'public') return;
+  if (!request.user) {
+    throw unauthenticated(
+      request.via === null
+        ? 'No token or sign-in cookie came with the request.'
+        : `The ${request.via === 'token' ? 'token' : 'sign-in cookie'} is not valid (any more).`,
+    );
+  }
+  if (access === 'admin' && request.user.role !== 'admin') {
+    throw new AppError('forbidden', `${request.user.name} is not an administrator.`, {
+      hint: 'Use the token in $AIRLOCK_HOME/token.',
+    });
+  }
+}
+
+const readOnly = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+function checkOrigin(request: FastifyRequest, reach: Reach): void {
+  if (request.via === 'token') return;
+  if (readOnly.has(request.method) && !request.ws) return;
+  const { origin, host } = request.headers;
+  if (origin !== undefined && isOwnOrigin(reach, host, origin)) return;
+  // A program without a cookie, such as one that trades a login token, has nothing that a foreign page could abuse.
+  if (origin === undefined && request.via === null && !request.ws) return;
+  throw new AppError('origin_refused', 'The request does not come from a page of this controller.', {
+    hint: 'Programs send Authorization: Bearer instead of the cookie.',
+  });
+}
+
+function unauthenticated(message: string): AppError {
+  return new AppError('unauthenticated', message, {
+    hint: 'In a browser open a link made by `npx airlock login`; a program sends Authorization: Bearer.',
+  });
+}

@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import type { CredentialSummary } from '@airlock/contract/api';
+import { claudeCode } from '@airlock/contract/provider/claude-code';
+import { codex } from '@airlock/contract/provider/codex';
+import type { Session, SessionStatus } from '@airlock/contract/session';
+import { summarize } from './provider-summary.js';
+
+const session = (id: string, status: SessionStatus) => ({ id, provider: 'codex', status, error: null }) as Session;
+const credential = (state: CredentialSummary['state']): CredentialSummary => ({
+  provider: 'codex',
+  generation: 1,
+  state,
+  updatedAt: '2030-01-01T00:00:00.000Z',
+});
+
+test.each([
+  ['nothing yet', [], [], 'not_connected', null, null],
+  ['under way', [session('b', 'ready'), session('a', 'failed')], [], 'connecting', 'b', null],
+  ['connected', [session('a', 'completed')], [credential('active')], 'connected', null, null],
+  ['connecting again', [session('b', 'pending')], [credential('active')], 'connecting', 'b', null],
+  ['only staged', [session('a', 'failed')], [credential('staged')], 'not_connected', null, 'a'],
+  [
+    'failed last time',
+    [session('b', 'timeout'), session('a', 'completed')],
+    [credential('active')],
+    'connected',
+    null,
+    'b',
+  ],
+  [
+    'failed before',
+    [session('b', 'completed'), session('a', 'failed')],
+    [credential('active')],
+    'connected',
+    null,
+    null,
+  ],
+] as const)('%s', (_what, sessions, credentials, state, sessionId, failedId) => {
+  const summary = summarize(codex, sessions, credentials);
+  expect([summary.state, summary.sessionId, summary.lastFailure?.sessionId ?? null]).toEqual([
+    state,
+    sessionId,
+    failedId,
+  ]);
+});
+
+test('a provider that cannot be signed in to yet is not touched by the sessions of others', () => {
+  expect(summarize(claudeCode, [session('a', 'ready')], [credential('active')])).toMatchObject({
+    id: 'claude_code',
+    available: false,
+    state: 'not_connected',
+    connectedAt: null,
+  });
+});

@@ -1,0 +1,66 @@
+/** The way of a viewer to a desktop: a one-time ticket, then a WebSocket that carries RFB. */
+import type { Duplex } from 'node:stream';
+import { z } from 'zod';
+import { DesktopTicket } from '@airlock/contract/api';
+import { AppError } from '@airlock/contract/errors';
+import type { FastifyRequest } from 'fastify';
+import { joinTunnel } from '../../desktop/tunnel.js';
+import { answers } from '../answers.js';
+import type { HttpDeps, Server } from '../deps.js';
+import { userOf } from '../identity.js';
+import { assertMayView } from '../vm.js';
+import { vmOf, vmParams } from './vms.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    desktop: Duplex | null;
+  }
+}
+
+const query = z.strictObject({ ticket: z.string().min(16).max(128) });
+
+export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
+  const { machines, users } = deps;
+  server.decorateRequest('desktop', null);
+
+  server.post(
+    '/api/vm/:id/desktop-ticket',
+    {
+      schema: {
+        params: vmParams,
+        response: answers(200, DesktopTicket),
+        summary: 'A ticket to see the desktop, good once',
+      },
+    },
+    async (request) => {
+      const row = await vmOf(deps, request);
+      assertMayView(userOf(request), row);
+      const { ticket, expiresAt } = await users.createDesktopTicket(userOf(request).id, row.id);
+      return { path: `/api/vm/${row.id}/desktop?ticket=${ticket}`, expiresAt: expiresAt.toISOString() };
+    },
+  );
+
+  /** Everything that can be refused is refused here, before the upgrade, as a plain HTTP answer. */
+  async function openDesktop(request: FastifyRequest<{ Params: { id: string }; Querystring: { ticket: string } }>) {
+    if (!request.ws) {
+      throw new AppError('invalid_request', 'This path is a WebSocket.', { hint: 'Connect with Upgrade: websocket.' });
+    }
+    const row = await vmOf(deps, request);
+    assertMayView(userOf(request), row);
+    const { userId } = await users.redeemDesktopTicket(request.query.ticket, row.id);
+    if (userId !== userOf(request).id) throw new AppError('ticket_invalid', 'This ticket was given to somebody else.');
+    const desktop = await machines.openDesktop(row.id);
+    request.desktop = desktop;
+    request.raw.socket.once('close', () => desktop.destroy());
+    if (request.raw.socket.destroyed) desktop.destroy();
+  }
+
+  server.get(
+    '/api/vm/:id/desktop',
+    { websocket: true, schema: { params: vmParams, querystring: query }, preHandler: openDesktop },
+    (socket, request) => {
+      if (request.desktop) joinTunnel(socket, request.desktop, deps.log);
+      else socket.close(1011);
+    },
+  );
+}

@@ -1,0 +1,93 @@
+/** Sign-ins: start, follow, cancel. A session of somebody else is `not_found`. */
+import { z } from 'zod';
+import { SessionList, StartSessionRequest, StartSessionResponse } from '@airlock/contract/api';
+import { AppError } from '@airlock/contract/errors';
+import { SessionId } from '@airlock/contract/ids';
+import { findProvider, providers } from '@airlock/contract/provider/registry';
+import { isFinal, Session } from '@airlock/contract/session';
+import { answers, noContent } from '../answers.js';
+import type { HttpDeps, Server } from '../deps.js';
+import { sessionEvents } from '../event-stream.js';
+import { userOf } from '../identity.js';
+
+const params = z.strictObject({ id: SessionId });
+
+export function addSessionRoutes(server: Server, { sessions, heartbeatMs = 15_000 }: HttpDeps): void {
+  server.post(
+    '/api/vm/auth',
+    {
+      schema: {
+        body: StartSessionRequest,
+        response: answers(202, StartSessionResponse),
+        summary: 'Start a sign-in; answers at once',
+      },
+    },
+    async (request, reply) => {
+      const provider = findProvider(request.body.provider);
+      if (!provider) {
+        throw new AppError('provider_unknown', `No provider is named ${JSON.stringify(request.body.provider)}.`, {
+          hint: `Known are ${Object.keys(providers).join(', ')}.`,
+        });
+      }
+      const session = await sessions.start(userOf(request).id, provider.id);
+      return reply.status(202).send({ sessionId: session.id, provider: session.provider, status: session.status });
+    },
+  );
+
+  server.get(
+    '/api/vm/auth',
+    { schema: { response: answers(200, SessionList), summary: 'The caller’s newest sessions, at most 50' } },
+    async (request) => ({ sessions: await sessions.list(userOf(request).id) }),
+  );
+
+  server.get(
+    '/api/vm/auth/:id',
+    { schema: { params, response: answers(200, Session), summary: 'One session' } },
+    async (request) => sessions.get(userOf(request).id, request.params.id),
+  );
+
+  server.post(
+    '/api/vm/auth/:id/cancel',
+    { schema: { params, response: answers(200, Session), summary: 'End a session, whatever it is doing' } },
+    async (request) => sessions.cancel(userOf(request).id, request.params.id),
+  );
+
+  const open = new Set<{ end(): void }>();
+  server.addHook('preClose', async () => open.forEach((stream) => stream.end()));
+
+  server.get(
+    '/api/vm/auth/:id/events',
+    {
+      exposeHeadRoute: false,
+      schema: {
+        params,
+        summary: 'Follow a session as server-sent events; each `session` event carries the whole session',
+        response: {
+          ...answers(
+            204,
+            noContent.describe('The final state was already received (Last-Event-ID): do not connect again.'),
+          ),
+          200: { description: 'The events', content: { 'text/event-stream': { schema: z.string() } } },
+        },
+      },
+    },
+    async (request, reply) => {
+      const userId = userOf(request).id;
+      const { id } = request.params;
+      const session = await sessions.get(userId, id);
+      // An EventSource connects again when the stream ends; 204 is the answer that stops it.
+      if (isFinal(session.status) && request.headers['last-event-id'] === String(session.revision)) {
+        return reply.status(204).send(undefined);
+      }
+      const stream = await sessionEvents((listener) => sessions.subscribe(userId, id, listener), heartbeatMs);
+      open.add(stream);
+      stream.once('close', () => open.delete(stream));
+      return reply
+        .type('text/event-stream')
+        .header('cache-control', 'no-store')
+        .header('x-accel-buffering', 'no')
+        .serializer((payload: unknown) => String(payload))
+        .send(stream as unknown as string);
+    },
+  );
+}

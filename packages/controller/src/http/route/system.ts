@@ -1,0 +1,50 @@
+/** The controller itself: is it up, what is it made of, stop its VMs. */
+import { z } from 'zod';
+import { SystemStatus } from '@airlock/contract/api';
+import { answers, noContent } from '../answers.js';
+import type { HttpDeps, Server } from '../deps.js';
+
+const Health = z.strictObject({ status: z.literal('ok') });
+
+export function addSystemRoutes(server: Server, { machines, describeSystem }: HttpDeps): void {
+  server.get(
+    '/healthz',
+    {
+      config: { access: 'public', rateLimit: false },
+      schema: { response: answers(200, Health), summary: 'Answers while the controller serves' },
+    },
+    async () => ({ status: 'ok' as const }),
+  );
+
+  server.get(
+    '/api/system',
+    {
+      config: { access: 'admin' },
+      schema: { response: answers(200, SystemStatus), summary: 'What runs here, and on what' },
+    },
+    async () => {
+      const [facts, vms, lostVmFolders] = await Promise.all([
+        describeSystem(),
+        machines.list(null),
+        machines.lostFolders(),
+      ]);
+      const running = vms.filter(({ state }) => state === 'running').length;
+      return { ...facts, vms: { running, total: vms.length }, lostVmFolders };
+    },
+  );
+
+  server.post(
+    '/api/system/stop-vms',
+    {
+      config: { access: 'admin' },
+      schema: {
+        response: answers(204, noContent),
+        summary: 'Destroy browser VMs and stop CLI VMs, keeping their disks',
+      },
+    },
+    async (_request, reply) => {
+      await machines.stopAll();
+      return reply.status(204).send(undefined);
+    },
+  );
+}

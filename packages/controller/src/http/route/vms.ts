@@ -1,0 +1,98 @@
+/** VMs: list, look at, check, destroy. */
+import { z } from 'zod';
+import { CreateVmRequest, RunCheckRequest, Vm, VmList } from '@airlock/contract/api';
+import { CheckResult, GuestHealth } from '@airlock/contract/guest';
+import { VmId } from '@airlock/contract/ids';
+import { isFinal } from '@airlock/contract/session';
+import type { FastifyRequest } from 'fastify';
+import type { VmRow } from '../../machine/machine.js';
+import { answers, noContent } from '../answers.js';
+import type { HttpDeps, Server } from '../deps.js';
+import { userOf } from '../identity.js';
+import { assertMayCheck, assertMayDestroy, toVm, visibleVm } from '../vm.js';
+
+export const vmParams = z.strictObject({ id: VmId });
+
+/** The VM of the path, if the caller may know of it. @throws AppError not_found */
+export async function vmOf(
+  { machines }: Pick<HttpDeps, 'machines'>,
+  request: FastifyRequest<{ Params: { id: string } }>,
+): Promise<VmRow> {
+  const { id } = request.params;
+  return visibleVm(userOf(request), id, await machines.get(id));
+}
+
+export function addVmRoutes(server: Server, deps: HttpDeps): void {
+  const { machines } = deps;
+
+  server.get(
+    '/api/vm',
+    { schema: { response: answers(200, VmList), summary: 'The caller’s VMs; for administrators all' } },
+    async (request) => {
+      const user = userOf(request);
+      return { vms: (await machines.list(user.role === 'admin' ? null : user.id)).map(toVm) };
+    },
+  );
+
+  server.post(
+    '/api/vm',
+    {
+      config: { access: 'admin' },
+      schema: {
+        body: CreateVmRequest,
+        response: answers(202, Vm),
+        summary: 'Make a browser VM outside of any sign-in, for a limited time',
+      },
+    },
+    async (request, reply) => {
+      const destroyAt = new Date(Date.now() + request.body.leaseMinutes * 60_000);
+      const row = await machines.createBrowser({ userId: userOf(request).id, sessionId: null, destroyAt });
+      return reply.status(202).send(toVm(row));
+    },
+  );
+
+  server.get(
+    '/api/vm/:id',
+    { schema: { params: vmParams, response: answers(200, Vm), summary: 'One VM' } },
+    async (request) => toVm(await vmOf(deps, request)),
+  );
+
+  server.delete(
+    '/api/vm/:id',
+    { schema: { params: vmParams, response: answers(204, noContent), summary: 'Destroy a VM with all it holds' } },
+    async (request, reply) => {
+      const row = await vmOf(deps, request);
+      assertMayDestroy(row, await isSessionOpen(row));
+      await machines.destroy(row.id);
+      return reply.status(204).send(undefined);
+    },
+  );
+
+  server.get(
+    '/api/vm/:id/health',
+    { schema: { params: vmParams, response: answers(200, GuestHealth), summary: 'What the agent in the VM reports' } },
+    async (request) => machines.health((await vmOf(deps, request)).id),
+  );
+
+  server.post(
+    '/api/vm/:id/check',
+    {
+      schema: {
+        params: vmParams,
+        body: RunCheckRequest,
+        response: answers(200, CheckResult),
+        summary: 'Run a named check in the VM',
+      },
+    },
+    async (request) => {
+      const row = await vmOf(deps, request);
+      assertMayCheck(row);
+      return machines.runCheck(row.id, request.body.name);
+    },
+  );
+
+  async function isSessionOpen(row: VmRow): Promise<boolean> {
+    if (row.sessionId === null) return false;
+    return !isFinal((await deps.sessions.get(row.userId, row.sessionId)).status);
+  }
+}

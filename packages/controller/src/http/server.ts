@@ -1,0 +1,128 @@
+/** The HTTP server: plugins, checks and routes in their order. Does not listen; the caller does. */
+import { randomUUID } from 'node:crypto';
+import cookie from '@fastify/cookie';
+import helmet from '@fastify/helmet';
+import rateLimit from '@fastify/rate-limit';
+import websocket from '@fastify/websocket';
+import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import { AppError } from '@airlock/contract/errors';
+import { addDashboard } from './dashboard.js';
+import type { HttpDeps, Server } from './deps.js';
+import { handleError, sendError, toAnswer } from './errors.js';
+import { addIdentity } from './identity.js';
+import { addOpenApi } from './openapi.js';
+import { baseUrl, originOfHost, type Reach } from './origin.js';
+import { addDesktopRoutes } from './route/desktop.js';
+import { addLoginRoutes } from './route/login.js';
+import { addProviderRoutes } from './route/providers.js';
+import { addSessionRoutes } from './route/sessions.js';
+import { addSystemRoutes } from './route/system.js';
+import { addUserRoutes } from './route/users.js';
+import { addVmRoutes } from './route/vms.js';
+
+const bodyLimit = 64 * 1024;
+/** Largest WebSocket message of a viewer, in bytes: a long paste fits. */
+const maxPayload = 1024 * 1024;
+
+/** A server that is ready to listen. Closing it ends event streams and WebSockets too. */
+export async function buildServer(deps: HttpDeps): Promise<Server> {
+  const server: Server = Fastify({
+    loggerInstance: deps.log as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: () => randomUUID(),
+    bodyLimit,
+    forceCloseConnections: true,
+    frameworkErrors: (error, request, reply) => void sendError(reply, toAnswer(error, request.id)),
+  }).withTypeProvider<ZodTypeProvider>();
+  const reach = (): Reach => reachOf(server, deps);
+
+  server.setValidatorCompiler(validatorCompiler);
+  server.setSerializerCompiler(serializerCompiler);
+  server.removeContentTypeParser('text/plain');
+  server.setErrorHandler(handleError);
+  server.setNotFoundHandler((request, reply) =>
+    sendError(reply, new AppError('not_found', `There is nothing at ${request.method} ${pathOf(request.url)}.`)),
+  );
+  logRequests(server);
+
+  await server.register(cookie);
+  addIdentity(server, deps.users, reach);
+  await addProtection(server, deps, reach);
+  await addOpenApi(server);
+
+  addSystemRoutes(server, deps);
+  addLoginRoutes(server, deps, () => baseUrl(reach()));
+  addUserRoutes(server, deps);
+  addProviderRoutes(server, deps);
+  addSessionRoutes(server, deps);
+  addVmRoutes(server, deps);
+  addDesktopRoutes(server, deps);
+  await addDashboard(server, deps.dashboardFolder);
+  await server.ready();
+  return server;
+}
+
+/** Where the server is reached: with AIRLOCK_PORT=0 the port is known once it listens. */
+export function reachOf(server: Server, { settings }: Pick<HttpDeps, 'settings'>): Reach {
+  const address = server.server.address();
+  const port = address !== null && typeof address === 'object' ? address.port : settings.AIRLOCK_PORT;
+  return { host: settings.AIRLOCK_HOST, port, publicUrl: settings.AIRLOCK_PUBLIC_URL };
+}
+
+const pathOf = (url: string): string => url.split('?', 1)[0] ?? '';
+
+/** One line a request, without the query: it can hold a ticket. */
+function logRequests(server: Server): void {
+  server.addHook('onResponse', async (request, reply) => {
+    request.log.info(
+      {
+        method: request.method,
+        path: pathOf(request.url),
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+        userId: request.user?.id,
+      },
+      'request',
+    );
+  });
+}
+
+async function addProtection(server: Server, deps: HttpDeps, reach: () => Reach): Promise<void> {
+  const https = deps.settings.AIRLOCK_PUBLIC_URL?.startsWith('https:') ?? false;
+  await server.register(helmet, {
+    strictTransportSecurity: https,
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'self'"],
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        imgSrc: ["'self'", 'data:', 'blob:'],
+        connectSrc: ["'self'", (request) => socketOrigin(reach(), request.headers.host)],
+        objectSrc: ["'none'"],
+        baseUri: ["'none'"],
+        formAction: ["'self'"],
+        frameAncestors: ["'none'"],
+      },
+    },
+  });
+  await server.register(rateLimit, {
+    max: 600,
+    timeWindow: 60_000,
+    keyGenerator: (request) => request.user?.id ?? request.ip,
+    errorResponseBuilder: (_request, { after, max }) =>
+      new AppError('rate_limited', `More than ${max} requests came in a minute.`, { hint: `Try again in ${after}.` }),
+  });
+  await server.register(websocket, {
+    options: {
+      perMessageDeflate: false,
+      maxPayload,
+      handleProtocols: (protocols) => (protocols.has('binary') ? 'binary' : false),
+    },
+  });
+}
+
+/** The WebSocket form of this controller's origin: not every browser counts it as 'self'. */
+function socketOrigin(reach: Reach, host: string | undefined): string {
+  return originOfHost(reach, host)?.replace(/^http/, 'ws') ?? "'self'";
+}

@@ -1,0 +1,146 @@
+/** For tests of http: a listening server on a real store with real users, and calls as a program or a browser makes them. */
+import { join } from 'node:path';
+import { pino } from 'pino';
+import type { CredentialSummary, User } from '@airlock/contract/api';
+import type { ErrorBody } from '@airlock/contract/errors';
+import { openEmbeddedTestStore, type TestStore } from '../../store/testing.js';
+import type { Users } from '../../user/user.js';
+import { createUsers } from '../../user/users.js';
+import type { HttpDeps, Server } from '../deps.js';
+import { buildServer } from '../server.js';
+import {
+  createTestMachines,
+  type EchoServer,
+  createTestSessions,
+  startEchoServer,
+  type TestMachines,
+  type TestSessions,
+} from './stand-ins.js';
+
+export const adminToken = 'A'.repeat(43);
+
+export interface Person {
+  user: User;
+  token: string;
+}
+
+export interface TestController {
+  url: string;
+  /** Of its pages: the same. */
+  origin: string;
+  /** A folder that is removed at the end. */
+  home: string;
+  users: Users;
+  sessions: TestSessions;
+  machines: TestMachines;
+  credentials: CredentialSummary[];
+  /** Bytes that play the desktop. */
+  desktop: EchoServer;
+  /** Everything that was logged. */
+  logged(): string;
+  admin: Person;
+  ada: Person;
+  bob: Person;
+  /** A further server on the same store, for instance with other settings. */
+  another(change: Partial<HttpDeps>): Promise<{ url: string; server: Server }>;
+  call(method: string, path: string, options?: CallOptions): Promise<Answer>;
+  /** A cookie of a browser in which this person has signed in. */
+  cookieOf(person: Person): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface CallOptions {
+  token?: string | undefined;
+  body?: unknown;
+  rawBody?: string;
+  headers?: Record<string, string>;
+  base?: string;
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  json: Record<string, unknown> & { error?: ErrorBody };
+}
+
+export async function startTestController(): Promise<TestController> {
+  const database: TestStore = await openEmbeddedTestStore();
+  const users = await createUsers(database.store, { settings: { AIRLOCK_PROXY_PORT_BASE: 10001 }, adminToken });
+  const echo = await startEchoServer(join(database.home, 'echo.sock'));
+  const lines: string[] = [];
+  const credentials: CredentialSummary[] = [];
+  const deps: HttpDeps = {
+    settings: { AIRLOCK_HOST: '127.0.0.1', AIRLOCK_PORT: 0, AIRLOCK_PUBLIC_URL: undefined },
+    log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
+    users,
+    sessions: createTestSessions(),
+    machines: createTestMachines(echo),
+    vault: { list: async () => credentials },
+    describeSystem: async () => ({
+      version: '0.1.0',
+      startedAt: new Date(0).toISOString(),
+      accel: 'tcg',
+      accelReason: 'a stand-in',
+      imageId: null,
+      database: 'pglite',
+    }),
+    dashboardFolder: join(database.home, 'dashboard'),
+  };
+  const servers: Server[] = [];
+  async function listen(own: HttpDeps): Promise<{ url: string; server: Server }> {
+    const server = await buildServer(own);
+    servers.push(server);
+    return { server, url: await server.listen({ host: '127.0.0.1', port: 0 }) };
+  }
+  const { url } = await listen(deps);
+  const admin = await users.byToken(adminToken);
+  if (!admin) throw new Error('no admin');
+  return {
+    url,
+    origin: url,
+    home: database.home,
+    users,
+    sessions: deps.sessions as TestSessions,
+    machines: deps.machines as TestMachines,
+    credentials,
+    desktop: echo,
+    logged: () => lines.join(''),
+    admin: { user: admin, token: adminToken },
+    ada: await users.create('ada'),
+    bob: await users.create('bob'),
+    another: (change) => listen({ ...deps, ...change }),
+    call: (method, path, options = {}) => call(options.base ?? url, method, path, options),
+    cookieOf: async ({ user }) => {
+      const { token } = await users.createLoginToken(user.id);
+      return `airlock=${(await users.login(token)).cookie}`;
+    },
+    close: async () => {
+      await Promise.all(servers.map((server) => server.close()));
+      await echo.close();
+      await database.close();
+    },
+  };
+}
+
+async function call(base: string, method: string, path: string, options: CallOptions): Promise<Answer> {
+  const body = options.rawBody ?? (options.body === undefined ? undefined : JSON.stringify(options.body));
+  const response = await fetch(new URL(path, base), {
+    method,
+    redirect: 'manual',
+    headers: {
+      ...(options.token !== undefined && { authorization: `Bearer ${options.token}` }),
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...options.headers,
+    },
+    ...(body !== undefined && { body }),
+  });
+  const text = await response.text();
+  const isJson = response.headers.get('content-type')?.startsWith('application/json') ?? false;
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    json: isJson ? (JSON.parse(text) as Answer['json']) : {},
+  };
+}

@@ -1,0 +1,190 @@
+/** For tests of http: sessions and machines in memory, because the real ones need VMs. Everything else is real there. */
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { AppError } from '@airlock/contract/errors';
+import type { CheckName } from '@airlock/contract/guest';
+import { newId } from '@airlock/contract/ids';
+import type { ProviderId } from '@airlock/contract/provider/provider';
+import { isFinal, sessionSteps, type Session, type StepName } from '@airlock/contract/session';
+import type { Machines, VmRow } from '../../machine/machine.js';
+import type { Sessions } from '../../session/session.js';
+
+export interface TestSessions extends Sessions {
+  /** Changes a session as its driver would. */
+  change(sessionId: string, change: Partial<Session>): void;
+  listeners(sessionId: string): number;
+  clear(): void;
+}
+
+export function createTestSessions(): TestSessions {
+  const all = new Map<string, { userId: string; session: Session; listeners: Set<(session: Session) => void> }>();
+  function find(userId: string, id: string) {
+    const found = all.get(id);
+    if (found?.userId === userId) return found;
+    throw new AppError('not_found', `There is no session ${id}.`);
+  }
+  function change(id: string, values: Partial<Session>): Session {
+    const found = all.get(id);
+    if (!found) throw new Error(`no session ${id}`);
+    found.session = { ...found.session, revision: found.session.revision + 1, ...values };
+    found.listeners.forEach((listener) => listener(found.session));
+    return found.session;
+  }
+  return {
+    start: async (userId, provider) => {
+      const busy = [...all.values()].some((one) => one.userId === userId && one.session.provider === provider);
+      if (busy) throw new AppError('session_busy', 'A sign-in for this provider is already under way.');
+      const session = newSession(provider);
+      all.set(session.id, { userId, session, listeners: new Set() });
+      return session;
+    },
+    get: async (userId, id) => find(userId, id).session,
+    list: async (userId) => [...all.values()].flatMap((one) => (one.userId === userId ? [one.session] : [])).reverse(),
+    cancel: async (userId, id) => {
+      if (isFinal(find(userId, id).session.status)) throw new AppError('session_finished', 'It has ended.');
+      return change(id, { status: 'cancelled' });
+    },
+    subscribe: async (userId, id, listener) => {
+      const { listeners, session } = find(userId, id);
+      listeners.add(listener);
+      listener(session);
+      return () => void listeners.delete(listener);
+    },
+    resume: async () => undefined,
+    close: async () => undefined,
+    change,
+    listeners: (id) => all.get(id)?.listeners.size ?? 0,
+    clear: () => all.clear(),
+  };
+}
+
+function newSession(provider: ProviderId): Session {
+  const id = newId('ses');
+  const now = new Date().toISOString();
+  const steps = Object.entries(sessionSteps).map(([name, title]) => ({
+    name: name as StepName,
+    title,
+    status: 'waiting' as const,
+    startedAt: null,
+    finishedAt: null,
+    detail: null,
+  }));
+  return {
+    id,
+    sessionId: id,
+    provider,
+    status: 'pending',
+    revision: 0,
+    createdAt: now,
+    updatedAt: now,
+    expiresAt: null,
+    destroyAt: null,
+    browserVmId: null,
+    cliVmId: null,
+    desktopReady: false,
+    steps,
+    error: null,
+  };
+}
+
+export interface TestMachines extends Machines {
+  add(userId: string, values?: Partial<VmRow>): VmRow;
+  /** Connections to desktops that are open now. */
+  desktops: Set<Socket>;
+  /** Names of the checks that ran. */
+  checks: CheckName[];
+  clear(): void;
+}
+
+/** Machines whose desktops are connections to `target`, a server on a local socket. */
+export function createTestMachines(target: EchoServer): TestMachines {
+  const rows = new Map<string, VmRow>();
+  const desktops = new Set<Socket>();
+  const checks: CheckName[] = [];
+  const refuse = (): never => {
+    throw new AppError('vm_not_running', 'The stand-in runs no VM.');
+  };
+  function add(userId: string, values: Partial<VmRow> = {}): VmRow {
+    const row = { ...newRow(userId), ...values };
+    rows.set(row.id, row);
+    return row;
+  }
+  async function openDesktop(): Promise<Socket> {
+    const socket = connect(target.path);
+    await once(socket, 'connect');
+    desktops.add(socket);
+    socket.once('close', () => desktops.delete(socket));
+    return socket;
+  }
+  return {
+    requireCapacity: async () => undefined,
+    createBrowser: async ({ userId, sessionId, destroyAt }) => add(userId, { sessionId, destroyAt, state: 'creating' }),
+    ensureCli: async (userId) => add(userId, { kind: 'cli' }),
+    waitReady: async (id) => rows.get(id) ?? refuse(),
+    get: async (id) => rows.get(id),
+    list: async (userId) => [...rows.values()].filter((row) => userId === null || row.userId === userId),
+    guest: async () => refuse(),
+    health: async () => refuse(),
+    runCheck: async (_id, name) => {
+      checks.push(name);
+      return { name, ok: true, exitCode: 0, output: 'v20', durationMs: 1 };
+    },
+    openDesktop,
+    scheduleDestroy: async () => undefined,
+    destroy: async (id) => void rows.delete(id),
+    stopAll: async () => rows.clear(),
+    reconcile: async () => undefined,
+    lostFolders: async () => [],
+    close: async () => undefined,
+    add,
+    desktops,
+    checks,
+    clear: () => rows.clear(),
+  };
+}
+
+const newRow = (userId: string): VmRow => ({
+  id: newId('vm'),
+  userId,
+  kind: 'browser',
+  state: 'running',
+  sessionId: null,
+  imageId: 'img_000000',
+  accel: 'tcg',
+  epoch: 1,
+  homeKeySealed: null,
+  timings: { vncMs: 1, agentMs: 2, readyMs: 3 },
+  error: null,
+  createdAt: new Date(),
+  readyAt: new Date(),
+  destroyAt: null,
+});
+
+export interface EchoServer {
+  path: string;
+  /** Newest connection from a machine. */
+  connections: Socket[];
+  close(): Promise<void>;
+}
+
+/** Plays the desktop: greets like an RFB server, then sends back what comes. */
+export async function startEchoServer(path: string): Promise<EchoServer> {
+  const connections: Socket[] = [];
+  const server: Server = createServer((socket) => {
+    connections.push(socket);
+    socket.write('RFB 003.008\n');
+    socket.on('error', () => socket.destroy());
+    socket.pipe(socket);
+  });
+  server.listen(path);
+  await once(server, 'listening');
+  return {
+    path,
+    connections,
+    close: async () => {
+      connections.forEach((socket) => socket.destroy());
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

@@ -1,0 +1,59 @@
+/** VMs as the API shows them, and who may do what with one. Pure. */
+import type { User, Vm } from '@airlock/contract/api';
+import { AppError } from '@airlock/contract/errors';
+import type { VmRow } from '../machine/machine.js';
+
+const iso = (date: Date | null): string | null => date?.toISOString() ?? null;
+
+export const toVm = (row: VmRow): Vm => ({
+  id: row.id,
+  userId: row.userId,
+  kind: row.kind,
+  state: row.state,
+  sessionId: row.sessionId,
+  imageId: row.imageId,
+  accel: row.accel,
+  createdAt: row.createdAt.toISOString(),
+  readyAt: iso(row.readyAt),
+  destroyAt: iso(row.destroyAt),
+  timings: row.timings,
+  error: row.error,
+});
+
+/** The row itself when the user may know of it. @throws AppError not_found */
+export function visibleVm(user: User, vmId: string, row: VmRow | undefined): VmRow {
+  if (row && (row.userId === user.id || user.role === 'admin')) return row;
+  throw new AppError('not_found', `There is no VM ${vmId}.`);
+}
+
+/** Programs may run in a VM that no person signs in with. @throws AppError forbidden */
+export function assertMayCheck(row: VmRow): void {
+  if (row.kind !== 'browser' || row.sessionId === null) return;
+  throw new AppError('forbidden', 'No check runs in the VM of a sign-in: it belongs to the person alone.', {
+    hint: 'Make a VM of its own for checks: POST /api/vm, or `npx airlock selftest`.',
+  });
+}
+
+/** Also an administrator does not look at the desktop on which somebody signs in. @throws AppError */
+export function assertMayView(user: User, row: VmRow): void {
+  if (row.userId !== user.id && row.sessionId !== null) {
+    throw new AppError(
+      'forbidden',
+      'The desktop of a sign-in is shown to the person who signs in, and to nobody else.',
+    );
+  }
+  if (row.kind !== 'browser') {
+    throw new AppError('desktop_not_ready', 'A CLI VM has no desktop.', { hint: 'Run prompts in it instead.' });
+  }
+  if (row.state !== 'starting' && row.state !== 'running') {
+    throw new AppError('vm_not_running', `The VM is ${row.state}; its desktop can be shown while it is running.`);
+  }
+}
+
+/** `sessionOpen`: the session that the VM was made for has not ended. @throws AppError forbidden */
+export function assertMayDestroy(row: VmRow, sessionOpen: boolean): void {
+  if (row.kind !== 'browser' || !sessionOpen) return;
+  throw new AppError('forbidden', `The VM belongs to the session ${row.sessionId}, which is under way.`, {
+    hint: `Cancel the session instead: POST /api/vm/auth/${row.sessionId}/cancel.`,
+  });
+}
