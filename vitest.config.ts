@@ -11,7 +11,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.{ts,tsx}', 'scripts/**/*.test.mjs'],
+          include: ['packages/*/src/**/*.test.{ts,tsx}', 'tests/support/**/*.test.ts', 'scripts/**/*.test.mjs'],
           exclude: ['**/fixtures/**', '**/dist/**', '**/node_modules/**'],
           testTimeout: 15_000,
           hookTimeout: 30_000,

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 const Entry = z.looseObject({
-  level: z.int(),
+  level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']),
   msg: z.string().optional(),
   err: z.looseObject({ message: z.string() }).optional(),
 });
@@ -17,8 +17,8 @@ export function readControllerLine(line: string): ControllerLine {
   if (line.startsWith('Airlock is ready: ')) return { kind: 'ready', text: line };
   const entry = parseEntry(line);
   if (entry === null) return { kind: 'log', text: line, shown: line };
-  if (entry.level < 40) return { kind: 'log', text: line, shown: null };
-  const name = entry.level >= 50 ? 'error' : 'warning';
+  const name = { warn: 'warning', error: 'error', fatal: 'error' }[entry.level as string];
+  if (name === undefined) return { kind: 'log', text: line, shown: null };
   const words = [entry.msg, entry.err?.message].filter((text) => text !== undefined && text !== '');
   return { kind: 'log', text: line, shown: `${name}: ${words.join(': ') || line}` };
 }
