@@ -43,7 +43,7 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     if (config) return userVariables(config, settings);
     throw new AppError('config_drive_invalid', 'This VM has no configuration yet.');
   };
-  const login = createLogin({ home, user, variables, credentials, log });
+  const login = createLogin({ home, user, variables, credentials, log, lingerMs: 10_000 });
   const health = (): GuestHealth => healthOf(state, desktop.parts());
   const gate: Gate = { token: () => state.config()?.agentToken ?? null, anonymousHealth: health };
 

@@ -3,17 +3,17 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 
 /** 1 MiB: `driveSize` of the contract, repeated so that reading can begin before the contract is loaded. */
-const driveSize = 1024 * 1024;
+export const driveBytes = 1024 * 1024;
 const alignment = 4096;
 
 /** O_DIRECT demands a memory address aligned to the device's block; JavaScript cannot see addresses, so try them all. */
 async function readAligned(file: FileHandle): Promise<Buffer> {
-  const memory = Buffer.allocUnsafeSlow(driveSize + alignment);
+  const memory = Buffer.allocUnsafeSlow(driveBytes + alignment);
   // malloc puts 16 bytes before large blocks, which makes the first try the right one as a rule.
   for (let shift = alignment - 16; shift >= 0; shift -= 16) {
-    const target = memory.subarray(shift, shift + driveSize);
+    const target = memory.subarray(shift, shift + driveBytes);
     try {
-      const { bytesRead } = await file.read(target, 0, driveSize, 0);
+      const { bytesRead } = await file.read(target, 0, driveBytes, 0);
       return target.subarray(0, bytesRead);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EINVAL' || shift === 0) throw error;

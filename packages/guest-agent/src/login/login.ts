@@ -22,6 +22,8 @@ export interface LoginDeps {
   variables: () => Variables;
   credentials: CredentialStore;
   log: Log;
+  /** A CLI that wrote its credential may take so many milliseconds to end by itself before it is ended. */
+  lingerMs: number;
 }
 
 export interface Login {
@@ -37,8 +39,6 @@ export interface Login {
 const size: TerminalSize = { columns: 80, rows: 24 };
 /** How often the credential is looked at while the CLI runs. */
 const pollMs = 1000;
-/** A CLI that wrote its credential may take this long to end by itself before it is ended. */
-const lingerMs = 10_000;
 /** A CLI that ended well may have its last file still on the way to the disk. */
 const afterExitMs = 2000;
 
@@ -152,7 +152,7 @@ async function endLingering(
     await delay(pollMs, undefined, { signal }).catch(() => undefined);
     const now = await currentFingerprint(provider, deps);
     completeMs = now === null || now === before ? 0 : completeMs + pollMs;
-    if (completeMs < lingerMs || signal.aborted) continue;
+    if (completeMs < deps.lingerMs || signal.aborted) continue;
     await pty.stop();
     return true;
   }

@@ -1,5 +1,6 @@
 /** Starts a program in a pseudo-terminal as the desktop user, and ends it with everything that it started. */
 import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { UserIds } from '../processes.js';
 import type { Variables } from '../environment.js';
 import type { TerminalSize } from './terminal.js';
@@ -54,6 +55,16 @@ async function signalSession(session: number, signal: NodeJS.Signals): Promise<v
   }
 }
 
+/** SIGKILL until nobody is left; a process may have started another one between the look and the signal. */
+async function emptySession(session: number): Promise<void> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    if ((await membersOf(session)).length === 0) return;
+    await signalSession(session, 'SIGKILL');
+    await delay(20);
+  }
+  throw new Error(`Session ${session} has processes that do not end.`);
+}
+
 /**
  * Starts the program. A program that does not exist ends at once with an exit code and a word in its output.
  * @throws when there is no pseudo-terminal to be had.
@@ -69,7 +80,7 @@ export async function startInPty(request: PtyRequest): Promise<Pty> {
   });
   // What the program leaves running in its terminal would hold the callback port and the credential files.
   const ended = exited.then(async (exitCode) => {
-    await signalSession(child.pid, 'SIGKILL');
+    await emptySession(child.pid);
     return exitCode;
   });
   const kill = async (): Promise<void> => {

@@ -8,7 +8,7 @@ const queryLike = /\b(code|state|nonce|code_verifier|code_challenge)=[^\s&"']+/g
 const bearer = /\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi;
 const jwt = /\beyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){0,4}/g;
 const prefixed = /\b(?:sk|pk|rt|at|ya29|gh[a-z]|xox[a-z]|AIza)[-_.][A-Za-z0-9._/-]{8,}/g;
-const opaque = /[A-Za-z0-9_+/=-]{20,}/g;
+const opaque = /[A-Za-z0-9_+/-]{20,}={0,2}/g;
 const address = /\b([a-z][a-z0-9+.-]*:\/\/)([^\s"'<>]+)/gi;
 
 /** Scheme, host and path of an address; user, query and fragment may hold anything. */

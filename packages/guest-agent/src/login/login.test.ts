@@ -1,0 +1,162 @@
+import { chown, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { LoginStatus } from '@airlock/contract/guest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createCredentialStore } from '../credential/store.js';
+import { userVariables } from '../environment.js';
+import { addProgram, exampleConfig, temporaryFolder, testSettings } from '../fixtures/config.js';
+import type { UserIds } from '../processes.js';
+import { createLogin, type Login } from './login.js';
+
+const self: UserIds = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+const isRoot = self.uid === 0;
+const auth = '{"tokens":{"id_token":"i","access_token":"a","refresh_token":"r"}}';
+const url = 'https://auth.openai.com/oauth/authorize?response_type=code&state=canary-in-the-query-0123456789';
+/** What a login prints, in pieces that cut the address and an escape sequence. */
+const sayUrl = `printf 'Open:\\r\\n\\033[9'; printf '4m${url.slice(0, 30)}'; printf '${url.slice(30)}\\033[0m\\r\\n'`;
+const writeAuth = `mkdir -p "$HOME/.codex"; printf '%s' '${auth}' > "$HOME/.codex/auth.json"`;
+
+interface Bench {
+  login: Login;
+  folder: string;
+  home: string;
+}
+
+/** A login whose `codex` is this shell script. */
+async function benchFor(script: string, user = self): Promise<Bench> {
+  const folder = await temporaryFolder();
+  const settings = await testSettings(folder);
+  await addProgram(folder, 'codex', script);
+  const login = createLogin({
+    home: settings.home,
+    user,
+    variables: () => userVariables(exampleConfig(), settings),
+    credentials: createCredentialStore(settings.home, user),
+    log: () => undefined,
+    lingerMs: 1000,
+  });
+  onTestFinished(() => login.kill());
+  return { login, folder, home: settings.home };
+}
+
+async function until(login: Login, ...states: LoginStatus['state'][]): Promise<LoginStatus> {
+  await expect.poll(() => login.status().state, { timeout: 20_000, interval: 20 }).toBeOneOf(states);
+  return login.status();
+}
+
+async function isAlive(pidFile: string): Promise<boolean> {
+  const pid = Number(await readFile(pidFile, 'utf8'));
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return stat !== '' && !stat.includes(') Z ');
+}
+
+describe('createLogin', () => {
+  it('follows a login to its credential, and shows nothing of the address but the host', async () => {
+    const { login, folder } = await benchFor(
+      `[ "$1" = login ] || exit 9; ${sayUrl}; until [ -e "$0.go" ]; do sleep 0.05; done; ${writeAuth}; echo Successfully logged in`,
+    );
+    expect(login.status()).toMatchObject({ provider: null, state: 'idle' });
+    expect(login.start('codex')).toMatchObject({ provider: 'codex', state: 'starting' });
+    const opened = await until(login, 'browser_opened');
+    expect(opened).toMatchObject({ pageHost: 'auth.openai.com', exitCode: null });
+    expect(() => login.start('codex')).toThrow(expect.objectContaining({ code: 'login_running' }));
+    await writeFile(join(folder, 'bin/codex.go'), '');
+    const ended = await until(login, 'succeeded', 'failed');
+    expect(ended).toMatchObject({ state: 'succeeded', exitCode: 0 });
+    expect(ended.lastOutput).toContain('Successfully logged in');
+    expect(ended.lastOutput).not.toContain('canary');
+  });
+
+  it('fails when the CLI ends badly, with its words', async () => {
+    const { login } = await benchFor(`${sayUrl}; ${writeAuth}; echo 'Error: token=hunter2 refused'; exit 3`);
+    login.start('codex');
+    const ended = await until(login, 'failed');
+    expect(ended.exitCode).toBe(3);
+    expect(ended.lastOutput).toContain('refused');
+    expect(ended.lastOutput).not.toContain('hunter2');
+  });
+
+  it('fails when the CLI ends well but left no complete credential', async () => {
+    const { login } = await benchFor(`mkdir "$HOME/.codex"; echo '{"tokens":{}}' > "$HOME/.codex/auth.json"`);
+    login.start('codex');
+    expect(await until(login, 'failed')).toMatchObject({ exitCode: 0 });
+    expect(login.status().lastOutput).toContain('lacks tokens.id_token');
+  });
+
+  it('fails when there is no such program, and may be started again', async () => {
+    const { login, folder } = await benchFor(writeAuth);
+    await writeFile(join(folder, 'bin/codex'), '#!/nowhere/interpreter\n');
+    login.start('codex');
+    await until(login, 'failed');
+    await addProgram(folder, 'codex', writeAuth);
+    login.start('codex');
+    await until(login, 'succeeded');
+  });
+
+  it('gives the CLI a terminal that answers, and a clean environment', async () => {
+    const script = `env > "$0.env"; stty -echo raw min 1; printf '\\033[6n'
+      answer=$(dd bs=1 count=6 2>/dev/null | od -An -c | tr -d ' '); stty sane; echo "answer=<$answer>"; stty size; tty; exit 1`;
+    vi.stubEnv('CI', 'true');
+    vi.stubEnv('DEBIAN_FRONTEND', 'noninteractive');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const { login, folder, home } = await benchFor(script);
+    login.start('codex');
+    const { lastOutput } = await until(login, 'failed');
+    expect(lastOutput).toContain('answer=<033[1;1R>');
+    expect(lastOutput).toMatch(/^24 80$/m);
+    expect(lastOutput).toMatch(/^\/dev\/pts\//m);
+    const lines = (await readFile(join(folder, 'bin/codex.env'), 'utf8')).trimEnd().split('\n');
+    const variables = Object.fromEntries(lines.map((line) => line.split(/=(.*)/, 2)));
+    expect(variables).toMatchObject({ HOME: home, DISPLAY: ':0', BROWSER: '/usr/local/bin/airlock-open-url' });
+    expect(variables).toMatchObject({ TERM: 'xterm-256color', HTTPS_PROXY: 'http://10.0.2.100:3128' });
+    expect(variables).not.toHaveProperty('CI');
+    expect(variables).not.toHaveProperty('DEBIAN_FRONTEND');
+  });
+
+  it('ends the CLI and what it started, also when they do not want to', async () => {
+    const { login, folder } = await benchFor(
+      `trap '' TERM HUP; (trap '' TERM HUP; sh -c 'echo $$ > "$0.child"; exec sleep 300' "$0") & ${sayUrl}; wait; sleep 300`,
+    );
+    login.start('codex');
+    await until(login, 'browser_opened');
+    const pidFile = join(folder, 'bin/codex.child');
+    await expect.poll(() => isAlive(pidFile).catch(() => false)).toBe(true);
+    await login.stop();
+    expect(login.status()).toMatchObject({ state: 'failed', exitCode: null });
+    expect(await isAlive(pidFile)).toBe(false);
+    await login.stop();
+  });
+
+  it('leaves nothing running in the terminal of a CLI that ended well', async () => {
+    const { login, folder } = await benchFor(
+      `trap '' HUP; sh -c 'echo $$ > "$0.child"; exec sleep 300' "$0" & until [ -s "$0.child" ]; do :; done; ${writeAuth}`,
+    );
+    login.start('codex');
+    await until(login, 'succeeded');
+    expect(await isAlive(join(folder, 'bin/codex.child'))).toBe(false);
+  });
+
+  it('refuses a provider that it cannot drive', async () => {
+    const { login } = await benchFor('');
+    expect(() => login.start('gemini_cli')).toThrow(expect.objectContaining({ code: 'provider_unavailable' }));
+  });
+
+  it.skipIf(!isRoot)('runs the CLI as another user without any of root’s groups (needs root)', async () => {
+    const user = { uid: 1000, gid: 1000 };
+    const { login, folder, home } = await benchFor(`id; cat /proc/$$/status | grep Groups; ${writeAuth}`, user);
+    await chown(folder, user.uid, user.gid);
+    await chown(home, user.uid, user.gid);
+    login.start('codex');
+    const { lastOutput } = await until(login, 'succeeded', 'failed');
+    expect(lastOutput).toContain('uid=1000');
+    expect(lastOutput).toMatch(/Groups:\s*$/m);
+    expect(login.status().state).toBe('succeeded');
+  });
+
+  it('ends a CLI that stays although its credential is complete', async () => {
+    const { login } = await benchFor(`${sayUrl}; ${writeAuth}; exec sleep 300`);
+    login.start('codex');
+    await until(login, 'succeeded', 'failed');
+    expect(login.status()).toMatchObject({ state: 'succeeded', exitCode: null });
+  });
+});

@@ -1,0 +1,61 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { redact, redactedTail } from './redact.js';
+
+const token = 'aB3dE5gH7jK9mN1pQ3sT5vW7yZ';
+
+describe('redact', () => {
+  it.each([
+    [
+      'a query',
+      'open https://auth.openai.com/oauth/authorize?client_id=a&state=b now',
+      'open https://auth.openai.com/oauth/authorize?… now',
+    ],
+    ['a fragment', 'https://x.example/p#access_token=abc', 'https://x.example/p?…'],
+    ['a user in an address', 'via http://bob:hunter2@proxy.example:10001/', 'via http://proxy.example:10001/'],
+    ['a JWT', `got eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.sig_-x end`, 'got [redacted] end'],
+    ['half a JWT', 'got eyJhbGciOi', 'got [redacted]'],
+    ['a key by its prefix', 'key sk-proj-abcdefgh', 'key [redacted]'],
+    ['a named value', '"refresh_token": "abc", password=hunter2', '"refresh_token": "[redacted]", password=[redacted]'],
+    ['a code', 'callback got code=ac_1&state=xyz', 'callback got code=[redacted]&state=[redacted]'],
+    ['a header', 'Authorization: Bearer abc', 'Authorization: [redacted]'],
+    ['an opaque word', `value ${token}`, 'value [redacted]'],
+    [
+      'ordinary words',
+      'Successfully logged in to /home/airlock/.codex/auth.json',
+      'Successfully logged in to /home/airlock/.codex/auth.json',
+    ],
+    [
+      'a local address',
+      'Starting local login server on http://localhost:1455.',
+      'Starting local login server on http://localhost:1455.',
+    ],
+    ['a version', 'codex-cli 0.169.0', 'codex-cli 0.169.0'],
+  ])('%s', (_what, text, expected) => {
+    expect(redact(text)).toBe(expected);
+  });
+
+  it('leaves no long random token behind, wherever it stands', () => {
+    const random = fc.stringMatching(/^[A-Za-z0-9]{28,60}$/).filter((text) => /\d/.test(text) && /[a-z]/i.test(text));
+    fc.assert(
+      fc.property(
+        random,
+        fc.constantFrom('', 'x ', 'token: ', 'https://h.example/?q=', '"', '(', '='),
+        (secret, before) => {
+          expect(redact(`${before}${secret} after`)).not.toContain(secret);
+        },
+      ),
+    );
+  });
+});
+
+describe('redactedTail', () => {
+  it('keeps the last lines, without blank runs', () => {
+    expect(redactedTail('one\n\n\n\ntwo  \nthree\n\n', 2, 100)).toBe('two\nthree');
+    expect(redactedTail('one\n\n\n\ntwo\n', 9, 100)).toBe('one\n\ntwo');
+  });
+
+  it('redacts before it cuts', () => {
+    expect(redactedTail(`password=${'a'.repeat(50)}`, 5, 12)).not.toContain('aaa');
+  });
+});

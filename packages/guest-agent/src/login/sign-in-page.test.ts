@@ -1,0 +1,35 @@
+import { codex } from '@airlock/contract/provider/codex';
+import { expect, it } from 'vitest';
+import { findPageHost } from './sign-in-page.js';
+import { createTerminal } from './terminal.js';
+
+const pattern = codex.login?.authorizeUrl ?? /never/;
+const url = `https://auth.openai.com/oauth/authorize?response_type=code&state=${'s'.repeat(43)}&originator=codex_cli_rs`;
+/** What codex 0.169 prints, in the colours of a terminal. */
+const output = [
+  'Starting local login server on http://localhost:1455.\r\n',
+  'If your browser did not open, navigate to this URL to authenticate:\r\n\r\n',
+  `\x1b[94m${url}\x1b[0m\r\n\r\n`,
+  'On a remote or headless machine? Use `codex login --device-auth` instead.\r\n',
+].join('');
+
+it('finds the page of the real output, cut anywhere, and only once its address is whole', () => {
+  const addressEnd = output.indexOf(url) + url.length;
+  for (let cut = 0; cut <= output.length; cut += 1) {
+    const terminal = createTerminal({ columns: 80, rows: 24 });
+    terminal.feed(output.slice(0, cut));
+    const early = findPageHost(terminal.text(), pattern, false);
+    if (cut <= addressEnd) expect(early, `cut at ${cut}`).toBeNull();
+    terminal.feed(output.slice(cut));
+    expect(findPageHost(terminal.text(), pattern, false), `cut at ${cut}`).toBe('auth.openai.com');
+  }
+});
+
+it.each([
+  ['nothing yet', 'Starting local login server', false, null],
+  ['an address that may go on', `go to ${url}`, false, null],
+  ['the same at the end of the output', `go to ${url}`, true, 'auth.openai.com'],
+  ['another site', 'https://auth.openai.com.evil.example/oauth/authorize?x=1 ', false, null],
+])('%s', (_what, text, isFinal, host) => {
+  expect(findPageHost(text, pattern, isFinal)).toBe(host);
+});

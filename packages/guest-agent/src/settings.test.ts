@@ -1,0 +1,29 @@
+import { driveSize } from '@airlock/contract/config-drive';
+import { guestPaths, guestPorts } from '@airlock/contract/guest';
+import { describe, expect, it } from 'vitest';
+import { driveBytes } from './config/drive.js';
+import { readSettings } from './settings.js';
+
+describe('readSettings', () => {
+  it('defaults to what the contract bakes into the image', () => {
+    const settings = readSettings({ PATH: '/bin' });
+    expect(settings.configDevice).toBe(guestPaths.configDevice);
+    expect(settings.runDir).toBe(guestPaths.runDir);
+    expect(`${settings.runDir}/configured`).toBe(guestPaths.configuredFlag);
+    expect(settings.home).toBe(guestPaths.home);
+    expect(settings.port).toBe(guestPorts.agent);
+    expect(settings.vncPort).toBe(guestPorts.vnc);
+    expect(settings.systemEffects).toBe('on');
+    expect(driveBytes).toBe(driveSize);
+  });
+
+  it.each([
+    [{ AIRLOCK_AGENT_PORT: '80801' }, /AIRLOCK_AGENT_PORT is "80801"/],
+    [{ AIRLOCK_AGENT_PORT: '1e3' }, /whole number/],
+    [{ AIRLOCK_SYSTEM_EFFECTS: 'no' }, /expected on or off/],
+    [{ AIRLOCK_RUN_DIR: '' }, /AIRLOCK_RUN_DIR is empty/],
+    [{ AIRLOCK_RUNDIR: '/x' }, /Unknown setting AIRLOCK_RUNDIR/],
+  ])('refuses %o', (env, message) => {
+    expect(() => readSettings(env)).toThrow(message);
+  });
+});
