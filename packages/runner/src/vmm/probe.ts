@@ -3,9 +3,9 @@
  * too slow. The measured part holds until the next boot and is cached; QEMU's version is looked at each time.
  */
 import { constants } from 'node:fs';
-import { access, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { run } from '@airlock/contract/process';
 import { HostProbe } from '@airlock/contract/runner';
@@ -46,6 +46,7 @@ async function readCache(file: string, bootId: string): Promise<HostProbe | null
 }
 
 async function writeCache(file: string, probe: HostProbe): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   await writeFile(`${file}.${process.pid}`, `${JSON.stringify(probe)}\n`, { mode: 0o600 });
   await rename(`${file}.${process.pid}`, file);
 }
