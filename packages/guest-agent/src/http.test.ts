@@ -121,8 +121,8 @@ describe('answer', () => {
   it('refuses a body of more than 2 MiB', async () => {
     const call = await serve(token);
     const body = Buffer.alloc(2 * 1024 * 1024 + 1, 0x20);
-    const reply = await call({ method: 'PUT', path: '/echo/a', headers: json, body }).catch((error: Error) => error);
     // The connection is closed at once; the client may see that before it has sent everything.
-    if (!(reply instanceof Error)) expect([reply.status, codeOf(reply)]).toEqual([413, 'payload_too_large']);
+    const outcome = await call({ method: 'PUT', path: '/echo/a', headers: json, body }).then(codeOf, () => 'closed');
+    expect(outcome).toBeOneOf(['payload_too_large', 'closed']);
   });
 });

@@ -2,7 +2,7 @@
 import type { CheckName, CheckResult } from '@airlock/contract/guest';
 import { providers } from '@airlock/contract/provider/registry';
 import type { Variables } from '../environment.js';
-import { redactedTail } from '../login/redact.js';
+import { redactedTail } from '../redact.js';
 import type { Processes, UserIds } from '../processes.js';
 import { isolationAttempts, probeIsolation } from './isolation.js';
 
@@ -35,7 +35,7 @@ const commands: Readonly<Record<Exclude<CheckName, 'isolation'>, Command | null>
   node: {
     argv: ['node', '--version'],
     timeoutMs: 60_000,
-    accepts: (code, output) => ended(code) && /^v20\./.test(output),
+    accepts: (code, output) => ended(code) && output.startsWith('v20.'),
   },
   codex: { argv: ['codex', '--version'], timeoutMs: 90_000, accepts: ended },
   claude: { argv: ['claude', '--version'], timeoutMs: 90_000, accepts: ended },

@@ -87,10 +87,10 @@ describe('createLogin', () => {
     const { login, folder } = await benchFor(writeAuth);
     await writeFile(join(folder, 'bin/codex'), '#!/nowhere/interpreter\n');
     login.start('codex');
-    await until(login, 'failed');
+    expect(await until(login, 'failed')).toMatchObject({ pageHost: null });
     await addProgram(folder, 'codex', writeAuth);
     login.start('codex');
-    await until(login, 'succeeded');
+    expect(await until(login, 'succeeded')).toMatchObject({ exitCode: 0 });
   });
 
   it('gives the CLI a terminal that answers, and a clean environment', async () => {

@@ -12,7 +12,7 @@ import type { Variables } from '../environment.js';
 import type { Log } from '../log.js';
 import type { UserIds } from '../processes.js';
 import { startInPty, type Pty } from './pty.js';
-import { redactedTail } from './redact.js';
+import { redactedTail } from '../redact.js';
 import { findPageHost } from './sign-in-page.js';
 import { createTerminal, type TerminalSize } from './terminal.js';
 

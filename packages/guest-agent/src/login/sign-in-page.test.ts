@@ -14,12 +14,14 @@ const output = [
 ].join('');
 
 it('finds the page of the real output, cut anywhere, and only once its address is whole', () => {
-  const addressEnd = output.indexOf(url) + url.length;
+  // The line's end is what tells that the address has ended.
+  const wholeAt = output.indexOf('\n', output.indexOf(url)) + 1;
   for (let cut = 0; cut <= output.length; cut += 1) {
     const terminal = createTerminal({ columns: 80, rows: 24 });
     terminal.feed(output.slice(0, cut));
     const early = findPageHost(terminal.text(), pattern, false);
-    if (cut <= addressEnd) expect(early, `cut at ${cut}`).toBeNull();
+    const expected = cut < wholeAt ? null : 'auth.openai.com';
+    expect(early, `cut at ${cut}`).toBe(expected);
     terminal.feed(output.slice(cut));
     expect(findPageHost(terminal.text(), pattern, false), `cut at ${cut}`).toBe('auth.openai.com');
   }

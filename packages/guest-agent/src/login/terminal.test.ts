@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createTerminal } from './terminal.js';
 
@@ -78,7 +78,7 @@ describe('createTerminal', () => {
         expect(feedAll(Array.from(whole))).toEqual(reference);
         expect(reference.text).not.toContain('\x1b');
       }),
-      { numRuns: 400 },
+      { numRuns: 150 },
     );
   });
 

@@ -47,7 +47,7 @@ export function createTerminal(size: TerminalSize): Terminal {
 
   const top = (): number => Math.max(0, lines.length - size.rows);
   const line = (): string[] => lines[row] ?? [];
-  const spaces = (count: number): string[] => new Array<string>(count).fill(' ');
+  const spaces = (count: number): string[] => Array.from({ length: count }, () => ' ');
 
   function moveTo(nextRow: number, nextColumn: number): void {
     row = Math.min(Math.max(nextRow, top()), top() + size.rows - 1);
