@@ -1,11 +1,9 @@
 /** Mantine's part of the look; the rest is the custom properties of app.css. */
-import { createTheme } from '@mantine/core';
+import { Button, createTheme } from '@mantine/core';
 
 export const theme = createTheme({
   primaryColor: 'tide',
   primaryShade: { light: 7, dark: 4 },
-  autoContrast: true,
-  luminanceThreshold: 0.35,
   colors: {
     tide: [
       '#e8f6f5',
@@ -19,6 +17,31 @@ export const theme = createTheme({
       '#085855',
       '#054543',
     ],
+    red: ['#fceae8', '#f8d2cf', '#f2aea9', '#f29c95', '#f08a82', '#dc5a51', '#c8433b', '#b3322b', '#8f2620', '#6d1b17'],
+    gray: [
+      '#f5f7f7',
+      '#eef2f2',
+      '#e3e9e9',
+      '#d6dede',
+      '#c6d1d1',
+      '#9fadaf',
+      '#7d8d90',
+      '#4f5f62',
+      '#2b383a',
+      '#10191b',
+    ],
+    dark: [
+      '#e9eff0',
+      '#a9b7ba',
+      '#8b9a9d',
+      '#5f7074',
+      '#3a484b',
+      '#263134',
+      '#1c2527',
+      '#151c1e',
+      '#101617',
+      '#0a0e0f',
+    ],
   },
   fontFamily: 'var(--font-text)',
   fontFamilyMonospace: 'var(--font-mono)',
@@ -26,4 +49,12 @@ export const theme = createTheme({
   defaultRadius: 8,
   cursorType: 'pointer',
   respectReducedMotion: true,
+  components: {
+    Button: Button.extend({
+      // Dark filled buttons are light, so their words must be dark: Mantine cannot know the scheme when it decides.
+      vars: (_theme, { variant = 'filled' }) => ({
+        root: variant === 'filled' ? { '--button-color': 'var(--on-accent)' } : {},
+      }),
+    }),
+  },
 });

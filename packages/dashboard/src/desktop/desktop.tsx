@@ -41,7 +41,7 @@ function Veil({ state }: { state: ViewerState }) {
   return (
     <div className={styles.veil} data-shown={state.name !== 'connected'} role="status">
       {state.name === 'connecting' && <p>Connecting to the desktop…</p>}
-      {state.name === 'waiting' && (
+      {state.name === 'retrying' && (
         <p>
           {state.reason ?? 'The connection to the desktop dropped.'} <span>Trying again…</span>
         </p>

@@ -9,8 +9,8 @@ import { backoffMs } from '../ui/backoff.js';
 export type ViewerState =
   | { name: 'connecting' }
   | { name: 'connected' }
-  /** `reason` is one sentence, or null when the connection simply dropped. */
-  | { name: 'waiting'; reason: string | null };
+  /** Until it is connected again. `reason` is one sentence, or null when the connection simply dropped. */
+  | { name: 'retrying'; reason: string | null };
 
 export interface Viewer {
   focus(): void;
@@ -67,15 +67,15 @@ export function openViewer(target: HTMLElement, { ticket, onState }: ViewerOptio
 
   const run = async () => {
     let failures = 0;
+    onState({ name: 'connecting' });
     while (!closed.signal.aborted) {
-      onState({ name: 'connecting' });
       const { reason, settled } = await connectOnce().catch((error: unknown) => ({
         reason: AppError.from(error).message,
         settled: false,
       }));
       if (closed.signal.aborted) return;
       failures = settled ? 1 : failures + 1;
-      onState({ name: 'waiting', reason });
+      onState({ name: 'retrying', reason });
       await pause(backoffMs(failures), closed.signal);
     }
   };

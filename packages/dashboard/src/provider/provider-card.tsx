@@ -31,7 +31,6 @@ export function ProviderCard({ provider }: { provider: ProviderSummary }) {
           </h2>
           <p className={styles.vendor}>{provider.vendor}</p>
         </div>
-        {!provider.available && <span className={styles.badge}>Comes later</span>}
       </div>
       <p className={styles.description}>{provider.description}</p>
       <div className={styles.bottom}>
@@ -106,9 +105,8 @@ function Action({ provider }: { provider: ProviderSummary }) {
 function Unavailable({ provider }: { provider: ProviderSummary }) {
   return (
     <>
-      <p className={styles.note} style={{ marginLeft: 0 }}>
-        This version of Airlock cannot sign in to {provider.name} yet.
-      </p>
+      <span className={styles.badge}>Comes later</span>
+      <p className={styles.later}>This version of Airlock cannot sign in to {provider.name} yet.</p>
       <Button className={styles.action} fullWidth disabled data-testid={`connect-${provider.id}`}>
         Connect
       </Button>

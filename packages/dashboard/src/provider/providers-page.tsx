@@ -9,7 +9,7 @@ import styles from './providers-page.module.css';
 import { useProviders } from './use-providers.js';
 
 export function ProvidersPage() {
-  const { data: providers, error } = useProviders();
+  const { data: providers, error, failureReason } = useProviders();
   useTitle('Your CLIs');
   return (
     <Page title="Your CLIs" lead="Connect a coding CLI once. It then runs on your own machine here, signed in as you.">
@@ -23,7 +23,7 @@ export function ProvidersPage() {
         </ul>
       )}
       <HowItWorks />
-      <ConnectionNotice lost={providers !== undefined && error !== null} />
+      <ConnectionNotice lost={providers !== undefined && (error ?? failureReason) !== null} />
     </Page>
   );
 }

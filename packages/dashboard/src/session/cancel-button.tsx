@@ -17,7 +17,7 @@ export function CancelButton({ sessionId, providerName }: CancelButtonProps) {
   const cancel = useCancel(sessionId);
   return (
     <>
-      <Button size="compact-md" variant="default" onClick={() => setAsking(true)} data-testid="cancel">
+      <Button size="xs" variant="default" onClick={() => setAsking(true)} data-testid="cancel">
         Cancel
       </Button>
       <Modal
@@ -26,6 +26,7 @@ export function CancelButton({ sessionId, providerName }: CancelButtonProps) {
         title={`Cancel connecting ${providerName}?`}
         centered
         radius={14}
+        styles={{ title: { fontWeight: 600, fontSize: 17 } }}
         closeButtonProps={{ 'aria-label': 'Close' }}
       >
         <p className={styles.text}>

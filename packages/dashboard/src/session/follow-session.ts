@@ -4,7 +4,7 @@ import { backoffMs } from '../ui/backoff.js';
 
 interface Follower {
   onSession(session: Session): void;
-  /** True once the stream is open, false when it broke. */
+  /** Called on each change: true when the stream has opened, false when it broke. */
   onConnection(open: boolean): void;
 }
 
@@ -13,6 +13,12 @@ export function followSession(url: string, { onSession, onConnection }: Follower
   let source: EventSource | null = null;
   let retry: ReturnType<typeof setTimeout> | undefined;
   let failures = 0;
+  let reported: boolean | null = null;
+
+  const report = (open: boolean) => {
+    if (open !== reported) onConnection(open);
+    reported = open;
+  };
 
   const stop = () => {
     clearTimeout(retry);
@@ -24,7 +30,7 @@ export function followSession(url: string, { onSession, onConnection }: Follower
     source = new EventSource(url);
     source.addEventListener('open', () => {
       failures = 0;
-      onConnection(true);
+      report(true);
     });
     source.addEventListener('session', (event) => {
       const session = Session.parse(JSON.parse(event.data));
@@ -34,7 +40,7 @@ export function followSession(url: string, { onSession, onConnection }: Follower
     // The browser retries some failures and gives up on others; here every one is treated alike.
     source.addEventListener('error', () => {
       stop();
-      onConnection(false);
+      report(false);
       failures += 1;
       retry = setTimeout(open, backoffMs(failures));
     });

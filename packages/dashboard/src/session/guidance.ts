@@ -12,18 +12,18 @@ export function guide(session: Session, { name, vendor }: Provider): Guidance {
   switch (session.status) {
     case 'pending':
       return {
-        title: 'Getting a private computer ready',
-        sentence: 'Nothing to do yet: the sign-in will open here by itself.',
+        title: 'Getting ready',
+        sentence: 'Nothing to do yet: a private computer is being made for this sign-in.',
       };
     case 'vm_created':
       return {
-        title: 'Your private computer is starting',
+        title: 'Private computer starting',
         sentence: 'Nothing to do yet: its desktop appears here as soon as it is up.',
       };
     case 'ready':
       return {
-        title: `Opening the ${vendor} sign-in`,
-        sentence: `Wait a moment: ${name} is opening its sign-in page in the browser.`,
+        title: 'Opening the sign-in page',
+        sentence: `Wait a moment: ${name} is opening the page of ${vendor} in the browser.`,
       };
     case 'awaiting_user_auth':
       return {
@@ -45,14 +45,20 @@ export function guide(session: Session, { name, vendor }: Provider): Guidance {
     case 'completed':
       return { title: `${name} is connected`, sentence: 'Your CLI machine is ready.' };
     case 'failed':
-      return { title: 'The sign-in failed', sentence: 'Nothing was stored, and its private computer is gone.' };
+      return {
+        title: 'The sign-in failed',
+        sentence: 'Here is what went wrong. Its private computer is being destroyed.',
+      };
     case 'timeout':
       return {
         title: 'The time for this sign-in is up',
-        sentence: 'Nothing was stored. Try again when you are ready.',
+        sentence: 'It was not finished in time. Try again when you are ready.',
       };
     case 'cancelled':
-      return { title: 'The sign-in was cancelled', sentence: 'Nothing was stored, and its private computer is gone.' };
+      return {
+        title: 'The sign-in was cancelled',
+        sentence: 'Its private computer is being destroyed, with everything on it.',
+      };
   }
 }
 

@@ -41,7 +41,7 @@ export function SessionBar(props: SessionBarProps) {
         <Countdown session={session} />
         {compact && <StepsToggle {...props} />}
         {compact && props.onBackToResult !== null && (
-          <Button size="compact-md" variant="default" onClick={props.onBackToResult}>
+          <Button size="xs" variant="default" onClick={props.onBackToResult}>
             Back to the result
           </Button>
         )}
@@ -61,7 +61,7 @@ function StepsToggle({ session, stepsOpen, onToggleSteps }: SessionBarProps) {
   return (
     <span className={styles.stepsToggle}>
       <Button
-        size="compact-md"
+        size="xs"
         variant="default"
         aria-expanded={stepsOpen}
         aria-controls="session-steps"

@@ -48,7 +48,7 @@ function SessionView({ session }: { session: Session }) {
   const [stepsOpen, setStepsOpen] = useState(false);
   const [looking, setLooking] = useState(false);
   const showDesktop = session.desktopReady && (!final || looking);
-  useTitle(`${guidance.title} · ${provider.name}`);
+  useTitle(session.status === 'completed' ? guidance.title : `${guidance.title} · ${provider.name}`);
   return (
     <div className={styles.view}>
       <SessionBar

@@ -29,7 +29,11 @@ export function useSession(sessionId: string) {
   const api = useApi();
   const queryClient = useQueryClient();
   const [streaming, setStreaming] = useState(false);
-  const { data: session, error } = useQuery({
+  const {
+    data: session,
+    error,
+    failureReason,
+  } = useQuery({
     ...sessionQuery(api, sessionId),
     refetchInterval: ({ state }) => {
       if (state.data === undefined) return false;
@@ -41,11 +45,17 @@ export function useSession(sessionId: string) {
   const follow = session !== undefined && !isFinal(session.status);
   useEffect(() => {
     if (!follow) return;
+    let broken = false;
     return followSession(api.sessionEventsUrl(sessionId), {
       onSession: (next) => queryClient.setQueryData(sessionQuery(api, sessionId).queryKey, next),
-      onConnection: setStreaming,
+      onConnection: (open) => {
+        setStreaming(open);
+        // Ask whether the server itself is there: at once when the stream breaks, and when it is back.
+        if (!open || broken) void queryClient.invalidateQueries({ queryKey: ['session', sessionId] });
+        broken = !open;
+      },
     });
   }, [api, queryClient, sessionId, follow]);
 
-  return { session, error, stale: session !== undefined && error !== null };
+  return { session, error, stale: session !== undefined && (error ?? failureReason) !== null };
 }

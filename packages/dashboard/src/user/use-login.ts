@@ -1,5 +1,5 @@
 /** Exchanges the one-time token of a login link for the sign-in cookie. */
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
 import { useApi } from '../api/api-context.js';
@@ -12,7 +12,7 @@ function takeToken(): string | null {
   return token;
 }
 
-/** `hasToken` is false when the page was opened without a login link. Goes on to the provider page by itself. */
+/** `hasToken` is false when the page was opened without a login link. Who is signed in is taken to the provider page. */
 export function useLogin() {
   const api = useApi();
   const queryClient = useQueryClient();
@@ -41,5 +41,16 @@ export function useLogin() {
     return () => window.removeEventListener('hashchange', exchange);
   }, [mutate]);
 
+  const signedIn = useSignedIn(!hasToken);
+  useEffect(() => {
+    if (signedIn) void navigate({ to: '/remote-cli', replace: true });
+  }, [signedIn, navigate]);
+
   return { hasToken, error };
+}
+
+/** Asks the server anew: what this page remembers may be from before a sign-out. */
+function useSignedIn(enabled: boolean): boolean {
+  const { isSuccess, isFetchedAfterMount } = useQuery({ ...meQuery(useApi()), enabled, retry: false, staleTime: 0 });
+  return enabled && isSuccess && isFetchedAfterMount;
 }

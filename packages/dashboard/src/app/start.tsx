@@ -4,17 +4,13 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { z } from 'zod';
-import { createApi } from './api/api.js';
-import { ApiContext } from './api/api-context.js';
-import { createQueryClient } from './api/query-client.js';
-import { createAppRouter } from './app/router.js';
-import { theme } from './app/theme.js';
-import './app/mantine.css';
-import './app/app.css';
-
-// The content security policy forbids eval, which zod would otherwise try for speed.
-z.config({ jitless: true });
+import { createApi } from '../api/api.js';
+import { ApiContext } from '../api/api-context.js';
+import { createQueryClient } from '../api/query-client.js';
+import './mantine.css';
+import './app.css';
+import { createAppRouter } from './router.js';
+import { theme } from './theme.js';
 
 const api = createApi();
 const queryClient = createQueryClient(() => void router.navigate({ to: '/login' }));

@@ -1,0 +1,98 @@
+import { codex } from '@airlock/contract/provider/codex';
+import {
+  sessionStatuses,
+  sessionSteps,
+  type Session,
+  type SessionStatus,
+  type SessionStep,
+  type StepName,
+} from '@airlock/contract/session';
+import { describe, expect, it } from 'vitest';
+import { currentStep, guide, isUrgent, progress, remainingMs, stepElapsedMs } from './guidance.js';
+
+const startMs = Date.UTC(2026, 4, 14, 12);
+const iso = (afterMs: number) => new Date(startMs + afterMs).toISOString();
+
+function step(name: StepName, status: SessionStep['status'], times: Partial<SessionStep> = {}): SessionStep {
+  return { name, title: sessionSteps[name], status, startedAt: null, finishedAt: null, detail: null, ...times };
+}
+
+function session(status: SessionStatus, changes: Partial<Session> = {}): Session {
+  return {
+    id: 'ses_0123456789abcdef',
+    sessionId: 'ses_0123456789abcdef',
+    provider: 'codex',
+    status,
+    revision: 3,
+    createdAt: iso(0),
+    updatedAt: iso(0),
+    expiresAt: null,
+    destroyAt: null,
+    browserVmId: null,
+    cliVmId: null,
+    desktopReady: false,
+    steps: [],
+    error: null,
+    ...changes,
+  };
+}
+
+describe('guide', () => {
+  it.each(sessionStatuses)('has a title and one next step for %s', (status) => {
+    const { title, sentence } = guide(session(status), codex);
+    expect(title).not.toBe('');
+    expect(sentence).toMatch(/[.]$/);
+  });
+
+  it('sends the person to the browser window only once it can be seen', () => {
+    const seen = guide(session('awaiting_user_auth', { desktopReady: true }), codex);
+    expect(seen.sentence).toMatch(/Sign in to OpenAI in the browser window below/);
+    expect(guide(session('awaiting_user_auth'), codex).sentence).toMatch(/appears here in a moment/);
+  });
+
+  it('says that the CLI machine is ready at the end', () => {
+    expect(guide(session('completed'), codex)).toEqual({
+      title: 'Codex is connected',
+      sentence: 'Your CLI machine is ready.',
+    });
+  });
+});
+
+describe('currentStep', () => {
+  it.each<[string, SessionStep[], StepName | null]>([
+    ['nothing has started', [step('browser_vm', 'waiting')], null],
+    ['one step runs', [step('browser_vm', 'done'), step('desktop', 'running')], 'desktop'],
+    ['two run side by side', [step('person', 'running'), step('cli_vm', 'running')], 'cli_vm'],
+    ['one failed', [step('desktop', 'failed'), step('cli_vm', 'running')], 'desktop'],
+    ['all are done', [step('browser_vm', 'done')], null],
+  ])('when %s', (_case, steps, name) => expect(currentStep(steps)?.name ?? null).toBe(name));
+});
+
+describe('progress', () => {
+  it('counts what is over', () => {
+    const steps = [step('browser_vm', 'done'), step('desktop', 'skipped'), step('person', 'running')];
+    expect(progress(steps)).toEqual({ done: 2, total: 3 });
+  });
+});
+
+describe('stepElapsedMs', () => {
+  it.each<[SessionStep, number | null]>([
+    [step('desktop', 'waiting'), null],
+    [step('desktop', 'running', { startedAt: iso(0) }), 9000],
+    [step('desktop', 'done', { startedAt: iso(1000), finishedAt: iso(4500) }), 3500],
+    [step('desktop', 'skipped', { finishedAt: iso(0) }), null],
+  ])('of %j is %s', (one, elapsedMs) => expect(stepElapsedMs(one, startMs + 9000)).toBe(elapsedMs));
+});
+
+describe('remainingMs', () => {
+  it.each<[Session, number | null]>([
+    [session('pending'), null],
+    [session('awaiting_user_auth', { expiresAt: iso(300_000) }), 290_000],
+    [session('awaiting_user_auth', { expiresAt: iso(0) }), -10_000],
+    [session('completed', { expiresAt: iso(300_000) }), null],
+  ])('of %j is %s', (one, remaining) => expect(remainingMs(one, startMs + 10_000)).toBe(remaining));
+
+  it('is urgent in the last minute', () => {
+    expect([60_001, 60_000, 0].map(isUrgent)).toEqual([false, true, true]);
+  });
+});
