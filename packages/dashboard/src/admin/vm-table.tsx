@@ -23,7 +23,7 @@ export function VmTable({ vms }: { vms: readonly Vm[] }) {
       {vms.length === 0 ? (
         <p className={styles.none}>There are none. The first starts with the first sign-in.</p>
       ) : (
-        <div className={styles.scroll} role="region" aria-label="Virtual machines" tabIndex={0}>
+        <div className={styles.scroll}>
           <table>
             <thead>
               <tr>

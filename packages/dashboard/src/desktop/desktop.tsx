@@ -39,7 +39,7 @@ export function Desktop({ vmId }: { vmId: string }) {
 /** Lies over the desktop while it is not connected. */
 function Veil({ state }: { state: ViewerState }) {
   return (
-    <div className={styles.veil} data-shown={state.name !== 'connected'} role="status">
+    <div className={styles.veil} data-shown={state.name !== 'connected'} aria-live="polite">
       {state.name === 'connecting' && <p>Connecting to the desktop…</p>}
       {state.name === 'retrying' && (
         <p>

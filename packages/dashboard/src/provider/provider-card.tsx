@@ -44,7 +44,7 @@ function State({ provider }: { provider: ProviderSummary }) {
   const { tone, label, note } = describeState(provider, serverNowMs());
   return (
     <>
-      <div role="status">
+      <div aria-live="polite">
         <p className={styles.state}>
           <StatusDot tone={tone} />
           {label}

@@ -3,7 +3,7 @@ import styles from './connection-notice.module.css';
 
 export function ConnectionNotice({ lost }: { lost: boolean }) {
   return (
-    <div role="status">
+    <div aria-live="polite">
       {lost && (
         <div className={styles.notice} data-testid="connection-lost">
           <span className={styles.dot} />
