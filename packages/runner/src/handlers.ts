@@ -7,10 +7,13 @@ import type { RunnerHandlers } from './socket.js';
 /** How long GET /status?after=N waits, in milliseconds. */
 const longPollMs = 20_000;
 const desktopHandshakeMs = 30_000;
+/** Failed calls that are logged one by one; callers must not be able to fill the log. */
+const loggedErrors = 500;
 
 /** Handlers over `life`, whose parts may still be missing. */
 export function handlersOf(life: Life): RunnerHandlers {
   const { status, stop, trouble, log } = life;
+  let errors = 0;
   return {
     status: () => status.current(),
     statusAfter: (revision) => status.waitAfter(revision, longPollMs),
@@ -36,7 +39,8 @@ export function handlersOf(life: Life): RunnerHandlers {
     },
     onError(error, what) {
       // Passing things on fails whenever either end goes away: not worth more than a line.
-      if (error.code !== 'aborted') log.info({ code: error.code, what }, error.message);
+      errors += 1;
+      if (errors <= loggedErrors) log.info({ code: error.code, what }, error.message);
     },
   };
 }

@@ -18,4 +18,6 @@ export interface Life {
   gateway?: Gateway;
   machine?: Machine;
   agent?: GuestAgent;
+  /** Why the VM was not ready when it was last looked at. */
+  notYet?: string;
 }

@@ -137,7 +137,7 @@ async function boot(context: BootContext, life: Life, over: AbortSignal): Promis
   context.cleanup.add('agent connections', () => agent.close());
   life.agent = agent;
   const timer = setTimeout(
-    () => trouble.abort(bootTimeout(context.spec.bootTimeoutMs, status.current().phase, serial.lastLines(20))),
+    () => trouble.abort(bootTimeout(context.spec.bootTimeoutMs, life.notYet, serial.lastLines(20))),
     context.spec.bootTimeoutMs,
   );
   context.cleanup.add('boot timer', () => clearTimeout(timer));
@@ -147,7 +147,8 @@ async function boot(context: BootContext, life: Life, over: AbortSignal): Promis
   log.info({ ms: Date.now() - status.current().startedAt }, 'ready');
 }
 
-function readinessEvents({ status, log }: Life): Parameters<typeof waitUntilReady>[2] {
+function readinessEvents(life: Life): Parameters<typeof waitUntilReady>[2] {
+  const { status, log } = life;
   const since = (): number => Date.now() - (status.current().poweredOnAt ?? 0);
   return {
     vnc() {
@@ -162,12 +163,15 @@ function readinessEvents({ status, log }: Life): Parameters<typeof waitUntilRead
       status.update({ phase: 'configured' });
       log.info({ ms: since() }, 'configured');
     },
+    notYet(reason) {
+      life.notYet = reason;
+    },
   };
 }
 
-function bootTimeout(timeoutMs: number, phase: RunnerStatus['phase'], lastLog: string): AppError {
-  const expected = phase === 'configured' ? 'its desktop was not complete' : 'its agent did not report';
-  return new AppError('vm_boot_timeout', `The VM was not ready ${timeoutMs} ms after power-on: ${expected}.`, {
+function bootTimeout(timeoutMs: number, notYet: string | undefined, lastLog: string): AppError {
+  const reason = notYet === undefined ? '' : `; at last: ${notYet}`;
+  return new AppError('vm_boot_timeout', `The VM was not ready ${timeoutMs} ms after power-on${reason}`, {
     hint: 'serial.log in the VM folder shows how far it came.',
     details: { lastLog },
   });

@@ -23,7 +23,8 @@ export interface RunnerSocket {
 }
 
 const maxBody = 64 * 1024;
-const Revision = z.coerce.number().int().nonnegative();
+/** -1 is what a caller that has seen nothing yet may ask with. */
+const Revision = z.coerce.number().int().min(-1);
 
 /** Listens on `path`, replacing a socket that a dead runner left. */
 export async function openRunnerSocket(path: string, handlers: RunnerHandlers): Promise<RunnerSocket> {

@@ -13,6 +13,8 @@ export interface ReadinessEvents {
   agent(): void;
   /** The agent has applied the configuration. */
   configured(): void;
+  /** Why the VM is not ready yet, each time it was looked at. */
+  notYet(reason: string): void;
 }
 
 const pauseMs = 250;
@@ -47,13 +49,14 @@ async function waitForAgent(
 ): Promise<void> {
   let last: GuestHealth | undefined;
   for (;;) {
-    const health = await attempt(network, signal, (limit) => agent.health(limit));
+    const health = await attempt(network, events, signal, (limit) => agent.health(limit));
     if (health) {
       if (!last) events.agent();
       if (health.generation > 0 && (last?.generation ?? 0) === 0) events.configured();
       last = health;
       if (health.error) throw AppError.fromBody(health.error);
       if (health.ready) return;
+      events.notYet(`the agent reports ${JSON.stringify(health)}`);
     }
     await delay(pauseMs, undefined, { signal });
   }
@@ -65,7 +68,7 @@ async function waitForVnc(
   network: { up: boolean },
   signal: AbortSignal,
 ): Promise<void> {
-  while (!(await attempt(network, signal, (limit) => fetchBanner(port, limit)))) {
+  while (!(await attempt(network, events, signal, (limit) => fetchBanner(port, limit)))) {
     await delay(pauseMs, undefined, { signal });
   }
   events.vnc();
@@ -74,6 +77,7 @@ async function waitForVnc(
 /** One attempt; null when it did not succeed this time. @throws the reason of `signal` */
 async function attempt<T>(
   network: { up: boolean },
+  events: ReadinessEvents,
   signal: AbortSignal,
   ask: (limit: AbortSignal) => Promise<T>,
 ): Promise<T | null> {
@@ -86,8 +90,9 @@ async function attempt<T>(
     signal.throwIfAborted();
     // Anything but silence comes from the guest itself. "Not yet" is the expected answer here.
     if (!timeout.aborted) network.up = true;
-    if (error instanceof AppError || timeout.aborted) return null;
-    throw error;
+    if (!(error instanceof AppError) && !timeout.aborted) throw error;
+    events.notYet(AppError.from(error).message);
+    return null;
   }
 }
 

@@ -9,25 +9,33 @@ import { AppError } from '@airlock/contract/errors';
  * @throws AppError guest_unreachable when the stream ends before; the reason of `signal` when it fires.
  */
 export async function readExactly(stream: Duplex, length: number, signal: AbortSignal): Promise<Buffer> {
+  let have = Buffer.alloc(0);
   for (;;) {
     signal.throwIfAborted();
-    const chunk: unknown = stream.read(length);
-    if (Buffer.isBuffer(chunk) && chunk.length === length) return chunk;
-    if (stream.readableEnded || stream.destroyed || chunk !== null) {
+    // Always everything: with a part left in the stream, 'readable' would be emitted again and again.
+    const chunk: unknown = stream.read();
+    if (Buffer.isBuffer(chunk)) {
+      have = Buffer.concat([have, chunk]);
+      if (have.length >= length) {
+        if (have.length > length) stream.unshift(have.subarray(length));
+        return have.subarray(0, length);
+      }
+    } else if (stream.readableEnded || stream.destroyed) {
       throw new AppError('guest_unreachable', 'The connection ended in the middle of a message.');
+    } else {
+      await untilReadable(stream, signal);
     }
-    // `once` rejects on an error; an end of the stream is a 'readable' event whose read() gives the rest or nothing.
-    const waiting = new AbortController();
-    const either = AbortSignal.any([signal, waiting.signal]);
-    try {
-      await Promise.race([
-        once(stream, 'readable', { signal: either }),
-        once(stream, 'end', { signal: either }),
-        once(stream, 'close', { signal: either }),
-      ]);
-    } finally {
-      waiting.abort();
-    }
+  }
+}
+
+/** Resolves when something can be read or nothing will come any more. @throws the stream's error, the signal's reason */
+async function untilReadable(stream: Duplex, signal: AbortSignal): Promise<void> {
+  const waiting = new AbortController();
+  const either = AbortSignal.any([signal, waiting.signal]);
+  try {
+    await Promise.race(['readable', 'end', 'close'].map((event) => once(stream, event, { signal: either })));
+  } finally {
+    waiting.abort();
   }
 }
 

@@ -72,6 +72,6 @@ async function leaveOutMiddle(file: FileHandle, size: number, limit: number): Pr
 /** Lines without terminal escape sequences, carriage returns and empty ends. */
 export function plainLines(text: string): string[] {
   // oxlint-disable-next-line no-control-regex -- escape sequences are what is removed here
-  const plain = text.replace(/\u001b(?:\[[0-9;?]*[ -/]*[@-~]|[()][A-Z0-9]|[=>78cM])/g, '').replace(/\r/g, '');
+  const plain = text.replace(/\u001b(?:\[[0-9;:?]*[ -/]*[@-~]|[()][A-Z0-9]|[=>78cM])/g, '').replace(/\r/g, '');
   return plain.trimEnd().split('\n');
 }

@@ -26,7 +26,7 @@ export function tscFromCpuinfo(text: string): number | null {
 
 const measureMs = 600;
 
-/** Lets a guest write its counter for a while and compares it with this process's clock: right to some tenths of a percent. */
+/** Lets a guest write its counter for a while and compares it with this process's clock: right to a few tenths of a percent. */
 export async function measureTscKhz(): Promise<number | null> {
   const folder = await mkdtemp(join(tmpdir(), 'airlock-probe-'));
   try {
@@ -53,16 +53,29 @@ export async function measureTscKhz(): Promise<number | null> {
   }
 }
 
-/** kHz from what came when: each 4 bytes are the low half of a counter, which may wrap between two of them. */
+/**
+ * kHz from what came when: each 4 bytes are the low half of a counter, which may wrap between two of them. A chunk comes
+ * soon after its last counter was read, or late when the host is busy: the median over many pairs leaves the late ones out.
+ */
 export function tscFromSamples(samples: readonly { ms: number; chunk: Buffer }[]): number | null {
-  const bytes = Buffer.concat(samples.map(({ chunk }) => chunk));
-  const arrival = samples.flatMap(({ ms, chunk }) => Array.from(chunk, () => ms));
-  const count = Math.floor(bytes.length / 4);
-  if (count < 2) return null;
+  const points: { ms: number; ticks: number }[] = [];
+  let bytes = Buffer.alloc(0);
+  let previous: number | undefined;
   let ticks = 0;
-  for (let index = 1; index < count; index += 1) {
-    ticks += (bytes.readUInt32LE(index * 4) - bytes.readUInt32LE((index - 1) * 4)) >>> 0;
+  for (const { ms, chunk } of samples) {
+    bytes = Buffer.concat([bytes, chunk]);
+    for (; bytes.length >= 4; bytes = bytes.subarray(4)) {
+      const value = bytes.readUInt32LE(0);
+      ticks += previous === undefined ? 0 : (value - previous) >>> 0;
+      previous = value;
+    }
+    points.push({ ms, ticks });
   }
-  const elapsedMs = (arrival[count * 4 - 1] ?? 0) - (arrival[3] ?? 0);
-  return elapsedMs > 100 ? Math.round(ticks / elapsedMs) : null;
+  const half = Math.floor(points.length / 2);
+  const rates = points.slice(half).flatMap((late, index) => {
+    const early = points[index];
+    return early && late.ms - early.ms > 100 ? [(late.ticks - early.ticks) / (late.ms - early.ms)] : [];
+  });
+  const median = rates.sort((a, b) => a - b)[Math.floor(rates.length / 2)];
+  return median === undefined ? null : Math.round(median);
 }

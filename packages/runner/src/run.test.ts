@@ -1,0 +1,235 @@
+/** The runner as a process, with a guest of a few bytes: it fails with the right code and leaves nothing. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createJsonClient } from '@airlock/contract/http-client';
+import { isRunning } from '@airlock/contract/process';
+import { RunnerStatus, type VmSpec } from '@airlock/contract/runner';
+import { tinyKernel, tinyRootDisk, type TinyEnd } from './fixtures/tiny-guest.js';
+
+const main = new URL('../dist/main.js', import.meta.url).pathname;
+const vmId = 'vm_0123456789abcdef';
+const upstreamPassword = 'canary-upstream-password';
+const agentToken = 'canary-agent-token-0123456789abcdef';
+
+let root: string;
+let folder: string;
+let runners: ChildProcess[];
+
+beforeEach(async () => {
+  await stat(main).catch(() => {
+    throw new Error('packages/runner is not compiled: run `npx tsc -b packages/runner` first');
+  });
+  // A comma and a space, because QEMU's options are separated by commas and nc's by spaces.
+  root = await mkdtemp(join(tmpdir(), 'airlock-runner, test-'));
+  folder = join(root, 'vm');
+  runners = [];
+  await mkdir(folder);
+});
+
+afterEach(async () => {
+  for (const runner of runners.filter((child) => child.exitCode === null)) {
+    runner.kill('SIGKILL');
+    await once(runner, 'exit');
+  }
+  await rm(root, { recursive: true });
+});
+
+async function prepare(message: string, end: TinyEnd, change: Partial<VmSpec> = {}): Promise<void> {
+  const [kernel, initrd, rootfs] = ['vmlinux', 'initrd.img', 'rootfs.ext4'].map((name) => join(root, name));
+  if (!kernel || !initrd || !rootfs) throw new Error('unreachable');
+  await writeFile(kernel, tinyKernel(message, end));
+  await writeFile(initrd, 'no initrd');
+  await writeFile(rootfs, tinyRootDisk());
+  const spec: VmSpec = {
+    ...{ version: 1, vmId, kind: 'browser', epoch: 2, driver: 'qemu', accel: 'tcg', cpus: 1, memoryMib: 256 },
+    ...{ kernel, initrd, rootfs, disk: null, secretDir: join(root, 'secret'), bootTimeoutMs: 60_000, directHosts: [] },
+    ...change,
+  };
+  await writeFile(join(folder, 'spec.json'), JSON.stringify(spec));
+}
+
+function start(): ChildProcess {
+  const child = spawn(process.execPath, [main, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
+  child.stdout?.resume();
+  runners.push(child);
+  const guestConfig = {
+    ...{
+      version: 1,
+      vmId,
+      kind: 'browser',
+      sessionId: null,
+      hostname: 'test',
+      timezone: 'Etc/UTC',
+      epochMs: Date.now(),
+    },
+    ...{
+      entropy: Buffer.alloc(64).toString('base64'),
+      agentToken,
+      vncPassword: 'canaryvp',
+      homeKey: null,
+      extraCaPem: null,
+    },
+  };
+  const upstreamUrl = `http://user:${upstreamPassword}@127.0.0.1:1`;
+  child.stdin?.end(JSON.stringify({ guestConfig, upstreamUrl }));
+  return child;
+}
+
+const readStatus = async (): Promise<RunnerStatus> =>
+  RunnerStatus.parse(JSON.parse(await readFile(join(folder, 'status.json'), 'utf8')));
+
+async function exitCode(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode === null) await once(child, 'exit');
+  return child.exitCode;
+}
+
+/** The runner's status once `wanted` holds; its socket may not be there yet. */
+async function statusWhen(wanted: (status: RunnerStatus) => boolean): Promise<RunnerStatus> {
+  const client = createJsonClient({
+    ...{
+      baseUrl: 'http://runner',
+      socketPath: join(folder, 'r.sock'),
+      unreachable: 'runner_failed',
+      name: 'the runner',
+    },
+  });
+  try {
+    return await expect
+      .poll(async () => client.call('GET', '/status', RunnerStatus).catch(() => null), {
+        timeout: 12_000,
+        interval: 50,
+      })
+      .toSatisfy((status: RunnerStatus | null) => status !== null && wanted(status))
+      .then(() => client.call('GET', '/status', RunnerStatus));
+  } finally {
+    await client.close();
+  }
+}
+
+async function post(path: string, body: unknown): Promise<void> {
+  const client = createJsonClient({
+    ...{
+      baseUrl: 'http://runner',
+      socketPath: join(folder, 'r.sock'),
+      unreachable: 'runner_failed',
+      name: 'the runner',
+    },
+  });
+  await client.call('POST', path, RunnerStatus, { body });
+  await client.close();
+}
+
+/** Only records are left: no socket, no config drive, no VMM. */
+async function expectReleased(status: RunnerStatus): Promise<void> {
+  const files = (await readdir(folder)).sort();
+  const records = ['runner.lock', 'serial.log', 'spec.json', 'status.json', 'vmm.log'];
+  expect(files.filter((name) => !records.includes(name))).toEqual([]);
+  await expect(stat(join(root, 'secret'))).rejects.toThrow('ENOENT');
+  if (status.vmm) expect(await isRunning(status.vmm)).toBe(false);
+  const written = await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')));
+  for (const secret of [upstreamPassword, agentToken, 'canaryvp']) expect(written.join('\n')).not.toContain(secret);
+}
+
+describe('a VM that cannot boot', () => {
+  it.each([
+    ['a kernel panic', 'Kernel panic - not syncing: VFS: Unable to mount root fs', 'halt', 'vm_boot_failed'],
+    ['a missing root', 'ALERT!  LABEL=airlock-root does not exist.  Dropping to a shell!', 'halt', 'vm_boot_failed'],
+    ['a reset', 'something went wrong', 'reset', 'vm_boot_failed'],
+  ] as const)('%s is reported at once, with the last words', async (_name, message, end, code) => {
+    await prepare(message, end);
+    expect(await exitCode(start())).toBe(1);
+    const status = await readStatus();
+    expect(status).toMatchObject({ phase: 'failed', error: { code } });
+    expect(JSON.stringify(status.error?.details)).toContain(message);
+    await expectReleased(status);
+  });
+
+  it('a silent guest ends in a timeout', async () => {
+    await prepare('waiting', 'halt', { bootTimeoutMs: 2500 });
+    expect(await exitCode(start())).toBe(1);
+    const status = await readStatus();
+    expect(status).toMatchObject({ phase: 'failed', error: { code: 'vm_boot_timeout' } });
+    expect(JSON.stringify(status.error?.details)).toContain('waiting');
+    // The upstream of this test refuses connections, and that is told too.
+    expect(status.egress.lastError).toMatchObject({ code: 'upstream_unreachable' });
+    await expectReleased(status);
+  });
+
+  it.each([
+    ['no file system', Buffer.alloc(4096), 'vm_boot_failed'],
+    ['another label', tinyRootDisk('other'), 'vm_boot_failed'],
+    ['a cut-off image', tinyRootDisk('airlock-root', 1000), 'vm_boot_failed'],
+    ['no kernel', null, 'vmm_failed'],
+  ])('%s', async (_name, rootfs, code) => {
+    await prepare('', 'halt');
+    await (rootfs ? writeFile(join(root, 'rootfs.ext4'), rootfs) : rm(join(root, 'vmlinux')));
+    expect(await exitCode(start())).toBe(1);
+    const status = await readStatus();
+    expect(status).toMatchObject({ phase: 'failed', error: { code } });
+    await expectReleased(status);
+  });
+});
+
+describe('a running VM', () => {
+  it('is stopped on request, and refuses a second runner and an older epoch', async () => {
+    await prepare('running', 'halt');
+    const first = start();
+    const { vmm } = await statusWhen((status) => status.vmm !== null);
+    expect(vmm && (await isRunning(vmm))).toBe(true);
+
+    expect(await exitCode(start())).toBe(3);
+    expect(await statusWhen(() => true)).toMatchObject({ phase: 'booting', runner: { pid: first.pid } });
+
+    await post('/stop', { graceMs: 0 });
+    expect(await exitCode(first)).toBe(0);
+    const status = await readStatus();
+    expect(status).toMatchObject({ phase: 'stopped', error: null });
+    await expectReleased(status);
+
+    await prepare('running', 'halt', { epoch: 1 });
+    expect(await exitCode(start())).toBe(3);
+    expect(await readStatus()).toEqual(status);
+  });
+
+  it('dies with its runner, whose folder a newer epoch takes over', async () => {
+    await prepare('running', 'halt');
+    const first = start();
+    const { vmm } = await statusWhen((status) => status.vmm !== null);
+    first.kill('SIGKILL');
+    await once(first, 'exit');
+    await expect.poll(() => vmm && isRunning(vmm), { timeout: 5000 }).toBe(false);
+
+    await prepare('running', 'halt', { epoch: 3 });
+    const second = start();
+    await statusWhen((status) => status.epoch === 3 && status.vmm !== null);
+    second.kill('SIGTERM');
+    expect(await exitCode(second)).toBe(0);
+    await expectReleased(await readStatus());
+  });
+
+  it('is lost when its VMM is killed', async () => {
+    await prepare('running', 'halt');
+    const runner = start();
+    const { vmm } = await statusWhen((status) => status.vmm !== null);
+    if (vmm) process.kill(vmm.pid, 'SIGKILL');
+    expect(await exitCode(runner)).toBe(1);
+    expect(await readStatus()).toMatchObject({ phase: 'failed', error: { code: 'vmm_failed' } });
+  });
+});
+
+it('refuses secrets of a wrong form without repeating them', async () => {
+  await prepare('', 'halt');
+  const child = spawn(process.execPath, [main, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
+  runners.push(child);
+  let log = '';
+  child.stdout.on('data', (chunk: Buffer) => (log += chunk.toString()));
+  child.stdin.end(JSON.stringify({ upstreamUrl: { password: upstreamPassword } }));
+  expect(await exitCode(child)).toBe(1);
+  const status = await readStatus();
+  expect(status).toMatchObject({ phase: 'failed', error: { code: 'invalid_request' } });
+  expect(log + JSON.stringify(status)).not.toContain(upstreamPassword);
+});
