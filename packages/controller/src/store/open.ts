@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
-import pg from 'pg';
+import { DatabaseError, Pool, type PoolConfig } from 'pg';
 import { AppError } from '@airlock/contract/errors';
 import type { Settings } from '@airlock/contract/settings';
 import type { Log } from '../lib/log.js';
@@ -59,8 +59,8 @@ async function openPostgres(url: string, log: Log): Promise<Store> {
   return migrated({ db: drizzle(pool, { schema }), kind: 'postgresql', close: once(() => pool.end()) });
 }
 
-function createPool(config: pg.PoolConfig, log: Log): pg.Pool {
-  const pool = new pg.Pool({ ...config, application_name: 'airlock' });
+function createPool(config: PoolConfig, log: Log): Pool {
+  const pool = new Pool({ ...config, application_name: 'airlock' });
   // An idle connection broke; the pool replaces it at the next query.
   pool.on('error', (error) => log.warn({ err: error }, 'a database connection was lost'));
   return pool;
@@ -97,5 +97,5 @@ function once(close: () => Promise<void>): () => Promise<void> {
 /** The name of the unique index or constraint that refused a statement, or undefined when something else went wrong. */
 export function violatedUnique(error: unknown): string | undefined {
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return inner instanceof pg.DatabaseError && inner.code === '23505' ? inner.constraint : undefined;
+  return inner instanceof DatabaseError && inner.code === '23505' ? inner.constraint : undefined;
 }

@@ -22,7 +22,7 @@ const databases = [
 const tables: PgTable[] = [schema.users, schema.tokens, schema.authSessions, schema.vms, schema.credentials];
 
 for (const { name, open, skip } of databases) {
-  describe.skipIf(skip !== '')(`${name} ${skip}`.trim(), () => {
+  describe.skipIf(skip !== '')(`${name} ${skip}`, () => {
     let test_: TestStore;
     beforeAll(async () => {
       test_ = await open();

@@ -39,7 +39,8 @@ export function createTestSessions(): TestSessions {
       return session;
     },
     get: async (userId, id) => find(userId, id).session,
-    list: async (userId) => [...all.values()].flatMap((one) => (one.userId === userId ? [one.session] : [])).reverse(),
+    list: async (userId) =>
+      [...all.values()].flatMap((one) => (one.userId === userId ? [one.session] : [])).toReversed(),
     cancel: async (userId, id) => {
       if (isFinal(find(userId, id).session.status)) throw new AppError('session_finished', 'It has ended.');
       return change(id, { status: 'cancelled' });

@@ -1,0 +1,117 @@
+/** Brings a controller up in its order and down in the reverse one. What machines are made of is given by the caller. */
+import { readFile } from 'node:fs/promises';
+import { AppError } from '@airlock/contract/errors';
+import type { SystemStatus } from '@airlock/contract/api';
+import type { Settings } from '@airlock/contract/settings';
+import type { HttpDeps } from './http/deps.js';
+import { baseUrl } from './http/origin.js';
+import { loginUrl } from './http/route/login.js';
+import { buildServer, reachOf } from './http/server.js';
+import { openHome } from './lib/home.js';
+import type { Log } from './lib/log.js';
+import { createShutdown } from './lib/shutdown.js';
+import type { Machines } from './machine/machine.js';
+import type { Sessions } from './session/session.js';
+import { openStore } from './store/open.js';
+import type { Store } from './store/store.js';
+import type { Vault } from './vault/vault.js';
+import { createUsers } from './user/users.js';
+import type { Users } from './user/user.js';
+
+export interface Parts {
+  machines: Machines;
+  sessions: Sessions;
+  vault: Vault;
+  describe(): Promise<Pick<SystemStatus, 'accel' | 'accelReason' | 'imageId'>>;
+}
+
+export interface StartOptions {
+  settings: Settings;
+  log: Log;
+  makeParts(store: Store): Promise<Parts>;
+  /** Something without which nothing works has ended; the process should end too. */
+  onFatal(error: AppError): void;
+}
+
+export interface Controller {
+  url: string;
+  /** Signs in as admin, once, within ten minutes. */
+  loginUrl: string;
+  /** Leaves VMs running, to be adopted by the next start. True: everything ended in time. */
+  stop(reason: string): Promise<boolean>;
+}
+
+/** Milliseconds for an orderly end: less than anybody who stops a service waits before killing it. */
+const shutdownTimeoutMs = 5_000;
+const sweepIntervalMs = 10 * 60_000;
+
+/** @throws AppError home_locked, store_failed, port_in_use and whatever the parts need; everything is released again. */
+export async function startController(options: StartOptions): Promise<Controller> {
+  const { settings, log } = options;
+  const shutdown = createShutdown(log, shutdownTimeoutMs);
+  try {
+    const home = await openHome(settings.AIRLOCK_HOME);
+    shutdown.add('lock', home.close);
+    const store = await openStore(settings, log, options.onFatal);
+    shutdown.add('store', store.close);
+    const users = await createUsers(store, { settings, adminToken: home.token });
+    shutdown.add('sweeper', sweep(users, log));
+    const parts = await options.makeParts(store);
+    shutdown.add('machines', () => parts.machines.close());
+    shutdown.add('sessions', () => parts.sessions.close());
+    await parts.machines.reconcile();
+    await parts.sessions.resume();
+    const url = await serve({ ...parts, settings, log, users, describeSystem: describer(parts, store) }, shutdown.add);
+    await home.announce({ url, pid: process.pid });
+    log.info({ url, home: home.path, database: store.kind }, 'ready');
+    return { url, loginUrl: await adminLogin(users, home.token, url), stop: shutdown.run };
+  } catch (error) {
+    await shutdown.run('the start failed');
+    throw error;
+  }
+}
+
+async function serve(deps: HttpDeps, onStop: (name: string, step: () => Promise<void>) => void): Promise<string> {
+  const { AIRLOCK_HOST: host, AIRLOCK_PORT: port } = deps.settings;
+  const server = await buildServer(deps);
+  onStop('http', () => server.close());
+  try {
+    await server.listen({ host, port });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EADDRINUSE') throw error;
+    throw new AppError('port_in_use', `Another program listens on ${host}:${port} already.`, {
+      hint: 'Stop it, or choose another port by AIRLOCK_PORT (0: any free one).',
+      cause: error,
+    });
+  }
+  return baseUrl(reachOf(server, deps));
+}
+
+/** Removes expired secrets now and then; the answer stops that. */
+function sweep(users: Users, log: Log): () => Promise<void> {
+  let running = Promise.resolve();
+  const timer = setInterval(() => {
+    running = users.sweep().catch((error: unknown) => log.error({ err: error }, 'sweep of tokens failed'));
+  }, sweepIntervalMs);
+  return async () => {
+    clearInterval(timer);
+    await running;
+  };
+}
+
+function describer(parts: Parts, store: Store): HttpDeps['describeSystem'] {
+  const startedAt = new Date().toISOString();
+  return async () => ({ ...(await parts.describe()), version: await version(), startedAt, database: store.kind });
+}
+
+async function version(): Promise<string> {
+  const text = await readFile(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+async function adminLogin(users: Users, token: string, url: string): Promise<string> {
+  const admin = await users.byToken(token);
+  if (!admin) throw new AppError('internal', 'The admin does not exist.');
+  return loginUrl(url, (await users.createLoginToken(admin.id)).token);
+}

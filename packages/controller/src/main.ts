@@ -1,0 +1,86 @@
+#!/usr/bin/env node
+/** The controller as a program. Standard output: log lines as JSON, and one line `Airlock is ready: <login URL>`. */
+import { join } from 'node:path';
+import { AppError } from '@airlock/contract/errors';
+import { readSettings, type Settings } from '@airlock/contract/settings';
+import { createLocalEngine } from './engine/local.js';
+import { createImages, type Images } from './image/image.js';
+import { makePrivateFolder } from './lib/file.js';
+import { createLog, type Log } from './lib/log.js';
+import { createMachines } from './machine/create.js';
+import { probeHost } from './machine/host.js';
+import { startController, type Parts } from './main-start.js';
+import { createSessions } from './session/create.js';
+import type { Store } from './store/store.js';
+import { createVault } from './vault/create.js';
+import { loadVaultKey } from './vault/key.js';
+
+/** Wires the real parts. */
+async function makeParts(settings: Settings, log: Log, store: Store): Promise<Parts> {
+  const home = settings.AIRLOCK_HOME;
+  // Where the probe of this host keeps its verdict.
+  await makePrivateFolder(join(home, 'cache'));
+  const host = await probeHost(settings);
+  const vault = createVault(store, await loadVaultKey(home));
+  const images = createImages(home);
+  const engine = createLocalEngine(home);
+  const machines = createMachines({ store, engine, images, secrets: vault, host, settings, log });
+  const sessions = createSessions({ store, machines, vault, settings, log });
+  return {
+    machines,
+    sessions,
+    vault,
+    describe: async () => ({ ...host, imageId: await currentImageId(images) }),
+  };
+}
+
+async function currentImageId(images: Images): Promise<string | null> {
+  try {
+    return (await images.current()).manifest.id;
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'image_missing') return null;
+    throw error;
+  }
+}
+
+/** Says what went wrong to the person at the terminal, and ends the process. */
+function fail(error: unknown): never {
+  const { code, message, hint } = AppError.from(error);
+  console.error(`${message}${hint === '' ? '' : `\n${hint}`}`);
+  if (code === 'internal' && error instanceof Error) console.error(error.stack);
+  process.exit(1);
+}
+
+async function main(): Promise<void> {
+  const settings = readSettings();
+  const log = createLog(settings);
+  const onFatal = (error: unknown): never => {
+    log.fatal({ err: error }, 'the controller cannot go on');
+    process.exit(1);
+  };
+  process.on('unhandledRejection', onFatal);
+  process.on('uncaughtException', onFatal);
+  // Until it is ready, and when it is asked twice, it ends at once: what a killed controller leaves is put right at the start.
+  let endAtOnce = true;
+  const signalled = new Promise<NodeJS.Signals>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (endAtOnce) process.exit(1);
+        endAtOnce = true;
+        resolve(signal);
+      });
+    }
+  });
+  const controller = await startController({
+    settings,
+    log,
+    makeParts: (store) => makeParts(settings, log, store),
+    onFatal,
+  });
+  endAtOnce = false;
+  console.log(`Airlock is ready: ${controller.loginUrl}`);
+  const ok = await controller.stop(await signalled);
+  process.exit(ok ? 0 : 1);
+}
+
+main().catch(fail);
