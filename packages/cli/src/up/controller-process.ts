@@ -28,14 +28,13 @@ export interface ControllerOptions {
 
 /**
  * Runs the controller until it was asked to stop and has ended.
- * @throws AppError command_failed when it ends by itself, with its last words.
+ * @throws AppError command_failed when it ends by itself; its last words have been shown by then.
  */
 export async function runController(options: ControllerOptions): Promise<void> {
   const { home, stop, graceMs = 20_000 } = options;
   const logFile = join(home, 'controller.log');
   const log = await openBoundedLog(logFile);
   const child = spawn(process.execPath, [options.program], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  const lastWords: string[] = [];
   const take = (line: string): void => {
     const read = readControllerLine(line);
     if (read.kind === 'ready') {
@@ -43,10 +42,7 @@ export async function runController(options: ControllerOptions): Promise<void> {
       return;
     }
     log.write(read.text);
-    if (read.shown === null) return;
-    note(read.shown);
-    lastWords.push(read.shown);
-    if (lastWords.length > 10) lastWords.shift();
+    if (read.shown !== null) note(read.shown);
   };
   createInterface({ input: child.stdout }).on('line', take);
   createInterface({ input: child.stderr }).on('line', take);
@@ -70,8 +66,7 @@ export async function runController(options: ControllerOptions): Promise<void> {
     await log.flush();
     if (stop.aborted) return;
     throw new AppError('command_failed', `The controller ended by itself (${signal ?? `exit code ${String(code)}`}).`, {
-      hint: `Its log is ${logFile}.`,
-      details: { lastOutput: lastWords.join('\n') },
+      hint: `Its last words are above; all of its log is ${logFile}.`,
     });
   } finally {
     clearTimeout(killTimer);
