@@ -30,7 +30,11 @@ export function Desktop({ vmId }: { vmId: string }) {
         <button type="button" className={styles.tool} aria-pressed={zoomed} onClick={zoom} data-testid="zoom">
           {zoomed ? 'Show all' : 'Zoom in'}
         </button>
-        <p className={styles.hint}>This works best on a larger screen. Tap to click, hold for a right click.</p>
+        <p className={styles.hint}>
+          {zoomed
+            ? 'Drag to move the picture, tap to click.'
+            : 'This works best on a larger screen. Tap to click, hold for a right click.'}
+        </p>
       </div>
     </div>
   );
