@@ -4,11 +4,14 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createJsonClient } from '@airlock/contract/http-client';
 import { isRunning } from '@airlock/contract/process';
 import { RunnerStatus, type VmSpec } from '@airlock/contract/runner';
 import { tinyKernel, tinyRootDisk, type TinyEnd } from './fixtures/tiny-guest.js';
+
+// Each test starts several processes, on a machine that may be busy with VMs.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const main = new URL('../dist/main.js', import.meta.url).pathname;
 const vmId = 'vm_0123456789abcdef';
@@ -31,7 +34,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  for (const runner of runners.filter((child) => child.exitCode === null)) {
+  for (const runner of runners.filter((child) => child.exitCode === null && child.signalCode === null)) {
     runner.kill('SIGKILL');
     await once(runner, 'exit');
   }
@@ -201,7 +204,7 @@ describe('a running VM', () => {
     const { vmm } = await statusWhen((status) => status.vmm !== null);
     first.kill('SIGKILL');
     await once(first, 'exit');
-    await expect.poll(() => vmm && isRunning(vmm), { timeout: 5000 }).toBe(false);
+    await expect.poll(() => vmm && isRunning(vmm), { timeout: 20_000 }).toBe(false);
 
     await prepare('running', 'halt', { epoch: 3 });
     const second = start();

@@ -54,8 +54,10 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
 
   function record(error: AppError | null): AppError | null {
     if (!error) return null;
+    // Each request of the guest may fail in the same way: news is only what differs.
+    const isNews = lastError?.message !== error.message;
     lastError = error.toBody();
-    options.onUpstreamError(lastError);
+    if (isNews) options.onUpstreamError(lastError);
     return error;
   }
   const translate = (socket: Socket, status: number): AppError | null =>
@@ -119,6 +121,8 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     translateEnd(socket, (status) => translate(socket, status));
     proxy.server.emit('connection', socket);
   });
+  // A runner that was killed leaves its socket behind; the folder is claimed, so nobody listens there.
+  await rm(options.socketPath, { force: true });
   listener.listen(options.socketPath);
   await once(listener, 'listening');
 
