@@ -92,7 +92,12 @@ async function tunnel(target: string): Promise<Answer> {
 
 /** As a guest: a plain request through the gateway. */
 async function get(url: string): Promise<{ status: number; body: string }> {
-  const request = http.request({ socketPath: join(folder, 'e.sock'), path: url, agent: false, headers: { host: new URL(url).host } });
+  const request = http.request({
+    socketPath: join(folder, 'e.sock'),
+    path: url,
+    agent: false,
+    headers: { host: new URL(url).host },
+  });
   request.end();
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   let body = '';
@@ -124,7 +129,9 @@ describe('direct', () => {
   });
 
   it('forwards plain HTTP', async () => {
-    const port = await listen(http.createServer((request, response) => response.end(`${request.headers.host} ${request.url}`)));
+    const port = await listen(
+      http.createServer((request, response) => response.end(`${request.headers.host} ${request.url}`)),
+    );
     await open(openWorld);
     expect(await get(`http://example.com:${port}/x?y=1`)).toEqual({ status: 200, body: `example.com:${port} /x?y=1` });
   });
@@ -146,7 +153,13 @@ describe('direct', () => {
 
   it.each([
     ['only a private address', [{ address: '10.0.0.1', family: 4 }]],
-    ['a private address beside a public one', [{ address: '1.1.1.1', family: 4 }, { address: '::1', family: 6 }]],
+    [
+      'a private address beside a public one',
+      [
+        { address: '1.1.1.1', family: 4 },
+        { address: '::1', family: 6 },
+      ],
+    ],
   ])('refuses a name with %s', async (_name, addresses) => {
     await open({ resolve: () => Promise.resolve(addresses) });
     expect(await tunnel('rebind.example.com:443')).toMatchObject({ status: 403 });
@@ -182,12 +195,15 @@ describe('through an upstream', () => {
     expect(counters().lastError).toBeNull();
   });
 
-  it.each(['127.0.0.1:443', '0x7f.1:443', 'localhost:443', 'example.com:25'])('refuses %s before asking it', async (target) => {
-    const seen: string[] = [];
-    await open({ upstreamUrl: `http://user:p%40ss@127.0.0.1:${await fakeUpstream(seen)}` });
-    expect(await tunnel(target)).toMatchObject({ status: 403 });
-    expect(seen).toEqual([]);
-  });
+  it.each(['127.0.0.1:443', '0x7f.1:443', 'localhost:443', 'example.com:25'])(
+    'refuses %s before asking it',
+    async (target) => {
+      const seen: string[] = [];
+      await open({ upstreamUrl: `http://user:p%40ss@127.0.0.1:${await fakeUpstream(seen)}` });
+      expect(await tunnel(target)).toMatchObject({ status: 403 });
+      expect(seen).toEqual([]);
+    },
+  );
 
   it('leaves it out for direct hosts', async () => {
     const seen: string[] = [];
@@ -236,7 +252,10 @@ it('closes every connection and removes its socket', async () => {
   const port = await listen(net.createServer((socket) => void socket.resume()));
   const opened = await open(openWorld);
   const { socket } = await tunnel(`example.com:${port}`);
-  const closed = once(socket.on('error', () => socket.destroy()), 'close');
+  const closed = once(
+    socket.on('error', () => socket.destroy()),
+    'close',
+  );
   await opened.close();
   await closed;
   await expect(tunnel('example.com:443')).rejects.toThrow('ENOENT');
