@@ -12,7 +12,7 @@ import { CreateLoginTokenResponse, SystemStatus } from '@airlock/contract/api';
 import { run } from '@airlock/contract/process';
 
 const program = createRequire(import.meta.url).resolve('@airlock/controller/main');
-const home = await mkdtemp(join(tmpdir(), 'al-main-'));
+let home: string;
 const skip = await run('qemu-system-x86_64', ['--version']).then(
   () => '',
   (error: unknown) => `skipped: ${String(error)}`,
@@ -66,7 +66,6 @@ afterEach(async () => {
   await Promise.all([...running].map((one) => one.exit));
   running.clear();
 });
-afterAll(() => rm(home, { recursive: true }));
 
 describe.skipIf(skip !== '')(`a controller ${skip}`, { timeout: 120_000 }, () => {
   let token: string;
@@ -74,12 +73,14 @@ describe.skipIf(skip !== '')(`a controller ${skip}`, { timeout: 120_000 }, () =>
     (await fetch(new URL(path, url), { headers: { authorization: `Bearer ${token}` } })).json();
 
   beforeAll(async () => {
+    home = await mkdtemp(join(tmpdir(), 'al-main-'));
     const first = start();
     await first.ready;
     token = (await readFile(join(home, 'token'), 'utf8')).trim();
     first.kill('SIGTERM');
     await first.exit;
   }, 120_000);
+  afterAll(() => rm(home, { recursive: true }));
 
   test('says where it is, once; every other line is JSON; and the link signs in', async () => {
     const controller = start();

@@ -1,6 +1,7 @@
 /** The parent's side of embedded.ts: starts the process of the embedded database, watches it and ends it. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { access, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,8 +14,8 @@ export interface EmbeddedProcess {
   pid: number;
   /** Folder of the socket `.s.PGSQL.5432`: what a PostgreSQL client takes as its host. */
   socketFolder: string;
-  /** Closes the database and waits for its process. Idempotent. */
-  close(): Promise<void>;
+  /** Closes the database and waits for its process; kills it after `withinMs` (3 s by default) and then answers false. */
+  close(withinMs?: number): Promise<boolean>;
 }
 
 // By the package's own name: the compiled program is meant, also when this module runs as TypeScript in a test.
@@ -33,14 +34,47 @@ export async function startEmbedded(
   onLost: (error: AppError) => void,
 ): Promise<EmbeddedProcess> {
   await makePrivateFolder(folder);
-  const child = fork(program, [join(folder, 'data'), join(folder, '.s.PGSQL.5432'), join(folder, 'lock')], {
+  const data = join(folder, 'data');
+  if (!(await exists(data))) await makeCluster(folder, data, log);
+  return launch(folder, data, log, onLost);
+}
+
+/**
+ * In a process of its own, because making a cluster takes 500 MB more than serving it and WebAssembly gives no memory back;
+ * under another name until it is whole, because a start that is interrupted must not leave half of one.
+ */
+async function makeCluster(folder: string, data: string, log: Log): Promise<void> {
+  const unfinished = `${data}.new`;
+  await rm(unfinished, { recursive: true, force: true });
+  const maker = await launch(folder, unfinished, log, () => undefined);
+  if (!(await maker.close(startTimeoutMs))) {
+    throw new AppError('store_failed', `The new database in ${folder} was not finished in time.`, {
+      hint: 'Start again when the machine is less busy.',
+    });
+  }
+  await rename(unfinished, data);
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+async function launch(
+  folder: string,
+  data: string,
+  log: Log,
+  onLost: (error: AppError) => void,
+): Promise<EmbeddedProcess> {
+  const child = fork(program, [data, join(folder, '.s.PGSQL.5432'), join(folder, 'lock')], {
     env: { PATH: process.env.PATH },
     execArgv: [],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   if (child.stderr) createInterface(child.stderr).on('line', (line) => log.warn({ line }, 'embedded database'));
   const exited = once(child, 'exit');
-  let closing: Promise<void> | undefined;
+  let closing: Promise<boolean> | undefined;
   try {
     await untilReady(child, folder);
   } catch (error) {
@@ -58,7 +92,7 @@ export async function startEmbedded(
   return {
     pid: child.pid ?? 0,
     socketFolder: folder,
-    close: () => (closing ??= end(child, exited)),
+    close: (withinMs = closeTimeoutMs) => (closing ??= end(child, exited, withinMs)),
   };
 }
 
@@ -78,9 +112,10 @@ async function untilReady(child: ChildProcess, folder: string): Promise<void> {
   });
 }
 
-async function end(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
+async function end(child: ChildProcess, exited: Promise<unknown>, withinMs: number): Promise<boolean> {
   if (child.connected) child.disconnect();
-  const timer = setTimeout(() => child.kill('SIGKILL'), closeTimeoutMs);
+  const timer = setTimeout(() => child.kill('SIGKILL'), withinMs);
   await exited;
   clearTimeout(timer);
+  return child.exitCode === 0;
 }

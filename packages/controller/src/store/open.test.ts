@@ -1,7 +1,7 @@
 /** The embedded database as a process: what is kept, and what ends when. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,6 +40,17 @@ test('keeps what was stored, in a folder for this user alone, and ends with clos
   const second = await open();
   expect((await second.db.query.users.findMany()).map((user) => user.name)).toEqual(['one']);
   await second.close();
+});
+
+test('a first start that was interrupted does no harm', { timeout: 120_000 }, async () => {
+  const other = await mkdtemp(join(tmpdir(), 'al-open-'));
+  await mkdir(join(other, 'db', 'data.new', 'base'), { recursive: true });
+  await writeFile(join(other, 'db', 'data.new', 'PG_VERSION'), '18');
+  const store = await openStore({ AIRLOCK_HOME: other, DATABASE_URL: undefined }, silentLog);
+  expect(await store.db.query.users.findMany()).toEqual([]);
+  await store.close();
+  expect((await readdir(join(other, 'db'))).sort()).toEqual(['data', 'lock']);
+  await rm(other, { recursive: true });
 });
 
 test('says so when the database ends by itself', { timeout: 60_000 }, async () => {
