@@ -20,12 +20,18 @@ export function checkSize({ screen }: RfbClient, connectMs: number): Outcome {
   return { pass, figure: `${Math.round(connectMs)} ms to the first frame, ${size}` };
 }
 
-/** Criteria 3 and 4: pixels of a window, and the agent knows the window too. */
-export function checkVisible(rfb: RfbClient, health: GuestHealth, part: 'terminal' | 'browser'): Outcome {
-  const colours = countColours(cut(rfb.screen, desktopLayout[part]));
+/** Criteria 3 and 4: the agent knows the window, and its content is drawn; under emulation that is a moment later. */
+export async function checkVisible(
+  rfb: RfbClient,
+  health: GuestHealth,
+  part: 'terminal' | 'browser',
+  limitMs = 60_000,
+): Promise<Outcome> {
   const known = health.desktop?.[part] ?? false;
-  const figure = `${colours} colours in its area, window ${known ? 'found' : 'not found'} by the agent`;
-  return { pass: known && colours >= leastColours, figure };
+  const colours = (): number => countColours(cut(rfb.screen, desktopLayout[part]));
+  const ms = known ? await untilTrue(rfb, () => colours() >= leastColours, limitMs) : null;
+  const figure = `${colours()} colours in its area, window ${known ? 'found' : 'not found'} by the agent`;
+  return { pass: ms !== null, figure };
 }
 
 /** Waits until `area` has been still for a second; a desktop that never rests gives up after `limitMs`. */
@@ -40,22 +46,20 @@ async function untilStill(rfb: RfbClient, area: Area, limitMs: number, signal: A
   }
 }
 
-/** Milliseconds until at least `pixels` of `area` differ from `before`, or null after `limitMs`. */
-async function untilChanged(
-  rfb: RfbClient,
-  area: Area,
-  before: Uint32Array,
-  pixels: number,
-  limitMs: number,
-): Promise<number | null> {
+/** Milliseconds until `holds`, looked at with each change of the screen, or null after `limitMs` or at the end of the tunnel. */
+async function untilTrue(rfb: RfbClient, holds: () => boolean, limitMs: number): Promise<number | null> {
   const started = performance.now();
   const timeout = AbortSignal.timeout(limitMs);
   const late = new Promise<'late'>((resolve) => timeout.addEventListener('abort', () => resolve('late')));
   for (;;) {
-    if (countChanges(before, cut(rfb.screen, area)) >= pixels) return performance.now() - started;
-    if ((await Promise.race([rfb.changed(), late])) === 'late') return null;
+    const changed = rfb.changed();
+    if (holds()) return performance.now() - started;
+    if ((await Promise.race([changed, late])) !== null) return null;
   }
 }
+
+const untilChanged = (rfb: RfbClient, area: Area, before: Uint32Array, pixels: number, limitMs: number) =>
+  untilTrue(rfb, () => countChanges(before, cut(rfb.screen, area)) >= pixels, limitMs);
 
 /** Criterion 5: nothing moves before the first key; then the terminal shows what is typed, and its echo. */
 export async function checkTyping(rfb: RfbClient, signal: AbortSignal): Promise<Outcome> {

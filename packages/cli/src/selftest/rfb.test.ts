@@ -85,5 +85,6 @@ test('who waits for a change learns that the stream ended', async () => {
   const rfb = await startRfb(stream);
   const changed = rfb.changed();
   give(Buffer.from([9]));
-  await expect(changed).rejects.toThrow('type 9');
+  expect(await changed).toMatchObject({ code: 'guest_refused', message: expect.stringContaining('type 9') as string });
+  await expect(rfb.refresh()).rejects.toThrow('type 9');
 });

@@ -11,8 +11,8 @@ export interface Screen {
 
 export interface RfbClient {
   screen: Screen;
-  /** Resolves at the next change of the screen. */
-  changed(): Promise<void>;
+  /** Resolves at the next change of the screen with null, or at the end of the stream with its reason. Never rejects. */
+  changed(): Promise<AppError | null>;
   /** Asks for the whole screen and waits for it: proves that the tunnel is alive. */
   refresh(): Promise<void>;
   key(keysym: number): void;
@@ -32,29 +32,29 @@ export async function startRfb(stream: ByteStream): Promise<RfbClient> {
   stream.write(Buffer.from([0, 0, 0, 0, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0]));
   stream.write(Buffer.from([2, 0, 0, 1, 0, 0, 0, encodingRaw]));
 
-  let waiting: { resolve: () => void; reject: (error: unknown) => void }[] = [];
+  const waiting: ((end: AppError | null) => void)[] = [];
+  let ended: AppError | null = null;
   const request = (incremental: boolean): void => {
     const message = Buffer.from([3, incremental ? 1 : 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     message.writeUInt16BE(screen.width, 6);
     message.writeUInt16BE(screen.height, 8);
     stream.write(message);
   };
-  const changed = (): Promise<void> => new Promise((resolve, reject) => waiting.push({ resolve, reject }));
-  const settle = (how: (waiter: (typeof waiting)[number]) => void): void => {
-    const now = waiting;
-    waiting = [];
-    now.forEach(how);
+  const changed = (): Promise<AppError | null> =>
+    ended ? Promise.resolve(ended) : new Promise((resolve) => waiting.push(resolve));
+  const tell = (end: AppError | null): void => {
+    ended = end;
+    waiting.splice(0).forEach((resolve) => resolve(end));
   };
   async function follow(): Promise<void> {
     for (;;) {
       await readMessage(stream, screen, () => {
-        settle((waiter) => waiter.resolve());
+        tell(null);
         request(true);
       });
     }
   }
-  // The stream's end is reported through `stream.closed`, and to whoever waits for a change.
-  follow().catch((error: unknown) => settle((waiter) => waiter.reject(error)));
+  follow().catch((error: unknown) => tell(AppError.from(error)));
 
   const sendKey = (keysym: number, down: boolean): void => {
     const message = Buffer.from([4, down ? 1 : 0, 0, 0, 0, 0, 0, 0]);
@@ -71,7 +71,8 @@ export async function startRfb(stream: ByteStream): Promise<RfbClient> {
   const refresh = async (): Promise<void> => {
     const done = changed();
     request(false);
-    await done;
+    const end = await done;
+    if (end) throw end;
   };
   await refresh();
   return {

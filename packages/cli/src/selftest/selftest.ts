@@ -80,8 +80,8 @@ async function tryAll(
     const rfb = await startRfb(tunnel);
     record(2, checkSize(rfb, performance.now() - started));
     const health = await machine.health();
-    record(3, checkVisible(rfb, health, 'terminal'));
-    record(4, checkVisible(rfb, health, 'browser'));
+    record(3, await checkVisible(rfb, health, 'terminal'));
+    record(4, await checkVisible(rfb, health, 'browser'));
     record(5, await checkTyping(rfb, signal));
     record(6, await checkNavigation(rfb, testUrl, signal));
     record(7, await runChecks(machine, ['fetch']));

@@ -7,6 +7,8 @@ import type { RfbClient } from './rfb.js';
 import type { Outcome } from './report.js';
 
 const sampleEveryMs = 5000;
+/** A tunnel that shows no picture for so long is as good as closed. */
+const silenceMs = 30_000;
 
 export interface Sample {
   state: string;
@@ -73,8 +75,10 @@ async function sample(
 ): Promise<Sample> {
   try {
     const [vm, health] = await Promise.all([machine.show(), machine.health()]);
-    if (tunnel() === null) await Promise.race([rfb.refresh(), delay(30_000, undefined, { signal, ref: false })]);
-    return { state: vm.state, health, tunnel: tunnel(), problem: null };
+    const silent = delay(silenceMs, 'silent' as const, { signal, ref: false });
+    const answer = tunnel() === null ? await Promise.race([rfb.refresh(), silent]) : undefined;
+    const problem = answer === 'silent' ? `no picture within ${silenceMs / 1000} s` : null;
+    return { state: vm.state, health, tunnel: tunnel(), problem };
   } catch (error) {
     signal.throwIfAborted();
     return { state: 'unknown', health: null, tunnel: tunnel(), problem: AppError.from(error).message };
