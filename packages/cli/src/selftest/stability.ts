@@ -75,8 +75,8 @@ async function sample(
 ): Promise<Sample> {
   try {
     const [vm, health] = await Promise.all([machine.show(), machine.health()]);
-    const silent = delay(silenceMs, 'silent' as const, { signal, ref: false });
-    const answer = tunnel() === null ? await Promise.race([rfb.refresh(), silent]) : undefined;
+    const silent = (): Promise<'silent'> => delay(silenceMs, 'silent', { signal, ref: false });
+    const answer = tunnel() === null ? await Promise.race([rfb.refresh(), silent()]) : null;
     const problem = answer === 'silent' ? `no picture within ${silenceMs / 1000} s` : null;
     return { state: vm.state, health, tunnel: tunnel(), problem };
   } catch (error) {
