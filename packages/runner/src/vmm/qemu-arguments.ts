@@ -40,8 +40,9 @@ export function qemuArguments(options: Options): string[] {
     ...['-device', 'virtio-rng-device'],
     ...['-chardev', 'stdio,id=serial,signal=off', '-serial', 'chardev:serial'],
     ...['-chardev', `socket,id=qmp,fd=${qmpFd}`, '-mon', 'chardev=qmp,mode=control'],
-    // spawn stays allowed: the user network starts `nc` for each connection to the egress gateway.
-    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,resourcecontrol=deny,spawn=allow'],
+    // The user network starts one `nc` for each connection to the egress gateway, in a session of its own: spawn has to stay
+    // allowed, and `elevateprivileges=deny` would forbid setsid(); the driver sets no_new_privs instead.
+    ...['-sandbox', 'on,obsolete=deny,resourcecontrol=deny,spawn=allow,elevateprivileges=allow'],
   ];
 }
 

@@ -22,12 +22,16 @@ export const qemuDriver: VmmDriver = {
 
 async function startQemu(options: VmmOptions, signal: AbortSignal): Promise<Vmm> {
   signal.throwIfAborted();
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', qemuProgram, ...qemuArguments(options)], {
-    cwd: options.folder,
-    // Only what finding programs needs: the monitor has no use for this process's environment.
-    env: { PATH: process.env['PATH'] },
-    stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    'setpriv',
+    ['--no-new-privs', '--pdeathsig', 'KILL', '--', qemuProgram, ...qemuArguments(options)],
+    {
+      cwd: options.folder,
+      // Only what finding programs needs: the monitor has no use for this process's environment.
+      env: { PATH: process.env['PATH'] },
+      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+    },
+  );
   child.stdout.on('data', options.onSerial);
   child.stderr.on('data', options.onMessage);
   // Nobody types on the console; the pipe stays open because an end of input would close QEMU's side of it.
