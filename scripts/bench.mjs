@@ -1,0 +1,77 @@
+/**
+ * `npm run bench`: how fast Airlock is, against what is underneath it, in the same run. Installs and builds what is needed,
+ * then runs tests/bench. Progress goes to stderr, one JSON document to stdout.
+ */
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { buildIfStale, checkNode, installNpmPackages, root } from './checkout.mjs';
+import { installHostPackages } from './host-packages.mjs';
+import { must, Stop } from './run.mjs';
+
+/** In the order in which they are run: first what is quick. */
+const parts = ['tunnel', 'egress', 'boot', 'image'];
+/** These need the Debian packages that run VMs and build images. */
+const withHost = ['boot', 'image'];
+
+const help = `Usage: npm run --silent bench -- [--only tunnel,egress,boot,image] [--runs N]
+
+  tunnel   WebSocket desktop tunnel against direct TCP: throughput (goal ≥ 0.8), one-byte echo
+  egress   egress gateway against its upstream proxy asked directly: throughput, time to connect
+  boot     power-on to VNC banner, and to browser and terminal windows, against bare QEMU (goal ≤ 1.15)
+  image    image build --force against a bare mmdebstrap of the same packages
+
+  --only   Measure these parts only; all by default.
+  --runs   Rounds of each measurement: by default 5 transfers, 2 boots, 1 image build. Each round measures both sides.
+  --help   Show this text.
+
+Prints one JSON document: for each figure both sides' samples and medians, their ratio, the goal and whether it was met.
+A missed goal is no failure; exit code 1 means that something could not be measured (see "errors").
+`;
+
+/** @returns {{wanted: string[], runs: number | null, help: boolean, prepare: boolean}} */
+export function parse(args) {
+  const options = { only: { type: 'string' }, runs: { type: 'string' }, help: { type: 'boolean', short: 'h' } };
+  const { values } = (() => {
+    try {
+      return parseArgs({ args, options: { ...options, prepare: { type: 'boolean' } } });
+    } catch (error) {
+      throw new Stop(error.message, 'See `npm run bench -- --help`.');
+    }
+  })();
+  const only = values.only?.split(',') ?? parts;
+  const unknown = only.filter((part) => !parts.includes(part));
+  if (unknown.length > 0) throw new Stop(`There is no part "${unknown.join(', ')}": choose of ${parts.join(', ')}.`);
+  if (values.runs !== undefined && !/^[1-9]\d{0,2}$/.test(values.runs)) {
+    throw new Stop(`--runs is "${values.runs}"; a number from 1 to 999 was expected.`);
+  }
+  return {
+    wanted: parts.filter((part) => only.includes(part)),
+    runs: values.runs === undefined ? null : Number(values.runs),
+    help: values.help ?? false,
+    prepare: values.prepare ?? false,
+  };
+}
+
+async function prepare(wanted) {
+  checkNode();
+  if (wanted.some((part) => withHost.includes(part))) await installHostPackages(['run']);
+  await installNpmPackages();
+  await buildIfStale();
+  await must([process.execPath, join(root, 'node_modules/typescript/bin/tsc'), '-b', 'tests'], { cwd: root });
+  if (!wanted.includes('boot')) return;
+  await must([process.execPath, join(root, 'packages/image-builder/dist/main.js'), 'build'], { cwd: root });
+}
+
+async function main() {
+  const args = process.argv.slice(2);
+  const { wanted, runs, ...asked } = parse(args);
+  if (asked.help) return void process.stdout.write(help);
+  if (asked.prepare) return prepare(wanted);
+  // In a process of its own, so that whatever the preparation prints stays out of the document.
+  await must([process.execPath, fileURLToPath(import.meta.url), ...args, '--prepare'], { stdio: ['ignore', 2, 2] });
+  const { runBench } = await import(pathToFileURL(join(root, 'tests/dist/bench/bench.js')).href);
+  process.exitCode = await runBench(wanted, runs);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await Stop.guard(main);

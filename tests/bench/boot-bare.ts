@@ -1,0 +1,117 @@
+/** A browser VM without Airlock: QEMU started by hand with the arguments and the config drive that the runner would use. */
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { driveSize, encodeSlot } from '@airlock/contract/config-drive';
+import { AppError } from '@airlock/contract/errors';
+import { guestPorts, type GuestConfig } from '@airlock/contract/guest';
+import { tail } from '@airlock/contract/process';
+import type { VmSpec } from '@airlock/contract/runner';
+import { createGuestAgent } from '@airlock/runner/guest/agent';
+import { waitUntilReady } from '@airlock/runner/guest/readiness';
+import { userNetdev } from '@airlock/runner/network/user';
+import { qemuProgram } from '@airlock/runner/vmm/qemu';
+import { qemuArguments } from '@airlock/runner/vmm/qemu-arguments';
+import { findTscKhz } from '@airlock/runner/vmm/tsc';
+import { listenAsProxy } from './proxy.js';
+
+/** Milliseconds from power-on until the VNC server shows its banner, and until browser and terminal are on the screen. */
+export interface BootTimes {
+  vncMs: number;
+  readyMs: number;
+}
+
+/** Boots once and pulls the plug. @throws AppError vm_boot_failed with the console's last lines, or the signal's reason */
+export async function bootBare(spec: VmSpec, signal: AbortSignal): Promise<BootTimes> {
+  const folder = await mkdtemp(join(tmpdir(), 'airlock-b-'));
+  const gatewaySocket = 'e.sock';
+  const nowhere = await listenAsProxy({ path: join(folder, gatewaySocket) });
+  try {
+    const config = guestConfig(spec.vmId);
+    const configDrive = join(folder, 'config');
+    await writeFile(configDrive, driveOf(config), { mode: 0o600 });
+    const [agent, vnc] = [await freePort(), await freePort()];
+    // The runner lets QEMU choose its ports and asks the monitor for them.
+    const netdev = userNetdev('net0', { desktop: true, gatewaySocket })
+      .replace(`:0-:${guestPorts.agent}`, `:${agent}-:${guestPorts.agent}`)
+      .replace(`:0-:${guestPorts.vnc}`, `:${vnc}-:${guestPorts.vnc}`);
+    const tscKhz = spec.tscKhz ?? (await findTscKhz(false));
+    const args = qemuArguments({ ...spec, rootDisk: spec.rootfs, configDrive, netdev, tscKhz });
+    return await powerOn(folder, args, { agent, vnc, token: config.agentToken }, signal);
+  } finally {
+    nowhere.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function powerOn(
+  folder: string,
+  args: string[],
+  guest: { agent: number; vnc: number; token: string },
+  signal: AbortSignal,
+): Promise<BootTimes> {
+  const poweredOnAt = performance.now();
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', qemuProgram, ...args], {
+    cwd: folder,
+    // The fourth is the monitor's socket pair, which nobody reads.
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk: Buffer) => (output = (output + chunk.toString('latin1')).slice(-8192)));
+  }
+  const gone = new AbortController();
+  const exited = new Promise<void>((resolve) => {
+    const end = (): void => {
+      gone.abort(new AppError('vm_boot_failed', `Bare QEMU ended before the desktop was up: ${tail(output, 5)}`));
+      resolve();
+    };
+    child.once('error', end).once('close', end);
+  });
+  const agent = createGuestAgent(guest.agent, guest.token);
+  let vncMs = 0;
+  const events = {
+    vnc: () => void (vncMs = performance.now() - poweredOnAt),
+    agent: () => undefined,
+    configured: () => undefined,
+    notYet: () => undefined,
+  };
+  try {
+    await waitUntilReady(agent, guest.vnc, events, AbortSignal.any([signal, gone.signal]));
+    return { vncMs, readyMs: performance.now() - poweredOnAt };
+  } finally {
+    agent.close();
+    child.kill('SIGKILL');
+    await exited;
+  }
+}
+
+function guestConfig(vmId: string): GuestConfig {
+  const base = { version: 1, kind: 'browser', hostname: 'bench', timezone: 'Etc/UTC', epochMs: Date.now() } as const;
+  const secrets = {
+    entropy: randomBytes(64).toString('base64'),
+    agentToken: randomBytes(32).toString('base64url'),
+    vncPassword: randomBytes(4).toString('hex'),
+  };
+  return { ...base, ...secrets, vmId, sessionId: null, homeKey: null, extraCaPem: null };
+}
+
+function driveOf(config: GuestConfig): Buffer {
+  const drive = Buffer.alloc(driveSize);
+  const { offset, bytes } = encodeSlot({ generation: 1, config });
+  bytes.copy(drive, offset);
+  return drive;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

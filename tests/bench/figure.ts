@@ -1,0 +1,76 @@
+/** A figure of the benchmark: samples of Airlock against samples of a baseline from the same run. Pure, but for `alternate`. */
+
+export interface Side {
+  /** What was measured, in words. */
+  what: string;
+  samples: readonly number[];
+}
+
+export interface Figure {
+  name: string;
+  unit: 'MiB/s' | 'ms' | 's';
+  baseline: Side & { median: number };
+  airlock: Side & { median: number };
+  /** Airlock's median / the baseline's median. */
+  ratio: number;
+  /** What the ratio should be; null where it is only reported, and then `met` is null too. */
+  goal: { atLeast: number } | { atMost: number } | null;
+  met: boolean | null;
+  /** Further facts, such as the steps of an image build. */
+  details?: unknown;
+}
+
+const round = (value: number): number => Number(value.toPrecision(5));
+
+/** The middle sample, or the mean of the two in the middle. @throws Error without samples */
+export function median(samples: readonly number[]): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const [low, high] = [sorted[Math.ceil(sorted.length / 2) - 1], sorted[Math.floor(sorted.length / 2)]];
+  if (low === undefined || high === undefined) throw new Error('There is no median of nothing.');
+  return (low + high) / 2;
+}
+
+/** Puts medians, ratio and verdict to the samples of both sides. */
+export function figureOf(facts: Omit<Figure, 'ratio' | 'met' | keyof Sides> & Sides): Figure {
+  const withMedian = ({ what, samples }: Side): Figure['baseline'] => ({
+    what,
+    median: round(median(samples)),
+    samples: samples.map(round),
+  });
+  const [baseline, airlock] = [withMedian(facts.baseline), withMedian(facts.airlock)];
+  const ratio = round(airlock.median / baseline.median);
+  const { goal } = facts;
+  const met = goal === null ? null : 'atLeast' in goal ? ratio >= goal.atLeast : ratio <= goal.atMost;
+  return { ...facts, baseline, airlock, ratio, met };
+}
+
+interface Sides {
+  baseline: Side;
+  airlock: Side;
+}
+
+/** Measures one, then the other, `rounds` times, so that whatever else the machine does meets both alike. */
+export async function alternate<A, B>(
+  rounds: number,
+  signal: AbortSignal,
+  first: () => Promise<A>,
+  second: () => Promise<B>,
+): Promise<[A[], B[]]> {
+  const results: [A[], B[]] = [[], []];
+  for (let round = 0; round < rounds; round += 1) {
+    signal.throwIfAborted();
+    results[0].push(await first());
+    signal.throwIfAborted();
+    results[1].push(await second());
+  }
+  return results;
+}
+
+/** What each part of the benchmark is given. */
+export interface Context {
+  /** Rounds asked for; null: the part's own default. */
+  runs: number | null;
+  signal: AbortSignal;
+  /** Takes a line of progress. */
+  say: (line: string) => void;
+}
