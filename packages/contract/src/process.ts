@@ -58,36 +58,36 @@ export async function run(file: string, args: readonly string[], options: RunOpt
     const result = await child;
     const stdout = String(result.stdout ?? '');
     const stderr = String(result.stderr ?? '');
-    if (ended === 'abort') throw new AppError('aborted', `${file} was stopped because the operation was cancelled.`);
-    if (ended === 'timeout') {
-      throw new AppError('command_failed', `${file} did not end within ${options.timeoutMs} ms.`, {
-        details: { lastOutput: tail(stderr || stdout) },
-      });
+    if (ended !== undefined || !(options.okCodes ?? [0]).includes(result.exitCode ?? -1)) {
+      throw failure(file, ended, options.timeoutMs, { ...result, output: stderr || stdout });
     }
-    if (result.exitCode === undefined) {
-      const missing = result.code === 'ENOENT';
-      throw new AppError(
-        'command_failed',
-        missing ? `${file} is not installed.` : `${file} ended by ${result.signal ?? result.shortMessage}.`,
-        {
-          details: { lastOutput: tail(stderr || stdout) },
-        },
-      );
-    }
-    if (!(options.okCodes ?? [0]).includes(result.exitCode)) {
-      throw new AppError(
-        'command_failed',
-        `${file} ended with exit code ${result.exitCode}: ${tail(stderr || stdout, 3)}`,
-        {
-          details: { exitCode: result.exitCode, lastOutput: tail(stderr || stdout) },
-        },
-      );
-    }
-    return { exitCode: result.exitCode, stdout, stderr };
+    return { exitCode: result.exitCode ?? 0, stdout, stderr };
   } finally {
     clearTimeout(timer);
     options.signal?.removeEventListener('abort', onAbort);
   }
+}
+
+interface Ended {
+  exitCode?: number | undefined;
+  code?: string | undefined;
+  signal?: string | undefined;
+  output: string;
+}
+
+function failure(
+  file: string,
+  ended: 'timeout' | 'abort' | undefined,
+  timeoutMs: number | undefined,
+  result: Ended,
+): AppError {
+  if (ended === 'abort') return new AppError('aborted', `${file} was stopped because the operation was cancelled.`);
+  const details = { lastOutput: tail(result.output), exitCode: result.exitCode ?? null };
+  const failed = (what: string): AppError => new AppError('command_failed', `${file} ${what}`, { details });
+  if (ended === 'timeout') return failed(`did not end within ${timeoutMs} ms.`);
+  if (result.code === 'ENOENT') return failed('is not installed.');
+  if (result.exitCode === undefined) return failed(`ended by ${result.signal ?? result.code ?? 'an unknown cause'}.`);
+  return failed(`ended with exit code ${result.exitCode}: ${tail(result.output, 3)}`);
 }
 
 /** Ends a process group that this process started. A group that is already gone is fine. */

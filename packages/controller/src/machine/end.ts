@@ -1,0 +1,69 @@
+/** Taking VMs away: on demand, when their time has come, and what a crash has left. */
+import { AppError } from '@airlock/contract/errors';
+import type { MachineDeps } from './create.js';
+import type { VmRow } from './machine.js';
+import type { Power } from './power.js';
+import type { VmRows } from './rows.js';
+import type { Watcher } from './watch.js';
+
+export interface End {
+  /** Ends the VM and removes everything of it but its logs. Idempotent; calls at the same time share one run. */
+  destroy(vmId: string): Promise<void>;
+  /** Destroys every VM whose time has come. */
+  sweep(): Promise<void>;
+  /** One row after a restart: adopts the VM when its runner lives, otherwise releases what is left and says so. */
+  reconcile(row: VmRow): Promise<void>;
+}
+
+export function createEnd(deps: MachineDeps, rows: VmRows, power: Power, watcher: Watcher): End {
+  const { engine, log } = deps;
+  const destroying = new Map<string, Promise<void>>();
+
+  async function destroyOnce(vmId: string): Promise<void> {
+    // The time of destruction is written first: a crash from here on is finished by the next sweep.
+    const row = await rows.move(vmId, 'stopping', { destroyAt: new Date() });
+    if (!row) return;
+    await power.settled(vmId);
+    watcher.forget(vmId);
+    await engine.stop(vmId, 0);
+    await engine.remove(vmId);
+    await rows.move(vmId, 'destroyed');
+    log.info({ vmId, kind: row.kind }, 'VM destroyed');
+  }
+
+  function destroy(vmId: string): Promise<void> {
+    const work = destroying.get(vmId) ?? destroyOnce(vmId).finally(() => destroying.delete(vmId));
+    destroying.set(vmId, work);
+    return work;
+  }
+
+  return {
+    destroy,
+
+    async sweep() {
+      for (const { id } of await rows.due()) {
+        await destroy(id).catch((error: unknown) =>
+          log.error({ err: error, vmId: id }, 'VM could not be destroyed; trying again'),
+        );
+      }
+    },
+
+    async reconcile(row) {
+      if (row.destroyAt !== null && row.destroyAt <= new Date()) return destroy(row.id);
+      const found = await engine.status(row.id);
+      if (found?.alive && found.status.epoch === row.epoch && row.state !== 'stopping') {
+        log.info({ vmId: row.id }, 'VM adopted');
+        watcher.watch(row.id);
+        return;
+      }
+      await engine.stop(row.id, 0);
+      if (row.kind === 'cli' && row.state !== 'creating') {
+        await rows.move(row.id, 'stopped', { readyAt: null });
+        return;
+      }
+      await engine.remove(row.id);
+      const lost = new AppError('vm_lost', 'The VM ended while no controller was running.');
+      await rows.move(row.id, 'failed', { error: found?.status.error ?? lost.toBody() });
+    },
+  };
+}
