@@ -25,6 +25,11 @@ systemctl --quiet mask getty.target console-getty.service systemd-logind.service
 	systemd-hibernate-clear.service systemd-pcrmachine.service systemd-pcrphase.service systemd-pcrphase-sysinit.service \
 	systemd-tpm2-setup.service systemd-tpm2-setup-early.service systemd-ask-password-console.path \
 	systemd-ask-password-wall.path systemd-user-sessions.service remote-fs.target \
+	systemd-udevd.service systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udev-trigger.service \
+	systemd-udev-load-credentials.service systemd-modules-load.service kmod-static-nodes.service \
+	systemd-tmpfiles-setup-dev.service systemd-tmpfiles-setup-dev-early.service systemd-pcrlock.socket \
+	systemd-pcrextend.socket systemd-creds.socket systemd-sysext.socket systemd-hostnamed.socket \
+	systemd-initctl.socket run-lock.mount \
 	sys-kernel-tracing.mount sys-kernel-debug.mount sys-kernel-config.mount sys-fs-fuse-connections.mount \
 	dev-hugepages.mount dev-mqueue.mount
 mkdir -p /etc/systemd/system-generators
@@ -43,7 +48,7 @@ ln -sfn /run/airlock/localtime /etc/localtime
 rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/apt.conf.d/99mmdebstrap
 
 kernel=$(basename /boot/vmlinuz-*)
-mkinitramfs -o "$build/initrd.img" "${kernel#vmlinuz-}"
+sh "$build/initrd.sh" "${kernel#vmlinuz-}" "$build/initrd.img"
 mv "/boot/$kernel" "$build/vmlinuz"
 {
 	echo "kernel=${kernel#vmlinuz-}"

@@ -67,11 +67,13 @@ export async function makeRoot(
   await writeFile(aptOptions, networkOptions(aptConfig.stdout).join('\n'), { mode: 0o600 });
   const args = mmdebstrapArguments(description, workspace, stageTar, aptOptions);
   // setpriv: when this process is killed, mmdebstrap does not go on alone.
-  const { stdout } = await run('setpriv', ['--pdeathsig=TERM', 'mmdebstrap', ...args], {
+  const { stdout, stderr } = await run('setpriv', ['--pdeathsig=TERM', 'mmdebstrap', ...args], {
     input: `${sources.join('\n')}\n`,
-    env: { PATH: searchPath, TMPDIR: workspace.path },
+    // The image has an initrd of its own: INITRD=No keeps the kernel package from making one.
+    env: { PATH: searchPath, TMPDIR: workspace.path, INITRD: 'No' },
     signal,
     onLine,
   });
-  return stdout;
+  // Where a hook's output goes depends on the mode.
+  return `${stdout}\n${stderr}`;
 }

@@ -6,10 +6,10 @@ export const description = {
     // the system
     'systemd',
     'systemd-sysv',
-    'udev',
     'linux-image-cloud-amd64',
-    'initramfs-tools',
-    'zstd',
+    // these two make the initrd
+    'busybox-static',
+    'cpio',
     'iproute2',
     'e2fsprogs',
     'ca-certificates',
