@@ -52,8 +52,10 @@ export function kernelArguments(options: Pick<VmmOptions, 'kind' | 'accel' | 'ts
     options.kind === 'browser'
       ? 'ro airlock.root=overlay airlock.kind=browser'
       : 'rw airlock.root=disk airlock.kind=cli';
-  // Without it a boot under emulation can hang for ever in the kernel's own calibration when the host is busy.
-  const tsc = options.accel === 'tcg' && options.tscKhz !== null ? ` tsc_early_khz=${options.tscKhz}` : '';
+  // Without tsc_early_khz a boot under emulation can hang for ever in the kernel's own calibration when the host is busy;
+  // without tsc=reliable a busy host makes the kernel's watchdog prefer counting timer ticks, which are then lost: the
+  // guest's clock ran at half speed. The counter itself is the host's, and right.
+  const tsc = options.accel === 'tcg' && options.tscKhz !== null ? ` tsc_early_khz=${options.tscKhz} tsc=reliable` : '';
   return (
     'console=ttyS0 reboot=t panic=-1 pci=off net.ifnames=0 ipv6.disable=1 mitigations=off' +
     `${tsc} root=LABEL=airlock-root ${root}`

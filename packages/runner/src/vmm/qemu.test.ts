@@ -42,7 +42,7 @@ describe('the command line', () => {
 const common = 'console=ttyS0 reboot=t panic=-1 pci=off net.ifnames=0 ipv6.disable=1 mitigations=off';
 const overlay = 'root=LABEL=airlock-root ro airlock.root=overlay airlock.kind=browser';
 it.each([
-  ['browser', 'tcg', 2596136, `${common} tsc_early_khz=2596136 ${overlay}`],
+  ['browser', 'tcg', 2596136, `${common} tsc_early_khz=2596136 tsc=reliable ${overlay}`],
   ['browser', 'tcg', null, `${common} ${overlay}`],
   ['browser', 'kvm', 2596136, `${common} ${overlay}`],
   ['cli', 'kvm', null, `${common} root=LABEL=airlock-root rw airlock.root=disk airlock.kind=cli`],
