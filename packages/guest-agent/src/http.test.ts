@@ -118,6 +118,27 @@ describe('answer', () => {
     expect([reply.status, codeOf(reply)]).toEqual([status, code]);
   });
 
+  it('says nothing when the caller hangs up in the middle of a body', async () => {
+    const lines: string[] = [];
+    const gate = { token: () => token, anonymousHealth: () => ({}) };
+    const handled = new Promise<void>((resolve) => {
+      const server = createServer((req, res) => {
+        void answer(req, res, routes, gate, (line) => lines.push(line)).then(resolve);
+        req.once('data', () => call.destroy());
+      });
+      onTestFinished(() => void server.close());
+      let call: ReturnType<typeof request>;
+      server.listen(0, '127.0.0.1', () => {
+        const { port } = server.address() as AddressInfo;
+        call = request({ port, host: '127.0.0.1', method: 'PUT', path: '/echo/a', headers: json, agent: false });
+        call.on('error', () => call.destroy());
+        call.write('{"a":');
+      });
+    });
+    await handled;
+    expect(lines).toEqual([]);
+  });
+
   it('refuses a body of more than 2 MiB', async () => {
     const call = await serve(token);
     const body = Buffer.alloc(2 * 1024 * 1024 + 1, 0x20);

@@ -111,6 +111,8 @@ export async function answer(
   try {
     send(response, await answerOf(request, routes, gate));
   } catch (error) {
+    // The caller has hung up: nobody is there to answer.
+    if (request.socket.destroyed) return;
     const known = AppError.from(error);
     if (known.code === 'internal') log(`${request.method} ${request.url} failed: ${known.stack}`);
     // A body that was not read to its end would be taken for the next request.
