@@ -43,13 +43,15 @@ function isAuthenticated(request: IncomingMessage, token: string | null): boolea
 }
 
 async function readText(request: IncomingMessage): Promise<string> {
+  const tooLarge = (): AppError =>
+    new AppError('payload_too_large', `The request body is larger than ${bodyLimit} bytes.`);
+  if (Number(request.headers['content-length'] ?? 0) > bodyLimit) throw tooLarge();
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // Leaving the loop early must not close the connection, or the answer could not be sent.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > bodyLimit) {
-      throw new AppError('payload_too_large', `The request body is larger than ${bodyLimit} bytes.`);
-    }
+    if (size > bodyLimit) throw tooLarge();
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
@@ -112,7 +114,7 @@ export async function answer(
     send(response, await answerOf(request, routes, gate));
   } catch (error) {
     // The caller has hung up: nobody is there to answer.
-    if (request.socket.destroyed) return;
+    if (response.socket === null || response.socket.destroyed) return;
     const known = AppError.from(error);
     if (known.code === 'internal') log(`${request.method} ${request.url} failed: ${known.stack}`);
     // A body that was not read to its end would be taken for the next request.
