@@ -21,6 +21,7 @@ test('each planted violation is reported, and the allowed import is not', async 
     'controller-store-imports-downward: upward.ts',
     'known-nouns-only: unknown-noun.ts',
     'no-cycle: cycle-one.ts',
+    'no-test-in-production: test-only.ts',
     'packages-meet-in-contract: run.ts',
   ]);
 });
