@@ -5,7 +5,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { RequestError } from 'proxy-chain';
-import { AppError, type ErrorResponse } from '@airlock/contract/errors';
+import type { AppError, ErrorResponse } from '@airlock/contract/errors';
 import type { z } from 'zod';
 
 const headers = { 'content-type': 'application/json' };

@@ -84,13 +84,15 @@ describe('the desktop', () => {
     const port = await fakeVnc('pa55Word');
     const data = Buffer.alloc(3_000_000, 'airlock');
     const viewers = await Promise.all([view(port, 'pa55Word'), view(port, 'pa55Word')]);
-    await Promise.all(
+    const counts = await Promise.all(
       viewers.map(async (viewer) => {
         viewer.write(data);
         let received = 0;
         while (received < data.length) received += (await readExactly(viewer, 1000, never)).length;
+        return received;
       }),
     );
+    expect(counts).toEqual([data.length, data.length]);
   });
 
   it('closes the server side when the viewer leaves, and the other way round', async () => {

@@ -66,6 +66,7 @@ describe('a claim', () => {
   it('that was cut short protects nobody', async () => {
     await writeFile(path(), '{"epoch":');
     await claim(path(), 1, await own());
+    expect(JSON.parse(await readFile(path(), 'utf8'))).toMatchObject({ epoch: 1 });
   });
 
   it('has one winner among many', async () => {
