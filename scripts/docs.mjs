@@ -23,7 +23,9 @@ export async function generateDocs() {
 }
 
 function errors(catalogue) {
-  const rows = Object.entries(catalogue).map(([code, { status, meaning }]) => `| \`${code}\` | ${status} | ${meaning} |`);
+  const rows = Object.entries(catalogue).map(
+    ([code, { status, meaning }]) => `| \`${code}\` | ${status} | ${meaning} |`,
+  );
   return `# Errors\n\n${note}
 Every failed call answers \`{"error": {code, message, hint, details?}}\`. The message says what was tried, found and expected; the
 hint says what to do next.\n\n| code | HTTP status | meaning |\n|---|---|---|\n${rows.join('\n')}\n`;

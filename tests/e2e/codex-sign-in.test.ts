@@ -14,7 +14,8 @@ import { Session } from '@airlock/contract/session';
 import { apiClient } from '../support/api.js';
 import { launchBrowser } from '../support/browser.js';
 import { findCanary } from '../support/canary.js';
-import { clickColour, pressKey, typeText, waitForColour } from '../support/canvas.js';
+import { clickColour, pressKey, typeText, waitForColour, waitForPicture } from '../support/canvas.js';
+import { countColour } from '../support/image.js';
 import { startController, type RunningController } from '../support/controller.js';
 import { createFakeInternet, pageColours, type FakeInternet } from '../support/fake-internet.js';
 import { createTestHome, type TestHome } from '../support/home.js';
@@ -26,7 +27,11 @@ const pageMs = 180_000;
 
 const canaryPassword = `Pw-${randomBytes(9).toString('base64url')}{@`;
 const canaryToken = `canary${randomBytes(12).toString('hex')}`;
+/** Background of the terminal in the golden image. */
+const terminalColour = { r: 0x1d, g: 0x24, b: 0x2c };
 const shots = process.env['AIRLOCK_SCREENSHOTS'];
+
+const endings: (() => Promise<unknown>)[] = [];
 
 let before: Snapshot;
 let home: TestHome;
@@ -53,24 +58,30 @@ const canvas = (): Locator => page.getByTestId('desktop').locator('canvas');
 
 beforeAll(async () => {
   home = await createTestHome();
+  endings.push(home.remove);
   before = await takeSnapshot({ home: home.path });
   internet = await createFakeInternet({
     ports: [0, 0],
     canaryToken,
     account: { email: 'ada@example.com', password: canaryPassword },
   });
+  endings.push(internet.close);
   await writeFile(join(home.path, 'test-ca.pem'), internet.caPem);
   controller = await startController({ home: home.path, env: settings() });
+  endings.push(async () => expect(await controller.stop()).toBe(0));
   browser = await launchBrowser();
+  endings.push(async () => browser.close());
   page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
 }, 180_000);
 
 afterAll(async () => {
-  await browser?.close();
-  await controller?.stop();
-  await internet?.close();
-  await home?.remove();
+  await close();
 });
+
+/** Ends everything this file started; nothing the second time. */
+async function close(): Promise<void> {
+  for (const end of endings.splice(0).reverse()) await end();
+}
 
 describe('a Codex sign-in', () => {
   it('shows three providers after the one-time link, Codex ready to connect', async () => {
@@ -84,11 +95,20 @@ describe('a Codex sign-in', () => {
   it('opens the desktop and the provider’s page in it after Connect', async () => {
     await page.getByTestId('connect-codex').click();
     await page.waitForURL(/remote-cli\/auth\?session=ses_/);
+    await expect.poll(() => page.getByTestId('step-browser_vm').getAttribute('data-status')).toBe('running');
     await screenshot('2-waiting');
     await expect
       .poll(() => status().getAttribute('data-status'), { timeout: bootMs })
       .toMatch(/^(ready|awaiting_user_auth)$/);
     await canvas().waitFor();
+    await waitForPicture(
+      canvas(),
+      'the desktop to be drawn',
+      (image) => countColour(image, terminalColour, 8) > 100_000,
+      {
+        timeoutMs: 60_000,
+      },
+    );
     await screenshot('3-desktop');
     await waitForColour(canvas(), pageColours.primaryButton, { timeoutMs: pageMs });
     await expect.poll(() => status().getAttribute('data-status'), { timeout: 10_000 }).toBe('awaiting_user_auth');
@@ -188,10 +208,7 @@ describe('a Codex sign-in', () => {
   }, 300_000);
 
   it('leaves no process, port, mount or folder behind', async () => {
-    await browser.close();
-    expect(await controller.stop()).toBe(0);
-    await internet.close();
-    await home.remove();
+    await close();
     await untilNoLeaks(before, 20_000);
   }, 60_000);
 });

@@ -20,6 +20,8 @@ const bootMs = 240_000;
 const browserArea: Box = { x: 20, y: 120, width: 780, height: 640 };
 const terminalArea: Box = { x: 850, y: 40, width: 410, height: 720 };
 
+const endings: (() => Promise<unknown>)[] = [];
+
 let before: Snapshot;
 let home: TestHome;
 let internet: FakeInternet;
@@ -66,8 +68,10 @@ function colours(image: RgbaImage, box: Box): { count: number; dominant: string;
 
 beforeAll(async () => {
   home = await createTestHome();
+  endings.push(home.remove);
   before = await takeSnapshot({ home: home.path });
   internet = await createFakeInternet();
+  endings.push(internet.close);
   await writeFile(join(home.path, 'ca.pem'), internet.caPem);
   controller = await startController({
     home: home.path,
@@ -77,19 +81,22 @@ beforeAll(async () => {
       AIRLOCK_EXTRA_CA: join(home.path, 'ca.pem'),
     },
   });
+  endings.push(async () => expect(await controller.stop()).toBe(0));
   api = apiClient(controller.url, controller.token);
+  endings.push(api.close);
   vm = await api.call('POST', '/api/vm', Vm, { body: { kind: 'browser', leaseMinutes: 30 } });
   vm = await untilVm(api, vm.id, ['running'], bootMs);
   desktop = await openTunnel(await newTicket());
 }, 480_000);
 
 afterAll(async () => {
-  desktop?.close();
-  await api?.close();
-  await controller?.stop();
-  await internet?.close();
-  await home?.remove();
+  await close();
 });
+
+/** Ends everything this file started; nothing the second time. */
+async function close(): Promise<void> {
+  for (const end of endings.splice(0).reverse()) await end();
+}
 
 describe('the desktop of a browser VM', () => {
   it('is 1280x800 and shows a browser and a terminal side by side, by itself', async () => {
@@ -176,7 +183,9 @@ describe('the way to a desktop', () => {
     const greetings = await Promise.all(ports.map(greet));
     const vnc = ports[greetings.findIndex((text) => text.startsWith('RFB 003.008'))];
     const agent = ports.find((port) => port !== vnc);
-    await expect(openRfb(connect({ host: '127.0.0.1', port: vnc ?? 0 }), { password: 'guessing' })).rejects.toThrow(/./);
+    await expect(openRfb(connect({ host: '127.0.0.1', port: vnc ?? 0 }), { password: 'guessing' })).rejects.toThrow(
+      /./,
+    );
     const answer = await fetch(`http://127.0.0.1:${agent}/health`);
     expect(answer.status).toBe(401);
   }, 60_000);
@@ -187,10 +196,7 @@ describe('the end of a browser VM', () => {
     desktop.close();
     await api.call('DELETE', `/api/vm/${vm.id}`, null, { timeoutMs: 60_000 });
     expect((await api.call('GET', `/api/vm/${vm.id}`, Vm)).state).toBe('destroyed');
-    await api.close();
-    expect(await controller.stop()).toBe(0);
-    await internet.close();
-    await home.remove();
+    await close();
     await untilNoLeaks(before, 20_000);
   }, 90_000);
 });

@@ -4,9 +4,9 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { AppError, ErrorResponse } from '@airlock/contract/errors';
@@ -60,6 +60,17 @@ export function createLocalEngine(home: string): Engine {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw new AppError('runner_failed', `${file(vmId, 'status')} cannot be read.`, { cause: error });
     }
+  }
+
+  /** The config drive of a VM that no longer runs, and the folder of all of them when it was the last. */
+  async function forgetSecrets(vmId: string): Promise<void> {
+    const text = await readFile(file(vmId, 'spec'), 'utf8').catch(() => undefined);
+    if (text === undefined) return;
+    const { secretDir } = VmSpec.parse(JSON.parse(text));
+    await rm(secretDir, { recursive: true, force: true });
+    await rmdir(dirname(secretDir)).catch((error: unknown) => {
+      if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    });
   }
 
   async function startFailure(vmId: string, reason: string): Promise<AppError> {
@@ -130,15 +141,12 @@ export function createLocalEngine(home: string): Engine {
       // The VMM dies with its runner; this is for a runner that was itself killed before it could know.
       if (last?.vmm) await killExactly(last.vmm);
       await dropClient(vmId);
+      await forgetSecrets(vmId);
     },
 
     async remove(vmId) {
       await dropClient(vmId);
-      const spec = await readFile(file(vmId, 'spec'), 'utf8').then(
-        (text) => VmSpec.parse(JSON.parse(text)),
-        () => undefined,
-      );
-      if (spec) await rm(spec.secretDir, { recursive: true, force: true });
+      await forgetSecrets(vmId);
       const entries = await readdir(folder(vmId)).catch(() => []);
       await Promise.all(
         entries
