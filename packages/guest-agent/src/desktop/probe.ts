@@ -19,24 +19,43 @@ export interface DesktopProbe {
 /** Milliseconds between two looks, while something is missing and when all is there. */
 const interval = { missing: 200, complete: 3000 } as const;
 
+/** `<title>` of the page that the image's browser opens first. */
+const startPageTitle = 'Airlock';
+
 const nothing: DesktopParts = { display: false, vnc: false, windowManager: false, terminal: false, browser: false };
 
 type WindowParts = Pick<DesktopParts, 'windowManager' | 'terminal' | 'browser'>;
 
 /** The window manager's own mark, and the windows that it manages, by their class. */
-async function lookAtWindows(display: XDisplay): Promise<WindowParts> {
+async function lookAtWindows(display: XDisplay, drawn: Set<number>): Promise<WindowParts> {
   const mark = windowsOf((await display.property(display.root, '_NET_SUPPORTING_WM_CHECK')) ?? Buffer.alloc(0))[0];
   // A dead window manager leaves its mark on the root window, but not the window that the mark names.
   const windowManager = mark !== undefined && (await display.property(mark, '_NET_SUPPORTING_WM_CHECK')) !== null;
   const managed = windowsOf((await display.property(display.root, '_NET_CLIENT_LIST')) ?? Buffer.alloc(0));
-  const classes: string[] = [];
-  for (const window of managed) classes.push(String(await display.property(window, 'WM_CLASS')).toLowerCase());
-  const has = (name: string): boolean => classes.some((windowClass) => windowClass.split('\0').includes(name));
-  return { windowManager, terminal: windowManager && has('xterm'), browser: windowManager && has('chromium') };
+  let [terminal, browser] = [false, false];
+  for (const window of managed) {
+    const classes = String(await display.property(window, 'WM_CLASS'))
+      .toLowerCase()
+      .split('\0');
+    terminal ||= classes.includes('xterm');
+    browser ||= classes.includes('chromium') && (await isDrawn(display, window, drawn));
+  }
+  return { windowManager, terminal: windowManager && terminal, browser: windowManager && browser };
+}
+
+/** Chromium maps its window seconds before it draws in it; the title of its first page tells that it does. */
+async function isDrawn(display: XDisplay, window: number, drawn: Set<number>): Promise<boolean> {
+  if (drawn.has(window)) return true;
+  const title = String((await display.property(window, '_NET_WM_NAME')) ?? '');
+  if (!title.startsWith(startPageTitle)) return false;
+  drawn.add(window);
+  return true;
 }
 
 export function createDesktopProbe(settings: AgentSettings, log: Log): DesktopProbe {
   let parts = nothing;
+  /** Browser windows that have shown their first page. */
+  const drawn = new Set<number>();
   let display: XDisplay | null = null;
   let timer: NodeJS.Timeout | undefined;
   /** Identifies the current watch; a look that ends after stop() finds another one and is forgotten. */
@@ -47,7 +66,7 @@ export function createDesktopProbe(settings: AgentSettings, log: Log): DesktopPr
   async function lookAtDisplay(): Promise<Omit<DesktopParts, 'vnc'>> {
     try {
       display ??= await openDisplay(settings.displaySocket);
-      return { display: true, ...(await lookAtWindows(display)) };
+      return { display: true, ...(await lookAtWindows(display, drawn)) };
     } catch (error) {
       // Not up yet, or gone: expected, and the next look connects anew. Anything else is worth a line, once.
       const { code, message } = error as NodeJS.ErrnoException;

@@ -73,7 +73,7 @@ async function fakeServer(path: string, windows: Windows): Promise<void> {
 }
 
 const terminal = { WM_CLASS: Buffer.from('xterm\0XTerm\0') };
-const browser = { WM_CLASS: Buffer.from('chromium\0Chromium\0') };
+const browser = { WM_CLASS: Buffer.from('chromium\0Chromium\0'), _NET_WM_NAME: Buffer.from('Airlock - Chromium') };
 const managed = (...windows: number[]): Windows =>
   new Map([
     [root, { _NET_SUPPORTING_WM_CHECK: windowList(7), _NET_CLIENT_LIST: windowList(...windows) }],
@@ -107,6 +107,11 @@ it.each([
     'the terminal',
     new Map([...managed(8), [8, terminal]]),
     { ...off, display: true, windowManager: true, terminal: true },
+  ],
+  [
+    'a browser that has drawn nothing yet',
+    new Map([...managed(9), [9, { WM_CLASS: browser.WM_CLASS, _NET_WM_NAME: Buffer.from('Untitled - Chromium') }]]),
+    { ...off, display: true, windowManager: true },
   ],
   [
     'both windows, and one that has just gone',
