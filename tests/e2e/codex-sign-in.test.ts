@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CredentialList, VmList } from '@airlock/contract/api';
 import { CheckResult } from '@airlock/contract/guest';
 import { Session } from '@airlock/contract/session';
-import { apiClient } from '../support/api.js';
+import { apiClient, endController } from '../support/api.js';
 import { launchBrowser } from '../support/browser.js';
 import { findCanary } from '../support/canary.js';
 import { clickColour, pressKey, typeText, waitForColour, waitForPicture } from '../support/canvas.js';
@@ -68,7 +68,7 @@ beforeAll(async () => {
   endings.push(internet.close);
   await writeFile(join(home.path, 'test-ca.pem'), internet.caPem);
   controller = await startController({ home: home.path, env: settings() });
-  endings.push(async () => expect(await controller.stop()).toBe(0));
+  endings.push(async () => endController(controller));
   browser = await launchBrowser();
   endings.push(async () => browser.close());
   page = await browser.newPage({ viewport: { width: 1440, height: 900 } });

@@ -3,6 +3,7 @@ import { createJsonClient, type JsonClient } from '@airlock/contract/http-client
 import { Session } from '@airlock/contract/session';
 import { Vm } from '@airlock/contract/api';
 import type { AppError } from '@airlock/contract/errors';
+import type { RunningController } from './controller.js';
 import { until } from './poll.js';
 
 /** A client for the controller at `url`. */
@@ -59,4 +60,13 @@ export async function untilVm(
     },
     { timeoutMs, intervalMs: 250 },
   );
+}
+
+/** Ends every VM of the controller, then the controller itself: a failed test, too, leaves no VM running. */
+export async function endController(controller: RunningController): Promise<void> {
+  const api = apiClient(controller.url, controller.token);
+  await api.call('POST', '/api/system/stop-vms', null, { timeoutMs: 90_000 });
+  await api.close();
+  const code = await controller.stop();
+  if (code !== 0) throw new Error(`The controller ended with code ${code}.`);
 }

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CreateUserResponse, DesktopTicket, Vm } from '@airlock/contract/api';
 import { CheckResult, desktopSize, GuestHealth } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
-import { apiClient, refusal, untilVm } from '../support/api.js';
+import { apiClient, endController, refusal, untilVm } from '../support/api.js';
 import { startController, type RunningController } from '../support/controller.js';
 import { createFakeInternet, type FakeInternet } from '../support/fake-internet.js';
 import { createTestHome, type TestHome } from '../support/home.js';
@@ -81,7 +81,7 @@ beforeAll(async () => {
       AIRLOCK_EXTRA_CA: join(home.path, 'ca.pem'),
     },
   });
-  endings.push(async () => expect(await controller.stop()).toBe(0));
+  endings.push(async () => endController(controller));
   api = apiClient(controller.url, controller.token);
   endings.push(api.close);
   vm = await api.call('POST', '/api/vm', Vm, { body: { kind: 'browser', leaseMinutes: 30 } });

@@ -8,7 +8,7 @@ import { ImageManifest } from '@airlock/contract/image';
 import { run } from '@airlock/contract/process';
 import { RunnerStatus } from '@airlock/contract/runner';
 import { Session } from '@airlock/contract/session';
-import { apiClient, refusal, untilSession } from '../support/api.js';
+import { apiClient, endController, refusal, untilSession } from '../support/api.js';
 import { startController, type RunningController } from '../support/controller.js';
 import { createFakeInternet } from '../support/fake-internet.js';
 import { createTestHome, type TestHome } from '../support/home.js';
@@ -19,9 +19,12 @@ let home: TestHome;
 let before: Snapshot;
 let controller: RunningController;
 let api: JsonClient;
+/** False until a controller was started, and again once the test has ended it itself. */
+let running = false;
 
 async function start(env: Record<string, string> = {}): Promise<void> {
   controller = await startController({ home: home.path, env });
+  running = true;
   api = apiClient(controller.url, controller.token);
 }
 
@@ -68,12 +71,13 @@ async function emptyFile(path: string, size: number): Promise<void> {
 
 beforeEach(async ({ task }) => {
   home = await createTestHome({ withImages: !task.name.includes('[own image]') });
+  running = false;
   before = await takeSnapshot({ home: home.path });
 });
 
 afterEach(async () => {
   await api?.close();
-  await controller?.stop();
+  if (running) await endController(controller);
   await home.remove();
   await untilNoLeaks(before, 20_000);
 }, 60_000);
@@ -155,6 +159,7 @@ describe('a sign-in that cannot work', () => {
       expect(error.message).toMatch(/needs \d+\.\d GiB .* \d+\.\d GiB are free/);
       await expectNothingLeft();
       await controller.stop();
+      running = false;
     } finally {
       await run('umount', [folder]);
     }
