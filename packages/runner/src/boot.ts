@@ -11,7 +11,7 @@ import { createConfigDrive } from './guest/config-drive.js';
 import { openBoundedLog, type BoundedLog } from './lib/bounded-log.js';
 import type { Cleanup } from './lib/cleanup.js';
 import { parseUsernet, userNetdev, type GuestPorts } from './network/user.js';
-import type { Vmm } from './vmm/driver.js';
+import type { Vmm, VmmExit } from './vmm/driver.js';
 import { qemuDriver } from './vmm/qemu.js';
 import { checkRootDisk } from './vmm/root-disk.js';
 import { createSerialWatch } from './vmm/serial.js';
@@ -31,13 +31,14 @@ export interface BootContext {
   onUpstreamError: (error: ErrorBody) => void;
   /** The serial console shows that the system cannot boot. */
   onBootFailure: (meaning: string, lastLog: string) => void;
+  /** The VMM has ended, for whatever reason; with the last lines of the guest's console and of the VMM. */
+  onExit: (exit: VmmExit, lastLog: string, lastMessages: string) => void;
 }
 
 export interface Machine {
   vmm: Vmm;
   ports: GuestPorts;
   serial: BoundedLog;
-  messages: BoundedLog;
 }
 
 /** Opens this VM's way out. */
@@ -94,5 +95,6 @@ export async function powerOn(context: BootContext, signal: AbortSignal): Promis
     signal,
   );
   cleanup.add('vmm', () => vmm.kill());
-  return { vmm, serial, messages, ports: parseUsernet(await vmm.monitor('info usernet'), desktop) };
+  void vmm.exited.then((exit) => context.onExit(exit, serial.lastLines(20), messages.lastLines(20)));
+  return { vmm, serial, ports: parseUsernet(await vmm.monitor('info usernet'), desktop) };
 }

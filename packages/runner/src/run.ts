@@ -9,7 +9,7 @@ import type { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
 import { identifyProcess } from '@airlock/contract/process';
 import { RunnerSecrets, runnerFiles, VmSpec, type RunnerStatus } from '@airlock/contract/runner';
-import { openEgress, powerOn, type BootContext, type Machine } from './boot.js';
+import { openEgress, powerOn, type BootContext } from './boot.js';
 import type { Gateway } from './egress/gateway.js';
 import { createGuestAgent } from './guest/agent.js';
 import { waitUntilReady } from './guest/readiness.js';
@@ -20,7 +20,6 @@ import { createCleanup } from './lib/cleanup.js';
 import { createStatusStore, type StatusStore } from './lib/status.js';
 import { aborted, type StopSwitch } from './lib/stop.js';
 import { openRunnerSocket } from './socket.js';
-import type { VmmExit } from './vmm/driver.js';
 import { vmmFailed } from './vmm/qemu.js';
 
 /** Asked of the upstream once, to learn early whether it lets this user in. */
@@ -85,7 +84,7 @@ function openStatus(
   });
 }
 
-function bootEvents({ status, trouble, log }: Life): Pick<BootContext, 'onUpstreamError' | 'onBootFailure'> {
+function bootEvents({ status, trouble, log }: Life): Pick<BootContext, 'onUpstreamError' | 'onBootFailure' | 'onExit'> {
   return {
     onUpstreamError(error) {
       log.warn({ code: error.code }, error.message);
@@ -100,6 +99,11 @@ function bootEvents({ status, trouble, log }: Life): Pick<BootContext, 'onUpstre
           details: { lastLog },
         }),
       );
+    },
+    onExit(exit, lastLog, lastMessages) {
+      const error =
+        exit.code === 0 ? guestEnded(status.current().readyAt !== null, lastLog) : vmmFailed(exit, lastMessages);
+      trouble.abort(error);
     },
   };
 }
@@ -131,7 +135,6 @@ async function boot(context: BootContext, life: Life, over: AbortSignal): Promis
   life.machine = machine;
   status.update({ vmm: vmm.identity });
   log.info({ pid: vmm.identity.pid, ports }, 'powered on');
-  void vmm.exited.then((exit) => trouble.abort(exitError(exit, machine, status.current().readyAt !== null)));
 
   const agent = createGuestAgent(ports.agent, context.secrets.guestConfig.agentToken);
   context.cleanup.add('agent connections', () => agent.close());
@@ -177,10 +180,9 @@ function bootTimeout(timeoutMs: number, notYet: string | undefined, lastLog: str
   });
 }
 
-/** What it means that the VMM ended without being asked to. QEMU ends with 0 when the guest shuts down or resets. */
-function exitError(exit: VmmExit, { serial, messages }: Machine, wasReady: boolean): AppError {
-  if (exit.code !== 0) return vmmFailed(exit, messages.lastLines(20));
-  const details = { lastLog: serial.lastLines(20) };
+/** QEMU ends with 0 when its guest shuts down or resets. */
+function guestEnded(wasReady: boolean, lastLog: string): AppError {
+  const details = { lastLog };
   return wasReady
     ? new AppError('vm_lost', 'The VM shut down, or restarted, by itself.', { details })
     : new AppError('vm_boot_failed', 'The VM shut down, or restarted, before it was ready.', { details });

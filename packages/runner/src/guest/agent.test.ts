@@ -164,7 +164,7 @@ it('makes a config drive that only its owner reads, and removes it', async () =>
     expect((await stat(secretDir)).mode & 0o777).toBe(0o700);
     await drive.remove();
     await drive.remove();
-    await expect(stat(secretDir)).rejects.toThrow('ENOENT');
+    await expect(stat(drive.path)).rejects.toThrow('ENOENT');
   } finally {
     await rm(folder, { recursive: true });
   }

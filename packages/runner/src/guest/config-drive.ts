@@ -9,10 +9,10 @@ export interface ConfigDrive {
   remove(): Promise<void>;
 }
 
-/** Makes the drive in `secretDir` (made too when it is missing) with `config` as generation 1. */
+/** Makes the drive in `secretDir`, which stays the caller's, with `config` as generation 1. */
 export async function createConfigDrive(secretDir: string, config: GuestConfig): Promise<ConfigDrive> {
   const { offset, bytes } = encodeSlot({ generation: 1, config });
-  const made = await mkdir(secretDir, { recursive: true, mode: 0o700 });
+  await mkdir(secretDir, { recursive: true, mode: 0o700 });
   const path = join(secretDir, `${config.vmId}.config`);
   // A file left by a runner that was killed: never reused, its mode is not known.
   await rm(path, { force: true });
@@ -23,11 +23,5 @@ export async function createConfigDrive(secretDir: string, config: GuestConfig):
   } finally {
     await file.close();
   }
-  return {
-    path,
-    async remove() {
-      await rm(path, { force: true });
-      if (made !== undefined) await rm(made, { recursive: true, force: true });
-    },
-  };
+  return { path, remove: () => rm(path, { force: true }) };
 }

@@ -38,14 +38,23 @@ async function startQemu(options: VmmOptions, signal: AbortSignal): Promise<Vmm>
   child.stdin.on('error', (error) => options.onMessage(Buffer.from(`console: ${error.message}\n`)));
   const exited = waitForExit(child);
   await waitForSpawn(child);
-  const qmp = connectQmp(monitorStream(child));
+  const monitorEnd = monitorStream(child);
+  const qmp = connectQmp(monitorEnd);
   const identity = child.pid === undefined ? null : await identifyProcess(child.pid);
   if (!identity) throw earlyExit(await exited, options);
 
   const vmm: Vmm = {
     identity,
     exited,
-    monitor: async (line) => z.string().parse(await qmp.execute('human-monitor-command', { 'command-line': line })),
+    async monitor(line) {
+      try {
+        return z.string().parse(await qmp.execute('human-monitor-command', { 'command-line': line }));
+      } catch (error) {
+        // An ended QEMU is reported by its exit, which tells more than the end of this connection.
+        if (monitorEnd.destroyed) await exited;
+        throw error;
+      }
+    },
     async kill() {
       await killExactly(identity);
       await exited;
@@ -65,7 +74,9 @@ async function untilRunning(qmp: Qmp, vmm: Vmm, options: VmmOptions, signal: Abo
   } catch (error) {
     await vmm.kill();
     signal.throwIfAborted();
-    throw earlyExit(await vmm.exited, options, error);
+    const exit = await vmm.exited;
+    // 0: it ran its guest, which ended by itself before we could ask. That is the caller's to judge.
+    if (exit.code !== 0) throw earlyExit(exit, options, error);
   } finally {
     signal.removeEventListener('abort', onAbort);
   }

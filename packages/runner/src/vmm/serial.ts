@@ -27,13 +27,14 @@ export function createSerialWatch(onFailure: (meaning: string) => void): (chunk:
   let found = false;
   return (chunk) => {
     if (found) return;
-    // A sign may come in two pieces: the current line is looked at again.
+    // Output comes in pieces, often single bytes: only whole lines are judged, so that all of a line is in the log by then.
     rest = (rest + chunk.toString('latin1')).slice(-8192);
-    const meaning = findBootFailure(rest);
+    const end = rest.lastIndexOf('\n') + 1;
+    const meaning = findBootFailure(rest.slice(0, end));
+    rest = rest.slice(end);
     if (meaning !== null) {
       found = true;
       onFailure(meaning);
     }
-    rest = rest.slice(rest.lastIndexOf('\n') + 1);
   };
 }
