@@ -2,7 +2,7 @@
  * Claiming a VM folder: exactly one living runner owns it. The claim is a file with the owner's process identity and epoch;
  * it stays behind when the runner ends, so that an older epoch is refused for ever. Never touches a living owner's claim.
  */
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
 import { isRunning } from '@airlock/contract/process';
@@ -11,29 +11,48 @@ import { ProcessIdentity } from '@airlock/contract/runner';
 const Claim = z.strictObject({ epoch: z.int().positive(), owner: ProcessIdentity });
 type Claim = z.infer<typeof Claim>;
 
+/** A claim takes milliseconds: a gate that is older was left by a crash in the middle of one. */
+const gateMaxAgeMs = 10_000;
+
 /**
  * Writes the claim at `path`.
- * @throws AppError runner_claim_refused when another runner is alive there, or when a newer epoch was there before.
+ * @throws AppError runner_claim_refused when another runner is alive there or is claiming at this moment, or when a newer
+ * epoch was there before.
  */
 export async function claim(path: string, epoch: number, owner: ProcessIdentity): Promise<void> {
-  const mine = `${path}.${owner.pid}`;
-  const replaced = `${mine}.replaced`;
-  await writeFile(mine, JSON.stringify({ epoch, owner } satisfies Claim), { mode: 0o600 });
+  const gate = `${path}.gate`;
+  // Making a folder succeeds for one process only; behind it, reading and replacing the claim are one step.
+  if (!(await makeGate(gate)) && !((await removeStale(gate)) && (await makeGate(gate)))) {
+    throw new AppError('runner_claim_refused', 'Another runner is claiming this VM at this moment.');
+  }
   try {
-    // A link is made by one process only. Should two take over a dead claim at once, one of them moves the other's fresh
-    // claim away: it sees that when it reads what it moved, and puts it back.
-    for (let attempt = 0; attempt < 3; attempt += 1) {
-      if (await linkNew(mine, path)) return;
-      await refuseUnlessFree(path, epoch);
-      if (!(await moveAway(path, replaced))) continue;
-      await refuseUnlessFree(replaced, epoch).catch(async (error: unknown) => {
-        await linkNew(replaced, path);
-        throw error;
-      });
-    }
-    throw new AppError('runner_claim_refused', 'Several runners tried to claim this VM at the same moment.');
+    await refuseUnlessFree(path, epoch);
+    await writeFile(`${path}.new`, JSON.stringify({ epoch, owner } satisfies Claim), { mode: 0o600 });
+    await rename(`${path}.new`, path);
   } finally {
-    await Promise.all([rm(mine, { force: true }), rm(replaced, { force: true })]);
+    await rm(gate, { recursive: true, force: true });
+  }
+}
+
+async function makeGate(gate: string): Promise<boolean> {
+  try {
+    await mkdir(gate);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Removes a gate that a crash left; true when it may be made anew. */
+async function removeStale(gate: string): Promise<boolean> {
+  try {
+    if (Date.now() - (await stat(gate)).mtimeMs < gateMaxAgeMs) return false;
+    await rmdir(gate);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true;
+    throw error;
   }
 }
 
@@ -62,26 +81,6 @@ async function readClaim(path: string): Promise<Claim | null> {
     return parsed.success ? parsed.data : null;
   } catch (error) {
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
-}
-
-async function linkNew(from: string, to: string): Promise<boolean> {
-  try {
-    await link(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-async function moveAway(from: string, to: string): Promise<boolean> {
-  try {
-    await rename(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw error;
   }
 }

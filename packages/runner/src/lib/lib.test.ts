@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -69,13 +69,21 @@ describe('a claim', () => {
     expect(JSON.parse(await readFile(path(), 'utf8'))).toMatchObject({ epoch: 1 });
   });
 
+  it('is not kept out by a crash in the middle of another', async () => {
+    await mkdir(`${path()}.gate`);
+    await expect(claim(path(), 1, await own())).rejects.toMatchObject(refusal);
+    const longAgo = new Date(Date.now() - 60_000);
+    await utimes(`${path()}.gate`, longAgo, longAgo);
+    await claim(path(), 1, await own());
+    expect(await readdir(folder)).toEqual(['runner.lock']);
+  });
+
   it('has one winner among many', async () => {
     await claim(path(), 1, dead);
     const { bootId, startTicks } = await own();
-    // All are this living process; they differ in the name of their temporary files only.
     const tries = Array.from({ length: 8 }, () => claim(path(), 2, { pid: process.pid, startTicks, bootId }));
     const results = await Promise.allSettled(tries);
-    expect(results.filter((result) => result.status === 'fulfilled').length).toBeLessThanOrEqual(1);
+    expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1);
   });
 });
 
