@@ -7,7 +7,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { driveSize, encodeSlot } from '@airlock/contract/config-drive';
-import { AppError } from '@airlock/contract/errors';
+import { AppError, type ErrorCode } from '@airlock/contract/errors';
 import { guestPorts, type GuestConfig } from '@airlock/contract/guest';
 import { tail } from '@airlock/contract/process';
 import type { VmSpec } from '@airlock/contract/runner';
@@ -19,13 +19,16 @@ import { qemuArguments } from '@airlock/runner/vmm/qemu-arguments';
 import { findTscKhz } from '@airlock/runner/vmm/tsc';
 import { listenAsProxy } from './proxy.js';
 
+/** Milliseconds from power-on until both sides give up: emulation on a busy machine is slow. */
+export const bootTimeoutMs = 300_000;
+
 /** Milliseconds from power-on until the VNC server shows its banner, and until browser and terminal are on the screen. */
 export interface BootTimes {
   vncMs: number;
   readyMs: number;
 }
 
-/** Boots once and pulls the plug. @throws AppError vm_boot_failed with the console's last lines, or the signal's reason */
+/** Boots once and pulls the plug. @throws AppError vm_boot_failed with the console's last lines, vm_boot_timeout, or aborted */
 export async function bootBare(spec: VmSpec, signal: AbortSignal): Promise<BootTimes> {
   const folder = await mkdtemp(join(tmpdir(), 'airlock-b-'));
   const gatewaySocket = 'e.sock';
@@ -64,14 +67,14 @@ async function powerOn(
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk: Buffer) => (output = (output + chunk.toString('latin1')).slice(-8192)));
   }
-  const gone = new AbortController();
+  const over = new AbortController();
+  const fail = (code: ErrorCode, what: string): void =>
+    over.abort(new AppError(code, `Bare QEMU ${what} before its desktop was up: ${tail(output, 5)}`));
   const exited = new Promise<void>((resolve) => {
-    const end = (): void => {
-      gone.abort(new AppError('vm_boot_failed', `Bare QEMU ended before the desktop was up: ${tail(output, 5)}`));
-      resolve();
-    };
-    child.once('error', end).once('close', end);
+    child.once('error', ({ message }) => (output += message));
+    child.once('close', () => resolve(fail('vm_boot_failed', 'ended')));
   });
+  const timer = setTimeout(() => fail('vm_boot_timeout', `was given ${bootTimeoutMs} ms, which passed`), bootTimeoutMs);
   const agent = createGuestAgent(guest.agent, guest.token);
   let vncMs = 0;
   const events = {
@@ -81,9 +84,14 @@ async function powerOn(
     notYet: () => undefined,
   };
   try {
-    await waitUntilReady(agent, guest.vnc, events, AbortSignal.any([signal, gone.signal]));
+    await waitUntilReady(agent, guest.vnc, events, AbortSignal.any([signal, over.signal]));
     return { vncMs, readyMs: performance.now() - poweredOnAt };
+  } catch (error) {
+    // What ended the wait says more than the wait itself.
+    over.signal.throwIfAborted();
+    throw error;
   } finally {
+    clearTimeout(timer);
     agent.close();
     child.kill('SIGKILL');
     await exited;

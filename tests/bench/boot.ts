@@ -15,11 +15,9 @@ import { apiClient } from '../support/api.js';
 import { startController } from '../support/controller.js';
 import { createTestHome } from '../support/home.js';
 import { until } from '../support/poll.js';
-import { bootBare, type BootTimes } from './boot-bare.js';
+import { bootBare, bootTimeoutMs, type BootTimes } from './boot-bare.js';
 import { alternate, figureOf, type Context, type Figure } from './figure.js';
 import { listenAsProxy } from './proxy.js';
-
-const bootMs = 300_000;
 
 type AirlockTimes = BootTimes & { requestMs: number; spec: VmSpec };
 
@@ -59,7 +57,7 @@ async function measure({ runs, signal, say }: Context, api: JsonClient, home: st
   };
   const bare = async (): Promise<BootTimes> => {
     if (!spec) throw new AppError('internal', 'Airlock has booted nothing yet.');
-    const times = await bootBare(spec, AbortSignal.any([signal, AbortSignal.timeout(bootMs)]));
+    const times = await bootBare(spec, signal);
     tell('bare QEMU', times);
     return times;
   };
@@ -89,7 +87,7 @@ async function bootThroughAirlock(api: JsonClient, home: string, signal: AbortSi
     return vncMs === null || readyMs === null ? null : { vncMs, readyMs, requestMs: performance.now() - started };
   };
   try {
-    const times = await until(`VM ${id} to be ready`, look, { timeoutMs: bootMs, intervalMs: 500, signal });
+    const times = await until(`VM ${id} to be ready`, look, { timeoutMs: bootTimeoutMs, intervalMs: 500, signal });
     const spec = VmSpec.parse(JSON.parse(await readFile(join(home, 'vm', id, runnerFiles.spec), 'utf8')));
     return { ...times, spec };
   } finally {
