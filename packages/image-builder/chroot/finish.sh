@@ -49,7 +49,8 @@ find /usr/share/fonts -type d -exec touch --date=@1700000000 {} +
 fc-cache --system-only --force
 
 # The mirror of the machine that built the image, perhaps with a password, is nobody's business.
-rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/apt.conf.d/99mmdebstrap
+rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/apt.conf.d/00airlock-host \
+	/etc/apt/apt.conf.d/99mmdebstrap
 
 kernel=$(basename /boot/vmlinuz-*)
 sh "$build/initrd.sh" "${kernel#vmlinuz-}" "$build/initrd.img"

@@ -22,6 +22,9 @@ export function mmdebstrapArguments(
   stageTar: string,
   aptOptions: string,
 ): string[] {
+  // mmdebstrap cannot be given this as a file: as a mapped user it could not read what nobody else may read.
+  const hostOptions = '/etc/apt/apt.conf.d/00airlock-host';
+  const early = [`upload ${aptOptions} ${hostOptions}`, `chmod 0600 "$1${hostOptions}"`];
   const hooks = [
     `echo ${marks.finish}`,
     `tar-in ${stageTar} /`,
@@ -38,11 +41,11 @@ export function mmdebstrapArguments(
     '--verbose',
     `--include=${description.packages.join(',')}`,
     '--aptopt=Acquire::Languages "none"',
-    `--aptopt=${aptOptions}`,
     ...description.leftOut.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
     ...description.keptAnyway.map((pattern) => `--dpkgopt=path-include=${pattern}`),
     // A crash in the middle throws the root away anyway.
     '--dpkgopt=force-unsafe-io',
+    ...early.map((hook) => `--setup-hook=${hook}`),
     ...hooks.map((hook) => `--customize-hook=${hook}`),
     description.suite,
     workspace.root,

@@ -2,7 +2,7 @@
  * The folder in which a root is made, outside of AIRLOCK_HOME: apt and the mapped users of an unprivileged build must be
  * able to pass through it, which a home directory does not allow. Knows how to act on files that belong to mapped users.
  */
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '@airlock/contract/process';
 
@@ -36,10 +36,10 @@ export async function makeWorkspace(path: string): Promise<Workspace> {
 
 /** Removes a folder of a build, also when parts belong to mapped users; never crosses into another file system. */
 export async function removeFolder(path: string): Promise<void> {
-  if (!isRoot) {
-    await run('mmdebstrap', ['--unshare-helper', 'find', join(path, 'root'), '-xdev', '-mindepth', '1', '-delete'], {
-      okCodes: [0, 1],
-    });
+  const root = join(path, 'root');
+  if (!isRoot && (await stat(root).catch(() => null))) {
+    // Only what is inside belongs to mapped users; the empty folder itself is then removed by the owner of `path`.
+    await run('mmdebstrap', ['--unshare-helper', 'find', root, '-xdev', '-mindepth', '1', '-delete'], { cwd: '/' });
   }
   await run('rm', ['-rf', '--one-file-system', path]);
 }
