@@ -18,6 +18,7 @@ import { openRfb, type Rfb } from '../support/rfb.js';
 const bootMs = 240_000;
 /** Where the image puts the two windows; inside their frames. */
 const browserArea: Box = { x: 20, y: 120, width: 780, height: 640 };
+const addressBar: Box = { x: 130, y: 50, width: 600, height: 28 };
 const terminalArea: Box = { x: 850, y: 40, width: 410, height: 720 };
 
 const endings: (() => Promise<unknown>)[] = [];
@@ -33,12 +34,11 @@ let desktop: Rfb;
 async function openTunnel(ticketPath: string): Promise<Rfb> {
   const url = new URL(ticketPath, controller.url.replace('http', 'ws'));
   const socket = new WebSocket(url, 'binary', { headers: { authorization: `Bearer ${controller.token}` } });
-  const opened = new Promise<void>((resolve, reject) => {
-    socket.once('open', resolve);
-    socket.once('error', reject);
-  });
   const stream = createWebSocketStream(socket);
-  await opened;
+  await new Promise<void>((resolve, reject) => {
+    socket.once('open', resolve);
+    stream.once('error', reject);
+  });
   return openRfb(stream, { timeoutMs: 60_000 });
 }
 
@@ -127,7 +127,10 @@ describe('the desktop of a browser VM', () => {
     const quiet = await desktop.capture();
     desktop.click(browserArea.x + 300, browserArea.y + 500);
     desktop.press('Control', 'l');
-    desktop.type('https://claude.ai/\n');
+    const focused = await desktop.waitForChange(quiet, addressBar, 60_000, 100);
+    desktop.type('https://claude.ai/');
+    await desktop.waitForChange(focused, addressBar, 60_000, 100);
+    desktop.press('Enter');
     await desktop.waitForChange(quiet, browserArea, 120_000, 20_000);
     await expect
       .poll(() => internet.requests.some((request) => request.host === 'claude.ai' && request.path === '/'), {
