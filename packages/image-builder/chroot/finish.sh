@@ -62,6 +62,7 @@ mv "/boot/$kernel" "$build/vmlinuz"
 	echo "node=$(node --version)"
 } >"$build/facts"
 
-rm -rf /boot/* /vmlinuz* /initrd.img* /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/* /tmp/* \
-	/var/tmp/* /var/lib/dbus/machine-id
+# Not /tmp and not apt's lists: mmdebstrap keeps its own settings in /tmp until it has tidied both, and without them its
+# apt would tidy the machine that builds.
+rm -rf /boot/* /vmlinuz* /initrd.img* /var/cache/debconf/*-old /var/log/* /var/tmp/* /var/lib/dbus/machine-id
 : >/etc/machine-id

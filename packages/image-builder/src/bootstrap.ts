@@ -69,8 +69,7 @@ export async function makeRoot(
   const aptOptions = join(workspace.path, 'apt.conf');
   await writeFile(aptOptions, networkOptions(aptConfig.stdout).join('\n'), { mode: 0o600 });
   const args = mmdebstrapArguments(description, workspace, stageTar, aptOptions);
-  // setpriv: when this process is killed, mmdebstrap does not go on alone.
-  const { stdout, stderr } = await run('setpriv', ['--pdeathsig=TERM', 'mmdebstrap', ...args], {
+  const { stdout, stderr } = await run('mmdebstrap', args, {
     input: `${sources.join('\n')}\n`,
     // The image has an initrd of its own: INITRD=No keeps the kernel package from making one.
     env: { PATH: searchPath, TMPDIR: workspace.path, INITRD: 'No' },

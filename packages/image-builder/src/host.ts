@@ -12,7 +12,6 @@ const tools: Readonly<Record<string, string>> = {
   dumpe2fs: 'e2fsprogs',
   zstd: 'zstd',
   tar: 'tar',
-  setpriv: 'util-linux',
   npm: 'npm',
   'apt-config': 'apt',
   ...(!isRoot && { newuidmap: 'uidmap' }),

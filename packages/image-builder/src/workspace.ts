@@ -2,9 +2,9 @@
  * The folder in which a root is made, outside of AIRLOCK_HOME: apt and the mapped users of an unprivileged build must be
  * able to pass through it, which a home directory does not allow. Knows how to act on files that belong to mapped users.
  */
-import { chmod, mkdir, stat } from 'node:fs/promises';
+import { chmod, mkdir, readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run } from '@airlock/contract/process';
+import { identifyProcess, killExactly, run } from '@airlock/contract/process';
 
 export const isRoot = process.getuid?.() === 0;
 
@@ -34,8 +34,23 @@ export async function makeWorkspace(path: string): Promise<Workspace> {
   return workspace;
 }
 
+/**
+ * Ends what still works in a folder: mmdebstrap goes on for minutes after its builder was killed. The random part of the
+ * folder's name makes it certain that a process which names it belongs to that build.
+ */
+async function endWorkIn(path: string): Promise<void> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+  for (const pid of pids) {
+    const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (!words.includes(path)) continue;
+    const identity = await identifyProcess(Number(pid));
+    if (identity) await killExactly(identity);
+  }
+}
+
 /** Removes a folder of a build, also when parts belong to mapped users; never crosses into another file system. */
 export async function removeFolder(path: string): Promise<void> {
+  await endWorkIn(path);
   const root = join(path, 'root');
   if (!isRoot && (await stat(root).catch(() => null))) {
     // Only what is inside belongs to mapped users; the empty folder itself is then removed by the owner of `path`.
