@@ -39,14 +39,14 @@ it('takes over a lock of a process whose number was given away again', async () 
   const self = await identifyProcess(process.pid);
   const builder = { ...self, startTicks: (self?.startTicks ?? 0) + 1 };
   await writeFile(join(folder, lockName), JSON.stringify({ builder, folders: [] }));
-  await (
-    await takeBuildLock(folder, [], never)
-  )();
+  const release = await takeBuildLock(folder, [], never);
+  await release();
+  expect(await readdir(folder)).toEqual([]);
 });
 
 it('takes over a lock that it cannot read', async () => {
   await writeFile(join(folder, lockName), 'half');
-  await (
-    await takeBuildLock(folder, [], never)
-  )();
+  const release = await takeBuildLock(folder, [], never);
+  await release();
+  expect(await readdir(folder)).toEqual([]);
 });
