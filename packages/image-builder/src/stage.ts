@@ -23,6 +23,8 @@ export async function installClis(
   // Somewhere without a package.json or .npmrc of a project.
   await run('npm', ['install', '--global', `--prefix=${prefix}`, ...flags, ...packages], {
     cwd: stage,
+    env: withoutProject(process.env),
+    cleanEnv: true,
     signal,
     onLine,
   });
@@ -31,6 +33,16 @@ export async function installClis(
     const folder = join(prefix, 'lib/node_modules', cli.package);
     await run(process.execPath, [cli.afterInstall], { cwd: folder, signal });
   }
+}
+
+/**
+ * The environment without what `npm run` adds of the project it runs in: its prefix and its own strictness about scripts, with
+ * which a global install elsewhere fails. The machine's registry, proxy and CA settings stay.
+ */
+export function withoutProject(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const ofProject =
+    /^npm_(lifecycle|package|command|execpath|node_execpath|config_(local_prefix|prefix|global_prefix|(strict_)?allow_scripts|engine_strict|call)$)/;
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !ofProject.test(name)));
 }
 
 export interface StageContent {
