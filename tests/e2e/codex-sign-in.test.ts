@@ -80,7 +80,7 @@ afterAll(async () => {
 
 /** Ends everything this file started; nothing the second time. */
 async function close(): Promise<void> {
-  for (const end of endings.splice(0).reverse()) await end();
+  for (const end of endings.splice(0).toReversed()) await end();
 }
 
 describe('a Codex sign-in', () => {

@@ -11,7 +11,8 @@ import { apiClient, endController, refusal, untilVm } from '../support/api.js';
 import { startController, type RunningController } from '../support/controller.js';
 import { createFakeInternet, type FakeInternet } from '../support/fake-internet.js';
 import { createTestHome, type TestHome } from '../support/home.js';
-import { encodePng, type Box, type RgbaImage } from '../support/image.js';
+import { countChanges, encodePng, type Box, type RgbaImage } from '../support/image.js';
+import { until } from '../support/poll.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../support/leaks.js';
 import { openRfb, type Rfb } from '../support/rfb.js';
 
@@ -66,6 +67,18 @@ function colours(image: RgbaImage, box: Box): { count: number; dominant: string;
   return { count: seen.size, dominant, share: pixels / (box.width * box.height) };
 }
 
+/** Waits until what is written in a box has not changed for a second, but for a blinking caret. */
+async function untilWritten(box: Box): Promise<void> {
+  let last = await desktop.capture();
+  const still = async (): Promise<boolean> => {
+    const now = await desktop.capture();
+    const same = countChanges(last, now, box) < 60;
+    last = now;
+    return same;
+  };
+  await until('the letters to be drawn', still, { timeoutMs: 60_000, intervalMs: 1000 });
+}
+
 beforeAll(async () => {
   home = await createTestHome();
   endings.push(home.remove);
@@ -95,7 +108,7 @@ afterAll(async () => {
 
 /** Ends everything this file started; nothing the second time. */
 async function close(): Promise<void> {
-  for (const end of endings.splice(0).reverse()) await end();
+  for (const end of endings.splice(0).toReversed()) await end();
 }
 
 describe('the desktop of a browser VM', () => {
@@ -130,6 +143,7 @@ describe('the desktop of a browser VM', () => {
     const focused = await desktop.waitForChange(quiet, addressBar, 60_000, 100);
     desktop.type('https://claude.ai/');
     await desktop.waitForChange(focused, addressBar, 60_000, 100);
+    await untilWritten(addressBar);
     desktop.press('Enter');
     await desktop.waitForChange(quiet, browserArea, 120_000, 20_000);
     await expect

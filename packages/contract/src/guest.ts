@@ -33,8 +33,8 @@ export const guestUser = { name: 'airlock', uid: 1000, gid: 1000 } as const;
 export const desktopSize = { width: 1280, height: 800 } as const;
 /** Where the image's window manager puts the two windows, title bar included, in pixels. */
 export const desktopLayout = {
-  browser: { x: 0, y: 0, width: 860, height: 800 },
-  terminal: { x: 864, y: 0, width: 416, height: 800 },
+  browser: { x: 0, y: 0, width: 832, height: 800 },
+  terminal: { x: 832, y: 0, width: 446, height: 788 },
 } as const;
 /** The address and port at which a guest finds its egress gateway, the only thing it can reach. */
 export const guestNetwork = { address: '10.0.2.15', gatewayHost: '10.0.2.100', gatewayPort: 3128 } as const;
