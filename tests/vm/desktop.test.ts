@@ -19,6 +19,8 @@ import { openRfb, type Rfb } from '../support/rfb.js';
 const bootMs = 240_000;
 /** Where the image puts the two windows; inside their frames. */
 const browserArea: Box = { x: 20, y: 120, width: 780, height: 640 };
+/** Its empty part; its colour tells whether the browser has the focus. */
+const tabStrip: Box = { x: 340, y: 4, width: 380, height: 32 };
 const addressBar: Box = { x: 130, y: 50, width: 600, height: 28 };
 const terminalArea: Box = { x: 850, y: 40, width: 410, height: 720 };
 
@@ -139,8 +141,9 @@ describe('the desktop of a browser VM', () => {
   it('lets a person navigate in the browser, through the upstream proxy', async () => {
     const quiet = await desktop.capture();
     desktop.click(browserArea.x + 300, browserArea.y + 500);
+    const active = await desktop.waitForChange(quiet, tabStrip, 30_000, 1000);
     desktop.press('Control', 'l');
-    const focused = await desktop.waitForChange(quiet, addressBar, 60_000, 100);
+    const focused = await desktop.waitForChange(active, addressBar, 60_000, 100);
     desktop.type('https://claude.ai/');
     await desktop.waitForChange(focused, addressBar, 60_000, 100);
     await untilWritten(addressBar);

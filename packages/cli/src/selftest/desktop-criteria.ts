@@ -8,6 +8,8 @@ import type { Outcome } from './report.js';
 const { browser, terminal } = desktopLayout;
 /** Below the address bar: only a page that loads changes much here. */
 const page: Area = { ...browser, y: 140, height: browser.height - 140 };
+/** The empty part of the browser's tab strip. */
+const tabStrip: Area = { x: browser.x + 340, y: browser.y + 4, width: 380, height: 32 };
 /** Where the browser's address is written. */
 const addressBar: Area = { x: browser.x + 130, y: browser.y + 50, width: 600, height: 28 };
 /** A window with text has at least this many colours; letters are drawn with smooth edges. */
@@ -78,7 +80,10 @@ export async function checkTyping(rfb: RfbClient, signal: AbortSignal): Promise<
 
 /** Criterion 6: a URL typed into the address bar changes the page. */
 export async function checkNavigation(rfb: RfbClient, url: string, signal: AbortSignal): Promise<Outcome> {
+  const unfocused = cut(rfb.screen, tabStrip);
   rfb.click(browser.x + browser.width / 2, browser.y + browser.height / 2);
+  // The window that gets the focus changes the colour of its tab strip; keys pressed earlier would go to the terminal.
+  await untilChanged(rfb, tabStrip, unfocused, 1000, 10_000);
   rfb.chord(keysyms.control, 'l'.charCodeAt(0));
   const before = await untilStill(rfb, page, 30_000, signal);
   const empty = cut(rfb.screen, addressBar);
