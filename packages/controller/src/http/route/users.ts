@@ -1,10 +1,7 @@
 /** People, for administrators. */
-import { z } from 'zod';
-import { CreateUserRequest, CreateUserResponse, User } from '@airlock/contract/api';
+import { CreateUserRequest, CreateUserResponse, UserList } from '@airlock/contract/api';
 import { answers } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
-
-const UserList = z.strictObject({ users: z.array(User) });
 
 export function addUserRoutes(server: Server, { users }: HttpDeps): void {
   const config = { access: 'admin' } as const;
