@@ -6,6 +6,7 @@
  *   POST   /config/reload          GuestHealth, after a newer generation of the config drive was applied
  *   POST   /login                  LoginStatus (202); 409 login_running
  *   GET    /login                  LoginStatus
+ *   POST   /login/input            LoginInput → LoginStatus; 409 login_running when no code is asked for
  *   DELETE /login                  LoginStatus; ends the CLI and every process it started
  *   GET    /credentials/:provider  CredentialBundle; 404 not_found until the CLI wrote a complete one
  *   PUT    /credentials/:provider  CredentialBundle → 204; files arrive atomically with owner and mode
@@ -85,17 +86,28 @@ export const GuestHealth = z.strictObject({
 });
 export type GuestHealth = z.infer<typeof GuestHealth>;
 
-export const LoginRequest = z.strictObject({ provider: ProviderId });
+/** browser: the CLI opens its page in the VM. device_code: the person opens a page on any device and types a code there. */
+export const LoginMethod = z.enum(['browser', 'device_code']);
+export type LoginMethod = z.infer<typeof LoginMethod>;
+export const LoginRequest = z.strictObject({ provider: ProviderId, method: LoginMethod.default('browser') });
+/** A code that the provider's page showed, typed into the CLI's terminal and followed by Enter. */
+export const LoginInput = z.strictObject({ code: z.string().min(1).max(4096) });
 
 export const LoginStatus = z.strictObject({
   provider: ProviderId.nullable(),
   /**
-   * idle: none was started. starting: the CLI runs. browser_opened: it handed its sign-in page to the browser.
+   * idle: none was started. starting: the CLI runs. browser_opened: it handed its sign-in page to the browser, or
+   * (device_code) it shows page and code.
    * succeeded: it ended well and its credential is complete. failed: it ended otherwise.
    */
   state: z.enum(['idle', 'starting', 'browser_opened', 'succeeded', 'failed']),
   /** Host of the page that was opened; never the whole URL. */
   pageHost: z.string().nullable(),
+  method: LoginMethod,
+  /** For method device_code, once the CLI has shown them. */
+  deviceCode: z.strictObject({ url: z.url(), code: z.string() }).nullable(),
+  /** The CLI's terminal would take a pasted code now. */
+  takesCode: z.boolean(),
   exitCode: z.int().nullable(),
   /** Last lines of the CLI's output, escape sequences and anything that looks like a secret or a URL query removed. */
   lastOutput: z.string(),
@@ -125,7 +137,17 @@ export type CredentialBundle = z.infer<typeof CredentialBundle>;
  * https://claude.ai through the egress gateway. isolation: DNS, a direct TCP connection, IPv6 and the host's own
  * loopback ports must all be out of reach.
  */
-export const checkNames = ['node', 'codex', 'claude', 'gemini', 'proof_codex', 'fetch', 'isolation'] as const;
+export const checkNames = [
+  'node',
+  'codex',
+  'claude',
+  'gemini',
+  'proof_codex',
+  'proof_claude_code',
+  'proof_gemini_cli',
+  'fetch',
+  'isolation',
+] as const;
 export const CheckName = z.enum(checkNames);
 export type CheckName = z.infer<typeof CheckName>;
 export const CheckResult = z

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { CredentialVerdict, Provider } from './provider.js';
 
-const authFile = { path: '.codex/auth.json', mode: 0o600 };
+const authFile = { path: '.codex/auth.json', mode: 0o600, required: true, delivery: 'replace' } as const;
 
 /** The part of auth.json that a ChatGPT login must have; other members come and go with versions. */
 const Auth = z.looseObject({
@@ -45,5 +45,8 @@ export const codex: Provider = {
       argv: ['codex', 'login', 'status'],
       accepts: (exitCode, output) => exitCode === 0 && /Logged in using ChatGPT/.test(output),
     },
+    deviceCode: null,
+    pasteCode: null,
+    apiKey: null,
   },
 };

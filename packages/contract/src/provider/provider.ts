@@ -10,6 +10,13 @@ export interface CredentialFile {
   path: string;
   /** Octal permission bits that the CLI itself uses. */
   mode: number;
+  /** False: a login is complete without it. */
+  required: boolean;
+  /**
+   * How it is delivered over a file that is already there. `replace`: as a whole. `json`: the CLI keeps other things in the
+   * same JSON document, so only the delivered top-level members are replaced.
+   */
+  delivery: 'replace' | 'json';
 }
 
 export type CredentialVerdict =
@@ -18,19 +25,74 @@ export type CredentialVerdict =
   /** What is missing, without any content. */
   | { complete: false; reason: string };
 
+/** Text of files by path relative to the home directory. */
+export type FileTexts = ReadonlyMap<string, string>;
+
+/** What is typed when the terminal shows a question. Each is answered once in a login. */
+export interface TerminalAnswer {
+  /** Matched against the text on the screen, escape sequences and line wraps removed. */
+  question: RegExp;
+  /** Keys, such as `\r`. */
+  keys: string;
+}
+
+/** A way to sign in without a browser inside the VM. */
+export interface DeviceCodeLogin {
+  argv: readonly [string, ...string[]];
+  env?: Readonly<Record<string, string>>;
+  /** The page to open on any device, and the code to type there; as they stand on the terminal. */
+  url: RegExp;
+  code: RegExp;
+}
+
+/** A CLI that asks for a code that its provider's page shows, when the page cannot reach the CLI's callback. */
+export interface PasteCodeLogin {
+  /** On the terminal when a code may be pasted. */
+  prompt: RegExp;
+  /** What a code looks like; anything else is refused before it is typed. */
+  code: RegExp;
+}
+
+/** A login by API key: no browser, no VM, only files. */
+export interface ApiKeyLogin {
+  /** What a key looks like. */
+  key: RegExp;
+  /** The credential files that such a login consists of. */
+  files(key: string): FileTexts;
+}
+
 /** How the CLI of a provider signs in. `null` in `Provider.login` while Airlock cannot drive it yet. */
 export interface ProviderLogin {
   /** Program and arguments, run in a PTY as the desktop user with DISPLAY and BROWSER set. */
   argv: readonly [string, ...string[]];
+  /** Added to the environment of the login. */
+  env?: Readonly<Record<string, string>>;
+  /** Size of the terminal; some CLIs draw nothing in a small one. 80 x 24 when absent. */
+  terminal?: { columns: number; rows: number };
+  /** Files that must be there before the CLI starts, when they do not exist yet. */
+  before?: readonly { path: string; mode: number; text: string }[];
+  answers?: readonly TerminalAnswer[];
   /** Finds the sign-in page in the CLI's output once escape sequences and line wraps are removed. */
   authorizeUrl: RegExp;
   /** Every host that the CLI and its sign-in page must reach. */
   hosts: readonly string[];
   credentialFiles: readonly [CredentialFile, ...CredentialFile[]];
-  /** Decides from the text of the files (by path) whether the login is complete. Never throws. */
-  inspectCredential(files: ReadonlyMap<string, string>): CredentialVerdict;
-  /** The CLI's own word on whether it is logged in. */
-  proof: { argv: readonly [string, ...string[]]; accepts(exitCode: number, output: string): boolean };
+  /** Decides from the text of the files whether the login is complete. Never throws. */
+  inspectCredential(files: FileTexts): CredentialVerdict;
+  /**
+   * What of the captured files is handed over, with the first-run and trust flags that a headless run needs added.
+   * Called on a complete credential only; applying it to its own result changes nothing. Absent: the files as they are.
+   */
+  handOver?(files: FileTexts): FileTexts;
+  /** The CLI's own word on whether it is logged in; run in the CLI VM. */
+  proof: {
+    argv: readonly [string, ...string[]];
+    env?: Readonly<Record<string, string>>;
+    accepts(exitCode: number, output: string): boolean;
+  };
+  deviceCode: DeviceCodeLogin | null;
+  pasteCode: PasteCodeLogin | null;
+  apiKey: ApiKeyLogin | null;
 }
 
 export interface Provider {

@@ -1,5 +1,6 @@
 /** The named checks: a fixed command each, run as the desktop user in the environment that a CLI gets. */
 import type { CheckName, CheckResult } from '@airlock/contract/guest';
+import type { ProviderId } from '@airlock/contract/provider/provider';
 import { providers } from '@airlock/contract/provider/registry';
 import type { Variables } from '../environment.js';
 import { redactedTail } from '../redact.js';
@@ -30,6 +31,11 @@ function isSiteAnswer(exitCode: number, output: string): boolean {
 
 const curl: Command['argv'] = ['curl', '-sS', '-o', '/dev/null', '-w', '%{http_code}', 'https://claude.ai'];
 
+function proofOf(provider: ProviderId): Command | null {
+  const { login } = providers[provider];
+  return login && { ...login.proof, timeoutMs: 120_000 };
+}
+
 /** Time limits are for software emulation, where a CLI takes half a minute to say its version. */
 const commands: Readonly<Record<Exclude<CheckName, 'isolation'>, Command | null>> = {
   node: {
@@ -46,7 +52,9 @@ const commands: Readonly<Record<Exclude<CheckName, 'isolation'>, Command | null>
     env: { GEMINI_CLI_NO_RELAUNCH: 'true' },
     accepts: ended,
   },
-  proof_codex: providers.codex.login && { ...providers.codex.login.proof, timeoutMs: 60_000 },
+  proof_codex: proofOf('codex'),
+  proof_claude_code: proofOf('claude_code'),
+  proof_gemini_cli: proofOf('gemini_cli'),
   fetch: { argv: curl, timeoutMs: 60_000, accepts: isSiteAnswer },
 };
 
@@ -83,9 +91,10 @@ async function runCommand(name: CheckName, command: Command, deps: CheckDeps): P
 export async function runCheck(name: CheckName, deps: CheckDeps): Promise<CheckResult> {
   const startedAt = performance.now();
   const command = name === 'isolation' ? null : commands[name];
-  const verdict: Verdict =
-    command === null
-      ? { exitCode: null, ...(await probeIsolation(isolationAttempts, isolationTimeoutMs)) }
-      : await runCommand(name, command, deps);
+  let verdict: Verdict;
+  if (command) verdict = await runCommand(name, command, deps);
+  else if (name === 'isolation')
+    verdict = { exitCode: null, ...(await probeIsolation(isolationAttempts, isolationTimeoutMs)) };
+  else verdict = { ok: false, exitCode: null, output: `${name}: this agent has no such check.` };
   return { name, ...verdict, durationMs: Math.round(performance.now() - startedAt) };
 }

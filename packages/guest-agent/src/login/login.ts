@@ -49,7 +49,16 @@ interface Attempt {
   done: Promise<void>;
 }
 
-const idle: LoginStatus = { provider: null, state: 'idle', pageHost: null, exitCode: null, lastOutput: '' };
+const idle: LoginStatus = {
+  provider: null,
+  state: 'idle',
+  method: 'browser',
+  pageHost: null,
+  deviceCode: null,
+  takesCode: false,
+  exitCode: null,
+  lastOutput: '',
+};
 
 export function createLogin(deps: LoginDeps): Login {
   let current: Attempt | undefined;
