@@ -3,7 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { promisify, stripVTControlCharacters } from 'node:util';
 import type { Browser } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { codex } from '@airlock/contract/provider/codex';
@@ -78,6 +78,39 @@ async function signIn(decision: 'Allow' | 'Deny'): Promise<{ exitCode: number | 
   }
 }
 
+/** Starts `codex login --device-auth`; the person opens its page on a further device and types the code there. */
+async function signInByCode(): Promise<{ exitCode: number | null; page: string }> {
+  const { deviceCode } = codex.login ?? {};
+  if (!deviceCode) throw new Error('codex has no device code');
+  const cli = spawn(program ?? '', deviceCode.argv.slice(1), {
+    env: environment(),
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const exit = new Promise<number | null>((resolve) => cli.once('close', resolve));
+  let output = '';
+  cli.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  try {
+    const found = async (pattern: RegExp): Promise<string> =>
+      until(`${pattern} on the terminal`, async () => pattern.exec(stripVTControlCharacters(output))?.[0], { timeoutMs: 20_000 });
+    const page = await browser.newPage({ ignoreHTTPSErrors: true });
+    await page.goto(await found(deviceCode.url));
+    await page.keyboard.type(internet.account.email);
+    await page.keyboard.press('Tab');
+    await page.keyboard.type(internet.account.password);
+    await page.keyboard.press('Enter');
+    await page.getByLabel('Code').fill('WRNG-CODE2');
+    await page.keyboard.press('Enter');
+    await page.getByText('That code is not right').waitFor();
+    await page.getByLabel('Code').fill(await found(deviceCode.code));
+    await page.keyboard.press('Enter');
+    await page.getByText('Signed in to Codex').waitFor();
+    return { page: await page.title(), exitCode: await exit };
+  } finally {
+    cli.kill();
+    await exit;
+  }
+}
+
 async function status(): Promise<{ code: number; output: string }> {
   const run = promisify(execFile)(program ?? '', ['login', 'status'], { env: environment() });
   return run.then(
@@ -112,5 +145,30 @@ describe('codex login', () => {
     expect(await signIn('Deny')).toEqual({ exitCode: 1, page: 'Codex Sign-in Error' });
     const { code, output } = await status();
     expect(codex.login?.proof.accepts(code, output)).toBe(false);
+  });
+
+  it('ends with the same when the person finishes on a further device, by code', async () => {
+    expect(await signInByCode()).toEqual({ exitCode: 0, page: 'Signed in - OpenAI' });
+    const file = await readFile(join(home, '.codex/auth.json'), 'utf8');
+    expect(codex.login?.inspectCredential(new Map([['.codex/auth.json', file]]))).toEqual({ complete: true });
+    expect(internet.codexProvider.counts).toMatchObject({ deviceCodesIssued: 1, devicesApproved: 1, codesRedeemed: 1 });
+    const { code, output } = await status();
+    expect(codex.login?.proof.accepts(code, output)).toBe(true);
+  });
+
+  it('writes for an API key what Airlock writes for one', async () => {
+    const key = 'sk-test-1234567890abcdefghijklmnop';
+    const cli = spawn(program ?? '', ['login', '--with-api-key'], {
+      env: environment(),
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    const exit = new Promise<number | null>((resolve) => cli.once('close', resolve));
+    cli.stdin.end(key);
+    expect(await exit).toBe(0);
+    const file = await readFile(join(home, '.codex/auth.json'), 'utf8');
+    const ours = codex.login?.apiKey?.files(key).get('.codex/auth.json') ?? '';
+    expect(JSON.parse(ours)).toEqual(JSON.parse(file));
+    const { code, output } = await status();
+    expect(codex.login?.proof.accepts(code, output)).toBe(true);
   });
 });

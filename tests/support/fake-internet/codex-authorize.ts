@@ -24,7 +24,7 @@ export function authorize(provider: CodexState, { query }: WebRequest): WebRespo
   if (!/^[A-Za-z0-9_-]{43}$/.test(codeChallenge))
     return html(400, errorPage('code_challenge is not a SHA-256 in base64url.'));
   const challenge = randomBytes(16).toString('hex');
-  provider.transactions.set(challenge, { redirectUri, state, codeChallenge, loggedIn: false });
+  provider.transactions.set(challenge, { kind: 'browser', redirectUri, state, codeChallenge, loggedIn: false });
   return redirect(302, `/log-in?challenge=${challenge}`);
 }
 
@@ -49,7 +49,7 @@ export function logIn(provider: CodexState, request: WebRequest): WebResponse {
   }
   provider.counts.logins += 1;
   transaction.loggedIn = true;
-  return redirect(303, `/consent?challenge=${challenge}`);
+  return redirect(303, `${transaction.kind === 'device' ? '/codex/device/code' : '/consent'}?challenge=${challenge}`);
 }
 
 export function showConsent(provider: CodexState, { query }: WebRequest): WebResponse {
@@ -63,7 +63,7 @@ export function decide(provider: CodexState, request: WebRequest): WebResponse {
   const form = formOf(request);
   const challenge = form.get('challenge') ?? '';
   const transaction = provider.transactions.get(challenge);
-  if (transaction?.loggedIn !== true) return unknownTransaction();
+  if (transaction?.kind !== 'browser' || !transaction.loggedIn) return unknownTransaction();
   provider.transactions.delete(challenge);
   const { redirectUri, state, codeChallenge } = transaction;
   const callback = new URL(redirectUri);

@@ -4,6 +4,7 @@
  */
 import { authorize, decide, logIn, showConsent, showLogin } from './codex-authorize.js';
 import type { CodexCounts, CodexProviderOptions, CodexState } from './codex-state.js';
+import { enterDeviceCode, issueUserCode, pollDevice, showDeviceCode, startDevicePage } from './codex-device.js';
 import { token } from './codex-token.js';
 import { errorPage } from './pages.js';
 import { html, json, text, type HostHandler, type WebRequest, type WebResponse } from './web.js';
@@ -25,8 +26,17 @@ export function createCodexProvider(options: CodexProviderOptions): CodexProvide
     codesRedeemed: 0,
     codesRefused: 0,
     apiKeyExchanges: 0,
+    deviceCodesIssued: 0,
+    devicesApproved: 0,
   };
-  const state: CodexState = { options, counts, transactions: new Map(), codes: new Map(), idTokens: new Set() };
+  const state: CodexState = {
+    options,
+    counts,
+    transactions: new Map(),
+    codes: new Map(),
+    devices: new Map(),
+    idTokens: new Set(),
+  };
   return {
     counts,
     hosts: {
@@ -51,6 +61,16 @@ function answerAuthHost(state: CodexState, request: WebRequest): WebResponse {
       return decide(state, request);
     case 'POST /oauth/token':
       return token(state, request);
+    case 'POST /api/accounts/deviceauth/usercode':
+      return issueUserCode(state, request);
+    case 'POST /api/accounts/deviceauth/token':
+      return pollDevice(state, request);
+    case 'GET /codex/device':
+      return startDevicePage(state);
+    case 'GET /codex/device/code':
+      return showDeviceCode(state, request);
+    case 'POST /codex/device/code':
+      return enterDeviceCode(state, request);
     default:
       return html(404, errorPage(`There is no page ${request.path}.`));
   }

@@ -21,20 +21,41 @@ export interface CodexCounts {
   codesRedeemed: number;
   codesRefused: number;
   apiKeyExchanges: number;
+  deviceCodesIssued: number;
+  devicesApproved: number;
 }
 
 export const codexClientId = 'app_EMoamEEZ73f0CkXaXp7hrann';
 /** What `codex login` may be called back at: the name and the port depend on its version and on which port is free. */
 export const codexRedirectUri = /^http:\/\/(127\.0\.0\.1|localhost):(1455|1457)\/auth\/callback$/;
 
+/** What the CLI names as redirect URI when it redeems the code of a device sign-in; nobody is sent there. */
+export const codexDeviceRedirectUri = 'https://auth.openai.com/deviceauth/callback';
+
 export const codeLifetimeMs = 10 * 60_000;
 
 /** One authorization under way, from the authorize request to the decision. */
-export interface Transaction {
+export interface BrowserTransaction {
+  kind: 'browser';
   redirectUri: string;
   state: string;
   codeChallenge: string;
   loggedIn: boolean;
+}
+
+/** A person on a further device, from opening the page to typing the code. */
+export interface DeviceTransaction {
+  kind: 'device';
+  loggedIn: boolean;
+}
+
+export type Transaction = BrowserTransaction | DeviceTransaction;
+
+/** A CLI that waits for somebody to type its code. */
+export interface WaitingDevice {
+  userCode: string;
+  expiresAt: number;
+  approved: boolean;
 }
 
 export interface IssuedCode {
@@ -48,5 +69,7 @@ export interface CodexState {
   counts: CodexCounts;
   transactions: Map<string, Transaction>;
   codes: Map<string, IssuedCode>;
+  /** By device_auth_id. */
+  devices: Map<string, WaitingDevice>;
   idTokens: Set<string>;
 }

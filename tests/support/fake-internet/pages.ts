@@ -72,6 +72,26 @@ export function consentPage(challenge: string, email: string): string {
   );
 }
 
+/** Where the code that a CLI shows is typed. */
+export function deviceCodePage({ challenge, error }: { challenge: string; error?: string }): string {
+  return page(
+    'Enter code - OpenAI',
+    `<h1>Enter the code</h1><p class="lead">The one that Codex shows on your other device</p>
+${error === undefined ? '' : `<p class="error" role="alert">${escapeHtml(error)}</p>`}
+<form method="post" action="/codex/device/code">
+<input type="hidden" name="challenge" value="${escapeHtml(challenge)}">
+<label for="user_code">Code</label>
+<input id="user_code" name="user_code" required autocomplete="off" autofocus style="border-color:${css(pageColours.emailField)}">
+<button type="submit" style="background:${css(pageColours.primaryButton)}">Continue</button>
+</form>`,
+  );
+}
+
+/** The end of a sign-in by code. */
+export function deviceDonePage(): string {
+  return page('Signed in - OpenAI', '<h1>Signed in to Codex</h1><p class="lead">You may close this page.</p>');
+}
+
 /** What a person sees when the link itself is wrong. */
 export function errorPage(problem: string): string {
   return page(

@@ -12,6 +12,8 @@ const Auth = z.looseObject({
     refresh_token: z.string().min(1),
   }),
 });
+/** What `codex login --with-api-key` writes. */
+const ApiKeyAuth = z.looseObject({ auth_mode: z.literal('apikey'), OPENAI_API_KEY: z.string().min(1) });
 
 function inspectCredential(files: ReadonlyMap<string, string>): CredentialVerdict {
   const text = files.get(authFile.path);
@@ -22,6 +24,7 @@ function inspectCredential(files: ReadonlyMap<string, string>): CredentialVerdic
   } catch {
     return { complete: false, reason: `${authFile.path} is not JSON (perhaps half written)` };
   }
+  if (ApiKeyAuth.safeParse(json).success) return { complete: true };
   const parsed = Auth.safeParse(json);
   if (parsed.success) return { complete: true };
   const missing = parsed.error.issues.map((issue) => issue.path.join('.') || 'the whole document').join(', ');
@@ -43,10 +46,19 @@ export const codex: Provider = {
     inspectCredential,
     proof: {
       argv: ['codex', 'login', 'status'],
-      accepts: (exitCode, output) => exitCode === 0 && /Logged in using ChatGPT/.test(output),
+      accepts: (exitCode, output) => exitCode === 0 && /Logged in using ChatGPT|API key configured/.test(output),
     },
-    deviceCode: null,
+    deviceCode: {
+      argv: ['codex', 'login', '--device-auth'],
+      url: /https:\/\/auth\.openai\.com\/codex\/device\b/,
+      code: /\b[A-Z0-9]{4}-[A-Z0-9]{4,5}\b/,
+    },
+    // Its sign-in page never shows a code: it calls back, or the device code is used.
     pasteCode: null,
-    apiKey: null,
+    apiKey: {
+      key: /^sk-[A-Za-z0-9_-]{16,256}$/,
+      files: (key) =>
+        new Map([[authFile.path, `${JSON.stringify({ auth_mode: 'apikey', OPENAI_API_KEY: key }, null, 2)}\n`]]),
+    },
   },
 };
