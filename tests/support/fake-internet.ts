@@ -4,7 +4,7 @@
  */
 import { generateCACertificate, getLocal, type CompletedRequest, type Mockttp } from 'mockttp';
 import { createCodexProvider, type CodexProvider } from './fake-internet/codex-provider.js';
-import type { Account } from './fake-internet/codex-state.js';
+import type { Account } from './fake-internet/sign-in-pages.js';
 import { openUpstreamProxy, type UpstreamProxy, type UpstreamUse } from './fake-internet/upstream-proxy.js';
 import { html, text, type HostHandler, type WebResponse } from './fake-internet/web.js';
 
@@ -143,6 +143,7 @@ async function respond(handler: HostHandler | undefined, request: CompletedReque
     host: url.hostname,
     path: url.pathname,
     query: url.searchParams,
+    headers: request.headers,
     body: (await request.body.getText()) ?? '',
   });
 }

@@ -3,9 +3,10 @@
  * the person logs in on any device and types the code there; the CLI gets an authorization code with its PKCE verifier.
  */
 import { createHash, randomBytes, randomInt } from 'node:crypto';
+import { openAi } from './codex-authorize.js';
 import { codeLifetimeMs, codexClientId, codexDeviceRedirectUri, type CodexState } from './codex-state.js';
 import { deviceCodePage, deviceDonePage, errorPage } from './pages.js';
-import { formOf, html, json, redirect, type WebRequest, type WebResponse } from './web.js';
+import { formOf, html, json, type WebRequest, type WebResponse } from './web.js';
 
 /** No letter or digit that can be taken for another. */
 const codeLetters = 'BCDFGHJKLMNPQRSTVWXZ23456789';
@@ -46,15 +47,13 @@ export function pollDevice(provider: CodexState, request: WebRequest): WebRespon
 
 /** GET /codex/device: the page that the person opens on another device; first they log in. */
 export function startDevicePage(provider: CodexState): WebResponse {
-  const challenge = randomBytes(16).toString('hex');
-  provider.transactions.set(challenge, { kind: 'device', loggedIn: false });
-  return redirect(302, `/log-in?challenge=${challenge}`);
+  return provider.pages.beginElsewhere('/codex/device/code');
 }
 
 /** GET /codex/device/code */
 export function showDeviceCode(provider: CodexState, { query }: WebRequest): WebResponse {
   const challenge = query.get('challenge') ?? '';
-  if (provider.transactions.get(challenge)?.loggedIn !== true) return html(400, errorPage('Log in first.'));
+  if (!provider.pages.isLoggedIn(challenge)) return html(400, errorPage(openAi, 'Log in first.'));
   return html(200, deviceCodePage({ challenge }));
 }
 
@@ -62,11 +61,11 @@ export function showDeviceCode(provider: CodexState, { query }: WebRequest): Web
 export function enterDeviceCode(provider: CodexState, request: WebRequest): WebResponse {
   const form = formOf(request);
   const challenge = form.get('challenge') ?? '';
-  if (provider.transactions.get(challenge)?.loggedIn !== true) return html(400, errorPage('Log in first.'));
+  if (!provider.pages.isLoggedIn(challenge)) return html(400, errorPage(openAi, 'Log in first.'));
   const typed = (form.get('user_code') ?? '').trim().toUpperCase();
   const device = [...provider.devices.values()].find((one) => one.userCode === typed && one.expiresAt > Date.now());
   if (device === undefined) return html(400, deviceCodePage({ challenge, error: 'That code is not right' }));
-  provider.transactions.delete(challenge);
+  provider.pages.end(challenge);
   device.approved = true;
   provider.counts.devicesApproved += 1;
   return html(200, deviceDonePage());

@@ -2,11 +2,13 @@
  * OpenAI as far as `codex login` needs it: authorize, log in, consent, token endpoint. Codes are for one use, PKCE and
  * redirect URI are verified. Observed with @openai/codex 0.169; keeps its state in memory.
  */
-import { authorize, decide, logIn, showConsent, showLogin } from './codex-authorize.js';
-import type { CodexCounts, CodexProviderOptions, CodexState } from './codex-state.js';
+import { randomBytes } from 'node:crypto';
+import { authorize, openAi } from './codex-authorize.js';
+import { codeLifetimeMs, type CodexCounts, type CodexProviderOptions, type CodexState } from './codex-state.js';
 import { enterDeviceCode, issueUserCode, pollDevice, showDeviceCode, startDevicePage } from './codex-device.js';
 import { token } from './codex-token.js';
 import { errorPage } from './pages.js';
+import { createSignInPages, noSignIns } from './sign-in-pages.js';
 import { html, json, text, type HostHandler, type WebRequest, type WebResponse } from './web.js';
 
 export interface CodexProvider {
@@ -18,25 +20,25 @@ export function createCodexProvider(options: CodexProviderOptions): CodexProvide
   if (!/^[A-Za-z0-9_-]+$/.test(options.canaryToken))
     throw new TypeError('canaryToken must be base64url characters only');
   const counts: CodexCounts = {
-    authorizeRequests: 0,
-    wrongPasswords: 0,
-    logins: 0,
-    consents: 0,
-    denials: 0,
+    ...noSignIns(),
     codesRedeemed: 0,
     codesRefused: 0,
     apiKeyExchanges: 0,
     deviceCodesIssued: 0,
     devicesApproved: 0,
   };
-  const state: CodexState = {
-    options,
+  const codes: CodexState['codes'] = new Map();
+  const pages: CodexState['pages'] = createSignInPages({
+    brand: openAi,
+    account: options.account,
     counts,
-    transactions: new Map(),
-    codes: new Map(),
-    devices: new Map(),
-    idTokens: new Set(),
-  };
+    issueCode: ({ redirectUri, codeChallenge }) => {
+      const code = `ac_${randomBytes(32).toString('base64url')}`;
+      codes.set(code, { redirectUri, codeChallenge, expiresAt: Date.now() + codeLifetimeMs });
+      return code;
+    },
+  });
+  const state: CodexState = { options, counts, pages, codes, devices: new Map(), idTokens: new Set() };
   return {
     counts,
     hosts: {
@@ -51,14 +53,6 @@ function answerAuthHost(state: CodexState, request: WebRequest): WebResponse {
   switch (`${request.method} ${request.path}`) {
     case 'GET /oauth/authorize':
       return authorize(state, request);
-    case 'GET /log-in':
-      return showLogin(state, request);
-    case 'POST /log-in':
-      return logIn(state, request);
-    case 'GET /consent':
-      return showConsent(state, request);
-    case 'POST /consent':
-      return decide(state, request);
     case 'POST /oauth/token':
       return token(state, request);
     case 'POST /api/accounts/deviceauth/usercode':
@@ -72,7 +66,7 @@ function answerAuthHost(state: CodexState, request: WebRequest): WebResponse {
     case 'POST /codex/device/code':
       return enterDeviceCode(state, request);
     default:
-      return html(404, errorPage(`There is no page ${request.path}.`));
+      return state.pages.answer(request) ?? html(404, errorPage(openAi, `There is no page ${request.path}.`));
   }
 }
 

@@ -1,9 +1,5 @@
 /** What the simulated OpenAI remembers while a test runs: attempts, codes, and how often each step was reached. */
-
-export interface Account {
-  email: string;
-  password: string;
-}
+import type { Account, SignInCounts, SignInPages, Transaction } from './sign-in-pages.js';
 
 export interface CodexProviderOptions {
   account: Account;
@@ -12,12 +8,7 @@ export interface CodexProviderOptions {
 }
 
 /** How often each step of a sign-in was reached; a test asserts on these. */
-export interface CodexCounts {
-  authorizeRequests: number;
-  wrongPasswords: number;
-  logins: number;
-  consents: number;
-  denials: number;
+export interface CodexCounts extends SignInCounts {
   codesRedeemed: number;
   codesRefused: number;
   apiKeyExchanges: number;
@@ -35,21 +26,9 @@ export const codexDeviceRedirectUri = 'https://auth.openai.com/deviceauth/callba
 export const codeLifetimeMs = 10 * 60_000;
 
 /** One authorization under way, from the authorize request to the decision. */
-export interface BrowserTransaction {
-  kind: 'browser';
-  redirectUri: string;
-  state: string;
+export interface CodexTransaction extends Transaction {
   codeChallenge: string;
-  loggedIn: boolean;
 }
-
-/** A person on a further device, from opening the page to typing the code. */
-export interface DeviceTransaction {
-  kind: 'device';
-  loggedIn: boolean;
-}
-
-export type Transaction = BrowserTransaction | DeviceTransaction;
 
 /** A CLI that waits for somebody to type its code. */
 export interface WaitingDevice {
@@ -67,7 +46,7 @@ export interface IssuedCode {
 export interface CodexState {
   options: CodexProviderOptions;
   counts: CodexCounts;
-  transactions: Map<string, Transaction>;
+  pages: SignInPages<CodexTransaction>;
   codes: Map<string, IssuedCode>;
   /** By device_auth_id. */
   devices: Map<string, WaitingDevice>;

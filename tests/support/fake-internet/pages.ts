@@ -1,4 +1,4 @@
-/** The pages of the simulated provider: one centred card each, all of it visible in a window of 860x600. */
+/** The pages of the simulated providers: one centred card each, all of it visible in a window of 860x600. */
 import { css, pageColours } from './colours.js';
 
 const style = `
@@ -32,6 +32,17 @@ function page(title: string, body: string): string {
 <body><main>${mark}${body}</main><footer>Simulated provider of the Airlock tests. No real account works here.</footer></body></html>`;
 }
 
+/** What tells the pages of one provider from those of another. */
+export interface Brand {
+  vendor: string;
+  /** What is signed in to. */
+  product: string;
+  /** Such as "ChatGPT account". */
+  account: string;
+  /** What the consent page says will be allowed. */
+  asks: readonly string[];
+}
+
 export interface LoginPageOptions {
   challenge: string;
   email?: string;
@@ -39,10 +50,10 @@ export interface LoginPageOptions {
 }
 
 /** E-mail, password and one button; the e-mail field has the focus, Tab goes down the form. */
-export function loginPage({ challenge, email = '', error }: LoginPageOptions): string {
+export function loginPage(brand: Brand, { challenge, email = '', error }: LoginPageOptions): string {
   return page(
-    'Log in - OpenAI',
-    `<h1>Welcome back</h1><p class="lead">Log in to continue to Codex</p>
+    `Log in - ${brand.vendor}`,
+    `<h1>Welcome back</h1><p class="lead">Log in to continue to ${brand.product}</p>
 ${error === undefined ? '' : `<p class="error" role="alert">${escapeHtml(error)}</p>`}
 <form method="post" action="/log-in">
 <input type="hidden" name="challenge" value="${escapeHtml(challenge)}">
@@ -58,12 +69,12 @@ ${error === undefined ? '' : `<p class="error" role="alert">${escapeHtml(error)}
 }
 
 /** Who is signed in, what is asked for, and two buttons side by side. */
-export function consentPage(challenge: string, email: string): string {
+export function consentPage(brand: Brand, challenge: string, email: string): string {
   return page(
-    'Sign in to Codex - OpenAI',
-    `<h1>Sign in to Codex</h1><p class="lead">Codex wants to use your ChatGPT account</p>
+    `Sign in to ${brand.product} - ${brand.vendor}`,
+    `<h1>Sign in to ${brand.product}</h1><p class="lead">${brand.product} wants to use your ${brand.account}</p>
 <p class="who">${escapeHtml(email)}</p>
-<ul><li>See your name, email and profile</li><li>Use your ChatGPT plan in Codex</li><li>Stay signed in on this device</li></ul>
+<ul>${brand.asks.map((ask) => `<li>${escapeHtml(ask)}</li>`).join('')}</ul>
 <form method="post" action="/consent" class="pair">
 <input type="hidden" name="challenge" value="${escapeHtml(challenge)}">
 <button name="decision" value="deny" style="background:${css(pageColours.denyButton)}">Deny</button>
@@ -93,11 +104,13 @@ export function deviceDonePage(): string {
 }
 
 /** What a person sees when the link itself is wrong. */
-export function errorPage(problem: string): string {
-  return page(
-    'Something went wrong - OpenAI',
-    `<h1>Oops, an error occurred</h1><p class="lead">${escapeHtml(problem)}</p>`,
-  );
+export function errorPage(brand: Brand, problem: string): string {
+  return messagePage(brand, 'Something went wrong', problem);
+}
+
+/** A page that only says something. */
+export function messagePage(brand: Brand, title: string, message: string): string {
+  return page(`${title} - ${brand.vendor}`, `<h1>${escapeHtml(title)}</h1><p class="lead">${escapeHtml(message)}</p>`);
 }
 
 function escapeHtml(value: string): string {

@@ -5,6 +5,8 @@ export interface WebRequest {
   host: string;
   path: string;
   query: URLSearchParams;
+  /** Names in lower case. */
+  headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Body as text; empty when there is none. */
   body: string;
 }
@@ -20,6 +22,12 @@ export type HostHandler = (request: WebRequest) => WebResponse;
 /** The fields of an `application/x-www-form-urlencoded` body. */
 export function formOf(request: WebRequest): URLSearchParams {
   return new URLSearchParams(request.body);
+}
+
+/** The token of an `Authorization: Bearer` header; empty when there is none. */
+export function bearerOf(request: WebRequest): string {
+  const value = request.headers['authorization'];
+  return /^Bearer (\S+)$/.exec(typeof value === 'string' ? value : '')?.[1] ?? '';
 }
 
 export function html(status: number, body: string): WebResponse {
