@@ -6,7 +6,7 @@
  *   POST   /config/reload          GuestHealth, after a newer generation of the config drive was applied
  *   POST   /login                  LoginStatus (202); 409 login_running
  *   GET    /login                  LoginStatus
- *   POST   /login/input            LoginInput → LoginStatus; 409 login_running when no code is asked for
+ *   POST   /login/input            LoginInput → LoginStatus; invalid_request for what is no code; 409 login_running when none is asked for
  *   DELETE /login                  LoginStatus; ends the CLI and every process it started
  *   GET    /credentials/:provider  CredentialBundle; 404 not_found until the CLI wrote a complete one
  *   PUT    /credentials/:provider  CredentialBundle → 204; files arrive atomically with owner and mode

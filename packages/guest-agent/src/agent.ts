@@ -15,6 +15,7 @@ import { answer, type Gate } from './http.js';
 import { log } from './log.js';
 import { createLogin } from './login/login.js';
 import { createProcesses } from './processes.js';
+import { loginOf } from './provider-login.js';
 import { createRoutes } from './routes.js';
 import type { AgentSettings } from './settings.js';
 import { createSystem } from './system.js';
@@ -37,13 +38,13 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
   const { user } = system;
   const state = createConfigState((config) => applyConfig(config, settings, system, processes), log);
   const desktop = createDesktopProbe(settings, log);
-  const credentials = createCredentialStore(home, user);
+  const credentials = createCredentialStore(home, user, loginOf);
   const variables = (): Variables => {
     const config = state.config();
     if (config) return userVariables(config, settings);
     throw new AppError('config_drive_invalid', 'This VM has no configuration yet.');
   };
-  const login = createLogin({ home, user, variables, credentials, log, lingerMs: 10_000 });
+  const login = createLogin({ home, user, variables, credentials, log, lingerMs: 10_000, loginOf });
   const health = (): GuestHealth => healthOf(state, desktop.parts());
   const gate: Gate = { token: () => state.config()?.agentToken ?? null, anonymousHealth: health };
 

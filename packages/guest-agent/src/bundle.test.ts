@@ -138,6 +138,11 @@ describe('the bundle', () => {
     await expect(call('POST', '/login', { provider: 'claude_code' })).rejects.toMatchObject({
       code: 'provider_unavailable',
     });
+    await expect(call('POST', '/login', { provider: 'codex', method: 'telepathy' })).rejects.toMatchObject({
+      code: 'invalid_request',
+    });
+    await expect(call('POST', '/login/input', { code: 'abc' })).rejects.toMatchObject({ code: 'login_running' });
+    await expect(call('POST', '/login/input', { keys: '\r' })).rejects.toMatchObject({ code: 'invalid_request' });
     await expect(call('GET', '/credentials/nobody')).rejects.toMatchObject({ code: 'provider_unknown' });
     await expect(call('POST', '/checks/shell')).rejects.toMatchObject({ code: 'not_found' });
     await expect(call('GET', '/credentials/..%2f..%2fetc')).rejects.toMatchObject({ code: 'not_found' });

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { redact, redactedTail } from './redact.js';
+import { redact, redactedTail, withoutSecrets } from './redact.js';
 
 const token = 'aB3dE5gH7jK9mN1pQ3sT5vW7yZ';
 
@@ -57,5 +57,19 @@ describe('redactedTail', () => {
 
   it('redacts before it cuts', () => {
     expect(redactedTail(`password=${'a'.repeat(50)}`, 5, 12)).not.toContain('aaa');
+  });
+});
+
+describe('withoutSecrets', () => {
+  const secret = 'abcd.EFGH-1234#wxyz';
+  it.each([
+    ['as it is', `> ${secret} <`, '> [redacted] <'],
+    ['twice', `${secret},${secret}`, '[redacted],[redacted]'],
+    ['wrapped', '> abcd.EFGH\n-1234#wxyz\n', '> [redacted]\n'],
+    ['in a frame', '│ abcd.EFGH │\n│ -1234#wxyz │', '│ [redacted] │'],
+    ['cut short', '> abcd.EFG', '> [redacted]'],
+    ['of other texts', 'abcd.X abc 1234', 'abcd.X abc 1234'],
+  ])('hides one %s', (_what, text, expected) => {
+    expect(withoutSecrets(text, [secret])).toBe(expected);
   });
 });

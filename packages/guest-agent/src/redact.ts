@@ -46,3 +46,37 @@ export function redactedTail(text: string, maxLines: number, maxCharacters: numb
     .filter((line, index, all) => line !== '' || (all[index - 1] ?? '') !== '');
   return lines.join('\n').trim().split('\n').slice(-maxLines).join('\n').slice(-maxCharacters);
 }
+
+/** So many characters of a secret in a row are taken for it: its echo may be cut short. */
+const echoFrom = 6;
+/** What may stand between two characters of an echo: line ends, and the frame around an input field. */
+const gap = /[\s|\u2500-\u259f]/;
+
+/** Where an echo of `secret` that begins at `start` ends; `start` itself when none does. */
+function endOfEcho(text: string, start: number, secret: string): number {
+  let matched = 0;
+  let end = start;
+  for (let index = start; index < text.length && matched < secret.length; index += 1) {
+    const character = text.charAt(index);
+    if (character === secret[matched]) {
+      matched += 1;
+      end = index + 1;
+    } else if (matched === 0 || !gap.test(character)) break;
+  }
+  return matched >= Math.min(echoFrom, secret.length) ? end : start;
+}
+
+function withoutSecret(text: string, secret: string): string {
+  let rest = '';
+  for (let index = 0; index < text.length; index += 1) {
+    const end = endOfEcho(text, index, secret);
+    rest += end > index ? '[redacted]' : text.charAt(index);
+    if (end > index) index = end - 1;
+  }
+  return rest;
+}
+
+/** The text without these secrets, also where a terminal wraps or frames one, or shows only its beginning. */
+export function withoutSecrets(text: string, secrets: readonly string[]): string {
+  return secrets.reduce(withoutSecret, text);
+}

@@ -1,6 +1,13 @@
 /** The routes of the protocol in the contract's guest.ts, on top of the parts that do the work. */
 import { AppError } from '@airlock/contract/errors';
-import { CheckName, CredentialBundle, LoginRequest, type CheckResult, type GuestHealth } from '@airlock/contract/guest';
+import {
+  CheckName,
+  CredentialBundle,
+  LoginInput,
+  LoginRequest,
+  type CheckResult,
+  type GuestHealth,
+} from '@airlock/contract/guest';
 import { ProviderId } from '@airlock/contract/provider/provider';
 import type { z } from 'zod';
 import type { CredentialStore } from './credential/store.js';
@@ -64,7 +71,16 @@ export function createRoutes(deps: RouteDeps): Route[] {
       method: 'POST',
       path: /^\/login$/,
       body: true,
-      handle: (_, body) => ({ status: 202, json: login.start(parse(LoginRequest, body, 'login request').provider) }),
+      handle: (_, body) => {
+        const { provider, method } = parse(LoginRequest, body, 'login request');
+        return { status: 202, json: login.start(provider, method) };
+      },
+    },
+    {
+      method: 'POST',
+      path: /^\/login\/input$/,
+      body: true,
+      handle: (_, body) => ok(login.input(parse(LoginInput, body, 'login input').code)),
     },
     { method: 'GET', path: /^\/login$/, body: false, handle: () => ok(login.status()) },
     {

@@ -5,19 +5,21 @@ export const providerIds = ['codex', 'claude_code', 'gemini_cli'] as const;
 export const ProviderId = z.enum(providerIds);
 export type ProviderId = z.infer<typeof ProviderId>;
 
-export interface CredentialFile {
+export type CredentialFile = {
   /** Relative to the home directory. */
   path: string;
   /** Octal permission bits that the CLI itself uses. */
   mode: number;
   /** False: a login is complete without it. */
   required: boolean;
-  /**
-   * How it is delivered over a file that is already there. `replace`: as a whole. `json`: the CLI keeps other things in the
-   * same JSON document, so only the delivered top-level members are replaced.
-   */
-  delivery: 'replace' | 'json';
-}
+} & (
+  | /** Delivered, and removed, as a whole. */ { delivery: 'replace' }
+    /**
+     * The CLI keeps other things in the same JSON document: only the delivered top-level members are replaced, and only
+     * `members`, the ones that are the login, are removed with it.
+     */
+  | { delivery: 'json'; members: readonly string[] }
+);
 
 export type CredentialVerdict =
   /** Complete: a CLI would accept it. */
@@ -40,7 +42,7 @@ export interface TerminalAnswer {
 export interface DeviceCodeLogin {
   argv: readonly [string, ...string[]];
   env?: Readonly<Record<string, string>>;
-  /** The page to open on any device, and the code to type there; as they stand on the terminal. */
+  /** The page to open on any device, and the code to type there, as they stand on the terminal: a pattern's group, or the whole match. */
   url: RegExp;
   code: RegExp;
 }
@@ -49,7 +51,7 @@ export interface DeviceCodeLogin {
 export interface PasteCodeLogin {
   /** On the terminal when a code may be pasted. */
   prompt: RegExp;
-  /** What a code looks like; anything else is refused before it is typed. */
+  /** What a whole code looks like; anything else is refused before it is typed. */
   code: RegExp;
 }
 

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../fixtures/config.js';
+import type { ProviderLogin } from '@airlock/contract/provider/provider';
+import { loginOf } from '../provider-login.js';
 import { createCredentialStore, type CredentialStore } from './store.js';
 
 const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
@@ -14,10 +16,10 @@ function bundleOf(path = '.codex/auth.json', content = auth, mode = 0o600): Cred
   return { provider: 'codex', files: [{ path, mode, contentBase64: Buffer.from(content).toString('base64') }] };
 }
 
-async function homeWithStore(): Promise<{ home: string; store: CredentialStore }> {
+async function homeWithStore(of = loginOf): Promise<{ home: string; store: CredentialStore }> {
   const home = await temporaryFolder();
   await chown(home, user.uid, user.gid);
-  return { home, store: createCredentialStore(home, user) };
+  return { home, store: createCredentialStore(home, user, of) };
 }
 
 describe('createCredentialStore', () => {
@@ -91,5 +93,95 @@ describe('createCredentialStore', () => {
     await store.remove('codex');
     await mkdir(join(home, '.codex/auth.json'));
     await expect(store.read('codex')).rejects.toMatchObject({ code: 'credential_invalid' });
+  });
+});
+
+/** A login whose token has a file of its own, and whose account stands among the settings that the CLI keeps. */
+const twoFiles: ProviderLogin = {
+  ...loginOf('codex'),
+  credentialFiles: [
+    { path: '.cli/token', mode: 0o600, required: true, delivery: 'replace' },
+    { path: '.cli/hint', mode: 0o644, required: false, delivery: 'replace' },
+    { path: '.cli.json', mode: 0o600, required: false, delivery: 'json', members: ['account'] },
+  ],
+  inspectCredential: (files) =>
+    files.has('.cli/token') ? { complete: true } : { complete: false, reason: 'there is no token' },
+  handOver: (files) => {
+    const { account = null } = JSON.parse(files.get('.cli.json') ?? '{}') as { account?: unknown };
+    return new Map([...files, ['.cli.json', JSON.stringify({ account, trusted: true })]]);
+  },
+};
+
+const bundle = (files: Record<string, string>): CredentialBundle => ({
+  provider: 'codex',
+  files: Object.entries(files).map(([path, text]) => ({
+    path,
+    mode: 0o600,
+    contentBase64: Buffer.from(text).toString('base64'),
+  })),
+});
+const textsOf = ({ files }: CredentialBundle): Record<string, string> =>
+  Object.fromEntries(
+    files.map(({ path, contentBase64 }) => [path, Buffer.from(contentBase64, 'base64').toString('utf8')]),
+  );
+const jsonOf = async (home: string): Promise<unknown> => JSON.parse(await readFile(join(home, '.cli.json'), 'utf8'));
+
+describe('a credential of several files', () => {
+  const open = () => homeWithStore(() => twoFiles);
+
+  it('is handed over with its flags, and the same when read again where it was delivered', async () => {
+    const { home, store } = await open();
+    await mkdir(join(home, '.cli'));
+    await writeFile(join(home, '.cli/token'), 'T1');
+    await writeFile(join(home, '.cli.json'), '{"account":"ada","history":["private"]}');
+    const first = await store.read('codex');
+    expect(textsOf(first)).toEqual({ '.cli/token': 'T1', '.cli.json': '{"account":"ada","trusted":true}' });
+    const other = await open();
+    await other.store.write(first);
+    expect(textsOf(await other.store.read('codex'))).toEqual(textsOf(first));
+    expect(await other.store.fingerprint('codex')).toBe(await store.fingerprint('codex'));
+    // What the CLI goes on writing there is no new credential.
+    await writeFile(join(other.home, '.cli.json'), '{"account":"ada","trusted":true,"starts":7}');
+    expect(await other.store.fingerprint('codex')).toBe(await store.fingerprint('codex'));
+  });
+
+  it('replaces only its own members of a document, and takes only those away', async () => {
+    const { home, store } = await open();
+    await writeFile(join(home, '.cli.json'), '{"starts":7,"account":"old","theme":"dark"}');
+    await store.write(bundle({ '.cli/token': 'T2', '.cli.json': '{"account":"new","trusted":true}' }));
+    expect(await jsonOf(home)).toEqual({ starts: 7, account: 'new', theme: 'dark', trusted: true });
+    expect((await stat(join(home, '.cli.json'))).mode & 0o777).toBe(0o600);
+    await store.remove('codex');
+    expect(await jsonOf(home)).toEqual({ starts: 7, theme: 'dark', trusted: true });
+    expect(await readdir(join(home, '.cli'))).toEqual([]);
+  });
+
+  it('leaves no file and no member of an earlier login beside a new one', async () => {
+    const { home, store } = await open();
+    await store.write(bundle({ '.cli/token': 'T1', '.cli/hint': 'old', '.cli.json': '{"account":"old"}' }));
+    await store.write(bundle({ '.cli/token': 'T2' }));
+    expect(await readdir(join(home, '.cli'))).toEqual(['token']);
+    expect(await readdir(home)).toEqual(['.cli']);
+  });
+
+  it.each([
+    ['is not JSON', '{"starts":'],
+    ['is no object', '[1]'],
+  ])('gives up a document that %s', async (_what, text) => {
+    const { home, store } = await open();
+    await writeFile(join(home, '.cli.json'), text);
+    await store.write(bundle({ '.cli/token': 'T', '.cli.json': '{"account":"new"}' }));
+    expect(await jsonOf(home)).toEqual({ account: 'new' });
+  });
+
+  it('writes into no document behind a link', async () => {
+    const { home, store } = await open();
+    const outside = await temporaryFolder();
+    await writeFile(join(outside, 'secret.json'), '{"a":1}');
+    await symlink(join(outside, 'secret.json'), join(home, '.cli.json'));
+    await expect(store.write(bundle({ '.cli/token': 'T', '.cli.json': '{"account":"x"}' }))).rejects.toMatchObject({
+      code: 'credential_invalid',
+    });
+    expect(await readFile(join(outside, 'secret.json'), 'utf8')).toBe('{"a":1}');
   });
 });

@@ -2,27 +2,23 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '@airlock/contract/errors';
 import type { CredentialBundle } from '@airlock/contract/guest';
-import type { CredentialVerdict, ProviderId, ProviderLogin } from '@airlock/contract/provider/provider';
-import { providers } from '@airlock/contract/provider/registry';
+import type { CredentialFile, CredentialVerdict, ProviderId, ProviderLogin } from '@airlock/contract/provider/provider';
 import type { UserIds } from '../processes.js';
+import type { LoginOf } from '../provider-login.js';
+import { mergeDocument } from './document.js';
 import { readUserFile, removeUserFile, writeUserFile, type ReadFileResult } from './folder.js';
 
 export interface CredentialStore {
-  /** What the files say, and the files. */
+  /** What the files say, and what of them is handed over once they are complete. */
   inspect(provider: ProviderId): Promise<{ verdict: CredentialVerdict; files: Map<string, ReadFileResult> }>;
-  /** A value that changes with the content; null while the credential is not complete. */
+  /** A value that changes with what would be handed over; null while the credential is not complete. */
   fingerprint(provider: ProviderId): Promise<string | null>;
-  /** @throws AppError not_found while it is not complete. */
+  /** What is handed over. @throws AppError not_found while it is not complete. */
   read(provider: ProviderId): Promise<CredentialBundle>;
   /** @throws AppError invalid_request, or credential_invalid when the bundle would leave an incomplete credential. */
   write(bundle: CredentialBundle): Promise<void>;
+  /** Takes the login away; what else a CLI keeps in the same documents stays. */
   remove(provider: ProviderId): Promise<void>;
-}
-
-function loginOf(provider: ProviderId): ProviderLogin {
-  const { login } = providers[provider];
-  if (login) return login;
-  throw new AppError('provider_unavailable', `The agent does not know the credential files of ${provider} yet.`);
 }
 
 /** The bundle's files by path, when they are files of this provider and make a complete credential. */
@@ -44,22 +40,35 @@ function checkedFiles(bundle: CredentialBundle, login: ProviderLogin): Map<strin
 const textOf = (files: ReadonlyMap<string, ReadFileResult>): Map<string, string> =>
   new Map(Array.from(files, ([path, file]) => [path, file.content.toString('utf8')]));
 
-export function createCredentialStore(home: string, user: UserIds): CredentialStore {
+/** What is handed over of a complete credential: its files, or what the provider makes of them. */
+function handedOver(files: Map<string, ReadFileResult>, login: ProviderLogin): Map<string, ReadFileResult> {
+  if (login.handOver === undefined) return files;
+  const modes = new Map(login.credentialFiles.map(({ path, mode }) => [path, mode]));
+  return new Map(
+    Array.from(login.handOver(textOf(files)), ([path, text]) => {
+      const mode = files.get(path)?.mode ?? modes.get(path) ?? 0o600;
+      return [path, { content: Buffer.from(text), mode }];
+    }),
+  );
+}
+
+export function createCredentialStore(home: string, user: UserIds, loginOf: LoginOf): CredentialStore {
   async function inspect(provider: ProviderId): ReturnType<CredentialStore['inspect']> {
     const login = loginOf(provider);
-    const files = new Map<string, ReadFileResult>();
+    const found = new Map<string, ReadFileResult>();
     for (const { path } of login.credentialFiles) {
       const file = await readUserFile(home, path);
-      if (file) files.set(path, file);
+      if (file) found.set(path, file);
     }
-    return { verdict: login.inspectCredential(textOf(files)), files };
+    const verdict = login.inspectCredential(textOf(found));
+    return { verdict, files: verdict.complete ? handedOver(found, login) : new Map() };
   }
 
   async function fingerprint(provider: ProviderId): Promise<string | null> {
     const { verdict, files } = await inspect(provider);
     if (!verdict.complete) return null;
     const hash = createHash('sha256');
-    for (const { content } of files.values()) hash.update(`${content.length}:`).update(content);
+    for (const [path, { content }] of files) hash.update(`${path}:${content.length}:`).update(content);
     return hash.digest('hex');
   }
 
@@ -78,17 +87,32 @@ export function createCredentialStore(home: string, user: UserIds): CredentialSt
     };
   }
 
+  /** Puts `file` in the place of what is there; `undefined` takes away what belongs to the login. */
+  async function put(rule: CredentialFile, file: ReadFileResult | undefined): Promise<void> {
+    const { path } = rule;
+    if (rule.delivery === 'replace') {
+      await (file ? writeUserFile(home, path, file, user) : removeUserFile(home, path));
+      return;
+    }
+    const existing = await readUserFile(home, path);
+    const content = mergeDocument(existing?.content ?? null, file?.content ?? null, rule.members);
+    if (content === null) await removeUserFile(home, path);
+    else if (existing === null || !content.equals(existing.content))
+      await writeUserFile(home, path, { content, mode: file?.mode ?? existing?.mode ?? rule.mode }, user);
+  }
+
   return {
     inspect,
     fingerprint,
     read,
     write: async (bundle) => {
-      for (const [path, file] of checkedFiles(bundle, loginOf(bundle.provider))) {
-        await writeUserFile(home, path, file, user);
-      }
+      const login = loginOf(bundle.provider);
+      const files = checkedFiles(bundle, login);
+      // A file that this login does not have is of an earlier one, perhaps of another account.
+      for (const rule of login.credentialFiles) await put(rule, files.get(rule.path));
     },
     remove: async (provider) => {
-      for (const { path } of loginOf(provider).credentialFiles) await removeUserFile(home, path);
+      for (const rule of loginOf(provider).credentialFiles) await put(rule, undefined);
     },
   };
 }

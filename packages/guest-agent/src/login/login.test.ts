@@ -1,11 +1,13 @@
-import { chown, readFile, writeFile } from 'node:fs/promises';
+import { chown, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LoginStatus } from '@airlock/contract/guest';
+import type { ProviderLogin } from '@airlock/contract/provider/provider';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createCredentialStore } from '../credential/store.js';
 import { userVariables } from '../environment.js';
 import { addProgram, exampleConfig, temporaryFolder, testSettings } from '../fixtures/config.js';
 import type { UserIds } from '../processes.js';
+import { loginOf } from '../provider-login.js';
 import { createLogin, type Login } from './login.js';
 
 const self: UserIds = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
@@ -22,16 +24,18 @@ interface Bench {
   home: string;
 }
 
-/** A login whose `codex` is this shell script. */
-async function benchFor(script: string, user = self): Promise<Bench> {
+/** A login whose `codex` is this shell script, described as codex with these changes. */
+async function benchFor(script: string, user = self, changes: Partial<ProviderLogin> = {}): Promise<Bench> {
   const folder = await temporaryFolder();
   const settings = await testSettings(folder);
   await addProgram(folder, 'codex', script);
+  const describe: typeof loginOf = (provider) => ({ ...loginOf(provider), ...changes });
   const login = createLogin({
+    loginOf: describe,
     home: settings.home,
     user,
     variables: () => userVariables(exampleConfig(), settings),
-    credentials: createCredentialStore(settings.home, user),
+    credentials: createCredentialStore(settings.home, user, describe),
     log: () => undefined,
     lingerMs: 1000,
   });
@@ -158,5 +162,138 @@ describe('createLogin', () => {
     login.start('codex');
     await until(login, 'succeeded', 'failed');
     expect(login.status()).toMatchObject({ state: 'succeeded', exitCode: null });
+  });
+});
+
+describe('a login that its provider describes further', () => {
+  const cli = (script: string, changes: Partial<ProviderLogin>): Promise<Bench> => benchFor(script, self, changes);
+
+  it('gets its files, variables and terminal size before it starts', async () => {
+    const { login, home } = await cli(
+      `cat "$HOME/.cli/settings" "$HOME/.own"; echo "mode=$CLI_MODE"; stty size; ls -l "$HOME/.cli"; ${writeAuth}`,
+      {
+        env: { CLI_MODE: 'quiet' },
+        terminal: { columns: 120, rows: 40 },
+        before: [
+          { path: '.cli/settings', mode: 0o640, text: 'seeded\n' },
+          { path: '.own', mode: 0o600, text: 'seeded too\n' },
+        ],
+      },
+    );
+    await writeFile(join(home, '.own'), 'what the person has\n');
+    login.start('codex');
+    const { lastOutput, state } = await until(login, 'succeeded', 'failed');
+    expect(lastOutput).toMatch(/^seeded\nwhat the person has\nmode=quiet\n40 120\n/);
+    expect(lastOutput).toContain('-rw-r-----');
+    expect(state).toBe('succeeded');
+  });
+
+  it('fails, and starts nothing, when a file cannot be put in its place', async () => {
+    const { login, home, folder } = await cli('touch "$0.ran"', {
+      before: [{ path: '.cli/settings', mode: 0o600, text: 'x' }],
+    });
+    await symlink('/etc', join(home, '.cli'));
+    login.start('codex');
+    expect((await until(login, 'failed')).lastOutput).toContain('.cli/settings is not a plain file');
+    expect(await readdir(join(folder, 'bin'))).toEqual(['codex']);
+  });
+
+  it('has each of its questions answered once', async () => {
+    const ask = `printf '\\033[1mContinue?\\033[0m '; read -r one; printf 'Sure\\r\\n  now? '; read -r two`;
+    const { login } = await cli(
+      `${ask}; echo "got <$one> <$two>"; echo "left=$(timeout --foreground 0.5 head -c 1 | wc -c)"; ${writeAuth}`,
+      {
+        answers: [
+          { question: /Continue\?/, keys: 'y\r' },
+          { question: /Sure\s+now\?/, keys: '\r' },
+        ],
+      },
+    );
+    login.start('codex');
+    const { lastOutput } = await until(login, 'succeeded', 'failed');
+    expect(lastOutput).toContain('got <y> <>');
+    expect(lastOutput).toContain('left=0');
+  });
+
+  const deviceCode = {
+    argv: ['codex', 'login', '--device'] as const,
+    env: { CLI_MODE: 'device' },
+    url: /https:\/\/auth\.example\/device/,
+    code: /code ([A-Z0-9]{4}-[A-Z0-9]{4})/,
+  };
+
+  it('shows page and code of a device login, and the code nowhere else', async () => {
+    const { login, folder } = await cli(
+      `echo "$*,$CLI_MODE" > "$0.how"; echo 'Open https://auth.example/device with'; echo 'code AB12-CD34 please'; until [ -e "$0.go" ]; do sleep 0.05; done; ${writeAuth}`,
+      { deviceCode },
+    );
+    login.start('codex', 'device_code');
+    const opened = await until(login, 'browser_opened');
+    expect(opened).toMatchObject({
+      method: 'device_code',
+      pageHost: null,
+      deviceCode: { url: 'https://auth.example/device', code: 'AB12-CD34' },
+    });
+    expect(opened.lastOutput).not.toContain('AB12');
+    expect(await readFile(join(folder, 'bin/codex.how'), 'utf8')).toBe('login --device,device\n');
+    await writeFile(join(folder, 'bin/codex.go'), '');
+    expect((await until(login, 'succeeded', 'failed')).state).toBe('succeeded');
+  });
+
+  it('refuses a device login where the CLI has none', async () => {
+    const { login } = await cli('', { deviceCode: null });
+    expect(() => login.start('codex', 'device_code')).toThrow(
+      expect.objectContaining({ code: 'provider_unavailable' }),
+    );
+  });
+
+  const pasteCode = { prompt: /Paste code here >/, code: /[a-z]+-[0-9]+#[a-z]+/ };
+
+  it.each([
+    ['echoes', ''],
+    ['hides', 'stty -echo;'],
+  ])('types a pasted code into a terminal that %s it, and shows it nowhere', async (_what, mode) => {
+    const { login, folder } = await cli(
+      `${mode} until [ -e "$0.ask" ]; do sleep 0.05; done; printf 'Paste code here > '; read -r code; echo "$code" > "$0.code"; ${writeAuth}`,
+      { pasteCode },
+    );
+    const notAsked = expect.objectContaining({ code: 'login_running' }) as Error;
+    expect(() => login.input('first-1#a')).toThrow(notAsked);
+    login.start('codex');
+    expect(() => login.input('first-1#a')).toThrow(notAsked);
+    await writeFile(join(folder, 'bin/codex.ask'), '');
+    await expect.poll(() => login.status().takesCode, { timeout: 10_000 }).toBe(true);
+    for (const wrong of ['first', 'first-1#a\nrm -rf', 'first-1#a b'])
+      expect(() => login.input(wrong)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
+    login.input(' canary-4711#secret\n');
+    const ended = await until(login, 'succeeded', 'failed');
+    expect(ended).toMatchObject({ state: 'succeeded', takesCode: false });
+    expect(ended.lastOutput).not.toContain('canary');
+    expect(await readFile(join(folder, 'bin/codex.code'), 'utf8')).toBe('canary-4711#secret\n');
+    expect(() => login.input('first-1#a')).toThrow(notAsked);
+  });
+
+  it('starts anew after it was ended, with nothing left of the first', async () => {
+    const { login, folder } = await cli(`echo $$ >> "$0.pids"; ${sayUrl}; exec sleep 300`, {});
+    const pids = async (): Promise<number[]> =>
+      (await readFile(join(folder, 'bin/codex.pids'), 'utf8')).trim().split('\n').map(Number);
+    for (const round of [1, 2, 3]) {
+      login.start('codex');
+      await until(login, 'browser_opened');
+      expect(await pids()).toHaveLength(round);
+      await login.stop();
+      expect(login.status().state).toBe('failed');
+    }
+    for (const pid of await pids()) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+  });
+
+  it('can be ended before its program has started', async () => {
+    const { login, folder } = await cli('touch "$0.ran"; exec sleep 300', {
+      before: [{ path: '.cli/settings', mode: 0o600, text: 'x' }],
+    });
+    login.start('codex');
+    await login.stop();
+    expect(login.status()).toMatchObject({ state: 'failed', exitCode: null });
+    expect(await readdir(join(folder, 'bin'))).toEqual(['codex']);
   });
 });

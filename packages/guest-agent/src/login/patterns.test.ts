@@ -1,6 +1,6 @@
 import { codex } from '@airlock/contract/provider/codex';
-import { expect, it } from 'vitest';
-import { findPageHost } from './sign-in-page.js';
+import { describe, expect, it } from 'vitest';
+import { acceptedCode, findDeviceCode, findPageHost } from './patterns.js';
 import { createTerminal } from './terminal.js';
 
 const pattern = codex.login?.authorizeUrl ?? /never/;
@@ -34,4 +34,27 @@ it.each([
   ['another site', 'https://auth.openai.com.evil.example/oauth/authorize?x=1 ', false, null],
 ])('%s', (_what, text, isFinal, host) => {
   expect(findPageHost(text, pattern, isFinal)).toBe(host);
+});
+
+describe('a device code', () => {
+  const patterns = { url: /https:\/\/auth\.example\/device/, code: /code: ([A-Z0-9]{4}-[A-Z0-9]{4,5})/ };
+  it.each([
+    ['the page alone', 'open https://auth.example/device now', false, null],
+    ['a code that may go on', 'open https://auth.example/device and type code: AB12-CD34', false, null],
+    ['the same at the end', 'open https://auth.example/device and type code: AB12-CD34', true, 'AB12-CD34'],
+    ['both, whole', 'open https://auth.example/device and type code: AB12-CD345\n', false, 'AB12-CD345'],
+  ])('%s', (_what, text, isFinal, code) => {
+    const expected = code === null ? null : { url: 'https://auth.example/device', code };
+    expect(findDeviceCode(text, patterns, isFinal)).toEqual(expected);
+  });
+});
+
+it.each([
+  ['a code', 'abcd-1234#state', 'abcd-1234#state'],
+  ['a code with what copying adds', ' \tabcd-1234#state\r\n', 'abcd-1234#state'],
+  ['a part of it', 'abcd-1234', null],
+  ['a code and more', 'abcd-1234#state rm', null],
+  ['a code and keys', 'abcd-1234#sta\rte', null],
+])('takes %s for what it is', (_what, given, code) => {
+  expect(acceptedCode(given, /[a-z0-9-]+#[^]+/)).toBe(code);
 });

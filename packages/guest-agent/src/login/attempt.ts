@@ -1,0 +1,209 @@
+/**
+ * One login of one CLI: what must be there before it, the program in its terminal, and what its screen says. Leaves a
+ * status that goes on changing until `done`, and then no process of it.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { AppError } from '@airlock/contract/errors';
+import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
+import type { ProviderId, ProviderLogin } from '@airlock/contract/provider/provider';
+import type { CredentialStore } from '../credential/store.js';
+import { readUserFile, writeUserFile } from '../credential/folder.js';
+import type { Variables } from '../environment.js';
+import type { Log } from '../log.js';
+import type { UserIds } from '../processes.js';
+import type { LoginOf } from '../provider-login.js';
+import { startInPty, type Pty } from './pty.js';
+import { createScreen } from './screen.js';
+
+export interface LoginDeps {
+  home: string;
+  user: UserIds;
+  variables: () => Variables;
+  credentials: CredentialStore;
+  log: Log;
+  /** A CLI that wrote its credential may take so many milliseconds to end by itself before it is ended. */
+  lingerMs: number;
+  loginOf: LoginOf;
+}
+
+export interface LoginPlan {
+  provider: ProviderId;
+  login: ProviderLogin;
+  method: LoginMethod;
+  argv: ProviderLogin['argv'];
+  env: Variables;
+}
+
+export interface Attempt {
+  readonly status: LoginStatus;
+  isRunning(): boolean;
+  /** Types a code and Enter. */
+  type(code: string): void;
+  /** Ends the program with everything in its terminal; resolves when all is gone and judged. */
+  end(how: 'stop' | 'kill'): Promise<void>;
+}
+
+export const idle: LoginStatus = {
+  provider: null,
+  state: 'idle',
+  method: 'browser',
+  pageHost: null,
+  deviceCode: null,
+  takesCode: false,
+  exitCode: null,
+  lastOutput: '',
+};
+
+/** How often the credential is looked at while the CLI runs. */
+const pollMs = 1000;
+/** A CLI that ended well may have its last file still on the way to the disk. */
+const afterExitMs = 2000;
+/** Enter follows the echo of what was typed, or comes after this time (ms) where a CLI shows none. */
+const echoMs = 300;
+
+export function startAttempt(plan: LoginPlan, deps: LoginDeps): Attempt {
+  const { provider, method } = plan;
+  const screen = createScreen(plan.login, method);
+  const status: LoginStatus = { ...idle, provider, method, state: 'starting' };
+  const ending = new AbortController();
+  let pty: Pty | undefined;
+  const typist = createTypist((keys) => pty?.write(keys));
+
+  const isRunning = (): boolean => status.state === 'starting' || status.state === 'browser_opened';
+
+  function look(isFinal: boolean): void {
+    Object.assign(status, screen.read(isFinal));
+    const isOpen = method === 'browser' ? status.pageHost !== null : status.deviceCode !== null;
+    if (!isOpen || status.state !== 'starting') return;
+    status.state = 'browser_opened';
+    deps.log('The CLI shows where to sign in.', { provider, method, host: status.pageHost });
+  }
+
+  function onOutput(chunk: string): void {
+    const keys = screen.feed(chunk);
+    if (keys !== '') pty?.write(keys);
+    typist.onOutput();
+    look(false);
+  }
+
+  async function start(): Promise<Pty> {
+    await writeMissing(plan.login.before ?? [], deps);
+    ending.signal.throwIfAborted();
+    const { home: cwd, user } = deps;
+    pty = await startInPty({ argv: plan.argv, env: plan.env, cwd, user, size: screen.size, onOutput });
+    return pty;
+  }
+
+  const starting = start();
+  const done = follow(provider, status, starting, deps, () => look(true))
+    .catch((error: unknown) => {
+      const lastOutput = `The login could not be followed: ${AppError.from(error).message}`;
+      Object.assign(status, { state: 'failed', takesCode: false, lastOutput });
+    })
+    .then(() => deps.log('The login ended.', { provider, state: status.state, exitCode: status.exitCode }));
+
+  return {
+    status,
+    isRunning,
+    type: (code) => {
+      screen.hide(code);
+      typist.type(code);
+    },
+    end: async (how) => {
+      if (!isRunning()) return;
+      ending.abort(new AppError('aborted', 'The login was ended before its program had started.'));
+      await starting.then(
+        (running) => running[how](),
+        () => deps.log('The login had not started when it was ended.', { provider }),
+      );
+      await done;
+    },
+  };
+}
+
+/** Types a text and Enter, as two strokes: together a CLI may take them for a paste of two lines. */
+function createTypist(write: (keys: string) => void): { type(text: string): void; onOutput(): void } {
+  let enter: (() => void) | undefined;
+  return {
+    type: (text) => {
+      const timer = setTimeout(() => enter?.(), echoMs);
+      enter = () => {
+        clearTimeout(timer);
+        enter = undefined;
+        write('\r');
+      };
+      write(text);
+    },
+    onOutput: () => enter?.(),
+  };
+}
+
+/** Waits for the program's end and judges it; `onEnd` is called once there will be no more output. */
+async function follow(
+  provider: ProviderId,
+  status: LoginStatus,
+  starting: Promise<Pty>,
+  deps: LoginDeps,
+  onEnd: () => void,
+): Promise<void> {
+  const [before, running] = await Promise.all([currentFingerprint(provider, deps), starting]);
+  const linger = new AbortController();
+  const lingered = endLingering(running, provider, before, deps, linger.signal);
+  status.exitCode = await running.ended;
+  linger.abort();
+  onEnd();
+  const hasEndedWell = status.exitCode === 0 || (await lingered);
+  const verdict = hasEndedWell ? await waitForCredential(provider, deps) : 'The CLI did not end well.';
+  if (verdict !== null) status.lastOutput = `${status.lastOutput}\n${verdict}`.trim();
+  status.state = verdict === null ? 'succeeded' : 'failed';
+}
+
+/** Writes the files that are not there yet; what the person or an earlier login has stays. */
+async function writeMissing(files: NonNullable<ProviderLogin['before']>, { home, user }: LoginDeps): Promise<void> {
+  for (const { path, mode, text } of files) {
+    if ((await readUserFile(home, path)) !== null) continue;
+    await writeUserFile(home, path, { content: Buffer.from(text), mode }, user);
+  }
+}
+/** Files that cannot be read now are judged when the CLI has ended. */
+async function currentFingerprint(provider: ProviderId, deps: LoginDeps): Promise<string | null> {
+  try {
+    return await deps.credentials.fingerprint(provider);
+  } catch (error) {
+    deps.log(`The credential of ${provider} cannot be read: ${AppError.from(error).message}`);
+    return null;
+  }
+}
+
+/** Ends a CLI that goes on running although its new credential is complete; true when it had to. */
+async function endLingering(
+  pty: Pty,
+  provider: ProviderId,
+  before: string | null,
+  deps: LoginDeps,
+  signal: AbortSignal,
+): Promise<boolean> {
+  let completeMs = 0;
+  while (!signal.aborted) {
+    // The only error is the abort, which the loop looks at itself.
+    await delay(pollMs, undefined, { signal }).catch(() => undefined);
+    const now = await currentFingerprint(provider, deps);
+    completeMs = now === null || now === before ? 0 : completeMs + pollMs;
+    if (completeMs < deps.lingerMs || signal.aborted) continue;
+    await pty.stop();
+    return true;
+  }
+  return false;
+}
+
+/** null when the credential is complete, at the latest after a moment; otherwise what it lacks. */
+async function waitForCredential(provider: ProviderId, deps: LoginDeps): Promise<string | null> {
+  const deadline = performance.now() + afterExitMs;
+  for (;;) {
+    const { verdict } = await deps.credentials.inspect(provider);
+    if (verdict.complete) return null;
+    if (performance.now() > deadline)
+      return `The CLI ended well, but its credential is not complete: ${verdict.reason}.`;
+    await delay(pollMs / 4);
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * What stands on the terminal of a login, and what it means: the page that was opened, the code to take to another device,
+ * whether a code may be pasted, which keys are wanted. Pure: output in, keys out.
+ */
+import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
+import type { ProviderLogin } from '@airlock/contract/provider/provider';
+import { redactedTail, withoutSecrets } from '../redact.js';
+import { findDeviceCode, findPageHost } from './patterns.js';
+import { createTerminal, type TerminalSize } from './terminal.js';
+
+export type ScreenStatus = Pick<LoginStatus, 'pageHost' | 'deviceCode' | 'takesCode' | 'lastOutput'>;
+
+export interface Screen {
+  readonly size: TerminalSize;
+  /** Takes the next piece of output; returns what is to be typed: the terminal's own answers, and answers to questions. */
+  feed(chunk: string): string;
+  /** `isFinal`: no more output will come. */
+  read(isFinal: boolean): ScreenStatus;
+  /** From now on this text is shown nowhere. */
+  hide(secret: string): void;
+}
+
+const defaultSize: TerminalSize = { columns: 80, rows: 24 };
+
+export function createScreen(login: ProviderLogin, method: LoginMethod): Screen {
+  const size = login.terminal ?? defaultSize;
+  const terminal = createTerminal(size);
+  const secrets: string[] = [];
+  const unanswered = new Set(login.answers);
+  let pageHost: string | null = null;
+  let deviceCode: LoginStatus['deviceCode'] = null;
+
+  function answers(text: string): string {
+    let keys = '';
+    for (const answer of unanswered) {
+      if (!answer.question.test(text)) continue;
+      unanswered.delete(answer);
+      keys += answer.keys;
+    }
+    return keys;
+  }
+
+  function find(text: string, isFinal: boolean): void {
+    pageHost ??= findPageHost(text, login.authorizeUrl, isFinal);
+    if (method !== 'device_code' || login.deviceCode === null || deviceCode !== null) return;
+    deviceCode = findDeviceCode(text, login.deviceCode, isFinal);
+    if (deviceCode) secrets.push(deviceCode.code);
+  }
+
+  return {
+    size,
+    feed: (chunk) => terminal.feed(chunk) + answers(terminal.text()),
+    read: (isFinal) => {
+      const text = terminal.text();
+      find(text, isFinal);
+      return {
+        pageHost,
+        deviceCode,
+        takesCode: !isFinal && login.pasteCode !== null && login.pasteCode.prompt.test(text),
+        lastOutput: redactedTail(withoutSecrets(text, secrets), 20, 4000),
+      };
+    },
+    hide: (secret) => secrets.push(secret),
+  };
+}
