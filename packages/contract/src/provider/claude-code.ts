@@ -9,4 +9,5 @@ export const claudeCode: Provider = {
   description: 'Anthropic’s coding agent. Sign in with a Claude account.',
   program: 'claude',
   login: null,
+  prompt: null,
 };

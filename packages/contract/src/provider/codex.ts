@@ -1,5 +1,6 @@
 /** OpenAI Codex CLI. Facts observed with @openai/codex 0.169. */
 import { z } from 'zod';
+import { codexPrompt } from './codex-prompt.js';
 import type { CredentialVerdict, Provider } from './provider.js';
 
 const authFile = { path: '.codex/auth.json', mode: 0o600, required: true, delivery: 'replace' } as const;
@@ -61,4 +62,5 @@ export const codex: Provider = {
         new Map([[authFile.path, `${JSON.stringify({ auth_mode: 'apikey', OPENAI_API_KEY: key }, null, 2)}\n`]]),
     },
   },
+  prompt: codexPrompt,
 };

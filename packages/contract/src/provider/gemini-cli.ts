@@ -9,4 +9,5 @@ export const geminiCli: Provider = {
   description: 'Google’s coding agent. Sign in with a Google account.',
   program: 'gemini',
   login: null,
+  prompt: null,
 };

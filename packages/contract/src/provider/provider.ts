@@ -97,6 +97,18 @@ export interface ProviderLogin {
   apiKey: ApiKeyLogin | null;
 }
 
+/** How a CLI runs one prompt without a terminal, with the login that it finds in its home. */
+export interface ProviderPrompt {
+  /** Program and arguments. The prompt's text comes on standard input: an argument could be read by other programs. */
+  argv: readonly [string, ...string[]];
+  env?: Readonly<Record<string, string>>;
+  /**
+   * What one line of standard output tells the person: text to append to the answer (with its line breaks), why the CLI
+   * gives up, or nothing. Pure; never throws. Standard error is never shown but in the tail of a failure.
+   */
+  read(line: string): { text: string } | { error: string } | null;
+}
+
 export interface Provider {
   id: ProviderId;
   /** Other names that the API accepts. */
@@ -107,4 +119,6 @@ export interface Provider {
   /** Name of the CLI's program. */
   program: string;
   login: ProviderLogin | null;
+  /** `null` while Airlock cannot run prompts with it. */
+  prompt: ProviderPrompt | null;
 }
