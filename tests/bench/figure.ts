@@ -6,11 +6,17 @@ export interface Side {
   samples: readonly number[];
 }
 
+/** A side as it is printed. Of many samples only the percentiles 0, 10 … 100 are, and how many there were. */
+export interface Measured extends Side {
+  median: number;
+  count: number;
+}
+
 export interface Figure {
   name: string;
   unit: 'MiB/s' | 'ms' | 's';
-  baseline: Side & { median: number };
-  airlock: Side & { median: number };
+  baseline: Measured;
+  airlock: Measured;
   /** Airlock's median / the baseline's median. */
   ratio: number;
   /** What the ratio should be; null where it is only reported, and then `met` is null too. */
@@ -19,6 +25,9 @@ export interface Figure {
   /** Further facts, such as the steps of an image build. */
   details?: unknown;
 }
+
+/** So many samples are printed one by one. */
+const printedSamples = 20;
 
 const round = (value: number): number => Number(value.toPrecision(5));
 
@@ -30,12 +39,18 @@ export function median(samples: readonly number[]): number {
   return (low + high) / 2;
 }
 
+function percentiles(samples: readonly number[]): number[] {
+  const sorted = [...samples].sort((a, b) => a - b);
+  return Array.from({ length: 11 }, (_, tenth) => sorted[Math.round((tenth / 10) * (sorted.length - 1))] ?? 0);
+}
+
 /** Puts medians, ratio and verdict to the samples of both sides. */
 export function figureOf(facts: Omit<Figure, 'ratio' | 'met' | keyof Sides> & Sides): Figure {
-  const withMedian = ({ what, samples }: Side): Figure['baseline'] => ({
+  const withMedian = ({ what, samples }: Side): Measured => ({
     what,
     median: round(median(samples)),
-    samples: samples.map(round),
+    count: samples.length,
+    samples: (samples.length > printedSamples ? percentiles(samples) : samples).map(round),
   });
   const [baseline, airlock] = [withMedian(facts.baseline), withMedian(facts.airlock)];
   const ratio = round(airlock.median / baseline.median);

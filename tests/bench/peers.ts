@@ -38,6 +38,19 @@ const peers: Readonly<Record<PeerName, (...args: string[]) => Running>> = {
     return { ready: { port: String((server.address() as AddressInfo).port) }, close: () => void server.close() };
   },
 
+  /** The least that a hop through another Node process costs: joins each connection with one to `port`, and does nothing else. */
+  async relay(port = '') {
+    const server = createServer({ noDelay: true }, (near) => {
+      const far = connect({ host: '127.0.0.1', port: Number(port), noDelay: true });
+      const end = (): void => [near, far].forEach((socket) => void socket.destroy());
+      for (const socket of [near, far]) socket.on('error', end).on('close', end);
+      near.pipe(far).pipe(near);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return { ready: { port: String((server.address() as AddressInfo).port) }, close: () => void server.close() };
+  },
+
   /** The upstream proxy, which knows one target. */
   async upstream(target = '', port = '') {
     const proxy = await listenAsProxy({ host: '127.0.0.1', port: 0 }, new Map([[target, Number(port)]]));

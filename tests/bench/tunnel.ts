@@ -13,10 +13,11 @@ const echoes = { warmUp: 100, counted: 1000 };
 export async function benchTunnel(context: Context): Promise<Figure[]> {
   return withPeers(async (start) => {
     const { port = '' } = await start('source');
+    const relayPort = (await start('relay', port)).port ?? '';
     const { url = '', token = '', vmId = '' } = await start('controller', port);
     const api = apiClient(url, token);
-    const direct = async (): Promise<Link> => {
-      const socket = connect({ host: '127.0.0.1', port: Number(port) });
+    const tcp = (to: string) => async (): Promise<Link> => {
+      const socket = connect({ host: '127.0.0.1', port: Number(to) });
       await once(socket, 'connect');
       return socketLink(socket);
     };
@@ -27,12 +28,13 @@ export async function benchTunnel(context: Context): Promise<Figure[]> {
       await once(socket, 'open');
       return webSocketLink(socket);
     };
-    return measure(context, direct, viewer).finally(async () => api.close());
+    return measure(context, tcp(port), tcp(relayPort), viewer).finally(async () => api.close());
   });
 }
 
-async function measure(context: Context, direct: Open, viewer: Open): Promise<Figure[]> {
+async function measure(context: Context, direct: Open, relay: Open, viewer: Open): Promise<Figure[]> {
   const [directSpeed, tunnelSpeed] = await throughput(context, direct, viewer);
+  const [relaySpeed, besideRelaySpeed] = await throughput(context, relay, viewer);
   const [near, far] = [await direct(), await viewer()];
   const echoBoth = async (rounds: number): Promise<[number[], number[]]> =>
     alternate(
@@ -52,6 +54,14 @@ async function measure(context: Context, direct: Open, viewer: Open): Promise<Fi
       goal: { atLeast: 0.8 },
       baseline: { what: tcp, samples: directSpeed },
       airlock: { what: tunnel, samples: tunnelSpeed },
+    }),
+    // Where three busy processes share fewer cores, no hop can keep up with none: this is what a hop alone costs.
+    figureOf({
+      name: 'tunnel.relay',
+      unit: 'MiB/s',
+      goal: { atLeast: 0.8 },
+      baseline: { what: 'TCP through a relay in a Node process that does nothing else', samples: relaySpeed },
+      airlock: { what: tunnel, samples: besideRelaySpeed },
     }),
     figureOf({
       name: 'tunnel.echo',
