@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ErrorBody } from './errors.js';
 import { ImageId, SessionId, UserId, VmId } from './ids.js';
 import { ProviderId } from './provider/provider.js';
-import { CheckName } from './guest.js';
+import { CheckName, PromptFrame, promptLimits, WorkFolder } from './guest.js';
 import { Session, SessionStatus } from './session.js';
 
 export const UserName = z
@@ -104,6 +104,23 @@ export const CreateVmRequest = z.strictObject({
   leaseMinutes: z.int().min(1).max(240).default(10),
 });
 export const RunCheckRequest = z.strictObject({ name: CheckName });
+
+/** `POST /api/vm/:id/cli/prompt`; `provider` is checked against the known ids and aliases afterwards. */
+export const RunPromptRequest = z.strictObject({
+  provider: z.string().min(1).max(64),
+  prompt: z.string().min(1).max(promptLimits.characters),
+  /** Seconds that the CLI may take; at most, and by default, AIRLOCK_PROMPT_TIMEOUT_S. */
+  timeoutS: z.int().min(1).max(86_400).optional(),
+  cwd: WorkFolder.optional(),
+});
+export type RunPromptRequest = z.infer<typeof RunPromptRequest>;
+/** One event of the answer's stream, as JSON after `data: `. The stream ends with `data: [DONE]`. */
+export const PromptEvent = z.union([
+  /** What is being done until the CLI runs. */
+  z.strictObject({ status: z.string() }),
+  ...PromptFrame.options,
+]);
+export type PromptEvent = z.infer<typeof PromptEvent>;
 
 /** `POST /api/vm/:id/desktop-ticket`. `path` is the WebSocket path with the ticket in it; good once, until `expiresAt`. */
 export const DesktopTicket = z.strictObject({ path: z.string(), expiresAt: z.iso.datetime() });

@@ -12,6 +12,9 @@
  *   PUT    /credentials/:provider  CredentialBundle → 204; files arrive atomically with owner and mode
  *   DELETE /credentials/:provider  204
  *   POST   /checks/:name           CheckResult
+ *   POST   /prompts                PromptRequest → 200 and lines of PromptFrame as JSON, the last one with the exit code (an empty
+ *                                  line now and then: still there); hanging up ends the CLI with all that it started; forbidden
+ *                                  in a browser VM, not_connected, prompts_busy, provider_unavailable before anything starts
  *   POST   /power-off              204, then the VM shuts down
  */
 import { z } from 'zod';
@@ -161,3 +164,33 @@ export const CheckResult = z
   })
   .meta({ id: 'CheckResult' });
 export type CheckResult = z.infer<typeof CheckResult>;
+
+export const promptLimits = {
+  /** Characters of a prompt. */
+  characters: 200_000,
+  /** Characters of one chunk of the answer. */
+  chunk: 16_384,
+  /** Prompts that one CLI VM runs at a time: each is a CLI of some hundred MiB. */
+  atOnce: 4,
+} as const;
+
+/** A directory below the home, made when it is not there; the CLI runs in it. */
+export const WorkFolder = z.string().regex(/^(?![/-])(?!.*(?:^|\/)\.\.?(?:\/|$))[A-Za-z0-9._/-]{1,200}$/);
+export const PromptRequest = z.strictObject({
+  provider: ProviderId,
+  prompt: z.string().min(1).max(promptLimits.characters),
+  timeoutMs: z.int().min(1).max(86_400_000),
+  cwd: WorkFolder.default('work'),
+});
+export type PromptRequest = z.infer<typeof PromptRequest>;
+
+/**
+ * chunk: text to append to the answer, free of escape sequences. error: why there is no (whole) answer. exitCode: the CLI's, null
+ * when it did not end by itself; always the last.
+ */
+export const PromptFrame = z.union([
+  z.strictObject({ chunk: z.string() }),
+  z.strictObject({ error: ErrorBody }),
+  z.strictObject({ exitCode: z.int().nullable() }),
+]);
+export type PromptFrame = z.infer<typeof PromptFrame>;

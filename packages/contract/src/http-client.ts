@@ -1,5 +1,6 @@
 /** JSON calls to an Airlock process, over TCP or a unix socket. Every answer is parsed; every failure is an AppError. */
-import { Agent, request } from 'undici';
+import type { Readable } from 'node:stream';
+import { Agent, request, type Dispatcher } from 'undici';
 import type { z } from 'zod';
 import { AppError, ErrorResponse, type ErrorCode } from './errors.js';
 
@@ -28,6 +29,11 @@ export type Answer<T extends z.ZodType | null> = T extends z.ZodType ? z.infer<T
 export interface JsonClient {
   /** Calls and parses the answer with `schema`; `null` as schema: no body is expected. */
   call<T extends z.ZodType | null>(method: string, path: string, schema: T, options?: CallOptions): Promise<Answer<T>>;
+  /**
+   * Calls, and once the answer has begun gives its lines as they come, without the empty ones. Leaving the loop hangs up.
+   * `timeoutMs` is also the longest silence. The loop throws an AppError when the stream breaks off.
+   */
+  lines(method: string, path: string, options?: CallOptions): Promise<AsyncGenerator<string, void>>;
   close(): Promise<void>;
 }
 
@@ -35,22 +41,22 @@ export interface JsonClient {
 export function withPrefix(client: JsonClient, prefix: string): JsonClient {
   return {
     call: (method, path, schema, options) => client.call(method, `${prefix}${path}`, schema, options),
+    lines: (method, path, options) => client.lines(method, `${prefix}${path}`, options),
     close: () => client.close(),
   };
 }
+
+/** Characters of one line of a streamed answer. */
+const maxLine = 1024 * 1024;
 
 /** A client for one process. Close it when done: it keeps connections open. */
 export function createJsonClient(target: Target): JsonClient {
   const agent = new Agent(target.socketPath === undefined ? {} : { connect: { socketPath: target.socketPath } });
 
-  async function call<T extends z.ZodType | null>(
-    method: string,
-    path: string,
-    schema: T,
-    options: CallOptions = {},
-  ): Promise<Answer<T>> {
+  /** The answer once its head has come. */
+  async function send(method: string, path: string, options: CallOptions): Promise<Dispatcher.ResponseData> {
     const timeoutMs = options.timeoutMs ?? 30_000;
-    const { statusCode, body } = await request(new URL(path, target.baseUrl), {
+    const answer = await request(new URL(path, target.baseUrl), {
       method: method as 'GET',
       dispatcher: agent,
       headersTimeout: timeoutMs,
@@ -64,12 +70,41 @@ export function createJsonClient(target: Target): JsonClient {
     }).catch((error: unknown) => {
       throw toAppError(error, target, `${method} ${path}`);
     });
+    if (answer.statusCode < 400) return answer;
+    throw fromErrorAnswer(await answer.body.text(), answer.statusCode, target, `${method} ${path}`);
+  }
+
+  async function call<T extends z.ZodType | null>(
+    method: string,
+    path: string,
+    schema: T,
+    options: CallOptions = {},
+  ): Promise<Answer<T>> {
+    const { body } = await send(method, path, options);
     const text = await body.text();
-    if (statusCode >= 400) throw fromErrorAnswer(text, statusCode, target, `${method} ${path}`);
     return (schema === null ? undefined : parseAnswer(text, schema, target, `${method} ${path}`)) as Answer<T>;
   }
 
-  return { call, close: () => agent.close() };
+  async function* linesOf(body: Readable, what: string): AsyncGenerator<string, void> {
+    let rest = '';
+    try {
+      for await (const chunk of body.setEncoding('utf8')) {
+        const lines = (rest + String(chunk)).split('\n');
+        rest = lines.pop() ?? '';
+        if (rest.length > maxLine) throw new Error('a line without end');
+        yield* lines.filter((line) => line !== '');
+      }
+    } catch (error) {
+      throw toAppError(error, target, what);
+    }
+    if (rest !== '') yield rest;
+  }
+
+  return {
+    call,
+    lines: async (method, path, options = {}) => linesOf((await send(method, path, options)).body, `${method} ${path}`),
+    close: () => agent.close(),
+  };
 }
 
 function parseAnswer<T extends z.ZodType>(text: string, schema: T, target: Target, what: string): z.infer<T> {

@@ -94,6 +94,14 @@ export const settingDefinitions = {
     schema: seconds(1800),
     about: 'Seconds after completion until the browser VM is destroyed.',
   },
+  AIRLOCK_CLI_IDLE_S: {
+    schema: seconds(900, 30 * 86_400),
+    about: 'Seconds without use after which a CLI VM is stopped; its disk stays, and the next use starts it again.',
+  },
+  AIRLOCK_PROMPT_TIMEOUT_S: {
+    schema: seconds(1800),
+    about: 'Seconds that one prompt may take, the start of the CLI VM not counted.',
+  },
   AIRLOCK_TIMEZONE: {
     schema: z
       .string()

@@ -16,6 +16,7 @@ import { log } from './log.js';
 import { createLogin } from './login/login.js';
 import { createProcesses } from './processes.js';
 import { loginOf } from './provider-login.js';
+import { createPrompts } from './prompt/prompts.js';
 import { createRoutes } from './routes.js';
 import type { AgentSettings } from './settings.js';
 import { createSystem } from './system.js';
@@ -45,6 +46,8 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     throw new AppError('config_drive_invalid', 'This VM has no configuration yet.');
   };
   const login = createLogin({ home, user, variables, credentials, log, lingerMs: 10_000, loginOf });
+  const kind = (): 'browser' | 'cli' => state.config()?.kind ?? 'browser';
+  const prompts = createPrompts({ home, user, kind, variables, credentials, log });
   const health = (): GuestHealth => healthOf(state, desktop.parts());
   const gate: Gate = { token: () => state.config()?.agentToken ?? null, anonymousHealth: health };
 
@@ -73,6 +76,7 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     login,
     credentials,
     check: (name) => runCheck(name, { home, user, variables, processes }),
+    prompts,
     powerOff: () => {
       system.powerOff().catch((error: unknown) => log(`The VM could not be powered off: ${String(error)}`));
     },
@@ -85,7 +89,7 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
       ending.abort();
       desktop.stop();
       processes.endAll();
-      await login.kill();
+      await Promise.all([login.kill(), prompts.endAll()]);
     },
   };
 }

@@ -1,5 +1,6 @@
 /** The HTTP side: who may call, which route, the body as JSON, the answer. Knows nothing of what the routes do. */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppError } from '@airlock/contract/errors';
 import type { Log } from './log.js';
@@ -11,6 +12,8 @@ export interface Answer {
   status: number;
   /** Absent: an answer without body. */
   json?: unknown;
+  /** Instead of `json`, lines as they come: `write` resolves when there is room for more, `caller` fires when the caller hangs up. */
+  lines?: (write: (value: unknown) => Promise<void>, caller: AbortSignal) => Promise<void>;
   /** Runs after the answer has been sent. */
   afterwards?: () => void;
 }
@@ -91,6 +94,29 @@ async function answerOf(request: IncomingMessage, routes: readonly Route[], gate
   throw new AppError('not_found', `The agent has no ${method} ${url.slice(0, 200)}.`);
 }
 
+/** Milliseconds between signs of life in an answer of lines: less than anybody between agent and person waits. */
+const heartbeatMs = 10_000;
+
+async function sendLines(response: ServerResponse, lines: NonNullable<Answer['lines']>): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  response.socket?.setNoDelay(true);
+  response.writeHead(200, { 'cache-control': 'no-store', 'content-type': 'application/x-ndjson' }).flushHeaders();
+  const heartbeat = setInterval(() => !response.writableNeedDrain && response.write('\n'), heartbeatMs);
+  async function write(value: unknown): Promise<void> {
+    if (gone.signal.aborted || response.write(`${JSON.stringify(value)}\n`)) return;
+    await once(response, 'drain', { signal: gone.signal }).catch((error: unknown) => {
+      if (!gone.signal.aborted) throw error;
+    });
+  }
+  try {
+    await lines(write, gone.signal);
+    response.end();
+  } finally {
+    clearInterval(heartbeat);
+  }
+}
+
 function send(response: ServerResponse, answer: Answer): void {
   if (answer.afterwards) response.once('finish', answer.afterwards);
   const text = answer.json === undefined ? '' : JSON.stringify(answer.json);
@@ -111,12 +137,16 @@ export async function answer(
   log: Log,
 ): Promise<void> {
   try {
-    send(response, await answerOf(request, routes, gate));
+    const found = await answerOf(request, routes, gate);
+    if (found.lines) await sendLines(response, found.lines);
+    else send(response, found);
   } catch (error) {
     // The caller has hung up: nobody is there to answer.
     if (response.socket === null || response.socket.destroyed) return;
     const known = AppError.from(error);
     if (known.code === 'internal') log(`${request.method} ${request.url} failed: ${known.stack}`);
+    // Half an answer cannot become an error; the caller sees it break off.
+    if (response.headersSent) return void response.destroy();
     // A body that was not read to its end would be taken for the next request.
     if (!request.complete) response.setHeader('connection', 'close');
     send(response, { status: known.status, json: { error: known.toBody() } });

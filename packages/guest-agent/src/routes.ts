@@ -5,6 +5,7 @@ import {
   CredentialBundle,
   LoginInput,
   LoginRequest,
+  PromptRequest,
   type CheckResult,
   type GuestHealth,
 } from '@airlock/contract/guest';
@@ -13,6 +14,7 @@ import type { z } from 'zod';
 import type { CredentialStore } from './credential/store.js';
 import type { Answer, Route } from './http.js';
 import type { Login } from './login/login.js';
+import type { Prompts } from './prompt/prompts.js';
 
 export interface RouteDeps {
   health: () => GuestHealth;
@@ -21,6 +23,7 @@ export interface RouteDeps {
   login: Login;
   credentials: CredentialStore;
   check: (name: CheckName) => Promise<CheckResult>;
+  prompts: Pick<Prompts, 'start'>;
   powerOff: () => void;
 }
 
@@ -121,6 +124,15 @@ export function createRoutes(deps: RouteDeps): Route[] {
       path: /^\/checks\/([A-Za-z0-9_-]{1,64})$/,
       body: false,
       handle: async (name) => ok(await deps.check(checkOf(name))),
+    },
+    {
+      method: 'POST',
+      path: /^\/prompts$/,
+      body: true,
+      handle: async (_, body) => ({
+        status: 200,
+        lines: await deps.prompts.start(parse(PromptRequest, body, 'prompt request')),
+      }),
     },
     {
       method: 'POST',

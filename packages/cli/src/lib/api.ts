@@ -44,7 +44,7 @@ export async function connect(home: string): Promise<Api> {
   }
   const name = `the controller at ${file.url}`;
   const client = createJsonClient({ baseUrl: file.url, token, unreachable: 'controller_unreachable', name });
-  return { url: file.url, token, call: client.call, close: client.close };
+  return { url: file.url, token, ...client };
 }
 
 /** Connects, does `work`, and closes the connections again. */

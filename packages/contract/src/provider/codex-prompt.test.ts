@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { codexPrompt } from './codex-prompt.js';
 
 const recorded = (name: string): string[] =>
-  readFileSync(new URL(`fixtures/codex-0.169-${name}.jsonl`, import.meta.url), 'utf8').trimEnd().split('\n');
+  readFileSync(new URL(`fixtures/codex-0.169-${name}.jsonl`, import.meta.url), 'utf8')
+    .trimEnd()
+    .split('\n');
 const told = (lines: string[]) => lines.map((line) => codexPrompt.read(line)).filter((part) => part !== null);
 
 describe('codex exec', () => {

@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:fs';
 import { mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import type { UserIds } from '../processes.js';
 
@@ -112,6 +113,20 @@ export async function writeUserFile(home: string, path: string, file: ReadFileRe
     }
     await folder.sync();
   });
+}
+
+/**
+ * A directory below the home; made, with those on the way, when it is not there. Answers its absolute path.
+ * @throws AppError invalid_request when something else is in its place
+ */
+export async function makeUserFolder(home: string, path: string, owner: UserIds): Promise<string> {
+  try {
+    await withParent(home, `${path}/.`, owner, () => Promise.resolve());
+    return join(home, path);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new AppError('invalid_request', `${path} is not a plain directory in plain directories.`, { cause: error });
+  }
 }
 
 /** Removes a file; one that is not there is fine. */

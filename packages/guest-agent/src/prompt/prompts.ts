@@ -1,0 +1,234 @@
+/**
+ * Runs prompts: the provider's CLI as the desktop user, its answer as frames. Each prompt is a session of its own and is
+ * ended with all that it started when its caller hangs up, when its time is up and when the agent ends.
+ */
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { AppError } from '@airlock/contract/errors';
+import { promptLimits, type PromptFrame, type PromptRequest } from '@airlock/contract/guest';
+import type { Provider, ProviderPrompt } from '@airlock/contract/provider/provider';
+import { providers } from '@airlock/contract/provider/registry';
+import { makeUserFolder } from '../credential/folder.js';
+import type { CredentialStore } from '../credential/store.js';
+import type { Variables } from '../environment.js';
+import type { Log } from '../log.js';
+import type { UserIds } from '../processes.js';
+import { redactedTail } from '../redact.js';
+import { endFamily, signal, type Family } from './family.js';
+import { createLines, pieces, plainText } from './text.js';
+
+export interface PromptDeps {
+  home: string;
+  user: UserIds;
+  /** What kind of VM this is. */
+  kind: () => 'browser' | 'cli';
+  variables: () => Variables;
+  credentials: CredentialStore;
+  log: Log;
+}
+
+/** Passes a frame on; resolves when there is room for the next. */
+export type Emit = (frame: PromptFrame) => Promise<void>;
+/** Runs to the end of the CLI or of `caller`. Never throws what a CLI did: that is in the frames. */
+export type PromptRun = (emit: Emit, caller: AbortSignal) => Promise<void>;
+
+export interface Prompts {
+  /**
+   * Takes a place for the prompt; the answer must be called, once.
+   * @throws AppError forbidden, provider_unavailable, not_connected, prompts_busy
+   */
+  start(request: PromptRequest): Promise<PromptRun>;
+  /** Ends all of them at once. */
+  endAll(): Promise<void>;
+}
+
+/** Milliseconds for a CLI to end by itself when it is interrupted: it may be storing a refreshed login. */
+const graceMs = 3000;
+const errorTailCharacters = 4000;
+
+export function createPrompts(deps: PromptDeps): Prompts {
+  const running = new Set<Promise<void>>();
+  const ending = new AbortController();
+  let taken = 0;
+
+  async function requireCredential({ id, name }: Provider): Promise<void> {
+    const { verdict } = await deps.credentials.inspect(id);
+    if (verdict.complete) return;
+    throw new AppError('not_connected', `${name} is not signed in to in this CLI VM: ${verdict.reason}.`, {
+      hint: 'Connect it on the dashboard.',
+    });
+  }
+
+  function runTaken(request: PromptRequest, prompt: ProviderPrompt): PromptRun {
+    return (emit, caller) => {
+      const work = runPrompt(request, prompt, deps, emit, AbortSignal.any([caller, ending.signal])).finally(() => {
+        taken -= 1;
+        running.delete(work);
+      });
+      running.add(work);
+      return work;
+    };
+  }
+
+  return {
+    async start(request) {
+      const provider = providers[request.provider];
+      if (deps.kind() !== 'cli') throw new AppError('forbidden', 'Prompts run in a CLI VM; this is a browser VM.');
+      if (!provider.prompt)
+        throw new AppError('provider_unavailable', `The agent cannot run prompts with ${provider.name} yet.`);
+      await requireCredential(provider);
+      if (taken >= promptLimits.atOnce) {
+        throw new AppError('prompts_busy', `${taken} prompts are running in this CLI VM; it takes no more at a time.`, {
+          hint: 'Wait until one has ended, or cancel one.',
+        });
+      }
+      taken += 1;
+      return runTaken(request, provider.prompt);
+    },
+    async endAll() {
+      ending.abort();
+      await Promise.all(running);
+    },
+  };
+}
+
+/** One CLI from its start to its last frame. What goes wrong is in the frames. */
+async function runPrompt(
+  request: PromptRequest,
+  prompt: ProviderPrompt,
+  deps: PromptDeps,
+  emit: Emit,
+  hungUp: AbortSignal,
+): Promise<void> {
+  const timeout = AbortSignal.timeout(request.timeoutMs);
+  const stop = AbortSignal.any([hungUp, timeout]);
+  let exitCode: number | null = null;
+  try {
+    const cwd = await makeUserFolder(deps.home, request.cwd, deps.user);
+    const cli = await startCli(prompt, cwd, request.prompt, deps, stop);
+    const told = await passAnswer(cli.child, prompt, emit);
+    exitCode = await cli.ended;
+    if (timeout.aborted) throw timedOut(request);
+    if (exitCode !== 0 && !told.error) throw failed(prompt, exitCode, cli.errorTail());
+  } catch (error) {
+    await emit({ error: AppError.from(error).toBody() });
+  }
+  await emit({ exitCode });
+  deps.log('A prompt ended.', { provider: request.provider, exitCode, cancelled: hungUp.aborted });
+}
+
+interface Cli {
+  child: ChildProcessWithoutNullStreams;
+  /** Exit code, or null when a signal ended it; settles when nothing that it started is left. */
+  ended: Promise<number | null>;
+  /** The end of its standard error. */
+  errorTail(): string;
+}
+
+/** @throws AppError command_failed when the program cannot be started; aborted */
+async function startCli(
+  { argv, env }: ProviderPrompt,
+  cwd: string,
+  text: string,
+  deps: PromptDeps,
+  stop: AbortSignal,
+): Promise<Cli> {
+  stop.throwIfAborted();
+  const id = randomUUID();
+  const [file, ...args] = argv;
+  const child = spawn(file, args, {
+    cwd,
+    env: { ...deps.variables(), ...env, AIRLOCK_PROMPT_ID: id },
+    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    ...(deps.user.uid !== process.getuid?.() && deps.user),
+  });
+  const closed = once(child, 'close');
+  const exited = once(child, 'exit');
+  // Nobody waits for them when the start itself fails.
+  for (const end of [closed, exited]) end.catch(() => undefined);
+  let errorText = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    errorText = (errorText + chunk).slice(-4 * errorTailCharacters);
+  });
+  // A CLI that does not read its input ends the pipe; its exit code tells.
+  child.stdin.on('error', () => child.stdin.destroy());
+  await once(child, 'spawn').catch((error: unknown) => {
+    throw new AppError('command_failed', `${file} could not be started.`, { cause: error });
+  });
+  const family: Family = { leader: child.pid ?? 0, mark: `AIRLOCK_PROMPT_ID=${id}` };
+  child.stdin.end(text);
+  const ended = endWith(family, exited, closed, stop);
+  // Processes that cannot be ended may hold the pipe: reading it must not go on for ever.
+  ended.catch(() => child.stdout.destroy());
+  return { child, ended, errorTail: () => errorText };
+}
+
+/** Ends the family when `stop` fires, gently first, and in any case when its leader has ended. */
+async function endWith(
+  family: Family,
+  exited: Promise<unknown[]>,
+  closed: Promise<unknown[]>,
+  stop: AbortSignal,
+): Promise<number | null> {
+  const over = new AbortController();
+  const interrupt = (): void => {
+    // As Ctrl-C would.
+    signal(-family.leader, 'SIGINT');
+    delay(graceMs, undefined, { signal: over.signal }).then(
+      () => signal(-family.leader, 'SIGKILL'),
+      () => undefined,
+    );
+  };
+  if (stop.aborted) interrupt();
+  else stop.addEventListener('abort', interrupt, { once: true });
+  const [code] = await exited;
+  stop.removeEventListener('abort', interrupt);
+  over.abort();
+  // What it left in the background would keep the pipes open, and must not stay.
+  await endFamily(family);
+  await closed;
+  return code as number | null;
+}
+
+/** Reads the CLI's output at the pace at which frames are taken. */
+async function passAnswer(
+  { stdout }: ChildProcessWithoutNullStreams,
+  prompt: ProviderPrompt,
+  emit: Emit,
+): Promise<{ error: boolean }> {
+  const lines = createLines();
+  const told = { error: false };
+  async function pass(text: string): Promise<void> {
+    for (const line of lines(text)) {
+      const part = prompt.read(line);
+      if (part && 'error' in part) {
+        told.error = true;
+        await emit({ error: refused(part.error).toBody() });
+      } else if (part) {
+        for (const chunk of pieces(plainText(part.text), promptLimits.chunk)) await emit({ chunk });
+      }
+    }
+  }
+  for await (const text of stdout.setEncoding('utf8')) await pass(String(text));
+  await pass('');
+  return told;
+}
+
+const hint = 'If the provider no longer accepts the login, connect again on the dashboard.';
+
+const refused = (message: string): AppError =>
+  new AppError('prompt_failed', redactedTail(plainText(message), 20, errorTailCharacters), { hint });
+
+function failed({ argv }: ProviderPrompt, exitCode: number | null, errorTail: string): AppError {
+  const how = exitCode === null ? 'was ended by a signal' : `ended with exit code ${exitCode}`;
+  const lastOutput = redactedTail(plainText(errorTail), 20, errorTailCharacters);
+  return new AppError('prompt_failed', `${argv[0]} ${how}.`, { hint, details: { lastOutput } });
+}
+
+const timedOut = ({ timeoutMs }: PromptRequest): AppError =>
+  new AppError('prompt_timeout', `The CLI did not end within ${timeoutMs / 1000} s and was ended.`, {
+    hint: 'Ask for less at a time, or give it more time.',
+  });
