@@ -110,8 +110,10 @@ export const HostProbe = z.strictObject({
   kvm: z.strictObject({
     present: z.boolean(),
     usable: z.boolean(),
-    /** Milliseconds for a guest to count to one million, or null when it could not be run. */
+    /** Milliseconds of processor time for a guest to count to one million (or until it was given up); null when it was not run. */
     probeMs: z.number().nullable(),
+    /** False when this may be otherwise the next time (the machine was too busy to tell): such a verdict is not kept. */
+    certain: z.boolean(),
     /** One sentence: what was found. */
     reason: z.string(),
   }),

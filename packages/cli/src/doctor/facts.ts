@@ -2,7 +2,7 @@
 import { access, readFile, realpath, stat, statfs } from 'node:fs/promises';
 import { connect as connectSocket } from 'node:net';
 import { createServer } from 'node:net';
-import { freemem, totalmem } from 'node:os';
+import { freemem, totalmem, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
@@ -20,6 +20,8 @@ export interface HostFacts {
   uid: number;
   /** An ordinary user may make user namespaces (needed to build an image without root). */
   userNamespaces: boolean;
+  /** The user's lines in /etc/subuid and /etc/subgid are there (needed for the same). */
+  subordinateIds: boolean;
   /** What the runner measured, or why it could not. */
   probe: HostProbe | { error: string };
   qbootRom: string | null;
@@ -48,20 +50,33 @@ const PackageList = z.object({
 export async function gatherFacts(settings: Settings): Promise<HostFacts> {
   const home = settings.AIRLOCK_HOME;
   const controller = await findController(home);
-  const [os, userNamespaces, probe, qbootRom, memory, disk, missing, image, portFree, upstream, extraCa] =
-    await Promise.all([
-      readOsRelease(),
-      succeeds('unshare', ['--user', '--map-root-user', 'true']),
-      probeHost(home),
-      findQboot(),
-      readMemory(),
-      readDisk(home),
-      findMissingPackages(),
-      readImage(home),
-      controller ? null : isPortFree(settings),
-      checkUpstream(settings),
-      checkExtraCa(settings.AIRLOCK_EXTRA_CA),
-    ]);
+  const [
+    os,
+    userNamespaces,
+    subordinateIds,
+    probe,
+    qbootRom,
+    memory,
+    disk,
+    missing,
+    image,
+    portFree,
+    upstream,
+    extraCa,
+  ] = await Promise.all([
+    readOsRelease(),
+    succeeds('unshare', ['--user', '--map-root-user', 'true']),
+    hasSubordinateIds(),
+    probeHost(home),
+    findQboot(),
+    readMemory(),
+    readDisk(home),
+    findMissingPackages(),
+    readImage(home),
+    controller ? null : isPortFree(settings),
+    checkUpstream(settings),
+    checkExtraCa(settings.AIRLOCK_EXTRA_CA),
+  ]);
   const uid = process.getuid?.() ?? -1;
   const node = process.versions.node;
   return {
@@ -69,6 +84,7 @@ export async function gatherFacts(settings: Settings): Promise<HostFacts> {
     os,
     uid,
     userNamespaces,
+    subordinateIds,
     probe,
     qbootRom,
     memory,
@@ -93,6 +109,15 @@ async function succeeds(file: string, args: string[]): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** Whether this user has ids of its own to map into a user namespace; `useradd` gives them, a directory service does not. */
+async function hasSubordinateIds(): Promise<boolean> {
+  const { uid, username } = userInfo();
+  const owns = (text: string | null): boolean =>
+    (text ?? '').split('\n').some((line) => [`${uid}`, username].includes(line.split(':')[0] ?? ''));
+  const files = ['/etc/subuid', '/etc/subgid'].map((file) => readFile(file, 'utf8').catch(nullIfAbsent));
+  return (await Promise.all(files)).every(owns);
 }
 
 async function exists(path: string): Promise<boolean> {

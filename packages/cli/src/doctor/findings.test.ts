@@ -8,9 +8,10 @@ const good: HostFacts = {
   os: { id: 'debian', codename: 'bookworm', name: 'Debian GNU/Linux 12 (bookworm)' },
   uid: 1000,
   userNamespaces: true,
+  subordinateIds: true,
   probe: {
     bootId: 'b',
-    kvm: { present: true, usable: true, probeMs: 50, reason: 'counted fast' },
+    kvm: { present: true, usable: true, probeMs: 50, certain: true, reason: 'counted fast' },
     qemu: { path: '/usr/bin/qemu-system-x86_64', version: '10.0.2', ok: true, reason: 'fine' },
     tscKhz: 1,
   },
@@ -26,7 +27,7 @@ const good: HostFacts = {
 };
 const slow = {
   ...good.probe,
-  kvm: { present: true, usable: false, probeMs: 1200, reason: 'too slow' },
+  kvm: { present: true, usable: false, probeMs: 1200, certain: true, reason: 'too slow' },
 } as HostFacts['probe'];
 const settings = (env: Record<string, string> = {}) => readSettings({ AIRLOCK_HOME: '/tmp/x', ...env });
 
@@ -48,6 +49,9 @@ test.each<[string, Partial<HostFacts>, Record<string, string>, string, 'note' | 
   ['little disk', { disk: { path: '/', freeMib: 3000 } }, {}, 'Disk', 'note'],
   ['no disk for a build', { disk: { path: '/', freeMib: 6000 }, image: null }, {}, 'Disk', 'blocks'],
   ['no namespaces', { userNamespaces: false }, {}, 'User', 'note'],
+  ['no namespaces, no image', { userNamespaces: false, image: null }, {}, 'User', 'blocks'],
+  ['no subordinate ids', { subordinateIds: false }, {}, 'User', 'note'],
+  ['no subordinate ids, no image', { subordinateIds: false, image: null }, {}, 'User', 'blocks'],
   ['image broken', { image: { problem: 'short' } }, {}, 'Image', 'note'],
   ['port taken', { portFree: false }, {}, 'Controller', 'blocks'],
   [

@@ -125,11 +125,24 @@ function judgeDisk({ disk, image }: HostFacts): Finding {
     : remark('Disk', found, todo);
 }
 
-function judgeUser({ uid, userNamespaces }: HostFacts): Finding {
+/** Only building an image needs these rights: an image that is there can be used without. */
+function judgeUser({ uid, userNamespaces, subordinateIds, image }: HostFacts): Finding {
   if (uid === 0) return ok('User', 'root');
-  if (userNamespaces) return ok('User', `uid ${uid}, user namespaces allowed`);
-  const todo = 'Allow them (sysctl kernel.unprivileged_userns_clone=1), or build the image as root.';
-  return remark('User', `uid ${uid}, user namespaces refused: the image cannot be built`, todo);
+  const problem = image === null ? blocks : remark;
+  const found = `uid ${uid}; the image cannot be built by this user: `;
+  if (!userNamespaces) {
+    return problem(
+      'User',
+      `${found}user namespaces are refused`,
+      'Allow them: `sysctl kernel.unprivileged_userns_clone=1`.',
+    );
+  }
+  if (!subordinateIds) {
+    const range = '100000-165535';
+    const todo = `Add some: \`usermod --add-subuids ${range} --add-subgids ${range} $(id -un ${uid})\` as root.`;
+    return problem('User', `${found}it has no ids in /etc/subuid and /etc/subgid`, todo);
+  }
+  return ok('User', `uid ${uid}, user namespaces allowed`);
 }
 
 function judgeImage({ image }: HostFacts): Finding {

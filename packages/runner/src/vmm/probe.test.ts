@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { HostProbe } from '@airlock/contract/runner';
 import { countingImage, tscImage } from './probe-image.js';
-import { judgeQemu, probeHost } from './probe.js';
+import { judgeCount, judgeQemu, probeHost } from './probe.js';
 import { tscFromCpuinfo, tscFromSamples } from './tsc.js';
 
 it.each([
@@ -65,6 +65,37 @@ it.each([
   const jump = image.length - 16;
   expect(image[jump]).toBe(0xe9);
   expect((jump + 3 + image.readUInt16LE(jump + 1)) % 65536).toBe(0);
+});
+
+it.each([
+  [{ cpuMs: 60, clockMs: 80, finished: true }, true, true, /counted to one million in 60 ms/],
+  // Seen on a busy machine: judged by the clock, it would have been called unusable.
+  [{ cpuMs: 90, clockMs: 3700, finished: true }, true, true, /90 ms of processor time \(3700 ms on the clock\)/],
+  [{ cpuMs: 1030, clockMs: 1080, finished: true }, false, true, /needed 1030 ms/],
+  [{ cpuMs: 2000, clockMs: 10_000, finished: false }, false, true, /needed more than 2000 ms/],
+  [{ cpuMs: 200, clockMs: 10_000, finished: false }, false, false, /too busy to tell/],
+])('a count of %j: usable %s, certain %s', (count, usable, certain, reason) => {
+  const verdict = judgeCount(count);
+  expect(verdict).toMatchObject({ present: true, usable, certain, probeMs: count.cpuMs });
+  expect(verdict.reason).toMatch(reason);
+});
+
+it('keeps a count that is certain, and no other', { timeout: 60_000 }, async ({ skip }) => {
+  const folder = await mkdtemp(join(tmpdir(), 'airlock-probe-test-'));
+  try {
+    const cache = join(folder, 'probe.json');
+    const first = await probeHost(cache);
+    if (first.kvm.probeMs === null) skip(`No count is made here: ${first.kvm.reason}`);
+    const keep = async (certain: boolean): Promise<string> => {
+      const kvm = { ...first.kvm, certain, reason: 'What was kept.' };
+      await writeFile(cache, JSON.stringify({ ...first, kvm }));
+      return (await probeHost(cache)).kvm.reason;
+    };
+    expect(await keep(true)).toBe('What was kept.');
+    expect(await keep(false)).toMatch(/processor time/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 it('probes this host, and keeps the slow part', { timeout: 60_000 }, async () => {
