@@ -12,7 +12,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/src/**/*.test.{ts,tsx}', 'tests/support/**/*.test.ts', 'scripts/**/*.test.mjs'],
-          exclude: ['**/fixtures/**', '**/dist/**', '**/node_modules/**'],
+          exclude: ['**/*.integration.test.mjs', '**/fixtures/**', '**/dist/**', '**/node_modules/**'],
           testTimeout: 15_000,
           hookTimeout: 30_000,
           pool: 'forks',
@@ -21,7 +21,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['tests/integration/**/*.test.ts'],
+          include: ['tests/integration/**/*.test.ts', 'scripts/**/*.integration.test.mjs'],
           testTimeout: minutes(2),
           hookTimeout: minutes(2),
           ...oneAtATime,

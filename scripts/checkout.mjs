@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { must, Stop } from './run.mjs';
+import { must, Stop, timed } from './run.mjs';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const at = (...parts) => join(root, ...parts);
@@ -45,9 +45,9 @@ export async function installNpmPackages() {
   const record = at('node_modules', '.package-lock.json');
   const read = (file) => JSON.parse(readFileSync(file, 'utf8'));
   if (existsSync(record) && installationMatches(read(at('package-lock.json')), read(record))) return;
-  console.log('Installing npm packages as in package-lock.json …');
   // No package of the lock needs an install script; older npm would run them in spite of `allowScripts`.
-  await must(['npm', 'ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: root });
+  const argv = ['npm', 'ci', '--ignore-scripts', '--no-audit', '--no-fund'];
+  await timed('Installing npm packages as in package-lock.json', () => must(argv, { cwd: root }));
 }
 
 /** Everything a build reads: sources, configuration and the lock, but no test folder and nothing built. */
@@ -77,7 +77,6 @@ export async function buildIfStale() {
   const hash = sourceHash();
   const built = existsSync(buildStamp) && readFileSync(buildStamp, 'utf8') === hash;
   if (built && readdirSync(at('packages')).every(isBuilt)) return;
-  console.log('Building …');
-  await must(['npm', 'run', '--silent', 'build'], { cwd: root });
+  await timed('Building', () => must(['npm', 'run', '--silent', 'build'], { cwd: root }));
   writeFileSync(buildStamp, hash);
 }

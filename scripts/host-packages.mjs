@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { debianSource, hasSuite, parseDeb822, parseOneLine, sourceStanza } from './apt-sources.mjs';
-import { capture, must, Stop } from './run.mjs';
+import { capture, must, Stop, timed } from './run.mjs';
 
 const sourceFile = '/etc/apt/sources.list.d/airlock-backports.sources';
 const aptGet = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '--option', 'DPkg::Lock::Timeout=600', '--quiet'];
@@ -92,10 +92,15 @@ export function planInstall(missing, host) {
   return steps;
 }
 
-/** The plan as lines for a shell. */
+/**
+ * The plan as lines for a shell. A machine's package lists may be missing or old, so they are fetched first: these lines have
+ * to work at the first try.
+ */
 export function asShell(steps, prefix) {
+  const update = { argv: [...aptGet, 'update'] };
+  const all = steps.some(({ argv }) => argv.includes('update')) ? steps : [update, ...steps];
   const quote = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
-  return steps
+  return all
     .map(({ argv, input }) => {
       const line = [...prefix, ...argv].map(quote).join(' ');
       return input === undefined ? line : `${line} <<'EOF'\n${input}EOF`;
@@ -103,11 +108,16 @@ export function asShell(steps, prefix) {
     .join('\n');
 }
 
-/** `[]` as root, `['sudo', '-n']` where that works, else null. */
+/** What to put before a command: nothing as root, `sudo` where it works or a person can type the password, else null. */
 async function privilege() {
   if (process.getuid() === 0) return [];
-  return (await capture(['sudo', '-n', 'true'])).code === 0 ? ['sudo', '-n'] : null;
+  if ((await capture(['sudo', '-n', 'true'])).code === 0) return ['sudo', '-n'];
+  if (!process.stdin.isTTY || !(await hasSudo())) return null;
+  console.log('To install them, sudo may ask for your password.');
+  return (await capture(['sudo', '-v'], { stdio: 'inherit' })).code === 0 ? ['sudo'] : null;
 }
+
+const hasSudo = async () => (await capture(['sudo', '-V'])).code === 0;
 
 function readCodename() {
   const release = readIfThere('/etc/os-release');
@@ -159,12 +169,13 @@ export async function installHostPackages(groups, { print = false } = {}) {
   const steps = planInstall(missing, { codename: host.codename, sources: readAptSources() });
   const prefix = print ? null : await privilege();
   if (prefix === null) {
+    const sudo = process.getuid() !== 0 && (await hasSudo());
     throw new Stop(
       'These packages are missing and may not be installed from here.',
-      `Run this, then start again:\n\n${asShell(steps, process.getuid() === 0 ? [] : ['sudo'])}\n`,
+      `Run this${sudo ? '' : ' as root'}, then start again:\n\n${asShell(steps, sudo ? ['sudo'] : [])}\n`,
     );
   }
-  await execute(steps, prefix);
+  await timed('Installing Debian packages', () => execute(steps, prefix));
   const still = await missingPackages(missing);
   if (still.length > 0)
     throw new Stop(`apt-get succeeded, but ${still.map((e) => e.name).join(', ')} is still missing or too old.`);

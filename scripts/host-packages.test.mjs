@@ -48,6 +48,14 @@ test('the printed commands can be pasted', () => {
   );
 });
 
+test('the printed commands work on a machine without package lists', () => {
+  const lines = asShell(planInstall([zstd], { codename: 'trixie', sources: [] }), []).split('\n');
+  expect(lines.map((line) => line.replace(/^.*--quiet /, ''))).toEqual([
+    'update',
+    'install --yes --no-install-recommends zstd',
+  ]);
+});
+
 test.each([
   ['20.18.9', false],
   ['20.19.0', true],

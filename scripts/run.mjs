@@ -21,14 +21,22 @@ export class Stop extends Error {
   }
 }
 
+/** A step that a person has to wait for: said before, and with its time after. */
+export async function timed(what, work) {
+  console.log(`${what} …`);
+  const started = Date.now();
+  await work();
+  console.log(`${what}: done in ${((Date.now() - started) / 1000).toFixed(0)} s`);
+}
+
 /** Runs to the end and collects what was printed. `code` is null when the program is not installed or was killed. */
 export function capture([file, ...args], options = {}) {
   return new Promise((resolve) => {
     const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
     let stdout = '';
     let stderr = '';
-    child.stdout.on('data', (chunk) => (stdout += chunk));
-    child.stderr.on('data', (chunk) => (stderr += chunk));
+    child.stdout?.on('data', (chunk) => (stdout += chunk));
+    child.stderr?.on('data', (chunk) => (stderr += chunk));
     child.on('error', (error) => resolve({ code: null, stdout, stderr: error.message }));
     child.on('close', (code) => resolve({ code, stdout, stderr }));
   });

@@ -32,6 +32,7 @@ async function up(settings: Settings, stopVms: boolean): Promise<void> {
   }
   refuseIfBlocked(facts, settings);
   await buildImage();
+  note('Starting the controller …');
   await untilInterrupted((stop) =>
     runController({
       program: programs.controller,
