@@ -4,6 +4,7 @@
  */
 import { generateCACertificate, getLocal, type CompletedRequest, type Mockttp } from 'mockttp';
 import { createCodexProvider, type CodexProvider } from './fake-internet/codex-provider.js';
+import { createGoogleProvider, type GoogleProvider } from './fake-internet/google-provider.js';
 import type { Account } from './fake-internet/sign-in-pages.js';
 import { openUpstreamProxy, type UpstreamProxy, type UpstreamUse } from './fake-internet/upstream-proxy.js';
 import { html, text, type HostHandler, type WebResponse } from './fake-internet/web.js';
@@ -52,6 +53,7 @@ export interface FakeInternet {
   /** Every use of the upstream proxy, refused ones too. */
   upstreamUses: UpstreamUse[];
   codexProvider: CodexProvider;
+  googleProvider: GoogleProvider;
   /** `http://USER:PASS@127.0.0.1:PORT` */
   upstreamUrl(port?: number): string;
   /** The same with the literal `{port}`: a value for AIRLOCK_UPSTREAM_PROXY. */
@@ -68,7 +70,13 @@ export async function createFakeInternet(options: FakeInternetOptions = {}): Pro
     canaryToken = 'canary-token',
   } = options;
   const codexProvider = createCodexProvider({ account, canaryToken });
-  const hosts: Record<string, HostHandler> = { ...codexProvider.hosts, ...curlHosts, ...options.hosts };
+  const googleProvider = createGoogleProvider({ account, canaryToken });
+  const hosts: Record<string, HostHandler> = {
+    ...codexProvider.hosts,
+    ...googleProvider.hosts,
+    ...curlHosts,
+    ...options.hosts,
+  };
   const ca = await generateCACertificate({
     subject: { commonName: 'Airlock test CA', organizationName: 'Airlock tests' },
   });
@@ -100,6 +108,7 @@ export async function createFakeInternet(options: FakeInternetOptions = {}): Pro
     caPem: ca.cert,
     requests,
     codexProvider,
+    googleProvider,
     upstreamUses: proxy.uses,
     upstreamUrl: (ofPort = port) => `http://${login}@127.0.0.1:${ofPort}`,
     upstreamTemplate: `http://${login}@127.0.0.1:{port}`,
