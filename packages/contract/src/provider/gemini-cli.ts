@@ -1,5 +1,89 @@
-/** Google Gemini CLI. */
-import type { Provider } from './provider.js';
+/**
+ * Google Gemini CLI. Facts observed with @google/gemini-cli 0.61.
+ *
+ * Sign-in and proof run `gemini --list-extensions --prompt x`: a run without its screen signs in before it does anything, then
+ * lists the extensions (none) and ends; the prompt is never sent. The CLI's screen would take many seconds longer to start,
+ * would have to be clicked through, would stay after the login, and would stay after a refusal too.
+ */
+import { z } from 'zod';
+import type { CredentialFile, CredentialVerdict, FileTexts, Provider } from './provider.js';
+
+const tokensFile = '.gemini/oauth_creds.json';
+const accountFile = '.gemini/google_accounts.json';
+const keyFile = '.gemini/.env';
+const settingsFile = '.gemini/settings.json';
+
+const credentialFiles: readonly [CredentialFile, ...CredentialFile[]] = [
+  { path: settingsFile, mode: 0o600, required: true, delivery: 'json', members: ['security'] },
+  { path: tokensFile, mode: 0o600, required: false, delivery: 'replace' },
+  { path: accountFile, mode: 0o644, required: false, delivery: 'replace' },
+  { path: keyFile, mode: 0o600, required: false, delivery: 'replace' },
+];
+
+type AuthType = 'oauth-personal' | 'gemini-api-key';
+
+/** How to sign in, and what a run that nobody watches must not do: ask for trust, report usage, replace the program. */
+const settingsFor = (selectedType: AuthType): string =>
+  `${JSON.stringify(
+    {
+      security: { auth: { selectedType }, folderTrust: { enabled: false } },
+      privacy: { usageStatisticsEnabled: false },
+      general: { enableAutoUpdate: false, enableAutoUpdateNotification: false },
+    },
+    null,
+    2,
+  )}\n`;
+
+const Settings = z.looseObject({
+  security: z.looseObject({
+    auth: z.looseObject({ selectedType: z.enum(['oauth-personal', 'gemini-api-key']) }),
+  }),
+});
+/** Google gives a refresh token with each new login; without it the login ends within the hour. */
+const Tokens = z.looseObject({ access_token: z.string().min(1), refresh_token: z.string().min(1) });
+const keyLine = /^GEMINI_API_KEY=\S+$/m;
+
+/** The document in this file, or what is wrong with it. */
+function parse<T>(files: FileTexts, path: string, schema: z.ZodType<T>): { value: T } | { reason: string } {
+  const text = files.get(path);
+  if (text === undefined) return { reason: `${path} does not exist` };
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return { reason: `${path} is not JSON (perhaps half written)` };
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return { value: parsed.data };
+  const missing = parsed.error.issues.map((issue) => issue.path.join('.') || 'the whole document').join(', ');
+  return { reason: `${path} lacks ${missing}` };
+}
+
+function inspectCredential(files: FileTexts): CredentialVerdict {
+  const settings = parse(files, settingsFile, Settings);
+  if ('reason' in settings) return { complete: false, reason: settings.reason };
+  if (settings.value.security.auth.selectedType === 'gemini-api-key') {
+    const hasKey = keyLine.test(files.get(keyFile) ?? '');
+    return hasKey ? { complete: true } : { complete: false, reason: `${keyFile} holds no GEMINI_API_KEY` };
+  }
+  const tokens = parse(files, tokensFile, Tokens);
+  return 'reason' in tokens ? { complete: false, reason: tokens.reason } : { complete: true };
+}
+
+/** The files of the chosen way to sign in, and of the settings only what belongs to it. */
+function handOver(files: FileTexts): FileTexts {
+  const settings = parse(files, settingsFile, Settings);
+  const selectedType = 'value' in settings ? settings.value.security.auth.selectedType : 'oauth-personal';
+  const kept = selectedType === 'gemini-api-key' ? [keyFile] : [tokensFile, accountFile];
+  const texts = kept.flatMap((path): [string, string][] => {
+    const text = files.get(path);
+    return text === undefined ? [] : [[path, text]];
+  });
+  return new Map([[settingsFile, settingsFor(selectedType)], ...texts]);
+}
+
+/** Started directly, and not a second time with other memory settings, which doubles a slow start. */
+const env = { GEMINI_CLI_NO_RELAUNCH: 'true' };
 
 export const geminiCli: Provider = {
   id: 'gemini_cli',
@@ -8,6 +92,48 @@ export const geminiCli: Provider = {
   vendor: 'Google',
   description: 'Google’s coding agent. Sign in with a Google account.',
   program: 'gemini',
-  login: null,
+  login: {
+    argv: ['gemini', '--list-extensions', '--prompt', 'x'],
+    env,
+    terminal: { columns: 120, rows: 40 },
+    before: [{ path: settingsFile, mode: 0o600, text: settingsFor('oauth-personal') }],
+    answers: [{ question: /Opening authentication page in your browser\. Do you want to continue\?/, keys: '\r' }],
+    // Shown only by a CLI without a browser.
+    authorizeUrl: /https:\/\/accounts\.google\.com\/o\/oauth2\/[^\s"'<>]+/,
+    // The line ends when the answer has been taken; the page is opened at once then.
+    opensUnseen: { screen: /Do you want to continue\? \[Y\/n\]:\s*\n/, host: 'accounts.google.com' },
+    hosts: [
+      'accounts.google.com',
+      'oauth2.googleapis.com',
+      'www.googleapis.com',
+      'cloudcode-pa.googleapis.com',
+      'developers.google.com',
+      'generativelanguage.googleapis.com',
+    ],
+    credentialFiles,
+    inspectCredential,
+    handOver,
+    proof: {
+      // Renews the access token where it is due, has Google check it, and asks Code Assist who this is and what they may use:
+      // a live answer of both, and no model is asked, so it costs no quota and cannot fail for lack of it. NO_BROWSER makes
+      // the CLI give up a login that is not accepted instead of asking for a new one. With an API key the CLI only looks that
+      // there is one; nothing free of charge tells whether Google knows it.
+      argv: ['gemini', '--debug', '--list-extensions', '--prompt', 'x'],
+      env: { ...env, NO_BROWSER: 'true' },
+      // It ends with 0 also when the login is refused, so its words decide: the experiments are asked for at the very end.
+      accepts: (exitCode, output) =>
+        exitCode === 0 && /^Experiments loaded\b/m.test(output) && !/Error authenticating/.test(output),
+    },
+    deviceCode: null,
+    pasteCode: null,
+    apiKey: {
+      key: /^[A-Za-z0-9_.-]{20,256}$/,
+      files: (key) =>
+        new Map([
+          [settingsFile, settingsFor('gemini-api-key')],
+          [keyFile, `GEMINI_API_KEY=${key}\n`],
+        ]),
+    },
+  },
   prompt: null,
 };

@@ -76,6 +76,8 @@ export interface ProviderLogin {
   answers?: readonly TerminalAnswer[];
   /** Finds the sign-in page in the CLI's output once escape sequences and line wraps are removed. */
   authorizeUrl: RegExp;
+  /** For a CLI that opens its page without showing the address: what stands on the screen by then, and the page's host. */
+  opensUnseen?: { screen: RegExp; host: string };
   /** Every host that the CLI and its sign-in page must reach. */
   hosts: readonly string[];
   credentialFiles: readonly [CredentialFile, ...CredentialFile[]];

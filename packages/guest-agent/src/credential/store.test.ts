@@ -58,7 +58,6 @@ describe('createCredentialStore', () => {
     ['another file', bundleOf('.bashrc'), 'invalid_request'],
     ['a file twice', { ...bundleOf(), files: [...bundleOf().files, ...bundleOf().files] }, 'invalid_request'],
     ['an incomplete credential', bundleOf('.codex/auth.json', '{}'), 'credential_invalid'],
-    ['a provider without login', { ...bundleOf(), provider: 'gemini_cli' as const }, 'provider_unavailable'],
   ])('refuses a bundle with %s', async (_what, bundle, code) => {
     const { home, store } = await homeWithStore();
     await expect(store.write(bundle)).rejects.toMatchObject({ code });

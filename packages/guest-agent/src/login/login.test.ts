@@ -140,9 +140,11 @@ describe('createLogin', () => {
     expect(await isAlive(join(folder, 'bin/codex.child'))).toBe(false);
   });
 
-  it('refuses a provider that it cannot drive', async () => {
+  it('refuses a way to sign in that the CLI does not have', async () => {
     const { login } = await benchFor('');
-    expect(() => login.start('gemini_cli')).toThrow(expect.objectContaining({ code: 'provider_unavailable' }));
+    expect(() => login.start('gemini_cli', 'device_code')).toThrow(
+      expect.objectContaining({ code: 'provider_unavailable' }),
+    );
   });
 
   it.skipIf(!isRoot)('runs the CLI as another user without any of root’s groups (needs root)', async () => {

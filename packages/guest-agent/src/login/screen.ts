@@ -42,6 +42,7 @@ export function createScreen(login: ProviderLogin, method: LoginMethod): Screen 
 
   function find(text: string, isFinal: boolean): void {
     pageHost ??= findPageHost(text, login.authorizeUrl, isFinal);
+    if (login.opensUnseen?.screen.test(text)) pageHost ??= login.opensUnseen.host;
     if (method !== 'device_code' || login.deviceCode === null || deviceCode !== null) return;
     deviceCode = findDeviceCode(text, login.deviceCode, isFinal);
     if (deviceCode) secrets.push(deviceCode.code);
