@@ -125,17 +125,89 @@ export type PromptEvent = z.infer<typeof PromptEvent>;
 /** `POST /api/vm/:id/desktop-ticket`. `path` is the WebSocket path with the ticket in it; good once, until `expiresAt`. */
 export const DesktopTicket = z.strictObject({ path: z.string(), expiresAt: z.iso.datetime() });
 
+/**
+ * valid: the CLI accepts it. expiring: it ends soon and cannot renew itself. needs_login: the CLI does not accept it, or it is
+ * gone from the CLI VM. revoked: the provider took it back. unknown: not checked yet, or the check could not run.
+ */
+export const CredentialHealth = z.enum(['valid', 'expiring', 'needs_login', 'revoked', 'unknown']);
+export type CredentialHealth = z.infer<typeof CredentialHealth>;
+
 /** `GET /api/credentials`: never the secret. */
 export const CredentialSummary = z
   .strictObject({
     provider: ProviderId,
+    /** Grows with each sign-in, each refresh by the CLI, and each removal; never used twice. */
     generation: z.int().positive(),
-    state: z.enum(['staged', 'active']),
+    /** staged: sealed, not proved yet. active: in use. removing: gone from the vault, still to be removed from the CLI VM. */
+    state: z.enum(['staged', 'active', 'removing']),
+    method: z.enum(['login', 'api_key']),
     updatedAt: z.iso.datetime(),
+    health: CredentialHealth,
+    /** One sentence: why. */
+    healthReason: z.string(),
+    /** When the CLI was last asked. */
+    lastCheckedAt: z.iso.datetime().nullable(),
+    /** When the access that the files carry ends; a CLI that can renew it does so by itself. */
+    expiresAt: z.iso.datetime().nullable(),
+    /** The CLI VM that holds it. */
+    holderVmId: VmId.nullable(),
+    /**
+     * Whether the vault's copy is the newest. in_use: the CLI VM runs and is looked at every few seconds. newest: the CLI VM
+     * stopped after a last look. unconfirmed: it ended without one; its next start tells.
+     */
+    copy: z.enum(['in_use', 'newest', 'unconfirmed']),
+    /** Why the last attempt to store an API key failed. */
+    error: ErrorBody.nullable(),
   })
   .meta({ id: 'CredentialSummary' });
 export type CredentialSummary = z.infer<typeof CredentialSummary>;
 export const CredentialList = z.strictObject({ credentials: z.array(CredentialSummary) });
+
+/** `PUT /api/credentials/:provider/api-key`: taken, and proved by the CLI in the background (state `staged` until then). */
+export const ApiKeyRequest = z.strictObject({ key: z.string().min(8).max(512) });
+export const ApiKeyResponse = z.strictObject({ provider: ProviderId, generation: z.int().positive() });
+/** `DELETE /api/credentials/:provider`. pending: the CLI VM is stopped; it is done at its next start, before anything else. */
+export const RemoveCredentialResponse = z.strictObject({ cliVm: z.enum(['removed', 'pending', 'none']) });
+export type RemoveCredentialResponse = z.infer<typeof RemoveCredentialResponse>;
+
+/** At least 12 characters: the only thing between a stolen backup file and its content. */
+export const Passphrase = z.string().min(12).max(1024);
+/** `POST /api/vault/backup` (admin): everything sealed, under a passphrase, as one compact JWE. */
+export const BackupRequest = z.strictObject({ passphrase: Passphrase });
+export const BackupResponse = z.strictObject({
+  backup: z.string(),
+  credentials: z.int(),
+  homeKeys: z.int(),
+  /** Credentials whose newest form may be on the disk of a CLI VM that ended without a last look. */
+  unconfirmed: z.int(),
+});
+/** `POST /api/vault/restore` (admin). */
+export const RestoreRequest = z.strictObject({ passphrase: Passphrase, backup: z.string().min(1) });
+export const RestoreResponse = z.strictObject({
+  entries: z.array(
+    z.strictObject({
+      /** `ada/codex`, or the id of a VM whose home key it is. */
+      name: z.string(),
+      /** kept: what is here is as new. newer: what is here is newer and was left alone. absent: nothing here that it belongs to. */
+      result: z.enum(['restored', 'kept', 'newer', 'absent']),
+    }),
+  ),
+});
+export type RestoreResponse = z.infer<typeof RestoreResponse>;
+/** `GET /api/vault`, and the answer of `POST /api/vault/rotate` (admin). */
+export const VaultStatus = z
+  .strictObject({
+    /** Names the key in use, and those that sealed secrets still need; not the keys. */
+    keyId: z.string(),
+    oldKeyIds: z.array(z.string()),
+    /** Sealed secrets, and how many of them an old key still opens. */
+    sealed: z.int(),
+    underOldKeys: z.int(),
+    /** Sealed under a key that is not here: only a backup brings them back. */
+    lost: z.int(),
+  })
+  .meta({ id: 'VaultStatus' });
+export type VaultStatus = z.infer<typeof VaultStatus>;
 
 /** `GET /api/system` (admin). */
 export const SystemStatus = z

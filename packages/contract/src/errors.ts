@@ -55,6 +55,7 @@ export const errorCatalogue = {
   session_interrupted: { status: 500, meaning: 'The controller ended in the middle of the session.' },
   vault_key_invalid: { status: 500, meaning: 'The vault key is missing or does not open the sealed credential.' },
   vault_conflict: { status: 409, meaning: 'A newer generation of the credential is already stored.' },
+  backup_invalid: { status: 400, meaning: 'The backup is damaged or not one of Airlock, or the passphrase is wrong.' },
   store_failed: { status: 500, meaning: 'The database could not be opened or migrated.' },
   home_locked: { status: 409, meaning: 'Another controller already uses this AIRLOCK_HOME.' },
   controller_unreachable: { status: 502, meaning: 'No controller answers for this AIRLOCK_HOME.' },

@@ -8,8 +8,10 @@
  *   GET    /login                  LoginStatus
  *   POST   /login/input            LoginInput → LoginStatus; invalid_request for what is no code; 409 login_running when none is asked for
  *   DELETE /login                  LoginStatus; ends the CLI and every process it started
+ *   GET    /credentials            GuestCredentials: what is there, without content; cheap enough to be asked every few seconds
  *   GET    /credentials/:provider  CredentialBundle; 404 not_found until the CLI wrote a complete one
- *   PUT    /credentials/:provider  CredentialBundle → 204; files arrive atomically with owner and mode
+ *   PUT    /credentials/:provider  CredentialBundle → 204; files arrive atomically with owner and mode. `?generation=N`: noted
+ *                                  beside them once all are in place, so that a delivery cut short is told from a finished one
  *   DELETE /credentials/:provider  204
  *   POST   /checks/:name           CheckResult
  *   POST   /prompts                PromptRequest → 200 and lines of PromptFrame as JSON, the last one with the exit code (an empty
@@ -133,6 +135,21 @@ export const CredentialBundle = z.strictObject({
     .max(16),
 });
 export type CredentialBundle = z.infer<typeof CredentialBundle>;
+
+/** What credentials this guest holds. */
+export const GuestCredentials = z.strictObject({
+  credentials: z.array(
+    z.strictObject({
+      provider: ProviderId,
+      complete: z.boolean(),
+      /** Changes with the content; null while it is not complete. */
+      fingerprint: z.string().nullable(),
+      /** What the last finished delivery was numbered; null when none was, or one was cut short. */
+      generation: z.int().positive().nullable(),
+    }),
+  ),
+});
+export type GuestCredentials = z.infer<typeof GuestCredentials>;
 
 /**
  * Named checks with a fixed command each; a caller chooses one and passes no argument.

@@ -102,6 +102,18 @@ export const settingDefinitions = {
     schema: seconds(1800),
     about: 'Seconds that one prompt may take, the start of the CLI VM not counted.',
   },
+  AIRLOCK_CREDENTIAL_POLL_S: {
+    schema: seconds(5, 3600),
+    about: 'Seconds between two looks into a running CLI VM for a credential that its CLI has refreshed.',
+  },
+  AIRLOCK_HEALTH_INTERVAL_S: {
+    schema: seconds(3600, 7 * 86_400),
+    about: 'Seconds after which a credential is checked again with its CLI, while the CLI VM runs anyway.',
+  },
+  AIRLOCK_HEALTH_MAX_AGE_S: {
+    schema: seconds(7 * 86_400, 365 * 86_400),
+    about: 'Seconds without a check after which a stopped CLI VM is started for one; it stops when it is idle.',
+  },
   AIRLOCK_TIMEZONE: {
     schema: z
       .string()

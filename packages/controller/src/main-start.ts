@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { AppError } from '@airlock/contract/errors';
 import type { SystemStatus } from '@airlock/contract/api';
 import type { Settings } from '@airlock/contract/settings';
+import type { Custodian } from './credential/custodian.js';
 import type { HttpDeps } from './http/deps.js';
 import { baseUrl } from './http/origin.js';
 import { loginUrl } from './http/route/login.js';
@@ -22,6 +23,7 @@ export interface Parts {
   machines: Machines;
   sessions: Sessions;
   vault: Vault;
+  custodian: Custodian;
   describe(): Promise<Pick<SystemStatus, 'accel' | 'accelReason' | 'imageId'>>;
 }
 
@@ -58,8 +60,11 @@ export async function startController(options: StartOptions): Promise<Controller
     shutdown.add('sweeper', sweep(users, log));
     const parts = await options.makeParts(store);
     shutdown.add('machines', () => parts.machines.close());
+    shutdown.add('custodian', () => parts.custodian.close());
     shutdown.add('sessions', () => parts.sessions.close());
     await parts.machines.reconcile();
+    await parts.custodian.resume();
+    finishRotation(parts.vault, log);
     await parts.sessions.resume();
     const url = await serve({ ...parts, settings, log, users, describeSystem: describer(parts, store) }, shutdown.add);
     await home.announce({ url, pid: process.pid });
@@ -69,6 +74,14 @@ export async function startController(options: StartOptions): Promise<Controller
     await shutdown.run('the start failed');
     throw error;
   }
+}
+
+/** A rotation that the last controller did not finish; nothing waits for it, since both keys open. */
+function finishRotation(vault: Vault, log: Log): void {
+  vault
+    .status()
+    .then(({ oldKeyIds }) => (oldKeyIds.length > 0 ? vault.rotate() : undefined))
+    .catch((error: unknown) => log.error({ err: error }, 'the rotation of the vault key could not be finished'));
 }
 
 async function serve(deps: HttpDeps, onStop: (name: string, step: () => Promise<void>) => void): Promise<string> {

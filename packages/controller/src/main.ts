@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { readSettings, type Settings } from '@airlock/contract/settings';
+import { createCustodian } from './credential/create.js';
 import { createLocalEngine } from './engine/local.js';
 import { createImages, type Images } from './image/image.js';
 import { makePrivateFolder } from './lib/file.js';
@@ -13,7 +14,8 @@ import { startController, type Parts } from './main-start.js';
 import { createSessions } from './session/create.js';
 import type { Store } from './store/store.js';
 import { createVault } from './vault/create.js';
-import { loadVaultKey } from './vault/key.js';
+import { loadVaultKeys, storeVaultKeys } from './vault/key.js';
+import { createKeyRing } from './vault/ring.js';
 
 /** Wires the real parts. */
 async function makeParts(settings: Settings, log: Log, store: Store): Promise<Parts> {
@@ -21,15 +23,18 @@ async function makeParts(settings: Settings, log: Log, store: Store): Promise<Pa
   // Where the probe of this host keeps its verdict.
   await makePrivateFolder(join(home, 'cache'));
   const host = await probeHost(settings);
-  const vault = createVault(store, await loadVaultKey(home));
+  const ring = createKeyRing(await loadVaultKeys(home), (keys) => storeVaultKeys(home, keys));
+  const vault = createVault(store, ring, log);
   const images = createImages(home);
   const engine = createLocalEngine(home);
-  const machines = createMachines({ store, engine, images, secrets: vault, host, settings, log });
-  const sessions = createSessions({ store, machines, vault, settings, log });
+  const machines = createMachines({ store, engine, images, secrets: ring, host, settings, log });
+  const custodian = createCustodian({ vault, machines, settings, log });
+  const sessions = createSessions({ store, machines, vault, custodian, settings, log });
   return {
     machines,
     sessions,
     vault,
+    custodian,
     describe: async () => ({ ...host, imageId: await currentImageId(images) }),
   };
 }

@@ -7,6 +7,7 @@ import { runCheck } from './check/check.js';
 import { applyConfig } from './config/apply.js';
 import { readDrive } from './config/drive.js';
 import { createConfigState } from './config/state.js';
+import { createCustody } from './credential/custody.js';
 import { createCredentialStore } from './credential/store.js';
 import { createDesktopProbe } from './desktop/probe.js';
 import { userVariables, type Variables } from './environment.js';
@@ -75,6 +76,7 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     reload: async () => take(await read()),
     login,
     credentials,
+    custody: createCustody(credentials, home, user, log),
     check: (name) => runCheck(name, { home, user, variables, processes }),
     prompts,
     powerOff: () => {

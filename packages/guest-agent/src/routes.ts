@@ -11,6 +11,7 @@ import {
 } from '@airlock/contract/guest';
 import { ProviderId } from '@airlock/contract/provider/provider';
 import type { z } from 'zod';
+import type { Custody } from './credential/custody.js';
 import type { CredentialStore } from './credential/store.js';
 import type { Answer, Route } from './http.js';
 import type { Login } from './login/login.js';
@@ -22,6 +23,7 @@ export interface RouteDeps {
   reload: () => Promise<void>;
   login: Login;
   credentials: CredentialStore;
+  custody: Custody;
   check: (name: CheckName) => Promise<CheckResult>;
   prompts: Pick<Prompts, 'start'>;
   powerOff: () => void;
@@ -57,7 +59,7 @@ function bundleFor(provider: ProviderId, body: unknown): CredentialBundle {
 }
 
 export function createRoutes(deps: RouteDeps): Route[] {
-  const { login, credentials } = deps;
+  const { login, credentials, custody } = deps;
   const credentialPath = /^\/credentials\/([A-Za-z0-9_-]{1,64})$/;
   return [
     { method: 'GET', path: /^\/health$/, body: false, handle: () => ok(deps.health()) },
@@ -95,6 +97,7 @@ export function createRoutes(deps: RouteDeps): Route[] {
         return ok(login.status());
       },
     },
+    { method: 'GET', path: /^\/credentials$/, body: false, handle: async () => ok(await custody.list()) },
     {
       method: 'GET',
       path: credentialPath,
@@ -103,10 +106,12 @@ export function createRoutes(deps: RouteDeps): Route[] {
     },
     {
       method: 'PUT',
-      path: credentialPath,
+      path: /^\/credentials\/([A-Za-z0-9_-]{1,64}(?:\?generation=[1-9]\d{0,8})?)$/,
       body: true,
-      handle: async (name, body) => {
-        await credentials.write(bundleFor(providerOf(name), body));
+      handle: async (target, body) => {
+        const [name = '', generation] = target.split('?generation=');
+        const bundle = bundleFor(providerOf(name), body);
+        await custody.deliver(bundle, generation === undefined ? null : Number(generation));
         return noContent;
       },
     },
@@ -115,7 +120,7 @@ export function createRoutes(deps: RouteDeps): Route[] {
       path: credentialPath,
       body: false,
       handle: async (name) => {
-        await credentials.remove(providerOf(name));
+        await custody.remove(providerOf(name));
         return noContent;
       },
     },

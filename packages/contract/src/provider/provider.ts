@@ -30,6 +30,13 @@ export type CredentialVerdict =
 /** Text of files by path relative to the home directory. */
 export type FileTexts = ReadonlyMap<string, string>;
 
+export interface CredentialExpiry {
+  /** When the access token ends, Unix epoch milliseconds. */
+  expiresAt: number;
+  /** The CLI can get a new one by itself. */
+  renewable: boolean;
+}
+
 /** What is typed when the terminal shows a question. Each is answered once in a login. */
 export interface TerminalAnswer {
   /** Matched against the text on the screen, escape sequences and line wraps removed. */
@@ -88,6 +95,8 @@ export interface ProviderLogin {
    * Called on a complete credential only; applying it to its own result changes nothing. Absent: the files as they are.
    */
   handOver?(files: FileTexts): FileTexts;
+  /** What the files say about their own end; null where they say nothing. Called on a complete credential. Never throws. */
+  expiry?(files: FileTexts): CredentialExpiry | null;
   /** The CLI's own word on whether it is logged in; run in the CLI VM. */
   proof: {
     argv: readonly [string, ...string[]];

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { ErrorResponse } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import { startTestController, type TestController } from './testing/controller.js';
+import { createTestCustodian } from './testing/stand-ins.js';
 
 let c: TestController;
 beforeAll(async () => {
@@ -211,7 +212,7 @@ describe('requests of a wrong form', () => {
 
   test('an answer that breaks its own schema is a fault, and is not sent', async () => {
     const { url: base, server } = await c.another({
-      vault: { list: async () => [{ provider: 'codex', sealed: 'CANARY' } as never] },
+      custodian: { ...createTestCustodian([]), list: async () => [{ provider: 'codex', sealed: 'CANARY' } as never] },
     });
     const answer = await c.call('GET', '/api/credentials', { base, token: c.ada.token });
     expect(answer.json.error?.code).toBe('internal');

@@ -76,12 +76,14 @@ test('the API description is complete and refers to nothing that it lacks', asyn
   );
   expect(operations.sort()).toMatchInlineSnapshot(`
     [
+      "DELETE /api/credentials/{provider}",
       "DELETE /api/vm/{id}",
       "GET /api/credentials",
       "GET /api/me",
       "GET /api/providers",
       "GET /api/system",
       "GET /api/users",
+      "GET /api/vault",
       "GET /api/vm",
       "GET /api/vm/auth",
       "GET /api/vm/auth/{id}",
@@ -89,16 +91,21 @@ test('the API description is complete and refers to nothing that it lacks', asyn
       "GET /api/vm/{id}",
       "GET /api/vm/{id}/health",
       "GET /healthz",
+      "POST /api/credentials/{provider}/check",
       "POST /api/login",
       "POST /api/login-tokens",
       "POST /api/logout",
       "POST /api/system/stop-vms",
       "POST /api/users",
+      "POST /api/vault/backup",
+      "POST /api/vault/restore",
+      "POST /api/vault/rotate",
       "POST /api/vm",
       "POST /api/vm/auth",
       "POST /api/vm/auth/{id}/cancel",
       "POST /api/vm/{id}/check",
       "POST /api/vm/{id}/desktop-ticket",
+      "PUT /api/credentials/{provider}/api-key",
     ]
   `);
   for (const methods of Object.values(paths)) {

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fasti
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { SystemStatus } from '@airlock/contract/api';
 import type { Settings } from '@airlock/contract/settings';
+import type { Custodian } from '../credential/custodian.js';
 import type { Log } from '../lib/log.js';
 import type { Machines } from '../machine/machine.js';
 import type { Sessions } from '../session/session.js';
@@ -16,7 +17,8 @@ export interface HttpDeps {
   users: Users;
   sessions: Sessions;
   machines: Machines;
-  vault: Pick<Vault, 'list'>;
+  custodian: Pick<Custodian, 'list' | 'check' | 'remove' | 'setApiKey' | 'syncAll'>;
+  vault: Pick<Vault, 'backup' | 'restore' | 'status' | 'rotate'>;
   /** The part of `GET /api/system` that does not come from machines. */
   describeSystem(): Promise<
     Pick<SystemStatus, 'version' | 'startedAt' | 'accel' | 'accelReason' | 'imageId' | 'database'>

@@ -1,22 +1,34 @@
 import { expect, test } from 'vitest';
-import type { CredentialSummary } from '@airlock/contract/api';
+import type { CredentialHealth, CredentialSummary } from '@airlock/contract/api';
 import { claudeCode } from '@airlock/contract/provider/claude-code';
 import { codex } from '@airlock/contract/provider/codex';
 import type { Session, SessionStatus } from '@airlock/contract/session';
 import { summarize } from './provider-summary.js';
+import { exampleCredential } from './testing/stand-ins.js';
 
 const session = (id: string, status: SessionStatus) => ({ id, provider: 'codex', status, error: null }) as Session;
-const credential = (state: CredentialSummary['state']): CredentialSummary => ({
-  provider: 'codex',
-  generation: 1,
-  state,
+const credential = (state: CredentialSummary['state'], health: CredentialHealth = 'valid'): CredentialSummary => ({
+  ...exampleCredential,
   updatedAt: '2030-01-01T00:00:00.000Z',
+  state,
+  health,
 });
 
 test.each([
   ['nothing yet', [], [], 'not_connected', null, null],
   ['under way', [session('b', 'ready'), session('a', 'failed')], [], 'connecting', 'b', null],
   ['connected', [session('a', 'completed')], [credential('active')], 'connected', null, null],
+  [
+    'not accepted any more',
+    [session('a', 'completed')],
+    [credential('active', 'needs_login')],
+    'needs_login',
+    null,
+    null,
+  ],
+  ['taken back', [session('a', 'completed')], [credential('active', 'revoked')], 'needs_login', null, null],
+  ['expiring', [session('a', 'completed')], [credential('active', 'expiring')], 'connected', null, null],
+  ['being removed', [], [credential('removing')], 'not_connected', null, null],
   ['connecting again', [session('b', 'pending')], [credential('active')], 'connecting', 'b', null],
   ['only staged', [session('a', 'failed')], [credential('staged')], 'not_connected', null, 'a'],
   [

@@ -19,9 +19,12 @@ export function summarize(
     vendor: provider.vendor,
     description: provider.description,
     available: provider.login !== null,
-    state: open ? 'connecting' : active ? 'connected' : 'not_connected',
+    state: open ? 'connecting' : active ? stateOf(active) : 'not_connected',
     sessionId: open?.id ?? null,
     connectedAt: active?.updatedAt ?? null,
     lastFailure: failed ? { sessionId: failed.id, status: failed.status, error: failed.error } : null,
   };
 }
+
+const stateOf = ({ health }: CredentialSummary): ProviderSummary['state'] =>
+  health === 'needs_login' || health === 'revoked' ? 'needs_login' : 'connected';

@@ -13,12 +13,14 @@ import { handleError, sendError, toAnswer } from './errors.js';
 import { addIdentity } from './identity.js';
 import { addOpenApi } from './openapi.js';
 import { baseUrl, originOfHost, type Reach } from './origin.js';
+import { addCredentialRoutes } from './route/credentials.js';
 import { addDesktopRoutes } from './route/desktop.js';
 import { addLoginRoutes } from './route/login.js';
 import { addProviderRoutes } from './route/providers.js';
 import { addSessionRoutes } from './route/sessions.js';
 import { addSystemRoutes } from './route/system.js';
 import { addUserRoutes } from './route/users.js';
+import { addVaultRoutes } from './route/vault.js';
 import { addVmRoutes } from './route/vms.js';
 
 const bodyLimit = 64 * 1024;
@@ -57,6 +59,8 @@ export async function buildServer(deps: HttpDeps): Promise<Server> {
   addLoginRoutes(server, deps, () => baseUrl(reach()));
   addUserRoutes(server, deps);
   addProviderRoutes(server, deps);
+  addCredentialRoutes(server, deps);
+  addVaultRoutes(server, deps);
   addSessionRoutes(server, deps);
   addVmRoutes(server, deps);
   addDesktopRoutes(server, deps);

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { newId } from '@airlock/contract/ids';
 import { Session } from '@airlock/contract/session';
 import { startTestController, type Person, type TestController } from './testing/controller.js';
+import { exampleCredential } from './testing/stand-ins.js';
 
 let c: TestController;
 beforeAll(async () => {
@@ -79,7 +80,7 @@ test('the providers show what each is doing for this user', async () => {
   ];
   expect(await states(c.ada)).toEqual([['codex', 'connecting', true, id], ...untouched]);
   expect(await states(c.bob)).toEqual([['codex', 'not_connected', true, null], ...untouched]);
-  c.credentials.push({ provider: 'codex', generation: 1, state: 'active', updatedAt: new Date().toISOString() });
+  c.credentials.push(exampleCredential);
   c.sessions.change(id, { status: 'completed' });
   expect(await states(c.ada)).toEqual([['codex', 'connected', true, null], ...untouched]);
   expect((await c.call('GET', '/api/credentials', as(c.ada))).json).toEqual({ credentials: c.credentials });

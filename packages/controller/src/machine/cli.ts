@@ -4,7 +4,7 @@ import { AppError } from '@airlock/contract/errors';
 import { runnerFiles } from '@airlock/contract/runner';
 import type { MachineDeps } from './create.js';
 import { copyDisk, requireRoom } from './disk.js';
-import type { Machines, VmRow } from './machine.js';
+import type { CliGuard, Machines, VmRow } from './machine.js';
 import type { Power } from './power.js';
 import type { VmRows } from './rows.js';
 import type { Watcher } from './watch.js';
@@ -24,6 +24,7 @@ export function createCliMachines(
   rows: VmRows,
   power: Power,
   watcher: Watcher,
+  guard: () => CliGuard,
   signal: AbortSignal,
 ): CliMachines {
   const { engine, images } = deps;
@@ -57,12 +58,14 @@ export function createCliMachines(
 
   async function prepare(userId: string, sessionId: string | null, onProgress: (text: string) => void): Promise<VmRow> {
     const row = (await rows.liveCli(userId)) ?? (await create(userId, sessionId, onProgress));
-    if (row.state === 'running') return row;
     if (row.state === 'creating' || row.state === 'stopped') {
       onProgress('starting');
+      await guard().starting(row);
       await startKept(row);
     }
-    return watcher.waitReady(row.id, signal, () => onProgress('starting'));
+    const ready = row.state === 'running' ? row : await watcher.waitReady(row.id, signal, () => onProgress('starting'));
+    await guard().ready(ready);
+    return ready;
   }
 
   return {
@@ -76,6 +79,7 @@ export function createCliMachines(
     },
 
     async stop(row) {
+      if (row.state === 'running') await guard().ending(row);
       if (!(await rows.move(row.id, 'stopping'))) return;
       await power.settled(row.id);
       watcher.forget(row.id);

@@ -14,7 +14,7 @@ import { createCliMachines } from './cli.js';
 import { requireRoom } from './disk.js';
 import { createEnd } from './end.js';
 import type { Host } from './host.js';
-import type { Machines, VmRow } from './machine.js';
+import type { CliGuard, Machines, VmRow } from './machine.js';
 import { createPower, requireMemory } from './power.js';
 import { createVmRows } from './rows.js';
 import { createWatcher } from './watch.js';
@@ -25,7 +25,8 @@ export interface MachineDeps {
   images: Images;
   /** Seals the key of a CLI VM's home. */
   secrets: {
-    seal(purpose: string, secret: string): Promise<string>;
+    /** Seals and stores within `work`, so that the key it uses is not retired in between. */
+    sealing<T>(work: (seal: (purpose: string, secret: string) => Promise<string>) => Promise<T>): Promise<T>;
     open(purpose: string, sealed: string): Promise<string>;
   };
   host: Host;
@@ -37,6 +38,12 @@ export interface MachineDeps {
 const checkTimeoutMs = 300_000;
 const sweepIntervalMs = 1000;
 
+const unguarded: CliGuard = {
+  starting: async () => undefined,
+  ready: async () => undefined,
+  ending: async () => undefined,
+};
+
 /** The VMs of this controller. Call `reconcile` once before anything else. */
 export function createMachines(deps: MachineDeps): Machines {
   const { engine, images, settings, log } = deps;
@@ -44,8 +51,9 @@ export function createMachines(deps: MachineDeps): Machines {
   const rows = createVmRows(deps.store.db);
   const watcher = createWatcher({ db: deps.store.db, engine, log, signal: lifetime.signal });
   const power = createPower(deps, rows, watcher);
-  const cli = createCliMachines(deps, rows, power, watcher, lifetime.signal);
-  const end = createEnd(deps, rows, power, watcher);
+  let guard: CliGuard = unguarded;
+  const cli = createCliMachines(deps, rows, power, watcher, () => guard, lifetime.signal);
+  const end = createEnd(deps, rows, power, watcher, () => guard);
   const stopSweeping = repeat(end.sweep, log);
 
   async function requireRunning(vmId: string): Promise<VmRow> {
@@ -57,6 +65,7 @@ export function createMachines(deps: MachineDeps): Machines {
   }
 
   return {
+    guard: (given) => void (guard = given),
     get: rows.get,
     list: rows.list,
     scheduleDestroy: rows.scheduleDestroy,

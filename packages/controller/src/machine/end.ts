@@ -1,7 +1,7 @@
 /** Taking VMs away: on demand, when their time has come, and what a crash has left. */
 import { AppError } from '@airlock/contract/errors';
 import type { MachineDeps } from './create.js';
-import type { VmRow } from './machine.js';
+import type { CliGuard, VmRow } from './machine.js';
 import type { Power } from './power.js';
 import type { VmRows } from './rows.js';
 import type { Watcher } from './watch.js';
@@ -15,11 +15,13 @@ export interface End {
   reconcile(row: VmRow): Promise<void>;
 }
 
-export function createEnd(deps: MachineDeps, rows: VmRows, power: Power, watcher: Watcher): End {
+export function createEnd(deps: MachineDeps, rows: VmRows, power: Power, watcher: Watcher, guard: () => CliGuard): End {
   const { engine, log } = deps;
   const destroying = new Map<string, Promise<void>>();
 
   async function destroyOnce(vmId: string): Promise<void> {
+    const before = await rows.get(vmId);
+    if (before?.kind === 'cli' && before.state === 'running') await guard().ending(before);
     // The time of destruction is written first: a crash from here on is finished by the next sweep.
     const row = await rows.move(vmId, 'stopping', { destroyAt: new Date() });
     if (!row) return;
@@ -27,7 +29,8 @@ export function createEnd(deps: MachineDeps, rows: VmRows, power: Power, watcher
     watcher.forget(vmId);
     await engine.stop(vmId, 0);
     await engine.remove(vmId);
-    await rows.move(vmId, 'destroyed');
+    // Without its key, what a copy of the disk may still hold cannot be read.
+    await rows.move(vmId, 'destroyed', { homeKeySealed: null });
     log.info({ vmId, kind: row.kind }, 'VM destroyed');
   }
 
@@ -63,7 +66,7 @@ export function createEnd(deps: MachineDeps, rows: VmRows, power: Power, watcher
       }
       await engine.remove(row.id);
       const lost = new AppError('vm_lost', 'The VM ended while no controller was running.');
-      await rows.move(row.id, 'failed', { error: found?.status.error ?? lost.toBody() });
+      await rows.move(row.id, 'failed', { error: found?.status.error ?? lost.toBody(), homeKeySealed: null });
     },
   };
 }

@@ -7,7 +7,19 @@ import type { vms } from '../store/schema.js';
 
 export type VmRow = typeof vms.$inferSelect;
 
+/** What must be done around the life of a CLI VM, whoever starts or ends it. */
+export interface CliGuard {
+  /** Before it is powered on. */
+  starting(row: VmRow): Promise<void>;
+  /** It is ready, and nothing else has been done in it yet; also each time somebody asks for a running one. */
+  ready(row: VmRow): Promise<void>;
+  /** It runs and is about to be stopped or destroyed. Never rejects. */
+  ending(row: VmRow): Promise<void>;
+}
+
 export interface Machines {
+  /** Sets what is done around the life of every CLI VM; before anything is started. */
+  guard(guard: CliGuard): void;
   /**
    * Whether a sign-in of this user can be carried through: image, memory, and disk space for a CLI VM that does not exist yet.
    * Asked before anything is made, so that nobody signs in for nothing.

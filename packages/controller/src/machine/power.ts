@@ -42,9 +42,12 @@ export function createPower(deps: MachineDeps, rows: VmRows, watcher: Watcher): 
       const image = await images.current();
       await requireMemory(settings.AIRLOCK_VM_MEMORY_MIB);
       const id = newVmId();
-      const homeKeySealed =
-        kind === 'cli' ? await deps.secrets.seal(`home/${id}`, randomBytes(64).toString('base64')) : null;
-      return rows.insert({ ...vm, id, kind, imageId: image.manifest.id, accel: host.accel, homeKeySealed });
+      const row = { ...vm, id, kind, imageId: image.manifest.id, accel: host.accel };
+      if (kind === 'browser') return rows.insert({ ...row, homeKeySealed: null });
+      return deps.secrets.sealing(async (seal) => {
+        const homeKeySealed = await seal(`home/${id}`, randomBytes(64).toString('base64'));
+        return rows.insert({ ...row, homeKeySealed });
+      });
     },
 
     on(row) {
@@ -66,7 +69,7 @@ export function createPower(deps: MachineDeps, rows: VmRows, watcher: Watcher): 
       log.warn({ vmId, code: why.code, reason: why.message }, 'VM could not start');
       await engine.stop(vmId, 0);
       await engine.remove(vmId);
-      await rows.move(vmId, 'failed', { error: why.toBody() });
+      await rows.move(vmId, 'failed', { error: why.toBody(), homeKeySealed: null });
       watcher.forget(vmId);
       return why;
     },

@@ -8,6 +8,7 @@ import { CheckResult, CredentialBundle, LoginStatus, type CheckName } from '@air
 import type { RunnerStatus } from '@airlock/contract/runner';
 import { providers } from '@airlock/contract/provider/registry';
 import type { Settings } from '@airlock/contract/settings';
+import type { Custodian } from '../credential/custodian.js';
 import type { Machines, VmRow } from '../machine/machine.js';
 import type { Vault } from '../vault/vault.js';
 import type { SessionRow, SessionRows } from './rows.js';
@@ -19,6 +20,7 @@ export interface DriveDeps {
   rows: SessionRows;
   machines: Machines;
   vault: Vault;
+  custodian: Pick<Custodian, 'deliver' | 'retire'>;
   settings: Settings;
 }
 
@@ -43,7 +45,7 @@ export async function driveSession(row: SessionRow, deps: DriveDeps, signal: Abo
   const drive: Drive = { ...deps, id: row.id, userId: row.userId, signal };
   const staged = await deps.vault.staged(row.id);
   if (staged && row.status === 'delivering') {
-    await handOver(drive, row, staged.generation, staged.bundle, prepareCli(drive));
+    await handOver(drive, row, staged.generation, prepareCli(drive));
     return;
   }
   const browser = await bringUpDesktop(drive, row);
@@ -58,7 +60,7 @@ export async function driveSession(row: SessionRow, deps: DriveDeps, signal: Abo
     bundle,
   );
   await apply(drive, 'sealed', {}, { finish: ['sealed'], start: ['delivered'] });
-  await handOver(drive, row, generation, bundle, cli);
+  await handOver(drive, row, generation, cli);
 }
 
 /** Applies an event; a session that has ended meanwhile stops the drive. */
@@ -185,16 +187,10 @@ async function prepareCli(drive: Drive): Promise<VmRow> {
 }
 
 /** Deliver, prove with the CLI itself, commit, and only then schedule the end of the browser VM. */
-async function handOver(
-  drive: Drive,
-  row: SessionRow,
-  generation: number,
-  bundle: CredentialBundle,
-  cli: Promise<VmRow>,
-): Promise<void> {
+async function handOver(drive: Drive, row: SessionRow, generation: number, cli: Promise<VmRow>): Promise<void> {
   const vm = await cli;
   const guest = await drive.machines.guest(vm.id);
-  await guest.call('PUT', `/credentials/${row.provider}`, null, { body: bundle, signal: drive.signal });
+  await drive.custodian.deliver(vm.id, { userId: row.userId, provider: row.provider, generation });
   await apply(drive, 'progress', {}, { finish: ['delivered'], start: ['proved'] });
   const check = `proof_${row.provider}` as CheckName;
   const proof = await guest.call('POST', `/checks/${check}`, CheckResult, {
@@ -213,6 +209,7 @@ async function handOver(
   }
   await drive.vault.commit(row.userId, row.provider, generation);
   const current = await drive.rows.get(row.id);
+  if (current?.browserVmId) await drive.custodian.retire(current.browserVmId, row.provider);
   const destroyAt = new Date(Date.now() + drive.settings.AIRLOCK_DESTROY_AFTER_S * 1000);
   if (current?.browserVmId) await drive.machines.scheduleDestroy(current.browserVmId, destroyAt);
   await apply(drive, 'proved', { destroyAt: current?.browserVmId ? destroyAt : null }, { finish: ['proved'] });

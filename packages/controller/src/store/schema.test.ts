@@ -19,7 +19,14 @@ const databases = [
     skip: postgres === undefined ? 'skipped: no PostgreSQL server in /usr/lib/postgresql (Debian: postgresql)' : '',
   },
 ];
-const tables: PgTable[] = [schema.users, schema.tokens, schema.authSessions, schema.vms, schema.credentials];
+const tables: PgTable[] = [
+  schema.users,
+  schema.tokens,
+  schema.authSessions,
+  schema.vms,
+  schema.credentials,
+  schema.custody,
+];
 
 for (const { name, open, skip } of databases) {
   describe.skipIf(skip !== '')(`${name} ${skip}`, () => {
@@ -156,7 +163,7 @@ for (const { name, open, skip } of databases) {
       const add = (generation: number, state: 'staged' | 'active') =>
         db()
           .insert(schema.credentials)
-          .values({ userId, provider: 'codex', generation, state, sessionId: newId('ses'), sealed: 'x' });
+          .values({ userId, provider: 'codex', generation, lineage: 1, state, sessionId: newId('ses'), sealed: 'x' });
       await add(1, 'active');
       await add(2, 'staged');
       expect(await refused(add(2, 'staged'))).toBe('credentials_pkey');

@@ -50,7 +50,8 @@ function testStore(store: Store, home: string, closeServer: () => Promise<void>)
   return {
     store,
     home,
-    empty: async () => void (await store.db.execute(sql`truncate users, tokens, auth_sessions, vms, credentials`)),
+    empty: async () =>
+      void (await store.db.execute(sql`truncate users, tokens, auth_sessions, vms, credentials, custody`)),
     close: async () => {
       await store.close();
       await closeServer();

@@ -9,8 +9,8 @@ describe('sealing', () => {
   it('opens what it sealed, for the same context only', async () => {
     const sealed = await sealText(key, 'credential/a/codex/1', secret);
     expect(sealed).not.toContain(secret);
-    expect(await openText(key, 'credential/a/codex/1', sealed)).toBe(secret);
-    await expect(openText(key, 'credential/b/codex/1', sealed)).rejects.toMatchObject({ code: 'vault_key_invalid' });
+    expect(await openText([key], 'credential/a/codex/1', sealed)).toBe(secret);
+    await expect(openText([key], 'credential/b/codex/1', sealed)).rejects.toMatchObject({ code: 'vault_key_invalid' });
   });
 
   it('seals the same text differently each time', async () => {
@@ -19,7 +19,7 @@ describe('sealing', () => {
 
   it('names the key that is needed when it has another', async () => {
     const sealed = await sealText(key, 'x', secret);
-    await expect(openText(vaultKey(randomBytes(32)), 'x', sealed)).rejects.toThrow(key.id);
+    await expect(openText([vaultKey(randomBytes(32))], 'x', sealed)).rejects.toThrow(key.id);
   });
 
   it.each([
@@ -28,7 +28,7 @@ describe('sealing', () => {
     ['not a JWE', () => 'hello'],
   ])('refuses one that is %s', async (_name, spoil) => {
     const sealed = await sealText(key, 'x', secret);
-    await expect(openText(key, 'x', spoil(sealed))).rejects.toMatchObject({ code: 'vault_key_invalid' });
+    await expect(openText([key], 'x', spoil(sealed))).rejects.toMatchObject({ code: 'vault_key_invalid' });
   });
 
   it('refuses a key of another length', () => {

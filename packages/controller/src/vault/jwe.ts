@@ -24,19 +24,28 @@ export async function sealText(key: VaultKey, context: string, text: string): Pr
     .encrypt(key.bytes);
 }
 
-/** @throws AppError vault_key_invalid: other key, other context, or altered */
-export async function openText(key: VaultKey, context: string, sealed: string): Promise<string> {
+/** Which key a sealed text needs; undefined for what is no sealed text. */
+export function keyIdOf(sealed: string): string | undefined {
   try {
-    const header = decodeProtectedHeader(sealed);
-    if (header.kid !== key.id) {
-      throw new AppError(
-        'vault_key_invalid',
-        `A sealed secret needs vault key ${String(header.kid)}; the key in use is ${key.id}.`,
-        {
-          hint: 'Put the vault.key file that belongs to this database back into AIRLOCK_HOME.',
-        },
-      );
-    }
+    return decodeProtectedHeader(sealed).kid;
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof errors.JOSEError) return undefined;
+    throw error;
+  }
+}
+
+/** @throws AppError vault_key_invalid: none of `keys` is the one, other context, or altered */
+export async function openText(keys: readonly VaultKey[], context: string, sealed: string): Promise<string> {
+  const kid = keyIdOf(sealed);
+  const key = keys.find(({ id }) => id === kid);
+  if (kid === undefined) throw new AppError('vault_key_invalid', 'A sealed secret cannot be opened (not a JWE).');
+  if (!key) {
+    const known = keys.map(({ id }) => id).join(', ');
+    throw new AppError('vault_key_invalid', `A sealed secret needs vault key ${kid}; the key in use is ${known}.`, {
+      hint: 'Put the vault.key file that belongs to this database back into AIRLOCK_HOME, or restore a backup.',
+    });
+  }
+  try {
     const opened = await compactDecrypt(sealed, key.bytes, {
       keyManagementAlgorithms: ['A256GCMKW'],
       contentEncryptionAlgorithms: ['A256GCM'],

@@ -1,20 +1,29 @@
-/** The vault key: 32 random bytes in $AIRLOCK_HOME/vault.key (0600), made at the first start and never replaced silently. */
+/**
+ * The vault key file $AIRLOCK_HOME/vault.key (0600): 32 random bytes in base64, one key a line. The first is in use; others are
+ * there while a rotation is under way, and open what it has not sealed again yet. Replaced as a whole, never silently.
+ */
 import { randomBytes } from 'node:crypto';
 import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import { writeFileAtomic } from '../lib/file.js';
 import { vaultKey, type VaultKey } from './jwe.js';
 
+const keyFile = (home: string): string => join(home, 'vault.key');
+const lineOf = (key: VaultKey): string => `${Buffer.from(key.bytes).toString('base64')}\n`;
+
+export const newVaultKey = (): VaultKey => vaultKey(randomBytes(32));
+
 /**
- * Reads the key, or makes it when there is none.
- * @throws AppError vault_key_invalid when the file is readable by others or not 32 bytes in base64
+ * Reads the keys, the one in use first; makes one when there is no file.
+ * @throws AppError vault_key_invalid when the file is readable by others or a line is not 32 bytes in base64
  */
-export async function loadVaultKey(home: string): Promise<VaultKey> {
-  const path = join(home, 'vault.key');
+export async function loadVaultKeys(home: string): Promise<[VaultKey, ...VaultKey[]]> {
+  const path = keyFile(home);
   try {
     const file = await open(path, 'wx', 0o600);
     try {
-      await file.writeFile(`${randomBytes(32).toString('base64')}\n`);
+      await file.writeFile(lineOf(newVaultKey()));
       await file.sync();
     } finally {
       await file.close();
@@ -28,5 +37,13 @@ export async function loadVaultKey(home: string): Promise<VaultKey> {
       hint: `Run: chmod 600 ${path}`,
     });
   }
-  return vaultKey(Buffer.from((await readFile(path, 'utf8')).trim(), 'base64'));
+  const [first = '', ...others] = (await readFile(path, 'utf8')).trim().split('\n');
+  return [parseKey(first), ...others.map(parseKey)];
 }
+
+/** Replaces the file in one step. */
+export async function storeVaultKeys(home: string, keys: readonly VaultKey[]): Promise<void> {
+  await writeFileAtomic(keyFile(home), keys.map(lineOf).join(''));
+}
+
+const parseKey = (line: string): VaultKey => vaultKey(Buffer.from(line.trim(), 'base64'));

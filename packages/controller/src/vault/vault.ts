@@ -1,28 +1,72 @@
-/** The face of the vault folder: sealed credentials, in two phases (stage, then commit once proved). */
+/**
+ * The face of the vault folder: sealed credentials, in two phases (stage, then commit once proved), and who holds each.
+ * A handle is the number that `stage` gave: it names a sign-in for good, whatever its CLI refreshes since then.
+ */
+import type { VaultStatus } from '@airlock/contract/api';
 import type { CredentialBundle } from '@airlock/contract/guest';
-import type { CredentialSummary } from '@airlock/contract/api';
 import type { ProviderId } from '@airlock/contract/provider/provider';
+import type { credentials, custody } from '../store/schema.js';
+import type { Backup } from './backup.js';
+
+export type CredentialRow = typeof credentials.$inferSelect;
+export type CustodyRow = typeof custody.$inferSelect;
+
+export interface Owner {
+  userId: string;
+  provider: ProviderId;
+}
 
 export interface StagedCredential {
+  /** The handle. */
   generation: number;
   bundle: CredentialBundle;
 }
 
 export interface Vault {
-  /** Seals the bundle as the next generation, state staged; a staged one of the same session is replaced. */
+  /** Seals the bundle as the next generation, state staged; what the same session (or the last API key) staged is replaced. */
   stage(
-    owner: { userId: string; provider: ProviderId; sessionId: string },
+    owner: Owner & { sessionId: string | null; method?: 'login' | 'api_key' },
     bundle: CredentialBundle,
   ): Promise<{ generation: number }>;
   /** The staged credential of this session, opened, or undefined. @throws AppError vault_key_invalid */
   staged(sessionId: string): Promise<StagedCredential | undefined>;
-  /** Makes the staged generation the active one and removes older ones. @throws AppError vault_conflict */
+  /** The active credential of this user at this provider, opened, or undefined. @throws AppError vault_key_invalid */
+  active(userId: string, provider: ProviderId): Promise<StagedCredential | undefined>;
+  /** Whether what this session staged has become the active credential. */
+  isCommitted(sessionId: string): Promise<boolean>;
+  /**
+   * Makes the staged one with this handle, which its CLI has just accepted, the active one and removes the others. A second call
+   * changes nothing.
+   * @throws AppError vault_conflict when a later sign-in is active, or it is no longer in the vault
+   */
   commit(userId: string, provider: ProviderId, generation: number): Promise<void>;
   /** Removes what this session staged and did not commit. */
   discard(sessionId: string): Promise<void>;
-  list(userId: string): Promise<CredentialSummary[]>;
-  /** Seals any small secret for a named purpose, such as the key of a VM's disk. */
-  seal(purpose: string, secret: string): Promise<string>;
-  /** @throws AppError vault_key_invalid when the key or the purpose is not the one it was sealed with */
-  open(purpose: string, sealed: string): Promise<string>;
+  /** The same for a staged API key, by its handle. */
+  discardKey(owner: Owner, generation: number): Promise<void>;
+  /**
+   * What a CLI made of the generation `from` that the VM holds, stored as the next one.
+   * @throws AppError vault_conflict when the VM no longer holds the newest: the vault is left as it is
+   */
+  writeBack(owner: Owner, vmId: string, from: number, bundle: CredentialBundle): Promise<number>;
+  /** Removes every form of it, and uses a number up so that nobody who still has it can write it back. False: there was none. */
+  remove(owner: Owner): Promise<boolean>;
+  /** Rows of a user, or of everybody with null, newest generation first. */
+  list(userId: string | null): Promise<CredentialRow[]>;
+  /** Staged API keys that nobody has committed: an attempt under way, or one that a crash cut short. */
+  stagedKeys(): Promise<CredentialRow[]>;
+  read(row: CredentialRow): Promise<CredentialBundle>;
+  /** Who holds what: of a user, or of everybody with null. */
+  custody(userId: string | null): Promise<CustodyRow[]>;
+  /** Notes something about a credential's holder or health. */
+  note(owner: Owner, values: Partial<Omit<CustodyRow, 'userId' | 'provider' | 'lastGeneration'>>): Promise<void>;
+  /** Everything that is sealed, under a passphrase. */
+  backup(passphrase: string): Promise<Backup>;
+  /** @throws AppError backup_invalid */
+  restore(passphrase: string, backup: string): Promise<{ name: string; result: RestoreResult }[]>;
+  status(): Promise<VaultStatus>;
+  /** Seals everything again under a new key and retires the old one; goes on where a crash cut an earlier one short. */
+  rotate(): Promise<VaultStatus>;
 }
+
+export type RestoreResult = 'restored' | 'kept' | 'newer' | 'absent';

@@ -19,6 +19,9 @@ const fileLimit = 768 * 1024;
 const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 
+/** The same for every agent: what one leaves that is killed in the middle of a write, the next write or removal takes away. */
+const unfinished = (name: string): string => `.${name}.airlock`;
+
 /** A name inside an open directory, immune to what happens to the path that led there. */
 const inside = (folder: FileHandle, name: string): string => `/proc/self/fd/${folder.fd}/${name}`;
 
@@ -95,7 +98,7 @@ export async function readUserFile(home: string, path: string): Promise<ReadFile
 /** Replaces a file as a whole, on the disk when this resolves. Directories on the way are made, for the user only. */
 export async function writeUserFile(home: string, path: string, file: ReadFileResult, owner: UserIds): Promise<void> {
   await withParent(home, path, owner, async (folder, name) => {
-    const temporary = inside(folder, `.${name}.airlock-${process.pid}`);
+    const temporary = inside(folder, unfinished(name));
     await unlinkIfThere(temporary);
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     const handle = await open(temporary, flags, 0o600);
@@ -133,6 +136,7 @@ export async function makeUserFolder(home: string, path: string, owner: UserIds)
 export async function removeUserFile(home: string, path: string): Promise<void> {
   try {
     await withParent(home, path, null, async (folder, name) => {
+      await unlinkIfThere(inside(folder, unfinished(name)));
       await unlinkIfThere(inside(folder, name));
       await folder.sync();
     });

@@ -9,7 +9,9 @@ import { createUsers } from '../../user/users.js';
 import type { HttpDeps, Server } from '../deps.js';
 import { buildServer } from '../server.js';
 import {
+  createTestCustodian,
   createTestMachines,
+  createTestVault,
   type EchoServer,
   createTestSessions,
   startEchoServer,
@@ -76,7 +78,8 @@ export async function startTestController(): Promise<TestController> {
     users,
     sessions: createTestSessions(),
     machines: createTestMachines(echo),
-    vault: { list: async () => credentials },
+    custodian: createTestCustodian(credentials),
+    vault: createTestVault(),
     describeSystem: async () => ({
       version: '0.1.0',
       startedAt: new Date(0).toISOString(),

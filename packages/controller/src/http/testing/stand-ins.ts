@@ -2,12 +2,14 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { AppError } from '@airlock/contract/errors';
+import type { CredentialSummary } from '@airlock/contract/api';
 import type { CheckName } from '@airlock/contract/guest';
 import { newId } from '@airlock/contract/ids';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { isFinal, sessionSteps, type Session, type StepName } from '@airlock/contract/session';
 import type { Machines, VmRow } from '../../machine/machine.js';
 import type { Sessions } from '../../session/session.js';
+import type { HttpDeps } from '../deps.js';
 
 export interface TestSessions extends Sessions {
   /** Changes a session as its driver would. */
@@ -118,6 +120,7 @@ export function createTestMachines(target: EchoServer): TestMachines {
     return socket;
   }
   return {
+    guard: () => undefined,
     requireCapacity: async () => undefined,
     createBrowser: async ({ userId, sessionId, destroyAt }) => add(userId, { sessionId, destroyAt, state: 'creating' }),
     ensureCli: async (userId) => add(userId, { kind: 'cli' }),
@@ -187,5 +190,54 @@ export async function startEchoServer(path: string): Promise<EchoServer> {
       server.close();
       await once(server, 'close');
     },
+  };
+}
+
+export const exampleCredential: CredentialSummary = {
+  provider: 'codex',
+  generation: 1,
+  state: 'active',
+  method: 'login',
+  updatedAt: new Date().toISOString(),
+  health: 'valid',
+  healthReason: 'The CLI accepts it.',
+  lastCheckedAt: null,
+  expiresAt: null,
+  holderVmId: null,
+  copy: 'newest',
+  error: null,
+};
+
+/** A custodian of the given credentials, whoever asks. */
+export function createTestCustodian(credentials: CredentialSummary[]): HttpDeps['custodian'] {
+  const missing = (): never => {
+    throw new AppError('not_found', 'There is no such credential.');
+  };
+  return {
+    list: async () => credentials,
+    check: async ({ provider }) => credentials.find((one) => one.provider === provider) ?? missing(),
+    remove: async ({ provider }) => {
+      const at = credentials.findIndex((one) => one.provider === provider);
+      if (at < 0) missing();
+      credentials.splice(at, 1);
+      return { cliVm: 'pending' };
+    },
+    setApiKey: async ({ provider }, key) => {
+      if (!key.startsWith('sk-')) throw new AppError('invalid_request', 'This does not look like an API key.');
+      credentials.push({ ...exampleCredential, provider, generation: 2, state: 'staged', method: 'api_key' });
+      return { generation: 2 };
+    },
+    syncAll: async () => undefined,
+  };
+}
+
+/** A vault with one key and nothing in it. */
+export function createTestVault(): HttpDeps['vault'] {
+  const status = { keyId: 'key', oldKeyIds: [], sealed: 0, underOldKeys: 0, lost: 0 };
+  return {
+    backup: async () => ({ backup: 'sealed', credentials: 0, homeKeys: 0, unconfirmed: 0 }),
+    restore: async () => [{ name: 'ada/codex', result: 'kept' }],
+    status: async () => status,
+    rotate: async () => status,
   };
 }

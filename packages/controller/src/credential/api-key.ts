@@ -1,0 +1,134 @@
+/**
+ * Signing in by API key: staged, delivered to the CLI VM, proved by the CLI there, and only then active. The staged row is the
+ * memory of it: a controller that starts goes on with every one it finds.
+ */
+import type { Logger } from 'pino';
+import { AppError } from '@airlock/contract/errors';
+import type { CredentialBundle } from '@airlock/contract/guest';
+import type { ProviderLogin } from '@airlock/contract/provider/provider';
+import { providers } from '@airlock/contract/provider/registry';
+import type { Machines } from '../machine/machine.js';
+import type { CredentialRow, Owner, Vault } from '../vault/vault.js';
+import { prove } from './check.js';
+
+export interface ApiKeyDeps {
+  vault: Vault;
+  machines: Machines;
+  log: Logger;
+  deliver(vmId: string, staged: Owner & { generation: number }): Promise<void>;
+  sync(vmId: string): Promise<unknown>;
+  signal: AbortSignal;
+}
+
+type Staged = Owner & { generation: number };
+
+interface Attempt {
+  stop: AbortController;
+  done: Promise<void>;
+}
+
+export interface ApiKeys {
+  set(owner: Owner, key: string): Promise<{ generation: number }>;
+  /** Gives up on an attempt that is under way, if there is one. */
+  cancel(owner: Owner): void;
+  resume(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const nameOf = ({ userId, provider }: Owner): string => `${userId}/${provider}`;
+
+export function createApiKeys(deps: ApiKeyDeps): ApiKeys {
+  const { vault, machines, log } = deps;
+  const attempts = new Map<string, Attempt>();
+
+  function begin(staged: Staged): void {
+    cancel(staged);
+    const stop = new AbortController();
+    const signal = AbortSignal.any([stop.signal, deps.signal]);
+    const done = attempt(staged, signal)
+      .catch((error: unknown) => (signal.aborted ? undefined : giveUp(staged, AppError.from(error))))
+      .catch((error: unknown) => log.error({ err: error, ...staged }, 'an API key could not be given up'));
+    const mine = {
+      stop,
+      done: done.finally(() => attempts.get(nameOf(staged)) === mine && attempts.delete(nameOf(staged))),
+    };
+    attempts.set(nameOf(staged), mine);
+  }
+
+  async function attempt(staged: Staged, signal: AbortSignal): Promise<void> {
+    const { userId, provider, generation } = staged;
+    const vm = await machines.ensureCli(userId, null, () => undefined, signal);
+    signal.throwIfAborted();
+    await deps.deliver(vm.id, staged);
+    const proof = await prove(machines, vm.id, staged);
+    signal.throwIfAborted();
+    if (!proof.ok) {
+      const { name } = providers[provider];
+      const found = `exit code ${proof.exitCode ?? 'none'}`;
+      throw new AppError('proof_failed', `The ${name} CLI in the CLI VM does not accept the API key (${found}).`, {
+        hint: 'Check the key at the provider, and set it again.',
+        details: { output: proof.output },
+      });
+    }
+    await deps.sync(vm.id);
+    await vault.commit(userId, provider, generation);
+    log.info({ userId, provider }, 'API key accepted');
+  }
+
+  /** What was there before comes back into the CLI VM at the next look. */
+  async function giveUp(staged: Staged, error: AppError): Promise<void> {
+    log.warn({ ...staged, code: error.code, reason: error.message }, 'an API key was not taken');
+    await vault.discardKey(staged, staged.generation);
+    await vault.note(staged, { error: error.toBody() });
+  }
+
+  function cancel(owner: Owner): void {
+    attempts.get(nameOf(owner))?.stop.abort(new AppError('aborted', 'The attempt was given up.'));
+  }
+
+  return {
+    cancel,
+
+    async set(owner, key) {
+      const bundle = bundleOf(owner, key);
+      cancel(owner);
+      await attempts.get(nameOf(owner))?.done;
+      const { userId, provider } = owner;
+      const { generation } = await vault.stage({ userId, provider, sessionId: null, method: 'api_key' }, bundle);
+      await vault.note(owner, { error: null });
+      begin({ userId, provider, generation });
+      return { generation };
+    },
+
+    async resume() {
+      for (const row of await vault.stagedKeys()) begin(handleOf(row));
+    },
+
+    async close() {
+      await Promise.all([...attempts.values()].map(({ done }) => done));
+    },
+  };
+}
+
+const handleOf = ({ userId, provider, lineage }: CredentialRow): Staged => ({ userId, provider, generation: lineage });
+
+/** The files that a CLI with this key has. @throws AppError provider_unavailable, invalid_request */
+function bundleOf({ provider }: Owner, key: string): CredentialBundle {
+  const { name, login } = providers[provider];
+  if (!login?.apiKey) throw new AppError('provider_unavailable', `${name} cannot be connected by an API key.`);
+  if (!isWhole(login.apiKey.key, key)) {
+    throw new AppError('invalid_request', `This does not look like an API key of ${providers[provider].vendor}.`, {
+      hint: 'Copy the whole key, without quotes or spaces.',
+    });
+  }
+  const files = Array.from(login.apiKey.files(key), ([path, text]) => ({
+    path,
+    mode: modeOf(login, path),
+    contentBase64: Buffer.from(text).toString('base64'),
+  }));
+  return { provider, files };
+}
+
+const isWhole = (pattern: RegExp, key: string): boolean => pattern.exec(key)?.[0] === key;
+const modeOf = ({ credentialFiles }: ProviderLogin, path: string): number =>
+  credentialFiles.find((file) => file.path === path)?.mode ?? 0o600;

@@ -1,0 +1,88 @@
+/** Asks the CLI itself whether its login works: on demand, and now and then. */
+import type { Logger } from 'pino';
+import type { CredentialSummary } from '@airlock/contract/api';
+import { AppError } from '@airlock/contract/errors';
+import type { CheckName, CheckResult } from '@airlock/contract/guest';
+import type { Settings } from '@airlock/contract/settings';
+import type { Machines, VmRow } from '../machine/machine.js';
+import type { CredentialRow, CustodyRow, Owner, Vault } from '../vault/vault.js';
+import { expiryOf, findingByExpiry, findingOf } from './health.js';
+import { summaries } from './summary.js';
+
+export interface CheckDeps {
+  vault: Vault;
+  machines: Machines;
+  settings: Pick<Settings, 'AIRLOCK_HEALTH_INTERVAL_S' | 'AIRLOCK_HEALTH_MAX_AGE_S'>;
+  log: Logger;
+  sync(vmId: string): Promise<unknown>;
+  signal: AbortSignal;
+}
+
+/** The CLI's own word on its login. */
+export const prove = (machines: Machines, vmId: string, { provider }: Owner): Promise<CheckResult> =>
+  machines.runCheck(vmId, `proof_${provider}` as CheckName);
+
+export function createChecks(deps: CheckDeps): {
+  check(owner: Owner): Promise<CredentialSummary>;
+  /** Checks what is due. Never rejects. */
+  due(): Promise<void>;
+} {
+  const { vault, machines, settings, log, signal } = deps;
+
+  async function activeRow({ userId, provider }: Owner): Promise<CredentialRow> {
+    const row = (await vault.list(userId)).find((one) => one.provider === provider && one.state === 'active');
+    if (row) return row;
+    throw new AppError('not_found', `There is no ${provider} credential to check.`, { hint: 'Connect it first.' });
+  }
+
+  async function check(owner: Owner): Promise<CredentialSummary> {
+    await activeRow(owner);
+    const vm = await machines.ensureCli(owner.userId, null, () => undefined, signal);
+    await checkIn(vm, owner);
+    const { userId, provider } = owner;
+    const all = summaries(await vault.list(userId), await vault.custody(userId), await machines.list(userId));
+    const found = all.find((one) => one.provider === provider && one.state === 'active');
+    if (found) return found;
+    throw new AppError('not_found', `The ${provider} credential was removed while it was checked.`);
+  }
+
+  async function checkIn(vm: VmRow, owner: Owner): Promise<void> {
+    const proof = await prove(machines, vm.id, owner);
+    // Asking may have made the CLI refresh it.
+    await deps.sync(vm.id);
+    const expiry = expiryOf(await vault.read(await activeRow(owner)));
+    await vault.note(owner, { ...findingOf(proof, expiry, Date.now()), checkedAt: new Date() });
+  }
+
+  async function checkWhenDue(row: CredentialRow, held: CustodyRow | undefined): Promise<void> {
+    const age = Date.now() - (held?.checkedAt ?? row.updatedAt).getTime();
+    if (age < settings.AIRLOCK_HEALTH_INTERVAL_S * 1000) return;
+    const vm = (await machines.list(row.userId)).find(({ kind, state }) => kind === 'cli' && state === 'running');
+    if (vm) return checkIn(vm, row);
+    if (age >= settings.AIRLOCK_HEALTH_MAX_AGE_S * 1000) return void (await check(row));
+    const byExpiry = findingByExpiry(expiryOf(await vault.read(row)), Date.now());
+    if (byExpiry && byExpiry.health !== held?.health) await vault.note(row, byExpiry);
+  }
+
+  return {
+    check,
+
+    async due() {
+      try {
+        const custody = await vault.custody(null);
+        for (const row of await vault.list(null)) {
+          if (row.state !== 'active' || signal.aborted) continue;
+          const held = custody.find(({ userId, provider }) => userId === row.userId && provider === row.provider);
+          await checkWhenDue(row, held).catch((error: unknown) => tell(row, error));
+        }
+      } catch (error) {
+        log.error({ err: error }, 'credentials could not be checked');
+      }
+    },
+  };
+
+  function tell({ userId, provider }: Owner, error: unknown): void {
+    const { code, message } = AppError.from(error);
+    log.warn({ userId, provider, code, reason: message }, 'a credential could not be checked');
+  }
+}

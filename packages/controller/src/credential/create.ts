@@ -1,0 +1,169 @@
+/** The custodian: looks into running CLI VMs every few seconds, guards their start and end, and answers for each credential. */
+import type { Logger } from 'pino';
+import { AppError } from '@airlock/contract/errors';
+import type { Settings } from '@airlock/contract/settings';
+import type { Machines, VmRow } from '../machine/machine.js';
+import type { CredentialRow, CustodyRow, Owner, Vault } from '../vault/vault.js';
+import { createApiKeys } from './api-key.js';
+import { createChecks } from './check.js';
+import type { Custodian, SyncReport } from './custodian.js';
+import { summaries } from './summary.js';
+import { give, tend } from './tend.js';
+
+export interface CustodianDeps {
+  vault: Vault;
+  machines: Machines;
+  settings: Pick<Settings, 'AIRLOCK_CREDENTIAL_POLL_S' | 'AIRLOCK_HEALTH_INTERVAL_S' | 'AIRLOCK_HEALTH_MAX_AGE_S'>;
+  log: Logger;
+}
+
+/** Also takes over the guard of CLI VMs. */
+export function createCustodian(deps: CustodianDeps): Custodian {
+  const { vault, machines, settings, log } = deps;
+  const lifetime = new AbortController();
+  const oneByOne = createQueues();
+  const tending = { vault, log, guest: (vmId: string) => machines.guest(vmId) };
+  const checks = createChecks({ vault, machines, settings, log, sync, signal: lifetime.signal });
+  const apiKeys = createApiKeys({ vault, machines, log, deliver, sync, signal: lifetime.signal });
+  const poll = createLoop(syncAll, settings.AIRLOCK_CREDENTIAL_POLL_S * 1000);
+  const health = createLoop(checks.due, Math.min(settings.AIRLOCK_HEALTH_INTERVAL_S, 60) * 1000);
+
+  async function cliVm(vmId: string): Promise<VmRow> {
+    const vm = await machines.get(vmId);
+    if (vm?.kind === 'cli') return vm;
+    throw new AppError('not_found', `There is no CLI VM ${vmId}.`);
+  }
+
+  async function sync(vmId: string): Promise<SyncReport[]> {
+    const vm = await cliVm(vmId);
+    return oneByOne(vmId, () => tend(vm, tending));
+  }
+
+  async function syncAll(): Promise<void> {
+    const running = (await machines.list(null)).filter(({ kind, state }) => kind === 'cli' && state === 'running');
+    await Promise.all(running.map(({ id }) => syncQuietly(id)));
+  }
+
+  /** False when the VM could not be looked into. */
+  async function syncQuietly(vmId: string): Promise<boolean> {
+    try {
+      return (await sync(vmId)).every(({ result }) => result !== 'conflict');
+    } catch (error) {
+      const { code, message } = AppError.from(error);
+      log.warn({ vmId, code, reason: message }, 'the credentials of a CLI VM could not be looked after');
+      return false;
+    }
+  }
+
+  async function deliver(vmId: string, staged: Owner & { generation: number }): Promise<void> {
+    const vm = await cliVm(vmId);
+    await oneByOne(vmId, async () => {
+      await tend(vm, tending);
+      const { row, custody } = await find(staged);
+      await give({ vm, guest: await machines.guest(vmId), custody }, row, { vault });
+    });
+  }
+
+  async function find(
+    staged: Owner & { generation: number },
+  ): Promise<{ row: CredentialRow; custody: CustodyRow | undefined }> {
+    const isMine = (one: Owner): boolean => one.provider === staged.provider;
+    const row = (await vault.list(staged.userId)).find((one) => isMine(one) && one.lineage === staged.generation);
+    if (!row) throw new AppError('vault_conflict', `Sign-in ${staged.generation} is not in the vault any more.`);
+    return { row, custody: (await vault.custody(staged.userId)).find(isMine) };
+  }
+
+  async function setConfirmed(vm: VmRow, confirmed: boolean): Promise<void> {
+    for (const held of await vault.custody(vm.userId)) {
+      if (held.holderVmId === vm.id) await vault.note(held, { confirmed });
+    }
+  }
+
+  machines.guard({
+    starting: (vm) => setConfirmed(vm, false),
+    ready: async (vm) => void (await sync(vm.id)),
+    async ending(vm) {
+      if (await syncQuietly(vm.id)) await setConfirmed(vm, true);
+    },
+  });
+
+  return {
+    sync,
+    syncAll,
+    deliver,
+    check: checks.check,
+    setApiKey: apiKeys.set,
+
+    async retire(browserVmId, provider) {
+      try {
+        const guest = await machines.guest(browserVmId);
+        await guest.call('DELETE', `/credentials/${provider}`, null);
+      } catch (error) {
+        const { code, message } = AppError.from(error);
+        log.warn({ vmId: browserVmId, code, reason: message }, 'the login could not be taken out; the VM is destroyed');
+        await machines.destroy(browserVmId);
+      }
+    },
+
+    async list(userId) {
+      return summaries(await vault.list(userId), await vault.custody(userId), await machines.list(userId));
+    },
+
+    async remove(owner) {
+      apiKeys.cancel(owner);
+      if (!(await vault.remove(owner)))
+        throw new AppError('not_found', `There is no ${owner.provider} credential to remove.`);
+      const held = (await vault.custody(owner.userId)).find(({ provider }) => provider === owner.provider);
+      const holder = await machines.get(held?.holderVmId ?? '');
+      if (!holder || holder.state === 'failed' || holder.state === 'destroyed') return { cliVm: 'none' };
+      const isDone = holder.state === 'running' && (await syncQuietly(holder.id));
+      return { cliVm: isDone ? 'removed' : 'pending' };
+    },
+
+    async resume() {
+      await apiKeys.resume();
+      poll.start();
+      health.start();
+    },
+
+    async close() {
+      lifetime.abort(new AppError('shutting_down', 'The controller is shutting down.'));
+      await Promise.all([poll.stop(), health.stop(), apiKeys.close()]);
+    },
+  };
+}
+
+/** Work with one key at a time, in the order of the calls. */
+function createQueues(): <T>(key: string, work: () => Promise<T>) => Promise<T> {
+  const last = new Map<string, Promise<unknown>>();
+  return (key, work) => {
+    const done = (last.get(key) ?? Promise.resolve()).then(work, work);
+    const settled = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    last.set(key, settled);
+    void settled.then(() => last.get(key) === settled && last.delete(key));
+    return done;
+  };
+}
+
+/** `work` now and again `everyMs` after it has ended; `work` itself never rejects. */
+function createLoop(work: () => Promise<void>, everyMs: number): { start(): void; stop(): Promise<void> } {
+  let timer: NodeJS.Timeout | undefined;
+  let running = Promise.resolve();
+  let stopped = false;
+  const turn = (): void => {
+    running = work().finally(() => {
+      if (!stopped) timer = setTimeout(turn, everyMs);
+    });
+  };
+  return {
+    start: turn,
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await running;
+    },
+  };
+}

@@ -1,0 +1,44 @@
+/**
+ * The face of the credential folder: where the live copy of each credential is. The disk of the CLI VM that was given one holds
+ * the live copy; the vault follows it. Nothing here ever logs anybody out: a copy is only ever removed.
+ */
+import type { CredentialSummary, RemoveCredentialResponse } from '@airlock/contract/api';
+import type { ProviderId } from '@airlock/contract/provider/provider';
+import type { Owner } from '../vault/vault.js';
+
+export interface Custodian {
+  /**
+   * Brings vault and CLI VM together: what a CLI has refreshed goes into the vault as the next generation; what the VM should
+   * hold and does not is delivered; what it should not hold any more is removed. Also right after a prompt.
+   * @throws AppError vm_not_running, guest_unreachable, …: nothing is lost, the next look does it
+   */
+  sync(vmId: string): Promise<SyncReport[]>;
+  /** `sync` for every running CLI VM; one that cannot be reached is logged. */
+  syncAll(): Promise<void>;
+  /** Gives the CLI VM the staged credential with this handle, once what it held before is in the vault. */
+  deliver(vmId: string, staged: Owner & { generation: number }): Promise<void>;
+  /**
+   * After the hand-over: takes the login out of the browser VM, so that there is one live holder. A browser VM in which that
+   * cannot be done is destroyed.
+   */
+  retire(browserVmId: string, provider: ProviderId): Promise<void>;
+  list(userId: string): Promise<CredentialSummary[]>;
+  /** Asks the CLI in the CLI VM, which is started when it is stopped. @throws AppError not_found */
+  check(owner: Owner): Promise<CredentialSummary>;
+  /** @throws AppError not_found */
+  remove(owner: Owner): Promise<RemoveCredentialResponse>;
+  /**
+   * Stages an API key and sees to its proof in the background, also across a restart; answers its handle.
+   * @throws AppError provider_unavailable, invalid_request (never with the key in it)
+   */
+  setApiKey(owner: Owner, key: string): Promise<{ generation: number }>;
+  /** At start: goes on where the last controller was ended, and begins to look into running CLI VMs. */
+  resume(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What `sync` did with one credential. conflict: the VM had changed a copy that is no longer the newest; it was not stored. */
+export interface SyncReport {
+  provider: ProviderId;
+  result: 'unchanged' | 'stored' | 'delivered' | 'removed' | 'conflict' | 'missing';
+}

@@ -1,0 +1,95 @@
+/** What the vault holds of the caller: look, check, remove, replace by an API key. Never a secret in an answer. */
+import { z } from 'zod';
+import {
+  ApiKeyRequest,
+  ApiKeyResponse,
+  CredentialList,
+  CredentialSummary,
+  RemoveCredentialResponse,
+} from '@airlock/contract/api';
+import { AppError } from '@airlock/contract/errors';
+import type { ProviderId } from '@airlock/contract/provider/provider';
+import { findProvider, providers } from '@airlock/contract/provider/registry';
+import { isFinal } from '@airlock/contract/session';
+import { answers } from '../answers.js';
+import type { HttpDeps, Server } from '../deps.js';
+import { userOf } from '../identity.js';
+
+/** An id or an alias; an unknown one has its own error. */
+const params = z.strictObject({ provider: z.string().min(1).max(64) });
+
+function idOf(name: string): ProviderId {
+  const provider = findProvider(name);
+  if (provider) return provider.id;
+  throw new AppError('provider_unknown', `No provider is named ${JSON.stringify(name)}.`, {
+    hint: `Known are ${Object.keys(providers).join(', ')}.`,
+  });
+}
+
+export function addCredentialRoutes(server: Server, { custodian, sessions }: HttpDeps): void {
+  server.get(
+    '/api/credentials',
+    {
+      schema: {
+        response: answers(200, CredentialList),
+        summary: 'What the vault holds of the caller, without secrets',
+      },
+    },
+    async (request) => ({ credentials: await custodian.list(userOf(request).id) }),
+  );
+
+  server.post(
+    '/api/credentials/:provider/check',
+    {
+      schema: {
+        params,
+        response: answers(200, CredentialSummary),
+        summary: 'Ask the CLI in the CLI VM whether its login works; starts the VM when it is stopped',
+      },
+    },
+    async (request) => custodian.check({ userId: userOf(request).id, provider: idOf(request.params.provider) }),
+  );
+
+  server.delete(
+    '/api/credentials/:provider',
+    {
+      schema: {
+        params,
+        response: answers(200, RemoveCredentialResponse),
+        summary: 'Remove a credential from the vault and from the CLI VM; nobody is logged out at the provider',
+      },
+    },
+    async (request) => {
+      const owner = { userId: userOf(request).id, provider: idOf(request.params.provider) };
+      await assertNoSession(owner.userId, owner.provider);
+      return custodian.remove(owner);
+    },
+  );
+
+  server.put(
+    '/api/credentials/:provider/api-key',
+    {
+      schema: {
+        params,
+        body: ApiKeyRequest,
+        response: answers(202, ApiKeyResponse),
+        summary: 'Store an API key once the CLI accepts it; GET /api/credentials tells how it went',
+      },
+    },
+    async (request, reply) => {
+      const provider = idOf(request.params.provider);
+      const { id } = userOf(request);
+      await assertNoSession(id, provider);
+      const { generation } = await custodian.setApiKey({ userId: id, provider }, request.body.key);
+      return reply.status(202).send({ provider, generation });
+    },
+  );
+
+  async function assertNoSession(userId: string, provider: ProviderId): Promise<void> {
+    const open = (await sessions.list(userId)).find((one) => one.provider === provider && !isFinal(one.status));
+    if (!open) return;
+    throw new AppError('session_busy', `A sign-in for ${provider} is under way (${open.id}).`, {
+      hint: 'Finish it, or cancel it first.',
+    });
+  }
+}

@@ -1,0 +1,72 @@
+/** For tests: vaults on every database that this machine can run, with a user and a CLI VM in them. */
+import { newId } from '@airlock/contract/ids';
+import type { CredentialBundle } from '@airlock/contract/guest';
+import { users, vms } from '../store/schema.js';
+import {
+  findPostgres,
+  openEmbeddedTestStore,
+  openPostgresTestStore,
+  silentLog,
+  type TestStore,
+} from '../store/testing.js';
+import { createVault } from './create.js';
+import { newVaultKey } from './key.js';
+import { createKeyRing, type KeyRing } from './ring.js';
+import type { VaultKey } from './jwe.js';
+import type { Owner, Vault } from './vault.js';
+
+const postgres = await findPostgres();
+export const databases = [
+  { name: 'embedded PGlite', open: openEmbeddedTestStore, skip: '' },
+  {
+    name: 'PostgreSQL',
+    open: () => openPostgresTestStore(postgres ?? ''),
+    skip: postgres === undefined ? 'skipped: no PostgreSQL server in /usr/lib/postgresql (Debian: postgresql)' : '',
+  },
+];
+
+/** A codex login whose refresh token is `token`. */
+export const bundleOf = (token: string): CredentialBundle => ({
+  provider: 'codex',
+  files: [
+    {
+      path: '.codex/auth.json',
+      mode: 0o600,
+      contentBase64: Buffer.from(
+        JSON.stringify({ tokens: { id_token: 'i', access_token: 'a', refresh_token: token } }),
+      ).toString('base64'),
+    },
+  ],
+});
+
+export const tokenOf = (bundle: CredentialBundle | undefined): string | undefined => {
+  const text = Buffer.from(bundle?.files[0]?.contentBase64 ?? '', 'base64').toString();
+  return text === '' ? undefined : (JSON.parse(text) as { tokens: { refresh_token: string } }).tokens.refresh_token;
+};
+
+export interface TestVault {
+  vault: Vault;
+  ring: KeyRing;
+  /** What the key file would hold. */
+  keyFile: readonly VaultKey[];
+  owner: Owner;
+  vmId: string;
+}
+
+/** A vault on `db` with a fresh key, the user ada, and her CLI VM. */
+export async function createTestVault({ store }: TestStore, name = 'ada', port = 10001): Promise<TestVault> {
+  const owner: Owner = { userId: newId('usr'), provider: 'codex' };
+  await store.db.insert(users).values({ id: owner.userId, name, role: 'user', proxyPort: port });
+  const first = newVaultKey();
+  const made = { keyFile: [first] as readonly VaultKey[] };
+  const ring = createKeyRing([first], async (keys) => void (made.keyFile = keys));
+  const vmId = newId('vm');
+  await ring.sealing(async (seal) => {
+    const homeKeySealed = await seal(`home/${vmId}`, Buffer.alloc(64, 7).toString('base64'));
+    await store.db.insert(vms).values({
+      ...{ id: vmId, userId: owner.userId, kind: 'cli', state: 'running', imageId: 'img_000000', accel: 'tcg' },
+      ...{ timings: { vncMs: null, agentMs: null, readyMs: null }, homeKeySealed },
+    });
+  });
+  return Object.assign(made, { vault: createVault(store, ring, silentLog), ring, owner, vmId });
+}

@@ -1,0 +1,296 @@
+/** Generations, compare-and-set, backup and rotation, on every database that Airlock supports. */
+import { randomBytes } from 'node:crypto';
+import { eq, sql } from 'drizzle-orm';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { newId } from '@airlock/contract/ids';
+import { credentials, vms } from '../store/schema.js';
+import { silentLog, type TestStore } from '../store/testing.js';
+import { createVault } from './create.js';
+import { newVaultKey } from './key.js';
+import { createKeyRing } from './ring.js';
+import { bundleOf, createTestVault, databases, tokenOf, type TestVault } from './testing.js';
+
+const conflict = { code: 'vault_conflict' };
+const passphrase = `a long passphrase ${randomBytes(4).toString('hex')}`;
+
+for (const { name, open, skip } of databases) {
+  describe.skipIf(skip !== '')(`${name} ${skip}`, { timeout: 60_000 }, () => {
+    let store: TestStore;
+    let v: TestVault;
+    beforeAll(async () => {
+      store = await open();
+    }, 120_000);
+    afterAll(() => store.close(), 30_000);
+    beforeEach(async () => {
+      await store.empty();
+      v = await createTestVault(store);
+    });
+
+    async function signIn(token: string): Promise<number> {
+      const { generation } = await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf(token));
+      await v.vault.commit(v.owner.userId, 'codex', generation);
+      return generation;
+    }
+    const delivered = (generation: number) =>
+      v.vault.note(v.owner, { holderVmId: v.vmId, deliveredAs: generation, deliveredGeneration: generation });
+    const stored = async (): Promise<string | undefined> =>
+      tokenOf((await v.vault.active(v.owner.userId, 'codex'))?.bundle);
+    const generations = async (): Promise<[number, string][]> =>
+      (await v.vault.list(v.owner.userId)).map(({ generation, state }) => [generation, state]);
+
+    test('a refresh becomes the next generation, for the VM that holds the newest', async () => {
+      const first = await signIn('one');
+      await delivered(first);
+      const second = await v.vault.writeBack(v.owner, v.vmId, first, bundleOf('two'));
+      expect(second).toBeGreaterThan(first);
+      expect(await generations()).toEqual([[second, 'active']]);
+      expect(await stored()).toBe('two');
+      expect(await v.vault.writeBack(v.owner, v.vmId, second, bundleOf('three'))).toBe(second + 1);
+    });
+
+    test.each([
+      ['of an older generation', async () => v.vault.writeBack(v.owner, v.vmId, 1, bundleOf('late'))],
+      ['by another VM', async () => v.vault.writeBack(v.owner, newId('vm'), 2, bundleOf('late'))],
+      ['of a generation that was never there', async () => v.vault.writeBack(v.owner, v.vmId, 9, bundleOf('late'))],
+    ])('a write %s is refused, and changes nothing', async (_what, write) => {
+      await delivered(await signIn('one'));
+      await v.vault.writeBack(v.owner, v.vmId, 1, bundleOf('two'));
+      await expect(write()).rejects.toMatchObject(conflict);
+      expect(await stored()).toBe('two');
+      expect(await generations()).toEqual([[2, 'active']]);
+    });
+
+    test('of many writers at once with the same generation one wins', async () => {
+      await delivered(await signIn('one'));
+      const results = await Promise.allSettled(
+        ['a', 'b', 'c', 'd', 'e', 'f'].map((token) => v.vault.writeBack(v.owner, v.vmId, 1, bundleOf(token))),
+      );
+      expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+      expect(results.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []))).toEqual(
+        Array.from({ length: 5 }, () => expect.objectContaining(conflict) as unknown),
+      );
+      expect(await generations()).toEqual([[2, 'active']]);
+    });
+
+    test('a writer of a removed credential cannot bring it back', async () => {
+      await delivered(await signIn('one'));
+      expect(await v.vault.remove(v.owner)).toBe(true);
+      await expect(v.vault.writeBack(v.owner, v.vmId, 1, bundleOf('late'))).rejects.toMatchObject(conflict);
+      expect(await generations()).toEqual([]);
+      expect(await v.vault.remove(v.owner)).toBe(false);
+      expect(await signIn('new')).toBe(3);
+    });
+
+    test('a removal leaves no row with anything sealed', async () => {
+      await delivered(await signIn('one'));
+      await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf('two'));
+      await v.vault.remove(v.owner);
+      expect(await store.store.db.select().from(credentials)).toEqual([]);
+    });
+
+    test('a refresh between staging and commit does not keep the new sign-in out, and numbers only grow', async () => {
+      await delivered(await signIn('one'));
+      const { generation } = await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf('new'));
+      await v.vault.writeBack(v.owner, v.vmId, 1, bundleOf('refreshed'));
+      expect(await generations()).toEqual([
+        [3, 'active'],
+        [2, 'staged'],
+      ]);
+      await v.vault.commit(v.owner.userId, 'codex', generation);
+      expect(await generations()).toEqual([[4, 'active']]);
+      expect(await stored()).toBe('new');
+    });
+
+    test('what its proof made the CLI refresh is what becomes active', async () => {
+      const { generation } = await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf('new'));
+      await delivered(generation);
+      await v.vault.writeBack(v.owner, v.vmId, generation, bundleOf('newer'));
+      await v.vault.commit(v.owner.userId, 'codex', generation);
+      expect(await stored()).toBe('newer');
+    });
+
+    test('a commit may be repeated; one of an earlier sign-in is refused', async () => {
+      const early = await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf('early'));
+      const late = await signIn('late');
+      await v.vault.commit(v.owner.userId, 'codex', late);
+      await expect(v.vault.commit(v.owner.userId, 'codex', early.generation)).rejects.toMatchObject(conflict);
+      expect(await stored()).toBe('late');
+    });
+
+    test('a session finds what it staged, and whether it was committed', async () => {
+      const sessionId = newId('ses');
+      const { generation } = await v.vault.stage({ ...v.owner, sessionId }, bundleOf('one'));
+      expect(await v.vault.staged(sessionId)).toEqual({ generation, bundle: bundleOf('one') });
+      expect(await v.vault.isCommitted(sessionId)).toBe(false);
+      await v.vault.commit(v.owner.userId, 'codex', generation);
+      await delivered(generation);
+      await v.vault.writeBack(v.owner, v.vmId, generation, bundleOf('two'));
+      expect(await v.vault.isCommitted(sessionId)).toBe(true);
+      expect(await v.vault.staged(sessionId)).toBeUndefined();
+      await v.vault.discard(sessionId);
+      expect(await stored()).toBe('two');
+    });
+
+    test('a row that was put in the place of another does not open', async () => {
+      await signIn('one');
+      await store.store.db.update(credentials).set({ generation: 7 });
+      await expect(v.vault.active(v.owner.userId, 'codex')).rejects.toMatchObject({ code: 'vault_key_invalid' });
+    });
+
+    describe('rotation', () => {
+      test('seals everything again, retires the old key, and changes no secret', async () => {
+        await signIn('one');
+        await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf('two'));
+        const before = await store.store.db.select().from(credentials);
+        const [old] = v.ring.ids();
+        const status = await v.vault.rotate();
+        expect(status).toEqual({
+          keyId: expect.not.stringMatching(old) as string,
+          oldKeyIds: [],
+          sealed: 3,
+          underOldKeys: 0,
+          lost: 0,
+        });
+        expect(v.keyFile.map(({ id }) => id)).toEqual([status.keyId]);
+        expect(await stored()).toBe('one');
+        const [vm] = await store.store.db.select().from(vms);
+        expect(await v.ring.open(`home/${v.vmId}`, vm?.homeKeySealed ?? '')).toBe(
+          Buffer.alloc(64, 7).toString('base64'),
+        );
+        const after = await store.store.db.select().from(credentials);
+        expect(after.map(({ sealed }) => sealed)).not.toContain(before[0]?.sealed);
+        expect(after.map((row) => ({ ...row, sealed: '' }))).toEqual(before.map((row) => ({ ...row, sealed: '' })));
+      });
+
+      test('goes on with the key that an interrupted one has begun with', async () => {
+        await signIn('one');
+        await v.ring.turn();
+        const [begun, old] = v.ring.ids();
+        expect(await v.vault.status()).toMatchObject({ keyId: begun, oldKeyIds: [old], underOldKeys: 2 });
+        expect(await stored()).toBe('one');
+        expect(await v.vault.rotate()).toMatchObject({ keyId: begun, oldKeyIds: [], underOldKeys: 0 });
+        expect(await stored()).toBe('one');
+      });
+
+      test('loses nothing that is stored at the same time', async () => {
+        let generation = await signIn('0');
+        await delivered(generation);
+        const rotating = Promise.all([v.vault.rotate(), v.vault.rotate()]);
+        for (let i = 1; i <= 20; i++)
+          generation = await v.vault.writeBack(v.owner, v.vmId, generation, bundleOf(`${i}`));
+        const [one, other] = await rotating;
+        expect(one).toEqual(other);
+        expect(await stored()).toBe('20');
+        expect(await v.vault.status()).toMatchObject({ oldKeyIds: [], underOldKeys: 0, lost: 0 });
+      });
+
+      test('says how much is lost when a key is gone, and does not stop at it', async () => {
+        await signIn('one');
+        const ring = createKeyRing([newVaultKey()], async () => undefined);
+        const stranger = createVault(store.store, ring, silentLog);
+        expect(await stranger.status()).toMatchObject({ sealed: 2, underOldKeys: 0, lost: 2 });
+        expect(await stranger.rotate()).toMatchObject({ sealed: 2, lost: 2 });
+        expect(await stored()).toBe('one');
+      });
+    });
+
+    describe('backup', () => {
+      test('brings back what is gone, in a database of another key and other ids', async () => {
+        await signIn('one');
+        const { backup, ...counts } = await v.vault.backup(passphrase);
+        expect(counts).toEqual({ credentials: 1, homeKeys: 1, unconfirmed: 0 });
+        await store.empty();
+        const fresh = await createTestVault(store);
+        expect(await fresh.vault.restore(passphrase, backup)).toEqual([
+          { name: 'ada/codex', result: 'restored' },
+          { name: v.vmId, result: 'absent' },
+        ]);
+        expect(tokenOf((await fresh.vault.active(fresh.owner.userId, 'codex'))?.bundle)).toBe('one');
+        expect((await fresh.vault.restore(passphrase, backup))[0]).toEqual({ name: 'ada/codex', result: 'kept' });
+      });
+
+      test('opens what a lost vault key has closed', async () => {
+        await signIn('one');
+        const { backup } = await v.vault.backup(passphrase);
+        const ring = createKeyRing([newVaultKey()], async () => undefined);
+        const vault = createVault(store.store, ring, silentLog);
+        await expect(vault.active(v.owner.userId, 'codex')).rejects.toMatchObject({ code: 'vault_key_invalid' });
+        expect(await vault.restore(passphrase, backup)).toEqual([
+          { name: 'ada/codex', result: 'restored' },
+          { name: v.vmId, result: 'restored' },
+        ]);
+        expect(tokenOf((await vault.active(v.owner.userId, 'codex'))?.bundle)).toBe('one');
+        expect(await vault.status()).toMatchObject({ lost: 0 });
+      });
+
+      test.each([
+        ['refreshed since', async () => void (await v.vault.writeBack(v.owner, v.vmId, 1, bundleOf('two'))), 'two'],
+        ['connected anew since', async () => void (await signIn('two')), 'two'],
+        ['removed since', async () => void (await v.vault.remove(v.owner)), undefined],
+      ])('leaves alone what was %s', async (_what, change, expected) => {
+        await delivered(await signIn('one'));
+        const { backup } = await v.vault.backup(passphrase);
+        await change();
+        expect((await v.vault.restore(passphrase, backup))[0]).toEqual({ name: 'ada/codex', result: 'newer' });
+        expect(await stored()).toBe(expected);
+      });
+
+      test('tells how many credentials were last seen in a VM that ended without a last look', async () => {
+        await delivered(await signIn('one'));
+        await v.vault.note(v.owner, { confirmed: false });
+        expect((await v.vault.backup(passphrase)).unconfirmed).toBe(0);
+        await store.store.db.update(vms).set({ state: 'stopped' }).where(eq(vms.id, v.vmId));
+        expect((await v.vault.backup(passphrase)).unconfirmed).toBe(1);
+      });
+
+      test('holds no name, token or key in the clear, and opens with no other passphrase', async () => {
+        await signIn('canary-token');
+        const { backup } = await v.vault.backup(passphrase);
+        const clear = Buffer.from(
+          backup
+            .split('.')
+            .map((part) => Buffer.from(part, 'base64url').toString('latin1'))
+            .join(''),
+        );
+        for (const secret of ['canary-token', 'ada', 'codex', Buffer.alloc(64, 7).toString('base64')]) {
+          expect(backup + clear.toString('latin1')).not.toContain(secret);
+        }
+        await expect(v.vault.restore(`${passphrase}!`, backup)).rejects.toMatchObject({ code: 'backup_invalid' });
+      });
+
+      test.each([
+        ['cut short', (text: string) => text.slice(0, -100)],
+        ['cut to its head', (text: string) => text.split('.')[0] ?? ''],
+        ['altered', (text: string) => text.replace(/.{20}$/, 'AAAAAAAAAAAAAAAAAAAA')],
+        ['empty', () => ''],
+        ['something else', () => 'hello, world'],
+        [
+          'asking for more rounds than a backup has',
+          (text: string) =>
+            text.replace(/^[^.]+/, (head) => {
+              const json = JSON.parse(Buffer.from(head, 'base64url').toString()) as Record<string, unknown>;
+              return Buffer.from(JSON.stringify({ ...json, p2c: 10_000_000 })).toString('base64url');
+            }),
+        ],
+      ])('says so when the file is %s', async (_what, spoil) => {
+        await signIn('one');
+        const { backup } = await v.vault.backup(passphrase);
+        await expect(v.vault.restore(passphrase, spoil(backup))).rejects.toMatchObject({ code: 'backup_invalid' });
+        expect(await stored()).toBe('one');
+      });
+    });
+
+    test('the migration takes over credentials of before, with the CLI VM as their holder', async () => {
+      await signIn('one');
+      await store.store.db.execute(sql`drop table custody`);
+      await store.store.db.execute(sql`alter table credentials drop column lineage, drop column method`);
+      await store.store.db.execute(sql`delete from drizzle.__drizzle_migrations where created_at >= 1795100000000`);
+      const { migrate } = await import('drizzle-orm/node-postgres/migrator');
+      await migrate(store.store.db, { migrationsFolder: new URL('../../migrations', import.meta.url).pathname });
+      expect(await v.vault.list(v.owner.userId)).toMatchObject([{ generation: 1, lineage: 1, method: 'login' }]);
+      expect(await v.vault.custody(v.owner.userId)).toMatchObject([
+        { lastGeneration: 1, holderVmId: v.vmId, deliveredAs: 1, deliveredGeneration: 1, confirmed: false },
+      ]);
+    });
+  });
+}
