@@ -1,0 +1,235 @@
+/**
+ * A person on the dashboard signs in to a CLI on the provider's page inside the desktop, by mouse and keyboard through noVNC,
+ * with everything real but the provider. The steps are those that each provider's test is made of.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { expect } from 'vitest';
+import { CredentialList, VmList } from '@airlock/contract/api';
+import { CheckResult, type CheckName } from '@airlock/contract/guest';
+import type { ProviderId } from '@airlock/contract/provider/provider';
+import { Session } from '@airlock/contract/session';
+import { apiClient, endController } from './api.js';
+import { launchBrowser } from './browser.js';
+import { findCanary } from './canary.js';
+import { clickColour, pressKey, typeText, waitForColour, waitForPicture } from './canvas.js';
+import { startController, type RunningController } from './controller.js';
+import { createFakeInternet, pageColours, type FakeInternet } from './fake-internet.js';
+import { createTestHome, type TestHome } from './home.js';
+import { countColour } from './image.js';
+import { takeSnapshot, untilNoLeaks, type Snapshot } from './leaks.js';
+
+/** Generous (ms): everything in the guest runs under emulation, on a machine that may be busy. */
+export const bootMs = 240_000;
+export const pageMs = 180_000;
+/** Background of the terminal in the golden image. */
+const terminalColour = { r: 0x1d, g: 0x24, b: 0x2c };
+
+export class SignInScenario {
+  readonly canaryPassword = `Pw-${randomBytes(9).toString('base64url')}{@`;
+  readonly canaryToken = `canary${randomBytes(12).toString('hex')}`;
+  readonly #endings: (() => Promise<unknown>)[] = [];
+  readonly #shots: string | undefined;
+  #before!: Snapshot;
+  home!: TestHome;
+  internet!: FakeInternet;
+  controller!: RunningController;
+  browser!: Browser;
+  page!: Page;
+
+  /** `provider` also names the folder of its screenshots below $AIRLOCK_SCREENSHOTS. */
+  constructor(readonly provider: ProviderId) {
+    const shots = process.env['AIRLOCK_SCREENSHOTS'];
+    this.#shots = shots === undefined ? undefined : join(shots, provider);
+  }
+
+  async open(): Promise<void> {
+    const { canaryToken } = this;
+    this.home = await createTestHome();
+    this.#endings.push(this.home.remove);
+    this.#before = await takeSnapshot({ home: this.home.path });
+    const account = { email: 'ada@example.com', password: this.canaryPassword };
+    this.internet = await createFakeInternet({ ports: [0, 0], canaryToken, account });
+    this.#endings.push(this.internet.close);
+    await writeFile(join(this.home.path, 'test-ca.pem'), this.internet.caPem);
+    await this.startController();
+    this.#endings.push(async () => endController(this.controller));
+    this.browser = await launchBrowser();
+    this.#endings.push(async () => this.browser.close());
+    this.page = await this.browser.newPage({ viewport: { width: 1440, height: 900 } });
+  }
+
+  async startController(): Promise<void> {
+    const env = {
+      AIRLOCK_UPSTREAM_PROXY: this.internet.upstreamTemplate,
+      AIRLOCK_PROXY_PORT_BASE: String(this.internet.port),
+      AIRLOCK_EXTRA_CA: join(this.home.path, 'test-ca.pem'),
+    };
+    this.controller = await startController({ home: this.home.path, env });
+  }
+
+  /** Ends everything that was started; nothing the second time. */
+  async close(): Promise<void> {
+    for (const end of this.#endings.splice(0).toReversed()) await end();
+  }
+
+  async closeAndExpectNoLeaks(): Promise<void> {
+    await this.close();
+    await untilNoLeaks(this.#before, 20_000);
+  }
+
+  get sessionId(): string {
+    return new URL(this.page.url()).searchParams.get('session') ?? '';
+  }
+  get canvas(): Locator {
+    return this.page.getByTestId('desktop').locator('canvas');
+  }
+
+  async screenshot(name: string): Promise<void> {
+    if (this.#shots === undefined) return;
+    await mkdir(this.#shots, { recursive: true });
+    await this.page.screenshot({ path: join(this.#shots, `${name}.png`) });
+  }
+
+  async expectStatus(status: string | RegExp, timeoutMs: number): Promise<void> {
+    const shown = this.page.getByTestId('session-status');
+    await expect.poll(() => shown.getAttribute('data-status'), { timeout: timeoutMs }).toMatch(new RegExp(status));
+  }
+
+  /** From the one-time link to the list of providers. */
+  async enter(): Promise<void> {
+    const { page, controller } = this;
+    await page.goto(controller.loginUrl);
+    await page.getByTestId(`connect-${this.provider}`).waitFor();
+    expect(page.url()).toBe(`${controller.url}/dashboard/remote-cli`);
+    expect(await page.getByTestId(/^provider-/).count()).toBe(3);
+    await this.screenshot('1-providers');
+  }
+
+  /** From Connect to the provider's page in the desktop. */
+  async connect(): Promise<void> {
+    const { page } = this;
+    await page.getByTestId(`connect-${this.provider}`).click();
+    await page.waitForURL(/remote-cli\/auth\?session=ses_/);
+    await expect.poll(() => page.getByTestId('step-browser_vm').getAttribute('data-status')).toBe('running');
+    await this.screenshot('2-waiting');
+    await this.expectStatus(/^(ready|awaiting_user_auth)$/, bootMs);
+    await this.canvas.waitFor();
+    const hasTerminal = { timeoutMs: 60_000 };
+    await waitForPicture(
+      this.canvas,
+      'the desktop to be drawn',
+      (image) => countColour(image, terminalColour, 8) > 100_000,
+      hasTerminal,
+    );
+    await this.screenshot('3-desktop');
+    await waitForColour(this.canvas, pageColours.primaryButton, { timeoutMs: pageMs });
+    await this.expectStatus(/^awaiting_user_auth$/, 10_000);
+    await this.screenshot('4-login-page');
+  }
+
+  /** A wrong password first, which the page tells, then the right one; ends on the consent page. */
+  async logInAtTheSecondTry(): Promise<void> {
+    const { canvas } = this;
+    await clickColour(canvas, pageColours.emailField, { timeoutMs: 30_000 });
+    await typeText(canvas, this.internet.account.email, 60);
+    await pressKey(canvas, 'Tab');
+    await typeText(canvas, 'wrong', 60);
+    await clickColour(canvas, pageColours.primaryButton, { timeoutMs: 30_000 });
+    await waitForColour(canvas, pageColours.errorBanner, { timeoutMs: pageMs });
+    await clickColour(canvas, pageColours.passwordField, { timeoutMs: 30_000 });
+    await typeText(canvas, this.canaryPassword, 60);
+    await clickColour(canvas, pageColours.primaryButton, { timeoutMs: 30_000 });
+    await waitForColour(canvas, pageColours.allowButton, { timeoutMs: pageMs });
+    await this.screenshot('5-consent');
+  }
+
+  /** Agrees, and waits until the page says that it is done: sealed, handed over, and accepted by the CLI in the CLI VM. */
+  async allowAndComplete(saysTheCli: string): Promise<void> {
+    const { page } = this;
+    await clickColour(this.canvas, pageColours.allowButton, { timeoutMs: 30_000 });
+    await page.getByTestId('result').waitFor({ timeout: bootMs + pageMs });
+    expect(await page.getByTestId('result').getAttribute('data-status')).toBe('completed');
+    await this.screenshot('6-done');
+    const api = apiClient(this.controller.url, this.controller.token);
+    const session = await api.call('GET', `/api/vm/auth/${this.sessionId}`, Session);
+    expect(session).toMatchObject({ status: 'completed', error: null, expiresAt: null });
+    expect(session.steps.map((step) => step.status)).toEqual(session.steps.map(() => 'done'));
+    expect(Date.parse(session.destroyAt ?? '') - Date.now()).toBeGreaterThan(29 * 60_000);
+    this.#tellTimes(session);
+    const proof = await this.prove(session.cliVmId ?? '');
+    expect(proof).toMatchObject({ ok: true, output: expect.stringContaining(saysTheCli) as string });
+    const { credentials } = await api.call('GET', '/api/credentials', CredentialList);
+    expect(credentials).toMatchObject([{ provider: this.provider, state: 'active' }]);
+    await api.close();
+  }
+
+  /** How long each step took, in the test's output: the machine's part of a sign-in. */
+  #tellTimes(session: Session): void {
+    const time = (at: string | null | undefined): number => Date.parse(at ?? '');
+    const times = session.steps.map(
+      (step) => `${step.name} ${((time(step.finishedAt) - time(step.startedAt)) / 1000).toFixed(1)} s`,
+    );
+    process.stdout.write(`${this.provider}: ${times.join(', ')}\n`);
+  }
+
+  /** Asks the CLI in its VM. */
+  async prove(vmId: string): Promise<CheckResult> {
+    const api = apiClient(this.controller.url, this.controller.token);
+    try {
+      const name: CheckName = `proof_${this.provider}`;
+      return await api.call('POST', `/api/vm/${vmId}/check`, CheckResult, { body: { name }, timeoutMs: 120_000 });
+    } finally {
+      await api.close();
+    }
+  }
+
+  /** Everything went through the user's own upstream port, this address among it. */
+  expectOwnUpstream(host: string, path: string): void {
+    const used = new Set(this.internet.requests.map((request) => request.port));
+    expect([...used]).toEqual([this.internet.port]);
+    expect(this.internet.requests.some((request) => request.host === host && request.path === path)).toBe(true);
+  }
+
+  /** Password and token are nowhere but in the sealed vault. */
+  async expectSecretsOnlyInVault(): Promise<void> {
+    const pool = new pg.Pool({ host: join(this.home.path, 'db'), database: 'postgres', user: 'postgres', max: 1 });
+    try {
+      const found = await findCanary(
+        { password: this.canaryPassword, token: this.canaryToken },
+        { roots: [this.home.path, '/dev/shm'], query: (sql) => pool.query(sql) },
+      );
+      expect(found).toEqual([]);
+      expect(this.controller.log()).not.toContain(this.canaryToken);
+      expect(this.controller.log()).not.toContain(this.canaryPassword);
+      const { rows } = await pool.query('select sealed from credentials');
+      expect(rows).toHaveLength(1);
+    } finally {
+      await pool.end();
+    }
+  }
+
+  /** Kills the controller: the next one adopts the VMs, the CLI is still logged in, and all VMs stop when told. */
+  async expectAllThereAfterKill(): Promise<void> {
+    const api = apiClient(this.controller.url, this.controller.token);
+    const { vms: running } = await api.call('GET', '/api/vm', VmList);
+    await api.close();
+    await this.controller.kill9();
+    await this.startController();
+    const again = apiClient(this.controller.url, this.controller.token);
+    const { vms } = await again.call('GET', '/api/vm', VmList);
+    expect(vms.map((vm) => [vm.id, vm.state])).toEqual(running.map((vm) => [vm.id, 'running']));
+    expect((await this.prove(vms.find((vm) => vm.kind === 'cli')?.id ?? '')).ok).toBe(true);
+    await this.page.goto(this.controller.loginUrl);
+    await this.page.getByTestId(`provider-${this.provider}`).waitFor();
+    await this.screenshot('7-connected');
+    await again.call('POST', '/api/system/stop-vms', null, { timeoutMs: 90_000 });
+    const stopped = await again.call('GET', '/api/vm', VmList);
+    const states = Object.fromEntries(stopped.vms.map((vm) => [vm.kind, vm.state]));
+    expect(states).toEqual({ browser: 'destroyed', cli: 'stopped' });
+    await again.close();
+  }
+}
