@@ -91,7 +91,9 @@ async function signInByCode(): Promise<{ exitCode: number | null; page: string }
   cli.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   try {
     const found = async (pattern: RegExp): Promise<string> =>
-      until(`${pattern} on the terminal`, async () => pattern.exec(stripVTControlCharacters(output))?.[0], { timeoutMs: 20_000 });
+      until(`${pattern} on the terminal`, async () => pattern.exec(stripVTControlCharacters(output))?.[0], {
+        timeoutMs: 20_000,
+      });
     const page = await browser.newPage({ ignoreHTTPSErrors: true });
     await page.goto(await found(deviceCode.url));
     await page.keyboard.type(internet.account.email);

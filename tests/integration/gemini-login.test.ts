@@ -1,0 +1,179 @@
+/** The unmodified Gemini CLI on this machine signs in at the simulated Google, with a browser as in a VM. */
+import { spawn } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { geminiCli } from '@airlock/contract/provider/gemini-cli';
+import type { ProviderLogin } from '@airlock/contract/provider/provider';
+import { findExecutable, launchBrowser } from '../support/browser.js';
+import { createFakeInternet, type FakeInternet } from '../support/fake-internet.js';
+import { until } from '../support/poll.js';
+
+const login = geminiCli.login as ProviderLogin;
+const canaryToken = 'CANARY-gemini-login';
+const program = await findExecutable('gemini').catch(() => null);
+const skipReason =
+  'gemini is not on PATH of this machine; `npm i --prefix DIR @google/gemini-cli` and PATH=DIR/node_modules/.bin run this test';
+
+if (program === null) process.stderr.write(`Skipped: ${skipReason}\n`);
+
+let folder: string;
+let internet: FakeInternet;
+let browser: Browser;
+
+beforeEach(async (context) => {
+  if (program === null) context.skip(skipReason);
+  internet = await createFakeInternet({ canaryToken });
+  browser = await launchBrowser({ proxyUrl: internet.upstreamUrl() });
+  folder = await mkdtemp(join(tmpdir(), 'gemini-login-test-'));
+  await writeFile(join(folder, 'ca.pem'), internet.caPem);
+  await writeFile(join(folder, 'xdg-open'), `#!/bin/sh\nprintf %s "$1" > '${folder}/opened'\n`);
+  await chmod(join(folder, 'xdg-open'), 0o755);
+});
+afterEach(async () => {
+  if (program === null) return;
+  await browser.close();
+  await internet.close();
+  await rm(folder, { recursive: true });
+});
+
+interface Run {
+  exitCode: number | null;
+  output: string;
+}
+
+/** Runs gemini at home in `home`; Enter is pressed at each question of the provider's description. */
+async function run(argv: readonly string[], home: string, env: ProviderLogin['env'], input = ''): Promise<Run> {
+  const proxy = internet.upstreamUrl();
+  const cli = spawn(program ?? '', argv.slice(1), {
+    cwd: home,
+    env: {
+      PATH: [folder, dirname(program ?? ''), process.env['PATH']].join(delimiter),
+      HOME: home,
+      DISPLAY: ':0',
+      HTTPS_PROXY: proxy,
+      HTTP_PROXY: proxy,
+      https_proxy: proxy,
+      http_proxy: proxy,
+      NO_PROXY: 'localhost,127.0.0.1',
+      NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem'),
+      ...env,
+    },
+    stdio: 'pipe',
+  });
+  let output = '';
+  const unanswered = new Set(login.answers);
+  const take = (chunk: Buffer): void => {
+    output += chunk.toString();
+    for (const answer of unanswered) {
+      if (!answer.question.test(output)) continue;
+      unanswered.delete(answer);
+      cli.stdin.write(answer.keys);
+    }
+  };
+  cli.stdout.on('data', take);
+  cli.stderr.on('data', take);
+  // A login waits for an answer; anything else reads its input to the end.
+  if (argv !== login.argv) cli.stdin.end(input);
+  const exitCode = await new Promise<number | null>((resolve) => cli.once('close', resolve));
+  return { exitCode, output };
+}
+
+/** Files below a home, as a login or a hand-over leaves them. */
+async function put(home: string, files: Iterable<readonly [path: string, text: string]>): Promise<void> {
+  for (const [path, text] of files) {
+    await mkdir(dirname(join(home, path)), { recursive: true });
+    await writeFile(join(home, path), text, { mode: 0o600 });
+  }
+}
+
+async function found(home: string): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  for (const { path } of login.credentialFiles) {
+    const text = await readFile(join(home, path), 'utf8').catch(() => null);
+    if (text !== null) files.set(path, text);
+  }
+  return files;
+}
+
+/** Starts the login and plays the person. */
+async function signIn(home: string, decision: 'Allow' | 'Deny'): Promise<Run & { page: string }> {
+  await put(
+    home,
+    (login.before ?? []).map(({ path, text }) => [path, text] as const),
+  );
+  const ended = run(login.argv, home, login.env);
+  const opened = async (): Promise<string | null> => readFile(join(folder, 'opened'), 'utf8').catch(() => null);
+  const url = await until('the CLI to open its browser', opened, { timeoutMs: 60_000 });
+  expect(url).toMatch(login.authorizeUrl);
+  const page = await browser.newPage({ ignoreHTTPSErrors: true });
+  await page.goto(url);
+  await page.keyboard.type(internet.account.email);
+  await page.keyboard.press('Tab');
+  await page.keyboard.type(internet.account.password);
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: decision }).click();
+  await page.waitForURL(/developers\.google\.com/);
+  return { page: await page.title(), ...(await ended) };
+}
+
+async function prove(home: string): Promise<boolean> {
+  const { exitCode, output } = await run(login.proof.argv, home, login.proof.env);
+  expect(output).not.toContain(canaryToken);
+  return login.proof.accepts(exitCode ?? -1, output);
+}
+
+describe('gemini', () => {
+  it('ends by itself with a credential that the CLI accepts, where it is handed over too, and renews', async () => {
+    const home = join(folder, 'browser-vm');
+    expect(await signIn(home, 'Allow')).toMatchObject({ exitCode: 0, page: 'Authentication successful - Google' });
+    const files = await found(home);
+    expect(login.inspectCredential(files)).toEqual({ complete: true });
+    expect(files.get('.gemini/oauth_creds.json')).toContain(canaryToken);
+    expect(internet.googleProvider.counts).toMatchObject({
+      codesRedeemed: 1,
+      onboardings: 1,
+      refreshes: 0,
+      prompts: 0,
+    });
+
+    const other = join(folder, 'cli-vm');
+    const handed = login.handOver?.(files) ?? files;
+    await put(other, handed);
+    expect(await prove(other)).toBe(true);
+    expect(internet.googleProvider.counts).toMatchObject({ refreshes: 0, unauthenticated: 0, prompts: 0 });
+
+    const stale = (handed.get('.gemini/oauth_creds.json') ?? '').replace(/"expiry_date": \d+/, '"expiry_date": 1');
+    await put(other, [['.gemini/oauth_creds.json', stale]]);
+    expect(await prove(other)).toBe(true);
+    expect(internet.googleProvider.counts).toMatchObject({ refreshes: 1, refreshesRefused: 0 });
+    const renewed = await found(other);
+    expect(login.inspectCredential(renewed)).toEqual({ complete: true });
+    expect(renewed.get('.gemini/oauth_creds.json')).not.toBe(stale);
+
+    internet.googleProvider.revokeAll();
+    expect(await prove(other)).toBe(false);
+  }, 180_000);
+
+  it('ends with the reason, and no credential, when the person refuses', async () => {
+    const home = join(folder, 'home');
+    const { output, page } = await signIn(home, 'Deny');
+    expect(page).toBe('Authentication failed - Google');
+    expect(output).toContain('Google OAuth error: access_denied');
+    expect(login.inspectCredential(await found(home)).complete).toBe(false);
+  }, 90_000);
+
+  it('works with an API key that Airlock wrote', async () => {
+    const key = 'AIzaSyTest_1234567890abcdefghijklmnop';
+    internet.googleProvider.addApiKey(key);
+    const home = join(folder, 'home');
+    await put(home, login.apiKey?.files(key) ?? []);
+    expect(await prove(home)).toBe(true);
+    const { exitCode, output } = await run(['gemini', '--prompt', ''], home, login.env, 'Say hello.');
+    expect([exitCode, output]).toEqual([0, expect.stringContaining('Say hello.')]);
+    expect(internet.googleProvider.counts).toMatchObject({ unauthenticated: 0 });
+    expect(internet.googleProvider.counts.prompts).toBeGreaterThan(0);
+  }, 90_000);
+});
