@@ -67,7 +67,8 @@ export async function startMachine(path, env) {
         const words = readFileSync(`/proc/${entry}/cmdline`, 'utf8').split('\0').join(' ').trim();
         return words === '' || words === 'sleep 86400' ? [] : [words];
       } catch (error) {
-        if (['ENOENT', 'ESRCH'].includes(error.code)) return [];
+        // Gone by now, or none of our business (EACCES: some hosts protect their own process 1).
+        if (['ENOENT', 'ESRCH', 'EACCES'].includes(error.code)) return [];
         throw error;
       }
     };
