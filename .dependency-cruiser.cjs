@@ -1,6 +1,6 @@
 /**
  * Imports go strictly downward, never sideways (docs/architecture.md):
- *   controller  main → http → session → credential → pool, desktop, vault → machine → engine, image, provider, store → lib
+ *   controller  main → http → session, prompt → credential → pool, desktop, vault → machine → engine, image, provider, store → lib
  *   runner      main → run → vmm, network, egress, guest → lib
  * Packages meet only in `contract`. A planted violation of each kind is in scripts/fixtures/imports.
  */
@@ -13,7 +13,7 @@ const layers = {
   controller: [
     ['main'],
     ['http'],
-    ['session'],
+    ['session', 'prompt'],
     ['credential'],
     ['pool', 'desktop', 'vault', 'user'],
     ['machine'],

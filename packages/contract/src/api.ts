@@ -87,6 +87,8 @@ export const Vm = z
     readyAt: z.iso.datetime().nullable(),
     /** When it is destroyed by itself; null when nothing is scheduled. */
     destroyAt: z.iso.datetime().nullable(),
+    /** When a running CLI VM is stopped, at the earliest, if nobody uses it until then; null otherwise. */
+    stopAt: z.iso.datetime().nullable(),
     /** Milliseconds from power-on; null where not reached. */
     timings: z.strictObject({
       vncMs: z.number().nullable(),

@@ -12,6 +12,7 @@ import { openHome } from './lib/home.js';
 import type { Log } from './lib/log.js';
 import { createShutdown } from './lib/shutdown.js';
 import type { Machines } from './machine/machine.js';
+import type { Prompts } from './prompt/prompt.js';
 import type { Sessions } from './session/session.js';
 import { openStore } from './store/open.js';
 import type { Store } from './store/store.js';
@@ -24,6 +25,7 @@ export interface Parts {
   sessions: Sessions;
   vault: Vault;
   custodian: Custodian;
+  prompts: Prompts;
   describe(): Promise<Pick<SystemStatus, 'accel' | 'accelReason' | 'imageId'>>;
 }
 
@@ -62,6 +64,7 @@ export async function startController(options: StartOptions): Promise<Controller
     shutdown.add('machines', () => parts.machines.close());
     shutdown.add('custodian', () => parts.custodian.close());
     shutdown.add('sessions', () => parts.sessions.close());
+    shutdown.add('prompts', () => parts.prompts.close());
     await parts.machines.reconcile();
     await parts.custodian.resume();
     finishRotation(parts.vault, log);

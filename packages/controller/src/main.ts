@@ -11,6 +11,7 @@ import { createLog, type Log } from './lib/log.js';
 import { createMachines } from './machine/create.js';
 import { probeHost } from './machine/host.js';
 import { startController, type Parts } from './main-start.js';
+import { createPrompts } from './prompt/create.js';
 import { createSessions } from './session/create.js';
 import type { Store } from './store/store.js';
 import { createVault } from './vault/create.js';
@@ -30,9 +31,11 @@ async function makeParts(settings: Settings, log: Log, store: Store): Promise<Pa
   const machines = createMachines({ store, engine, images, secrets: ring, host, settings, log });
   const custodian = createCustodian({ vault, machines, settings, log });
   const sessions = createSessions({ store, machines, vault, custodian, settings, log });
+  const prompts = createPrompts({ machines, custodian, settings, log });
   return {
     machines,
     sessions,
+    prompts,
     vault,
     custodian,
     describe: async () => ({ ...host, imageId: await currentImageId(images) }),

@@ -110,7 +110,7 @@ describe('signing in', () => {
   });
 
   test('behind https the cookie is for https alone, and links carry the public URL', async () => {
-    const settings = { AIRLOCK_HOST: '127.0.0.1', AIRLOCK_PORT: 0, AIRLOCK_PUBLIC_URL: 'https://airlock.example' };
+    const settings = { ...c.settings, AIRLOCK_PUBLIC_URL: 'https://airlock.example' };
     const { url: base, server } = await c.another({ settings });
     const link = await c.call('POST', '/api/login-tokens', { base, token: c.ada.token, body: {} });
     expect(String(link.json.url)).toMatch(/^https:\/\/airlock\.example\/dashboard\/login#token=/);

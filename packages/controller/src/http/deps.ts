@@ -7,18 +7,20 @@ import type { Settings } from '@airlock/contract/settings';
 import type { Custodian } from '../credential/custodian.js';
 import type { Log } from '../lib/log.js';
 import type { Machines } from '../machine/machine.js';
+import type { Prompts } from '../prompt/prompt.js';
 import type { Sessions } from '../session/session.js';
 import type { Users } from '../user/user.js';
 import type { Vault } from '../vault/vault.js';
 
 export interface HttpDeps {
-  settings: Pick<Settings, 'AIRLOCK_HOST' | 'AIRLOCK_PORT' | 'AIRLOCK_PUBLIC_URL'>;
+  settings: Pick<Settings, 'AIRLOCK_HOST' | 'AIRLOCK_PORT' | 'AIRLOCK_PUBLIC_URL' | 'AIRLOCK_CLI_IDLE_S'>;
   log: Log;
   users: Users;
   sessions: Sessions;
   machines: Machines;
   custodian: Pick<Custodian, 'list' | 'check' | 'remove' | 'setApiKey' | 'syncAll'>;
   vault: Pick<Vault, 'backup' | 'restore' | 'status' | 'rotate'>;
+  prompts: Pick<Prompts, 'prepare'>;
   /** The part of `GET /api/system` that does not come from machines. */
   describeSystem(): Promise<
     Pick<SystemStatus, 'version' | 'startedAt' | 'accel' | 'accelReason' | 'imageId' | 'database'>

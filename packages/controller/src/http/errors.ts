@@ -16,7 +16,7 @@ export function toAnswer(error: unknown, requestId: string): AppError {
     });
   }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return new AppError('payload_too_large', 'The request body is larger than 64 KiB.');
+    return new AppError('payload_too_large', 'The request body is larger than this call takes.');
   }
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     return new AppError('unsupported_media_type', 'The request body must be JSON.', {

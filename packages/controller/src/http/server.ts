@@ -16,6 +16,7 @@ import { baseUrl, originOfHost, type Reach } from './origin.js';
 import { addCredentialRoutes } from './route/credentials.js';
 import { addDesktopRoutes } from './route/desktop.js';
 import { addLoginRoutes } from './route/login.js';
+import { addPromptRoutes } from './route/prompts.js';
 import { addProviderRoutes } from './route/providers.js';
 import { addSessionRoutes } from './route/sessions.js';
 import { addSystemRoutes } from './route/system.js';
@@ -61,6 +62,7 @@ export async function buildServer(deps: HttpDeps): Promise<Server> {
   addProviderRoutes(server, deps);
   addCredentialRoutes(server, deps);
   addVaultRoutes(server, deps);
+  addPromptRoutes(server, deps);
   addSessionRoutes(server, deps);
   addVmRoutes(server, deps);
   addDesktopRoutes(server, deps);

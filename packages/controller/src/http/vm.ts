@@ -5,7 +5,7 @@ import type { VmRow } from '../machine/machine.js';
 
 const iso = (date: Date | null): string | null => date?.toISOString() ?? null;
 
-export const toVm = (row: VmRow): Vm => ({
+export const toVm = (row: VmRow, idleS: number): Vm => ({
   id: row.id,
   userId: row.userId,
   kind: row.kind,
@@ -16,9 +16,17 @@ export const toVm = (row: VmRow): Vm => ({
   createdAt: row.createdAt.toISOString(),
   readyAt: iso(row.readyAt),
   destroyAt: iso(row.destroyAt),
+  stopAt: iso(idleEnd(row, idleS)),
   timings: row.timings,
   error: row.error,
 });
+
+/** `idleS`: seconds that a CLI VM runs unused. */
+function idleEnd({ kind, state, lastUsedAt, readyAt, createdAt }: VmRow, idleS: number): Date | null {
+  if (kind !== 'cli' || state !== 'running') return null;
+  const used = Math.max(...[lastUsedAt, readyAt, createdAt].map((date) => date?.getTime() ?? 0));
+  return new Date(used + idleS * 1000);
+}
 
 /** The row itself when the user may know of it. @throws AppError not_found */
 export function visibleVm(user: User, vmId: string, row: VmRow | undefined): VmRow {
@@ -47,6 +55,23 @@ export function assertMayView(user: User, row: VmRow): void {
   }
   if (row.state !== 'starting' && row.state !== 'running') {
     throw new AppError('vm_not_running', `The VM is ${row.state}; its desktop can be shown while it is running.`);
+  }
+}
+
+/** Logins are their owner's alone: also an administrator runs nothing with somebody else's. @throws AppError */
+export function assertMayPrompt(user: User, row: VmRow): void {
+  if (row.userId !== user.id) {
+    throw new AppError('forbidden', 'Prompts run with the logins of the CLI VM’s owner, and for nobody else.');
+  }
+  if (row.kind !== 'cli') {
+    throw new AppError('forbidden', 'Prompts run in a CLI VM; this is a browser VM.', {
+      hint: 'POST /api/vm/me/cli/prompt finds your CLI VM.',
+    });
+  }
+  if (row.state === 'failed' || row.state === 'destroyed') {
+    throw new AppError('vm_not_running', `The CLI VM ${row.id} is ${row.state}.`, {
+      hint: 'POST /api/vm/me/cli/prompt finds the one in use.',
+    });
   }
 }
 

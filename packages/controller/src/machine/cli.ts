@@ -4,7 +4,7 @@ import { AppError } from '@airlock/contract/errors';
 import { runnerFiles } from '@airlock/contract/runner';
 import type { MachineDeps } from './create.js';
 import { copyDisk, requireRoom } from './disk.js';
-import type { CliGuard, Machines, VmRow } from './machine.js';
+import type { CliGuard, CliUse, Machines, VmRow } from './machine.js';
 import type { Power } from './power.js';
 import type { VmRows } from './rows.js';
 import type { Watcher } from './watch.js';
@@ -14,8 +14,11 @@ const shutdownMs = 30_000;
 
 export interface CliMachines {
   ensure: Machines['ensureCli'];
+  use: Machines['useCli'];
   /** Powers it off; the disk stays. */
   stop(row: VmRow): Promise<void>;
+  /** Begins to stop those that nobody has used for AIRLOCK_CLI_IDLE_S; does not wait for their end. */
+  sweep(): Promise<void>;
 }
 
 /** `signal` ends whatever is being prepared. */
@@ -27,9 +30,13 @@ export function createCliMachines(
   guard: () => CliGuard,
   signal: AbortSignal,
 ): CliMachines {
-  const { engine, images } = deps;
+  const { engine, images, settings, log } = deps;
   /** One preparation a user at a time; everybody who asks meanwhile waits for the same one. */
   const preparing = new Map<string, Promise<VmRow>>();
+  /** By VM: who starts one waits until it stands still. */
+  const stopping = new Map<string, Promise<void>>();
+  /** By user: how many use the CLI VM now. Uses end with the controller that knows them. */
+  const uses = new Map<string, number>();
 
   async function create(userId: string, sessionId: string | null, onProgress: (text: string) => void): Promise<VmRow> {
     const row = await power.insert('cli', { userId, sessionId, destroyAt: null });
@@ -57,7 +64,7 @@ export function createCliMachines(
   }
 
   async function prepare(userId: string, sessionId: string | null, onProgress: (text: string) => void): Promise<VmRow> {
-    const row = (await rows.liveCli(userId)) ?? (await create(userId, sessionId, onProgress));
+    const row = (await standing(userId)) ?? (await create(userId, sessionId, onProgress));
     if (row.state === 'creating' || row.state === 'stopped') {
       onProgress('starting');
       await guard().starting(row);
@@ -68,23 +75,94 @@ export function createCliMachines(
     return ready;
   }
 
-  return {
-    async ensure(userId, sessionId, onProgress, callerSignal) {
-      const work =
-        preparing.get(userId) ?? prepare(userId, sessionId, onProgress).finally(() => preparing.delete(userId));
-      preparing.set(userId, work);
-      // Nobody may be waiting any more when it fails: the row says why.
-      work.catch(() => undefined);
-      return raceAbort(work, callerSignal);
-    },
+  /** The user's CLI VM once nobody is stopping it any more. */
+  async function standing(userId: string): Promise<VmRow | undefined> {
+    for (;;) {
+      const row = await rows.liveCli(userId);
+      const end = row && stopping.get(row.id);
+      if (!end) return row;
+      await end;
+    }
+  }
 
-    async stop(row) {
-      if (row.state === 'running') await guard().ending(row);
-      if (!(await rows.move(row.id, 'stopping'))) return;
-      await power.settled(row.id);
-      watcher.forget(row.id);
-      await engine.stop(row.id, shutdownMs);
-      await rows.move(row.id, 'stopped', { readyAt: null });
+  const ensure: Machines['ensureCli'] = async (userId, sessionId, onProgress, callerSignal) => {
+    const work =
+      preparing.get(userId) ?? prepare(userId, sessionId, onProgress).finally(() => preparing.delete(userId));
+    preparing.set(userId, work);
+    // Nobody may be waiting any more when it fails: the row says why.
+    work.catch(() => undefined);
+    return raceAbort(work, callerSignal);
+  };
+
+  async function use(userId: string, onProgress: (text: string) => void, callerSignal: AbortSignal): Promise<CliUse> {
+    uses.set(userId, (uses.get(userId) ?? 0) + 1);
+    const end = (): void => {
+      const left = (uses.get(userId) ?? 0) - 1;
+      if (left > 0) uses.set(userId, left);
+      else uses.delete(userId);
+    };
+    try {
+      for (;;) {
+        if (!(await rows.liveCli(userId))) throw new AppError('not_found', 'There is no CLI VM.');
+        const { id } = await ensure(userId, null, onProgress, callerSignal);
+        // Not running any more: its stop as idle had begun before this use.
+        const vm = await rows.touch(id);
+        if (!vm) continue;
+        return {
+          vm,
+          release: async () => {
+            end();
+            await rows.touch(id);
+          },
+        };
+      }
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
+  /** Stops the VM if `move` finds that it still may; one after the other for each VM. */
+  function stop(row: VmRow, move: () => Promise<VmRow | undefined>): Promise<void> {
+    const before = stopping.get(row.id) ?? Promise.resolve();
+    const work = before.then(() => stopOnce(row, move));
+    const settled = work
+      .catch(() => undefined)
+      .then(() => {
+        if (stopping.get(row.id) === settled) stopping.delete(row.id);
+      });
+    stopping.set(row.id, settled);
+    return work;
+  }
+
+  async function stopOnce(row: VmRow, move: () => Promise<VmRow | undefined>): Promise<void> {
+    const runs = row.state === 'running';
+    if (runs) await guard().ending(row);
+    if (!(await move())) {
+      // It goes on: the look before its end was not the last one.
+      if (runs) await guard().starting(row);
+      return;
+    }
+    await power.settled(row.id);
+    watcher.forget(row.id);
+    await engine.stop(row.id, shutdownMs);
+    await rows.move(row.id, 'stopped', { readyAt: null });
+  }
+
+  return {
+    ensure,
+    use,
+    stop: (row) => stop(row, () => rows.move(row.id, 'stopping')),
+
+    async sweep() {
+      const before = new Date(Date.now() - settings.AIRLOCK_CLI_IDLE_S * 1000);
+      for (const row of await rows.idle(before)) {
+        if (uses.has(row.userId) || stopping.has(row.id)) continue;
+        log.info({ vmId: row.id }, 'CLI VM is idle and is stopped');
+        stop(row, async () => (uses.has(row.userId) ? undefined : rows.moveIdle(row.id, before))).catch(
+          (error: unknown) => log.error({ err: error, vmId: row.id }, 'an idle CLI VM could not be stopped'),
+        );
+      }
     },
   };
 }

@@ -54,7 +54,10 @@ export function createMachines(deps: MachineDeps): Machines {
   let guard: CliGuard = unguarded;
   const cli = createCliMachines(deps, rows, power, watcher, () => guard, lifetime.signal);
   const end = createEnd(deps, rows, power, watcher, () => guard);
-  const stopSweeping = repeat(end.sweep, log);
+  const stopSweeping = repeat(async () => {
+    await end.sweep();
+    await cli.sweep();
+  }, log);
 
   async function requireRunning(vmId: string): Promise<VmRow> {
     const row = await rows.get(vmId);
@@ -70,6 +73,8 @@ export function createMachines(deps: MachineDeps): Machines {
     list: rows.list,
     scheduleDestroy: rows.scheduleDestroy,
     ensureCli: cli.ensure,
+    cliOf: rows.liveCli,
+    useCli: cli.use,
     destroy: end.destroy,
     waitReady: (vmId, onStatus, signal) => watcher.waitReady(vmId, signal, onStatus),
 
@@ -103,6 +108,7 @@ export function createMachines(deps: MachineDeps): Machines {
 
     async runCheck(vmId, name) {
       await requireRunning(vmId);
+      await rows.touch(vmId);
       return engine.client(vmId).call('POST', `/guest/checks/${name}`, CheckResult, { timeoutMs: checkTimeoutMs });
     },
 

@@ -17,6 +17,11 @@ export interface CliGuard {
   ending(row: VmRow): Promise<void>;
 }
 
+export interface CliUse {
+  vm: VmRow;
+  release(): Promise<void>;
+}
+
 export interface Machines {
   /** Sets what is done around the life of every CLI VM; before anything is started. */
   guard(guard: CliGuard): void;
@@ -41,6 +46,13 @@ export interface Machines {
     onProgress: (text: string) => void,
     signal: AbortSignal,
   ): Promise<VmRow>;
+  /** The user's CLI VM, whatever it is doing; undefined when there is none. */
+  cliOf(userId: string): Promise<VmRow | undefined>;
+  /**
+   * The user's CLI VM, running and ready: started when it stands still, never made. It is not stopped as idle until `release`.
+   * @throws AppError not_found when there is none, whatever its start failed with, or aborted
+   */
+  useCli(userId: string, onProgress: (text: string) => void, signal: AbortSignal): Promise<CliUse>;
   /** Resolves when the VM is ready. @throws AppError the VM's own failure, an upstream failure, or aborted */
   waitReady(vmId: string, onStatus: (status: RunnerStatus) => void, signal: AbortSignal): Promise<VmRow>;
   get(vmId: string): Promise<VmRow | undefined>;

@@ -1,9 +1,10 @@
 /** VM rows. State moves only from states that allow it, so that a late writer changes nothing. */
-import { and, eq, gt, inArray, isNotNull, lte, ne, notInArray, or } from 'drizzle-orm';
+import { and, eq, gt, inArray, isNotNull, lte, ne, notExists, notInArray, or, sql, type SQL } from 'drizzle-orm';
 import type { VmState } from '@airlock/contract/api';
 import { newId } from '@airlock/contract/ids';
+import { finalStatuses } from '@airlock/contract/session';
 import type { Database } from '../store/store.js';
-import { users, vms } from '../store/schema.js';
+import { authSessions, users, vms } from '../store/schema.js';
 import type { VmRow } from './machine.js';
 
 const finalStates: VmState[] = ['failed', 'destroyed'];
@@ -26,6 +27,12 @@ export interface VmRows {
   insert(vm: NewVm & Pick<VmRow, 'id' | 'kind' | 'imageId' | 'accel' | 'homeKeySealed'>): Promise<VmRow>;
   /** Moves a VM to `state` when it is in one of `from` (any that is not final); undefined when it is not. */
   move(vmId: string, state: VmState, more?: Partial<VmRow>, from?: VmState[]): Promise<VmRow | undefined>;
+  /** Notes that the VM is used now; undefined when it is not running. */
+  touch(vmId: string): Promise<VmRow | undefined>;
+  /** Running CLI VMs that nothing was done in, nor for, since `before`. */
+  idle(before: Date): Promise<VmRow[]>;
+  /** Moves a CLI VM to `stopping` if it is still idle; undefined when it is not. */
+  moveIdle(vmId: string, before: Date): Promise<VmRow | undefined>;
   scheduleDestroy(vmId: string, at: Date): Promise<void>;
   /** The user's CLI VM, unless it failed or was destroyed. */
   liveCli(userId: string): Promise<VmRow | undefined>;
@@ -44,6 +51,24 @@ export const newVmId = (): string => newId('vm');
 
 export function createVmRows(db: Database): VmRows {
   const notFinal = notInArray(vms.state, finalStates);
+  /** A sign-in that is under way, or has just ended, uses the CLI VM as well. */
+  const isIdle = (before: Date): SQL | undefined =>
+    and(
+      eq(vms.kind, 'cli'),
+      eq(vms.state, 'running'),
+      lte(sql`greatest(${vms.lastUsedAt}, ${vms.readyAt}, ${vms.createdAt})`, before),
+      notExists(
+        db
+          .select({ id: authSessions.id })
+          .from(authSessions)
+          .where(
+            and(
+              eq(authSessions.userId, vms.userId),
+              or(notInArray(authSessions.status, [...finalStatuses]), gt(authSessions.updatedAt, before)),
+            ),
+          ),
+      ),
+    );
   return {
     async get(vmId) {
       return (await db.select().from(vms).where(eq(vms.id, vmId)))[0];
@@ -67,6 +92,18 @@ export function createVmRows(db: Database): VmRows {
           .where(where)
           .returning()
       )[0];
+    },
+
+    async touch(vmId) {
+      const where = and(eq(vms.id, vmId), eq(vms.state, 'running'));
+      return (await db.update(vms).set({ lastUsedAt: new Date() }).where(where).returning())[0];
+    },
+
+    idle: async (before) => db.select().from(vms).where(isIdle(before)),
+
+    async moveIdle(vmId, before) {
+      const where = and(eq(vms.id, vmId), isIdle(before));
+      return (await db.update(vms).set({ state: 'stopping' }).where(where).returning())[0];
     },
 
     async scheduleDestroy(vmId, at) {

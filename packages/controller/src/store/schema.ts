@@ -96,6 +96,8 @@ export const vms = pgTable(
     error: jsonb().$type<ErrorBody>(),
     createdAt: at('created_at').notNull().defaultNow(),
     readyAt: at('ready_at'),
+    /** When something was last done in a CLI VM for its user; its start counts by itself. */
+    lastUsedAt: at('last_used_at'),
     destroyAt: at('destroy_at'),
   },
   (t) => [

@@ -24,13 +24,14 @@ export async function vmOf(
 
 export function addVmRoutes(server: Server, deps: HttpDeps): void {
   const { machines } = deps;
+  const shown = (row: VmRow): Vm => toVm(row, deps.settings.AIRLOCK_CLI_IDLE_S);
 
   server.get(
     '/api/vm',
     { schema: { response: answers(200, VmList), summary: 'The caller’s VMs; for administrators all' } },
     async (request) => {
       const user = userOf(request);
-      return { vms: (await machines.list(user.role === 'admin' ? null : user.id)).map(toVm) };
+      return { vms: (await machines.list(user.role === 'admin' ? null : user.id)).map(shown) };
     },
   );
 
@@ -47,14 +48,14 @@ export function addVmRoutes(server: Server, deps: HttpDeps): void {
     async (request, reply) => {
       const destroyAt = new Date(Date.now() + request.body.leaseMinutes * 60_000);
       const row = await machines.createBrowser({ userId: userOf(request).id, sessionId: null, destroyAt });
-      return reply.status(202).send(toVm(row));
+      return reply.status(202).send(shown(row));
     },
   );
 
   server.get(
     '/api/vm/:id',
     { schema: { params: vmParams, response: answers(200, Vm), summary: 'One VM' } },
-    async (request) => toVm(await vmOf(deps, request)),
+    async (request) => shown(await vmOf(deps, request)),
   );
 
   server.delete(

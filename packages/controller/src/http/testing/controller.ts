@@ -5,6 +5,7 @@ import type { CredentialSummary, User } from '@airlock/contract/api';
 import type { ErrorBody } from '@airlock/contract/errors';
 import { openEmbeddedTestStore, type TestStore } from '../../store/testing.js';
 import type { Users } from '../../user/user.js';
+import { createPrompts } from '../../prompt/create.js';
 import { createUsers } from '../../user/users.js';
 import type { HttpDeps, Server } from '../deps.js';
 import { buildServer } from '../server.js';
@@ -32,6 +33,7 @@ export interface TestController {
   origin: string;
   /** A folder that is removed at the end. */
   home: string;
+  settings: HttpDeps['settings'];
   users: Users;
   sessions: TestSessions;
   machines: TestMachines;
@@ -72,13 +74,21 @@ export async function startTestController(): Promise<TestController> {
   const echo = await startEchoServer(join(database.home, 'echo.sock'));
   const lines: string[] = [];
   const credentials: CredentialSummary[] = [];
+  const machines = createTestMachines(echo);
+  const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
   const deps: HttpDeps = {
-    settings: { AIRLOCK_HOST: '127.0.0.1', AIRLOCK_PORT: 0, AIRLOCK_PUBLIC_URL: undefined },
-    log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
+    settings: { AIRLOCK_HOST: '127.0.0.1', AIRLOCK_PORT: 0, AIRLOCK_PUBLIC_URL: undefined, AIRLOCK_CLI_IDLE_S: 900 },
+    log,
     users,
     sessions: createTestSessions(),
-    machines: createTestMachines(echo),
+    machines,
     custodian: createTestCustodian(credentials),
+    prompts: createPrompts({
+      machines,
+      custodian: { list: async () => credentials, sync: async () => [] },
+      settings: { AIRLOCK_PROMPT_TIMEOUT_S: 600 },
+      log,
+    }),
     vault: createTestVault(),
     describeSystem: async () => ({
       version: '0.1.0',
@@ -103,6 +113,7 @@ export async function startTestController(): Promise<TestController> {
     url,
     origin: url,
     home: database.home,
+    settings: deps.settings,
     users,
     sessions: deps.sessions as TestSessions,
     machines: deps.machines as TestMachines,

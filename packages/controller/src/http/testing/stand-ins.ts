@@ -124,6 +124,8 @@ export function createTestMachines(target: EchoServer): TestMachines {
     requireCapacity: async () => undefined,
     createBrowser: async ({ userId, sessionId, destroyAt }) => add(userId, { sessionId, destroyAt, state: 'creating' }),
     ensureCli: async (userId) => add(userId, { kind: 'cli' }),
+    cliOf: async (userId) => [...rows.values()].find((row) => row.userId === userId && row.kind === 'cli'),
+    useCli: async () => refuse(),
     waitReady: async (id) => rows.get(id) ?? refuse(),
     get: async (id) => rows.get(id),
     list: async (userId) => [...rows.values()].filter((row) => userId === null || row.userId === userId),
@@ -161,6 +163,7 @@ const newRow = (userId: string): VmRow => ({
   error: null,
   createdAt: new Date(),
   readyAt: new Date(),
+  lastUsedAt: null,
   destroyAt: null,
 });
 

@@ -1,0 +1,171 @@
+/** Runs prompts through the agent of the CLI VM. Keeps nothing: a prompt lives as long as the call that asked for it. */
+import type { Logger } from 'pino';
+import type { CredentialSummary, RunPromptRequest } from '@airlock/contract/api';
+import { AppError } from '@airlock/contract/errors';
+import { PromptFrame, type PromptRequest } from '@airlock/contract/guest';
+import type { Provider } from '@airlock/contract/provider/provider';
+import { findProvider, providers } from '@airlock/contract/provider/registry';
+import type { Settings } from '@airlock/contract/settings';
+import type { Custodian } from '../credential/custodian.js';
+import type { CliUse, Machines } from '../machine/machine.js';
+import type { Emit, Prompts } from './prompt.js';
+
+export interface PromptDeps {
+  machines: Pick<Machines, 'cliOf' | 'useCli' | 'guest' | 'requireCapacity'>;
+  custodian: Pick<Custodian, 'sync'> & {
+    list(userId: string): Promise<readonly Pick<CredentialSummary, 'provider' | 'state'>[]>;
+  };
+  settings: Pick<Settings, 'AIRLOCK_PROMPT_TIMEOUT_S'>;
+  log: Logger;
+}
+
+/** The agent gives a sign of life every ten seconds; milliseconds of silence after which it is given up. */
+const silenceMs = 60_000;
+/** The agent keeps the time limit itself; this much later, in ms, nobody waits any more for a caller who does not read. */
+const afterLimitMs = 60_000;
+
+export function createPrompts(deps: PromptDeps): Prompts {
+  const { machines, custodian, settings } = deps;
+  const running = new Set<Promise<void>>();
+  const ending = new AbortController();
+
+  async function requireLogin(userId: string, { id, name }: Provider): Promise<void> {
+    const [own, vm] = await Promise.all([custodian.list(userId), machines.cliOf(userId)]);
+    if (vm && own.some(({ provider, state }) => provider === id && state === 'active')) {
+      if (vm.state !== 'running') await machines.requireCapacity(userId);
+      return;
+    }
+    throw new AppError('not_connected', `${name} is not connected.`, { hint: 'Connect it on the dashboard first.' });
+  }
+
+  return {
+    async prepare(userId, request) {
+      const provider = providerOf(request.provider);
+      const timeoutMs = limitOf(request, settings) * 1000;
+      await requireLogin(userId, provider);
+      const body = {
+        provider: provider.id,
+        prompt: request.prompt,
+        timeoutMs,
+        ...(request.cwd && { cwd: request.cwd }),
+      };
+      return (emit, caller) => {
+        const over = AbortSignal.any([caller, ending.signal]);
+        const work = runPrompt({ userId, name: provider.name, body }, deps, emit, over).finally(() =>
+          running.delete(work),
+        );
+        running.add(work);
+        return work;
+      };
+    },
+
+    async close() {
+      ending.abort(new AppError('shutting_down', 'The controller is shutting down.'));
+      await Promise.all(running);
+    },
+  };
+}
+
+function providerOf(name: string): Provider {
+  const provider = findProvider(name);
+  if (!provider) {
+    throw new AppError('provider_unknown', `No provider is named ${JSON.stringify(name)}.`, {
+      hint: `Known are ${Object.keys(providers).join(', ')}.`,
+    });
+  }
+  if (provider.prompt) return provider;
+  throw new AppError('provider_unavailable', `Airlock cannot run prompts with ${provider.name} yet.`);
+}
+
+/** Seconds. */
+function limitOf({ timeoutS }: RunPromptRequest, { AIRLOCK_PROMPT_TIMEOUT_S: most }: PromptDeps['settings']): number {
+  if (timeoutS === undefined || timeoutS <= most) return timeoutS ?? most;
+  throw new AppError('invalid_request', `timeoutS is ${timeoutS}; a prompt may take ${most} s here.`, {
+    hint: 'The limit is the setting AIRLOCK_PROMPT_TIMEOUT_S of the controller.',
+  });
+}
+
+interface Prompt {
+  userId: string;
+  /** Of the provider, for people. */
+  name: string;
+  body: Omit<PromptRequest, 'cwd'> & { cwd?: string };
+}
+
+async function runPrompt(prompt: Prompt, deps: PromptDeps, emit: Emit, over: AbortSignal): Promise<void> {
+  const { machines, log } = deps;
+  const startedAt = performance.now();
+  try {
+    const vm = await machines.cliOf(prompt.userId);
+    let said = vm?.state === 'running' ? undefined : 'starting the CLI machine';
+    if (said !== undefined) await emit({ status: said });
+    const onProgress = (text: string): void => {
+      if (text === said) return;
+      said = text;
+      void emit({ status: `CLI machine: ${text}` });
+    };
+    const use = await machines.useCli(prompt.userId, onProgress, over);
+    try {
+      await emit({ status: `asking ${prompt.name}` });
+      await passAnswer(prompt, use.vm.id, deps, emit, over);
+    } finally {
+      finish(use, deps);
+    }
+    log.info({ vmId: use.vm.id, provider: prompt.body.provider, ms: elapsed(startedAt) }, 'prompt ended');
+  } catch (error) {
+    const why = over.aborted ? AppError.from(over.reason) : AppError.from(error);
+    log.info(
+      { userId: prompt.userId, code: why.code, reason: why.message, ms: elapsed(startedAt) },
+      'prompt broke off',
+    );
+    await emit({ error: why.toBody() });
+    await emit({ exitCode: null });
+  }
+}
+
+/** The CLI may have refreshed its login: the vault learns of it, and only then the VM may be stopped. Nobody waits for it. */
+function finish({ vm, release }: CliUse, { custodian, log }: PromptDeps): void {
+  custodian
+    .sync(vm.id)
+    .catch((error: unknown) => {
+      const { code, message } = AppError.from(error);
+      log.warn({ vmId: vm.id, code, reason: message }, 'the credentials could not be looked after a prompt');
+    })
+    .then(release)
+    .catch((error: unknown) => log.error({ err: error, vmId: vm.id }, 'the end of a prompt could not be noted'));
+}
+
+const elapsed = (since: number): number => Math.round(performance.now() - since);
+
+/** Frames of the agent, up to the last one. @throws AppError when it breaks off */
+async function passAnswer(
+  { body }: Prompt,
+  vmId: string,
+  { machines }: PromptDeps,
+  emit: Emit,
+  over: AbortSignal,
+): Promise<void> {
+  const late = AbortSignal.timeout(body.timeoutMs + afterLimitMs);
+  const signal = AbortSignal.any([over, late]);
+  const guest = await machines.guest(vmId);
+  for await (const line of await guest.lines('POST', '/prompts', { body, signal, timeoutMs: silenceMs })) {
+    const frame = PromptFrame.parse(JSON.parse(line));
+    await untilAborted(emit(frame), signal);
+    if ('exitCode' in frame) return;
+  }
+  throw new AppError('vm_lost', 'The CLI VM ended in the middle of the answer.');
+}
+
+/** @throws the reason of `signal` when it fires first */
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const waiting = new AbortController();
+  const aborted = new Promise<never>((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(AppError.from(signal.reason)), { signal: waiting.signal });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    waiting.abort();
+  }
+}
