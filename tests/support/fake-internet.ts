@@ -3,6 +3,7 @@
  * simulated hosts behind it. Nothing it is asked for ever leaves the machine: an unknown host gets a 502 and is recorded.
  */
 import { generateCACertificate, getLocal, type CompletedRequest, type Mockttp } from 'mockttp';
+import { createClaudeProvider, type ClaudeProvider } from './fake-internet/claude-provider.js';
 import { createCodexProvider, type CodexProvider } from './fake-internet/codex-provider.js';
 import { createGoogleProvider, type GoogleProvider } from './fake-internet/google-provider.js';
 import type { Account } from './fake-internet/sign-in-pages.js';
@@ -52,6 +53,7 @@ export interface FakeInternet {
   requests: SeenRequest[];
   /** Every use of the upstream proxy, refused ones too. */
   upstreamUses: UpstreamUse[];
+  claudeProvider: ClaudeProvider;
   codexProvider: CodexProvider;
   googleProvider: GoogleProvider;
   /** `http://USER:PASS@127.0.0.1:PORT` */
@@ -69,9 +71,11 @@ export async function createFakeInternet(options: FakeInternetOptions = {}): Pro
     account = { email: 'ada@example.com', password: 'correct horse' },
     canaryToken = 'canary-token',
   } = options;
+  const claudeProvider = createClaudeProvider({ account, canaryToken });
   const codexProvider = createCodexProvider({ account, canaryToken });
   const googleProvider = createGoogleProvider({ account, canaryToken });
   const hosts: Record<string, HostHandler> = {
+    ...claudeProvider.hosts,
     ...codexProvider.hosts,
     ...googleProvider.hosts,
     ...curlHosts,
@@ -107,6 +111,7 @@ export async function createFakeInternet(options: FakeInternetOptions = {}): Pro
     canaryToken,
     caPem: ca.cert,
     requests,
+    claudeProvider,
     codexProvider,
     googleProvider,
     upstreamUses: proxy.uses,

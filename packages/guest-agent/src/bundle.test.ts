@@ -135,7 +135,7 @@ describe('the bundle', () => {
     await expect(call('POST', '/login', { provider: 'codex', argv: ['sh'] })).rejects.toMatchObject({
       code: 'invalid_request',
     });
-    await expect(call('POST', '/login', { provider: 'claude_code' })).rejects.toMatchObject({
+    await expect(call('POST', '/login', { provider: 'claude_code', method: 'device_code' })).rejects.toMatchObject({
       code: 'provider_unavailable',
     });
     await expect(call('POST', '/login', { provider: 'codex', method: 'telepathy' })).rejects.toMatchObject({

@@ -4,9 +4,9 @@
  */
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { openAi } from './codex-authorize.js';
-import { codeLifetimeMs, codexClientId, codexDeviceRedirectUri, type CodexState } from './codex-state.js';
+import { codexClientId, codexDeviceRedirectUri, type CodexState } from './codex-state.js';
 import { deviceCodePage, deviceDonePage, errorPage } from './pages.js';
-import { formOf, html, json, type WebRequest, type WebResponse } from './web.js';
+import { formOf, html, json, jsonOf, type WebRequest, type WebResponse } from './web.js';
 
 /** No letter or digit that can be taken for another. */
 const codeLetters = 'BCDFGHJKLMNPQRSTVWXZ23456789';
@@ -36,12 +36,7 @@ export function pollDevice(provider: CodexState, request: WebRequest): WebRespon
   provider.devices.delete(id);
   const verifier = randomBytes(48).toString('base64url');
   const codeChallenge = createHash('sha256').update(verifier).digest('base64url');
-  const code = `ac_${randomBytes(32).toString('base64url')}`;
-  provider.codes.set(code, {
-    redirectUri: codexDeviceRedirectUri,
-    codeChallenge,
-    expiresAt: Date.now() + codeLifetimeMs,
-  });
+  const code = provider.codes.issue({ redirectUri: codexDeviceRedirectUri, state: '', codeChallenge });
   return json(200, { authorization_code: code, code_challenge: codeChallenge, code_verifier: verifier });
 }
 
@@ -69,9 +64,4 @@ export function enterDeviceCode(provider: CodexState, request: WebRequest): WebR
   device.approved = true;
   provider.counts.devicesApproved += 1;
   return html(200, deviceDonePage());
-}
-
-function jsonOf(request: WebRequest): Record<string, unknown> {
-  const value: unknown = JSON.parse(request.body);
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }

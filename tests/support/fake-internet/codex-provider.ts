@@ -2,9 +2,9 @@
  * OpenAI as far as `codex login` needs it: authorize, log in, consent, token endpoint. Codes are for one use, PKCE and
  * redirect URI are verified. Observed with @openai/codex 0.169; keeps its state in memory.
  */
-import { randomBytes } from 'node:crypto';
+import { createAuthorizationCodes } from './authorization-codes.js';
 import { authorize, openAi } from './codex-authorize.js';
-import { codeLifetimeMs, type CodexCounts, type CodexProviderOptions, type CodexState } from './codex-state.js';
+import type { CodexCounts, CodexProviderOptions, CodexState } from './codex-state.js';
 import { enterDeviceCode, issueUserCode, pollDevice, showDeviceCode, startDevicePage } from './codex-device.js';
 import { token } from './codex-token.js';
 import { errorPage } from './pages.js';
@@ -27,16 +27,12 @@ export function createCodexProvider(options: CodexProviderOptions): CodexProvide
     deviceCodesIssued: 0,
     devicesApproved: 0,
   };
-  const codes: CodexState['codes'] = new Map();
+  const codes: CodexState['codes'] = createAuthorizationCodes('ac_');
   const pages: CodexState['pages'] = createSignInPages({
     brand: openAi,
     account: options.account,
     counts,
-    issueCode: ({ redirectUri, codeChallenge }) => {
-      const code = `ac_${randomBytes(32).toString('base64url')}`;
-      codes.set(code, { redirectUri, codeChallenge, expiresAt: Date.now() + codeLifetimeMs });
-      return code;
-    },
+    issueCode: codes.issue,
   });
   const state: CodexState = { options, counts, pages, codes, devices: new Map(), idTokens: new Set() };
   return {

@@ -1,4 +1,5 @@
 /** What the simulated OpenAI remembers while a test runs: attempts, codes, and how often each step was reached. */
+import type { AuthorizationCodes } from './authorization-codes.js';
 import type { Account, SignInCounts, SignInPages, Transaction } from './sign-in-pages.js';
 
 export interface CodexProviderOptions {
@@ -23,8 +24,6 @@ export const codexRedirectUri = /^http:\/\/(127\.0\.0\.1|localhost):(1455|1457)\
 /** What the CLI names as redirect URI when it redeems the code of a device sign-in; nobody is sent there. */
 export const codexDeviceRedirectUri = 'https://auth.openai.com/deviceauth/callback';
 
-export const codeLifetimeMs = 10 * 60_000;
-
 /** One authorization under way, from the authorize request to the decision. */
 export interface CodexTransaction extends Transaction {
   codeChallenge: string;
@@ -37,17 +36,11 @@ export interface WaitingDevice {
   approved: boolean;
 }
 
-export interface IssuedCode {
-  redirectUri: string;
-  codeChallenge: string;
-  expiresAt: number;
-}
-
 export interface CodexState {
   options: CodexProviderOptions;
   counts: CodexCounts;
   pages: SignInPages<CodexTransaction>;
-  codes: Map<string, IssuedCode>;
+  codes: AuthorizationCodes<CodexTransaction>;
   /** By device_auth_id. */
   devices: Map<string, WaitingDevice>;
   idTokens: Set<string>;

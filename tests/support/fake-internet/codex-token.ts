@@ -1,6 +1,5 @@
 /** The token endpoint of the simulated OpenAI: codes are for one use; PKCE, client and redirect URI are verified. */
-import { createHash } from 'node:crypto';
-import { codexClientId, type CodexState, type IssuedCode } from './codex-state.js';
+import { codexClientId, type CodexState } from './codex-state.js';
 import { canaryJwt, canaryOpaque } from './tokens.js';
 import { formOf, json, type WebRequest, type WebResponse } from './web.js';
 
@@ -14,27 +13,14 @@ export function token(provider: CodexState, request: WebRequest): WebResponse {
 }
 
 function redeem(provider: CodexState, form: URLSearchParams): WebResponse {
-  const code = form.get('code') ?? '';
-  const issued = provider.codes.get(code);
-  // Any attempt uses the code up, also a wrong one.
-  provider.codes.delete(code);
-  const problem = problemWithRedemption(issued, form);
-  if (issued === undefined || problem !== undefined) {
+  const field = (name: string): string => form.get(name) ?? '';
+  const redeemed = provider.codes.redeem(field('code'), field('redirect_uri'), field('code_verifier'));
+  if ('problem' in redeemed) {
     provider.counts.codesRefused += 1;
-    return oauthError('invalid_grant', problem ?? 'The code is unknown.');
+    return oauthError('invalid_grant', redeemed.problem);
   }
   provider.counts.codesRedeemed += 1;
   return json(200, issueTokens(provider));
-}
-
-function problemWithRedemption(issued: IssuedCode | undefined, form: URLSearchParams): string | undefined {
-  if (issued === undefined) return 'The code is unknown or was used before.';
-  if (issued.expiresAt < Date.now()) return 'The code has expired.';
-  if (form.get('redirect_uri') !== issued.redirectUri) return 'redirect_uri is not the one of the authorize request.';
-  const verifier = form.get('code_verifier') ?? '';
-  if (!/^[A-Za-z0-9._~-]{43,128}$/.test(verifier)) return 'code_verifier is missing or malformed.';
-  const challenge = createHash('sha256').update(verifier).digest('base64url');
-  return challenge === issued.codeChallenge ? undefined : 'code_verifier does not match code_challenge.';
 }
 
 function exchange(provider: CodexState, form: URLSearchParams): WebResponse {

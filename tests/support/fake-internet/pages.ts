@@ -98,6 +98,16 @@ ${error === undefined ? '' : `<p class="error" role="alert">${escapeHtml(error)}
   );
 }
 
+/** A code to copy into a CLI's terminal. */
+export function codePage(brand: Brand, code: string): string {
+  return page(
+    `Your code - ${brand.vendor}`,
+    `<h1>Almost done</h1><p class="lead">Paste this code into ${brand.product}</p>
+<label for="code">Code</label>
+<input id="code" readonly value="${escapeHtml(code)}" style="border-color:${css(pageColours.emailField)}">`,
+  );
+}
+
 /** The end of a sign-in by code. */
 export function deviceDonePage(): string {
   return page('Signed in - OpenAI', '<h1>Signed in to Codex</h1><p class="lead">You may close this page.</p>');

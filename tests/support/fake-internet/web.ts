@@ -50,3 +50,20 @@ export function json(status: number, value: unknown): WebResponse {
 export function redirect(status: 302 | 303, location: string): WebResponse {
   return { status, headers: { location, 'cache-control': 'no-store' }, body: '' };
 }
+
+/** The members of a JSON body; none when it is anything else. */
+export function jsonOf(request: WebRequest): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(request.body);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    // A body without members: whatever is looked for in it is missing, which the caller answers.
+    return {};
+  }
+}
+
+/** Server-sent events, each named by its `type`. */
+export function eventStream(events: readonly ({ type: string } & Record<string, unknown>)[]): WebResponse {
+  const body = events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join('');
+  return { status: 200, headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store' }, body };
+}

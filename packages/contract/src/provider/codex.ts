@@ -1,7 +1,8 @@
 /** OpenAI Codex CLI. Facts observed with @openai/codex 0.169. */
 import { z } from 'zod';
 import { codexPrompt } from './codex-prompt.js';
-import type { CredentialVerdict, Provider } from './provider.js';
+import { readDocument } from './credential-document.js';
+import type { CredentialVerdict, FileTexts, Provider } from './provider.js';
 
 const authFile = { path: '.codex/auth.json', mode: 0o600, required: true, delivery: 'replace' } as const;
 
@@ -16,20 +17,10 @@ const Auth = z.looseObject({
 /** What `codex login --with-api-key` writes. */
 const ApiKeyAuth = z.looseObject({ auth_mode: z.literal('apikey'), OPENAI_API_KEY: z.string().min(1) });
 
-function inspectCredential(files: ReadonlyMap<string, string>): CredentialVerdict {
-  const text = files.get(authFile.path);
-  if (text === undefined) return { complete: false, reason: `${authFile.path} does not exist` };
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return { complete: false, reason: `${authFile.path} is not JSON (perhaps half written)` };
-  }
-  if (ApiKeyAuth.safeParse(json).success) return { complete: true };
-  const parsed = Auth.safeParse(json);
-  if (parsed.success) return { complete: true };
-  const missing = parsed.error.issues.map((issue) => issue.path.join('.') || 'the whole document').join(', ');
-  return { complete: false, reason: `${authFile.path} lacks ${missing}` };
+function inspectCredential(files: FileTexts): CredentialVerdict {
+  if (readDocument(files, authFile.path, ApiKeyAuth).value) return { complete: true };
+  const { reason } = readDocument(files, authFile.path, Auth);
+  return reason === undefined ? { complete: true } : { complete: false, reason };
 }
 
 export const codex: Provider = {

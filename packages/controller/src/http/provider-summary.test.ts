@@ -57,10 +57,14 @@ test.each([
 });
 
 test('a provider that cannot be signed in to yet is not touched by the sessions of others', () => {
-  expect(summarize(claudeCode, [session('a', 'ready')], [credential('active')])).toMatchObject({
+  expect(summarize({ ...claudeCode, login: null }, [session('a', 'ready')], [credential('active')])).toMatchObject({
     id: 'claude_code',
     available: false,
     state: 'not_connected',
     connectedAt: null,
   });
+});
+
+test('a provider can be connected as soon as it has a login', () => {
+  expect(summarize(claudeCode, [], []).available).toBe(true);
 });

@@ -75,7 +75,7 @@ test('the providers show what each is doing for this user', async () => {
     );
   };
   const untouched = [
-    ['claude_code', 'not_connected', false, null],
+    ['claude_code', 'not_connected', true, null],
     ['gemini_cli', 'not_connected', true, null],
   ];
   expect(await states(c.ada)).toEqual([['codex', 'connecting', true, id], ...untouched]);
