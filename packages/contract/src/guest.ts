@@ -42,6 +42,8 @@ export const desktopLayout = {
   browser: { x: 0, y: 0, width: 832, height: 800 },
   terminal: { x: 832, y: 0, width: 446, height: 788 },
 } as const;
+/** The page that the image's browser opens first: its title, and the colour of its background, which tells it from a blank window. */
+export const startPage = { title: 'Airlock', background: [0xdf, 0xe8, 0xf2] } as const;
 /** The address and port at which a guest finds its egress gateway, the only thing it can reach. */
 export const guestNetwork = { address: '10.0.2.15', gatewayHost: '10.0.2.100', gatewayPort: 3128 } as const;
 

@@ -6,6 +6,7 @@ import type { GuestHealth } from '@airlock/contract/guest';
 import type { Log } from '../log.js';
 import type { AgentSettings } from '../settings.js';
 import { hasRfbBanner, isListening } from './vnc.js';
+import { isPainted, sampleLines } from './painted.js';
 import { openDisplay, windowsOf, type XDisplay } from './x11.js';
 
 export type DesktopParts = NonNullable<GuestHealth['desktop']>;
@@ -18,9 +19,6 @@ export interface DesktopProbe {
 
 /** Milliseconds between two looks, while something is missing and when all is there. */
 const interval = { missing: 200, complete: 3000 } as const;
-
-/** `<title>` of the page that the image's browser opens first. */
-const startPageTitle = 'Airlock';
 
 const nothing: DesktopParts = { display: false, vnc: false, windowManager: false, terminal: false, browser: false };
 
@@ -43,18 +41,23 @@ async function lookAtWindows(display: XDisplay, drawn: Set<number>): Promise<Win
   return { windowManager, terminal: windowManager && terminal, browser: windowManager && browser };
 }
 
-/** Chromium maps its window seconds before it draws in it; the title of its first page tells that it does. */
+/** Chromium maps its window seconds before it draws in it, and names it before that, too: the pixels tell. */
 async function isDrawn(display: XDisplay, window: number, drawn: Set<number>): Promise<boolean> {
   if (drawn.has(window)) return true;
   const title = String((await display.property(window, '_NET_WM_NAME')) ?? '');
-  if (!title.startsWith(startPageTitle)) return false;
+  const lines: Buffer[] = [];
+  for (const { x, y, width } of sampleLines) {
+    const line = await display.line(x, y, width);
+    if (line) lines.push(line);
+  }
+  if (!isPainted(title, lines)) return false;
   drawn.add(window);
   return true;
 }
 
 export function createDesktopProbe(settings: AgentSettings, log: Log): DesktopProbe {
   let parts = nothing;
-  /** Browser windows that have shown their first page. */
+  /** Browser windows that have shown a page. */
   const drawn = new Set<number>();
   let display: XDisplay | null = null;
   let timer: NodeJS.Timeout | undefined;

@@ -1,6 +1,7 @@
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { startPage } from '@airlock/contract/guest';
 import { temporaryFolder, testSettings } from '../fixtures/config.js';
 import { createDesktopProbe, type DesktopParts } from './probe.js';
 import { openDisplay, windowsOf } from './x11.js';
@@ -38,6 +39,12 @@ const event = Buffer.concat([Buffer.from([34]), Buffer.alloc(31)]);
 /** The properties of each window; a window that is not in the map does not exist. */
 type Windows = Map<number, Record<string, Buffer>>;
 
+/** A line of the screen, all in the start page's colour. */
+function lineOf(width: number): Buffer {
+  const [red, green, blue] = startPage.background;
+  return Buffer.alloc(4 * width, Buffer.from([blue, green, red, 0]));
+}
+
 /** As much of an X server as the probe talks to; sends byte by byte, with an event before each answer. */
 async function fakeServer(path: string, windows: Windows): Promise<void> {
   const names: string[] = [''];
@@ -49,6 +56,7 @@ async function fakeServer(path: string, windows: Windows): Promise<void> {
       answer.writeUInt32LE(names.indexOf(name), 8);
       return answer;
     }
+    if (request.readUInt8(0) === 73) return reply(lineOf(request.readUInt16LE(12)), 0);
     const properties = windows.get(request.readUInt32LE(4));
     const name = names[request.readUInt32LE(8)] ?? '';
     const value = properties?.[name] ?? Buffer.alloc(0);
@@ -89,6 +97,7 @@ it('reads properties, and tells a window without one from a window that is gone'
   expect(windowsOf((await display.property(root, '_NET_CLIENT_LIST')) ?? Buffer.alloc(0))).toEqual([3, 5]);
   expect(await display.property(root, 'WM_CLASS')).toEqual(Buffer.alloc(0));
   expect(await display.property(99, 'WM_CLASS')).toBeNull();
+  expect(await display.line(24, 160, 3)).toEqual(lineOf(3));
 });
 
 it('fails when nobody listens', async () => {
@@ -109,7 +118,7 @@ it.each([
     { ...off, display: true, windowManager: true, terminal: true },
   ],
   [
-    'a browser that has drawn nothing yet',
+    'a browser of another name that shows one colour only',
     new Map([...managed(9), [9, { WM_CLASS: browser.WM_CLASS, _NET_WM_NAME: Buffer.from('Untitled - Chromium') }]]),
     { ...off, display: true, windowManager: true },
   ],

@@ -1,6 +1,6 @@
 /**
- * As much of an X11 client as it takes to read properties of windows: set-up, InternAtom, GetProperty. Asking through
- * xprop would cost a process for each window and question, which is slow on an emulated machine.
+ * As much of an X11 client as it takes to read properties of windows and pixels of the screen: set-up, InternAtom,
+ * GetProperty, GetImage. Asking through xprop would cost a process for each question, which is slow on an emulated machine.
  */
 import { connect, type Socket } from 'node:net';
 
@@ -8,6 +8,11 @@ export interface XDisplay {
   root: number;
   /** The value of a property in its own bytes; empty when the window has none. null: the window does not exist. */
   property(window: number, name: string): Promise<Buffer | null>;
+  /**
+   * What is on the screen in a line of `width` pixels that begins at (x, y): four bytes a pixel, blue first, the last one
+   * unused. null: the line is not wholly on the screen.
+   */
+  line(x: number, y: number, width: number): Promise<Buffer | null>;
   close(): void;
 }
 
@@ -43,6 +48,21 @@ export function getPropertyRequest(window: number, atom: number): Buffer {
   request.writeUInt32LE(window, 4);
   request.writeUInt32LE(atom, 8);
   request.writeUInt32LE(1024, 20);
+  return request;
+}
+
+/** GetImage of a line of a window, all planes, whole pixels. */
+export function getLineRequest(window: number, x: number, y: number, width: number): Buffer {
+  const request = Buffer.alloc(20);
+  request.writeUInt8(73, 0);
+  request.writeUInt8(2, 1);
+  request.writeUInt16LE(5, 2);
+  request.writeUInt32LE(window, 4);
+  request.writeInt16LE(x, 8);
+  request.writeInt16LE(y, 10);
+  request.writeUInt16LE(width, 12);
+  request.writeUInt16LE(1, 14);
+  request.writeUInt32LE(0xffffffff, 16);
   return request;
 }
 
@@ -127,13 +147,19 @@ export async function openDisplay(socketPath: string): Promise<XDisplay> {
       if (atom !== 0) atoms.set(name, atom);
       return atom;
     };
+    const root = rootOfSetup(Buffer.concat([head, rest]));
     return {
-      root: rootOfSetup(Buffer.concat([head, rest])),
+      root,
       property: async (window, name) => {
         const atom = await atomOf(name);
         if (atom === 0) return Buffer.alloc(0);
         const answer = await ask(getPropertyRequest(window, atom));
         return answer && valueOfProperty(answer);
+      },
+      // Of the root window: it shows what is above it, as VNC does.
+      line: async (x, y, width) => {
+        const answer = await ask(getLineRequest(root, x, y, width));
+        return answer && answer.subarray(32, 32 + 4 * width);
       },
       close: () => socket.destroy(),
     };

@@ -1,0 +1,202 @@
+/** A browser VM that belongs to nobody, run by the real runner: made for the gate, and gone with everything it wrote. */
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { AppError } from '@airlock/contract/errors';
+import { GuestHealth } from '@airlock/contract/guest';
+import { createJsonClient } from '@airlock/contract/http-client';
+import { newId } from '@airlock/contract/ids';
+import { imageFiles } from '@airlock/contract/image';
+import { run, tail } from '@airlock/contract/process';
+import { HostProbe, runnerFiles, RunnerStatus, VmSpec, type RunnerSecrets } from '@airlock/contract/runner';
+import { withHelper } from './helper.js';
+
+export interface GateVm {
+  accel: VmSpec['accel'];
+  /** Resolves with the last status when the VM is ready. @throws AppError why it will never be */
+  untilReady(): Promise<RunnerStatus>;
+  health(): Promise<GuestHealth>;
+  /** A new RFB stream that wants no password. @throws AppError desktop_not_ready */
+  openDesktop(): Promise<Duplex>;
+  /** Writes into the config drive's first slot, which the first generation does not use. */
+  writeDrive(bytes: Buffer): Promise<void>;
+  /** What the guest's console showed so far. */
+  console(): Promise<string>;
+  /** Kills the VM and removes its folders. May be called again. */
+  end(): Promise<void>;
+}
+
+export interface GateVmOptions {
+  signal: AbortSignal;
+  /** With the helper that kills parts of the desktop. */
+  helper: boolean;
+}
+
+const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
+const bootTimeoutMs = { kvm: 60_000, tcg: 240_000 } as const;
+/** Nobody listens there: the VM needs no Internet, and must not reach any. */
+const upstreamUrl = 'http://127.0.0.1:1';
+
+/** Powers a VM on. @throws AppError host_unsupported, vmm_missing, runner_failed */
+export async function startGateVm(imageFolder: string, options: GateVmOptions): Promise<GateVm> {
+  const { stdout } = await run(process.execPath, [runnerMain, 'probe'], { timeoutMs: 60_000, signal: options.signal });
+  const probe = HostProbe.parse(JSON.parse(stdout));
+  if (!probe.qemu.ok) throw new AppError('vmm_missing', `QEMU cannot be used: ${probe.qemu.reason}`);
+  const folder = await mkdtemp('/var/tmp/airlock-gate-');
+  const secretDir = await mkdtemp(join(process.env['XDG_RUNTIME_DIR'] ?? '/dev/shm', 'airlock-gate-'));
+  const remove = async (): Promise<void> => {
+    await Promise.all([folder, secretDir].map((path) => rm(path, { recursive: true, force: true })));
+  };
+  try {
+    const spec = specOf(imageFolder, secretDir, probe);
+    if (options.helper) {
+      const initrd = join(folder, imageFiles.initrd);
+      await writeFile(initrd, withHelper(await readFile(spec.initrd)));
+      spec.initrd = initrd;
+    }
+    return await powerOn(folder, spec, options.signal, remove);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+function specOf(imageFolder: string, secretDir: string, probe: HostProbe): VmSpec {
+  const accel = probe.kvm.usable ? 'kvm' : 'tcg';
+  return VmSpec.parse({
+    version: 1,
+    vmId: newId('vm'),
+    kind: 'browser',
+    epoch: 1,
+    driver: 'qemu',
+    accel,
+    cpus: 2,
+    memoryMib: 2048,
+    kernel: join(imageFolder, imageFiles.kernel),
+    initrd: join(imageFolder, imageFiles.initrd),
+    rootfs: join(imageFolder, imageFiles.rootfs),
+    disk: null,
+    secretDir,
+    bootTimeoutMs: bootTimeoutMs[accel],
+    directHosts: [],
+    tscKhz: probe.tscKhz,
+  });
+}
+
+function secretsOf({ vmId }: VmSpec): RunnerSecrets {
+  return {
+    upstreamUrl,
+    guestConfig: {
+      version: 1,
+      vmId,
+      kind: 'browser',
+      sessionId: null,
+      hostname: 'gate',
+      timezone: 'Etc/UTC',
+      epochMs: Date.now(),
+      entropy: randomBytes(64).toString('base64'),
+      agentToken: randomBytes(32).toString('base64url'),
+      vncPassword: randomBytes(4).toString('hex'),
+      homeKey: null,
+      extraCaPem: null,
+    },
+  };
+}
+
+async function powerOn(
+  folder: string,
+  spec: VmSpec,
+  signal: AbortSignal,
+  remove: () => Promise<void>,
+): Promise<GateVm> {
+  await writeFile(join(folder, runnerFiles.spec), JSON.stringify(spec), { mode: 0o600 });
+  await mkdir(spec.secretDir, { recursive: true, mode: 0o700 });
+  const log = await open(join(folder, runnerFiles.runnerLog), 'a', 0o600);
+  const child = spawn(process.execPath, [runnerMain, folder], { cwd: folder, stdio: ['pipe', log.fd, log.fd] });
+  await log.close();
+  const exited = once(child, 'exit');
+  child.stdin?.end(JSON.stringify(secretsOf(spec)));
+  const socketPath = join(folder, runnerFiles.socket);
+  const name = 'the runner of the boot gate';
+  const client = createJsonClient({ baseUrl: 'http://runner', socketPath, unreachable: 'runner_failed', name });
+  const console = async (): Promise<string> => readFile(join(folder, runnerFiles.serialLog), 'latin1').catch(() => '');
+
+  async function untilReady(): Promise<RunnerStatus> {
+    for (let revision = -1; ;) {
+      signal.throwIfAborted();
+      // Until it listens there is no socket; once it has ended there is only its last word.
+      const status = await client
+        .call('GET', `/status?after=${revision}`, RunnerStatus, { signal, timeoutMs: 40_000 })
+        .catch(async (error: unknown) => lastWord(folder, error));
+      if (status?.phase === 'ready') return status;
+      if (status?.error) throw AppError.fromBody(status.error);
+      if (child.exitCode !== null) throw await runnerEnded(folder);
+      revision = status?.revision ?? revision;
+      if (!status) await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, 50))]);
+    }
+  }
+
+  return {
+    accel: spec.accel,
+    untilReady,
+    health: () => client.call('GET', '/guest/health', GuestHealth, { signal, timeoutMs: 15_000 }),
+    openDesktop: () => upgrade(socketPath, signal),
+    console,
+    async writeDrive(bytes) {
+      const [drive] = (await readdir(spec.secretDir)).filter((file) => file.endsWith('.config'));
+      if (drive === undefined) throw new AppError('runner_failed', 'The boot gate’s VM has no config drive.');
+      const file = await open(join(spec.secretDir, drive), 'r+');
+      await file.write(bytes, 0, bytes.length, 0).finally(() => file.close());
+    },
+    async end() {
+      // The VMM is bound to the runner's life by the kernel.
+      if (child.exitCode === null && child.signalCode === null) {
+        await client.call('POST', '/stop', null, { body: { graceMs: 0 } }).catch(() => child.kill('SIGKILL'));
+        const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
+        await exited;
+        clearTimeout(timer);
+      }
+      await client.close();
+      await remove();
+    },
+  };
+}
+
+/** status.json of a runner that no longer answers, or null while there is none. @throws `error` when it was an abort */
+async function lastWord(folder: string, error: unknown): Promise<RunnerStatus | null> {
+  if (AppError.from(error).code === 'aborted') throw error;
+  const text = await readFile(join(folder, runnerFiles.status), 'utf8').catch(() => null);
+  return text === null ? null : RunnerStatus.parse(JSON.parse(text));
+}
+
+async function runnerEnded(folder: string): Promise<AppError> {
+  const lastLog = tail(await readFile(join(folder, runnerFiles.runnerLog), 'utf8').catch(() => ''));
+  return new AppError('runner_failed', 'The runner of the boot gate’s VM ended at once.', { details: { lastLog } });
+}
+
+function upgrade(socketPath: string, signal: AbortSignal): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const headers = { connection: 'Upgrade', upgrade: 'rfb' };
+    const call = request({ socketPath, path: '/desktop', headers, timeout: 30_000, signal });
+    const refuse = (cause?: unknown): void =>
+      reject(new AppError('desktop_not_ready', 'The runner does not open the desktop.', { cause }));
+    call.once('upgrade', (_answer, socket, head) => {
+      socket.setTimeout(0);
+      socket.on('error', () => socket.destroy());
+      if (head.length > 0) socket.unshift(head);
+      resolve(socket);
+    });
+    call.once('response', (answer) => {
+      answer.resume();
+      refuse();
+    });
+    call.once('timeout', () => call.destroy());
+    call.once('error', refuse);
+    call.end();
+  });
+}
