@@ -134,7 +134,9 @@ describe('with a controller', () => {
     revision,
     createdAt: at,
     updatedAt: at,
+    deadlineAt: null,
     expiresAt: null,
+    expiresAtMost: null,
     destroyAt: null,
     browserVmId: null,
     cliVmId: null,
@@ -150,6 +152,8 @@ describe('with a controller', () => {
         detail: `step ${revision}`,
       },
     ],
+    login: null,
+    notice: null,
     error: status === 'timeout' ? { code: 'sign_in_timeout', message: 'Too late.', hint: 'Start again.' } : null,
   });
 
@@ -168,6 +172,7 @@ describe('with a controller', () => {
       const answers: Record<string, unknown> = {
         '/api/vm/auth': { sessionId: id, provider: 'codex', status: 'pending' },
         '/api/vm': { vms: [] },
+        [`/api/vm/auth/${id}/extend`]: { ...session('awaiting_user_auth', 4), expiresAt: '2026-01-01T00:10:00.000Z' },
         '/api/login-tokens': { url: 'http://127.0.0.1/x', expiresAt: at },
       };
       const body = answers[request.url ?? ''];
@@ -192,6 +197,12 @@ describe('with a controller', () => {
     const { stdout } = await airlock(['auth', 'start', 'codex', '--json']);
     expect(JSON.parse(stdout)).toMatchObject({ sessionId: id, status: 'pending' });
     expect(calls).toEqual(['POST /api/vm/auth Bearer the-token']);
+  });
+
+  test('extend says until when', async () => {
+    const { stdout } = await airlock(['auth', 'extend', id]);
+    expect(stdout).toBe(`${id} awaiting_user_auth until 2026-01-01T00:10:00.000Z\n`);
+    expect(calls).toEqual([`POST /api/vm/auth/${id}/extend Bearer the-token`]);
   });
 
   test('an error answer keeps its code, message and hint', async () => {

@@ -1,12 +1,14 @@
 /** A sign-in session as the API shows it: its states, its steps, and the one document that follows it. */
 import { z } from 'zod';
 import { ErrorBody } from './errors.js';
+import { LoginInput, LoginMethod } from './guest.js';
 import { SessionId, VmId } from './ids.js';
 import { ProviderId } from './provider/provider.js';
 
 /**
  * pending → vm_created → ready → awaiting_user_auth → authenticating → delivering → completed,
- * or one of failed, timeout, cancelled from any state that is not final.
+ * or one of failed, timeout, cancelled from any state that is not final. A login that fails, and a hand-over that fails, lead
+ * back to awaiting_user_auth, with `notice`: the desktop stays, and the person may try again.
  */
 export const sessionStatuses = [
   'pending',
@@ -53,6 +55,21 @@ export const SessionStep = z.strictObject({
 });
 export type SessionStep = z.infer<typeof SessionStep>;
 
+/** `POST /api/vm/auth/:id/fallback`: starts the login anew in the same VM, by this method. `browser` is plainly "try again". */
+export const FallbackRequest = z.strictObject({ method: LoginMethod });
+/** `POST /api/vm/auth/:id/code`: typed into the CLI's terminal; never stored or logged. */
+export const CodeRequest = LoginInput;
+
+/** How the CLI's login in the VM goes on at present. */
+export const SessionLogin = z.strictObject({
+  method: LoginMethod,
+  /** For method device_code, once the CLI has shown them: the page to open on any device and the code to type there. */
+  deviceCode: z.strictObject({ url: z.url(), code: z.string() }).nullable(),
+  /** The CLI asks for a code that its provider's page shows. */
+  takesCode: z.boolean(),
+});
+export type SessionLogin = z.infer<typeof SessionLogin>;
+
 /** Sent by `GET /api/vm/auth/:id`, and whole in every `session` event of `/events`. Times are ISO 8601 in UTC. */
 export const Session = z
   .strictObject({
@@ -65,8 +82,12 @@ export const Session = z
     revision: z.int().nonnegative(),
     createdAt: z.iso.datetime(),
     updatedAt: z.iso.datetime(),
-    /** When the person's time is up; null before the clock starts and after the session has ended. */
+    /** When the present state's own clock runs out; null after the session has ended. */
+    deadlineAt: z.iso.datetime().nullable(),
+    /** The same while it is the person's time that runs; null otherwise. */
     expiresAt: z.iso.datetime().nullable(),
+    /** As far as the person's time can be prolonged, by Extend or by using the desktop; null while it does not run. */
+    expiresAtMost: z.iso.datetime().nullable(),
     /** When the browser VM is destroyed; null while that is not scheduled. */
     destroyAt: z.iso.datetime().nullable(),
     browserVmId: VmId.nullable(),
@@ -74,6 +95,11 @@ export const Session = z
     /** True while the desktop can be opened. */
     desktopReady: z.boolean(),
     steps: z.array(SessionStep),
+    /** Null before it starts, when it has failed (then `notice` says why) and after the session has ended. */
+    login: SessionLogin.nullable(),
+    /** Why the newest try did not succeed, while the session goes on. */
+    notice: ErrorBody.nullable(),
+    /** Why the session ended without success. */
     error: ErrorBody.nullable(),
   })
   .meta({ id: 'Session' });

@@ -44,6 +44,14 @@ export function addAuth(program: Command): void {
       print(`${session.id} ${session.status}`);
     });
   auth
+    .command('extend <session-id>')
+    .description('Give the person at a sign-in more time.')
+    .addHelpText('after', '\nExample:\n  airlock auth extend ses_0123456789abcdef')
+    .action(async (id: string) => {
+      const session = await withApi((api) => api.call('POST', `${sessionPath(id)}/extend`, Session));
+      print(`${session.id} ${session.status} until ${session.expiresAt ?? 'its end'}`);
+    });
+  auth
     .command('watch <session-id>')
     .description('Follow a sign-in until it ends. Exit code 0 when it completed.')
     .addHelpText('after', '\nExample:\n  airlock auth watch ses_0123456789abcdef')

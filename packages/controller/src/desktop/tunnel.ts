@@ -15,10 +15,22 @@ export const closeCodes = {
   notBinary: 1003,
 } as const;
 
-/** Joins the two; when either ends, the other is ended too. Owns both from now on. */
-export function joinTunnel(socket: WebSocket, desktop: Duplex, log: Log): void {
+/** Types of the client messages of RFB that a hand makes: key, pointer, clipboard, and QEMU's form of a key. */
+const inputTypes: readonly (number | undefined)[] = [4, 5, 6, 255];
+
+/**
+ * Whether a message of the viewer is input, and not only its asking for the next picture. A viewer may put several into one
+ * WebSocket message; noVNC sends each by itself, so that the first byte is its type.
+ */
+export function isInput(data: RawData): boolean {
+  return Buffer.isBuffer(data) && inputTypes.includes(data[0]);
+}
+
+/** Joins the two; when either ends, the other is ended too. Owns both from now on. `onInput`: the viewer used the desktop. */
+export function joinTunnel(socket: WebSocket, desktop: Duplex, log: Log, onInput: () => void): void {
   socket.on('message', (data: RawData, isBinary) => {
     if (!isBinary) return socket.close(closeCodes.notBinary, 'only binary messages are expected');
+    if (isInput(data)) onInput();
     if (desktop.write(data)) return;
     socket.pause();
     desktop.once('drain', () => socket.resume());

@@ -179,6 +179,28 @@ describe('the tunnel', () => {
     await vi.waitFor(() => expect(c.machines.desktops.size).toBe(0));
   });
 
+  test('tells the session of the hands at the desktop, not of the eyes', async () => {
+    const sessionId = newId('ses');
+    const viewer = await view(await ticketFor(c.machines.add(c.ada.user.id, { sessionId }).id));
+    c.sessions.activity.length = 0;
+    const updateRequest = Buffer.from([3, 1, 0, 0, 0, 0, 5, 0, 3, 32]);
+    const key = Buffer.from([4, 1, 0, 0, 0, 0, 0, 97]);
+    const pointer = Buffer.from([5, 1, 0, 9, 0, 9]);
+    for (const message of [Buffer.from('RFB 003.008\n'), Buffer.from([1]), updateRequest]) viewer.socket.send(message);
+    await vi.waitFor(() => expect(viewer.received().length).toBe(12 + 12 + 1 + 10));
+    expect(c.sessions.activity).toEqual([]);
+    for (const message of [key, updateRequest, pointer]) viewer.socket.send(message);
+    await vi.waitFor(() => expect(c.sessions.activity).toEqual([sessionId, sessionId]));
+    viewer.socket.close();
+    await viewer.closed;
+    const own = await open();
+    own.socket.send(key);
+    await vi.waitFor(() => expect(own.received().length).toBe(12 + key.length));
+    expect(c.sessions.activity).toHaveLength(2);
+    own.socket.close();
+    await own.closed;
+  });
+
   test('says why it ends', async () => {
     const ended = await open();
     c.desktop.connections.at(-1)?.end();

@@ -66,6 +66,29 @@ test('cancelling ends it once', async () => {
   expect([again.status, again.json.error?.code]).toEqual([409, 'session_finished']);
 });
 
+test('the person helps a sign-in along: more time, another method, a pasted code', async () => {
+  const id = await start(c.ada);
+  const path = `/api/vm/auth/${id}`;
+  const post = (what: string, person: Person, body?: unknown) =>
+    c.call('POST', `${path}/${what}`, { ...as(person), ...(body !== undefined && { body }) });
+  expect((await post('extend', c.ada)).json).toMatchObject({ id, expiresAt: expect.any(String) as string });
+  expect((await post('fallback', c.ada, { method: 'device_code' })).json).toMatchObject({
+    status: 'ready',
+    login: { method: 'device_code', deviceCode: null, takesCode: false },
+  });
+  for (const body of [{}, { method: 'api_key' }, { method: 'browser', more: 1 }]) {
+    expect((await post('fallback', c.ada, body)).json.error?.code).toBe('invalid_request');
+  }
+  expect((await post('code', c.ada, { code: 'CANARY-pasted' })).status).toBe(200);
+  expect(c.sessions.codes).toEqual(['CANARY-pasted']);
+  const refused = await post('code', c.ada, { code: `CANARY-${'x'.repeat(5000)}` });
+  expect([refused.status, refused.text.includes('CANARY')]).toEqual([400, false]);
+  expect(c.logged()).not.toContain('CANARY');
+  for (const [what, body] of [['extend'], ['fallback', { method: 'browser' }], ['code', { code: 'x' }]] as const) {
+    expect((await post(what, c.bob, body)).json.error?.code).toBe('not_found');
+  }
+});
+
 test('the providers show what each is doing for this user', async () => {
   const id = await start(c.ada);
   const states = async (person: Person) => {

@@ -1,43 +1,74 @@
 /** Session rows: the one function that applies an event, persists it and tells listeners. */
 import { EventEmitter } from 'node:events';
-import { and, desc, eq, notInArray, sql } from 'drizzle-orm';
+import { and, desc, eq, lte, notInArray, sql } from 'drizzle-orm';
 import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { finalStatuses, isFinal, type Session } from '@airlock/contract/session';
+import type { Settings } from '@airlock/contract/settings';
 import type { Database } from '../store/store.js';
 import { authSessions } from '../store/schema.js';
+import { startClock, type OpenStatus } from './clocks.js';
 import { changeSteps, endSteps, newSteps, type StepChanges } from './steps.js';
 import { nextStatus, type SessionEvent } from './transitions.js';
 
 export type SessionRow = typeof authSessions.$inferSelect;
 /** Columns that an event may set. */
-export type SessionPatch = Partial<Pick<SessionRow, 'browserVmId' | 'cliVmId' | 'error' | 'expiresAt' | 'destroyAt'>>;
+export type SessionPatch = Partial<
+  Pick<
+    SessionRow,
+    'browserVmId' | 'cliVmId' | 'error' | 'notice' | 'login' | 'deadlineAt' | 'deadlineMaxAt' | 'destroyAt'
+  >
+>;
+
+export interface SessionChange {
+  patch?: SessionPatch | ((row: SessionRow) => SessionPatch);
+  steps?: StepChanges;
+  /** Asked of the row as it is just before the change. */
+  when?: (row: SessionRow) => boolean;
+}
+
+type ClockSettings = Pick<Settings, 'AIRLOCK_BOOT_TIMEOUT_S' | 'AIRLOCK_SIGN_IN_TIMEOUT_S'>;
 
 export interface SessionRows {
   insert(userId: string, provider: ProviderId): Promise<SessionRow>;
   get(sessionId: string): Promise<SessionRow | undefined>;
   list(userId: string): Promise<SessionRow[]>;
   open(): Promise<SessionRow[]>;
-  /** Applies `event`; undefined when the session's status does not allow it (it has ended meanwhile): nothing is changed then. */
-  apply(
-    sessionId: string,
-    event: SessionEvent,
-    patch?: SessionPatch,
-    steps?: StepChanges,
-  ): Promise<SessionRow | undefined>;
+  /** Those whose clock has run out. */
+  expired(): Promise<SessionRow[]>;
+  /**
+   * Applies `event`. Undefined when the session's status does not allow it (it has ended meanwhile), or `when` says no:
+   * nothing is changed then. Entering a status starts its clock.
+   */
+  apply(sessionId: string, event: SessionEvent, change?: SessionChange): Promise<SessionRow | undefined>;
   onChange(sessionId: string, listener: (row: SessionRow) => void): () => void;
 }
 
 /** PostgreSQL's code for a violated unique constraint. */
 const uniqueViolation = '23505';
 
-export function createSessionRows(db: Database): SessionRows {
+export function createSessionRows(db: Database, settings: ClockSettings): SessionRows {
   const changes = new EventEmitter().setMaxListeners(0);
+  const isOpen = notInArray(authSessions.status, [...finalStatuses]);
 
   async function get(sessionId: string): Promise<SessionRow | undefined> {
     const [row] = await db.select().from(authSessions).where(eq(authSessions.id, sessionId));
     return row;
+  }
+
+  /** What an event changes by itself: steps, clock, and what an ended session does not have any more. */
+  function changed(row: SessionRow, status: SessionRow['status'], event: SessionEvent, now: Date, steps: StepChanges) {
+    const after = changeSteps(row.steps, steps, now);
+    const ended = { deadlineAt: null, deadlineMaxAt: null, login: null, notice: null };
+    return {
+      steps: isFinal(status) && status !== 'completed' ? endSteps(after, now) : after,
+      revision: sql`${authSessions.revision} + 1`,
+      updatedAt: now,
+      ...(isFinal(status)
+        ? ended
+        : status !== row.status && startClock(status as OpenStatus, row, event, settings, now)),
+    };
   }
 
   return {
@@ -45,9 +76,16 @@ export function createSessionRows(db: Database): SessionRows {
 
     async insert(userId, provider) {
       try {
+        const clock = startClock(
+          'pending',
+          { deadlineAt: null, deadlineMaxAt: null },
+          'progress',
+          settings,
+          new Date(),
+        );
         const [row] = await db
           .insert(authSessions)
-          .values({ id: newId('ses'), userId, provider, status: 'pending', steps: newSteps() })
+          .values({ id: newId('ses'), userId, provider, status: 'pending', steps: newSteps(), ...clock })
           .returning();
         if (!row) throw new AppError('internal', 'The row of a session was not returned.');
         return row;
@@ -67,30 +105,26 @@ export function createSessionRows(db: Database): SessionRows {
         .orderBy(desc(authSessions.createdAt))
         .limit(50),
 
-    open: () =>
+    open: () => db.select().from(authSessions).where(isOpen),
+
+    expired: () =>
       db
         .select()
         .from(authSessions)
-        .where(notInArray(authSessions.status, [...finalStatuses])),
+        .where(and(isOpen, lte(authSessions.deadlineAt, new Date()))),
 
-    async apply(sessionId, event, patch = {}, steps = {}) {
+    async apply(sessionId, event, { patch = {}, steps = {}, when } = {}) {
       for (;;) {
         const row = await get(sessionId);
         if (!row) throw new AppError('not_found', `There is no session ${sessionId}.`);
         const status = nextStatus(row.status, event);
-        if (status === undefined) return undefined;
-        const now = new Date();
-        const changed = changeSteps(row.steps, steps, now);
-        const ended = isFinal(status) && status !== 'completed';
+        if (status === undefined || when?.(row) === false) return undefined;
         const [updated] = await db
           .update(authSessions)
           .set({
-            ...patch,
-            ...(isFinal(status) && { expiresAt: null }),
+            ...changed(row, status, event, new Date(), steps),
+            ...(typeof patch === 'function' ? patch(row) : patch),
             status,
-            steps: ended ? endSteps(changed, now) : changed,
-            revision: sql`${authSessions.revision} + 1`,
-            updatedAt: now,
           })
           .where(and(eq(authSessions.id, sessionId), eq(authSessions.revision, row.revision)))
           .returning();
@@ -113,9 +147,12 @@ function isUniqueViolation(error: unknown): boolean {
   return typeof cause === 'object' && cause !== null && 'code' in cause && cause.code === uniqueViolation;
 }
 
+const iso = (date: Date | null): string | null => date?.toISOString() ?? null;
+
 /** The session as the API shows it. `desktopReady`: whether its desktop can be opened now. */
 export function toSession(row: SessionRow): Session {
   const shown: SessionRow['status'][] = ['ready', 'awaiting_user_auth', 'authenticating', 'delivering'];
+  const waiting = row.status === 'awaiting_user_auth';
   const kept = row.status === 'completed' && row.destroyAt !== null && row.destroyAt > new Date();
   return {
     id: row.id,
@@ -125,12 +162,20 @@ export function toSession(row: SessionRow): Session {
     revision: row.revision,
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
-    expiresAt: row.expiresAt?.toISOString() ?? null,
-    destroyAt: row.destroyAt?.toISOString() ?? null,
+    deadlineAt: iso(row.deadlineAt),
+    expiresAt: waiting ? iso(row.deadlineAt) : null,
+    expiresAtMost: waiting ? iso(row.deadlineMaxAt) : null,
+    destroyAt: iso(row.destroyAt),
     browserVmId: row.browserVmId,
     cliVmId: row.cliVmId,
     desktopReady: row.browserVmId !== null && (shown.includes(row.status) || kept),
     steps: row.steps,
+    login: row.login && {
+      method: row.login.method,
+      deviceCode: row.login.deviceCode,
+      takesCode: row.login.takesCode,
+    },
+    notice: row.notice,
     error: row.error,
   };
 }

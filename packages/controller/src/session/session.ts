@@ -1,4 +1,5 @@
 /** The face of the session folder: sign-ins as http sees them. */
+import type { LoginMethod } from '@airlock/contract/guest';
 import type { Session } from '@airlock/contract/session';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 
@@ -11,6 +12,20 @@ export interface Sessions {
   list(userId: string): Promise<Session[]>;
   /** Ends it whatever it is doing, and destroys its browser VM. @throws AppError not_found, session_finished */
   cancel(userId: string, sessionId: string): Promise<Session>;
+  /**
+   * Gives the person another AIRLOCK_SIGN_IN_TIMEOUT_S.
+   * @throws AppError not_found, session_finished, session_not_waiting, time_limit_reached
+   */
+  extend(userId: string, sessionId: string): Promise<Session>;
+  /**
+   * Starts the login anew in the same VM, by this method. Whatever login runs there is ended.
+   * @throws AppError not_found, session_finished, session_not_waiting, provider_unavailable when it has no such method
+   */
+  restartLogin(userId: string, sessionId: string, method: LoginMethod): Promise<Session>;
+  /** Types a code into the CLI's terminal. @throws AppError not_found, session_finished, session_not_waiting, invalid_request */
+  typeCode(userId: string, sessionId: string, code: string): Promise<Session>;
+  /** The person uses the desktop of this session: their clock is prolonged. Cheap enough for every key; never throws. */
+  noteActivity(sessionId: string): void;
   /** Calls `listener` with the whole session at once and after each change, until the returned function is called. */
   subscribe(userId: string, sessionId: string, listener: (session: Session) => void): Promise<() => void>;
   /** At start: takes up every session that is not final. */

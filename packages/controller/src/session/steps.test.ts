@@ -37,4 +37,23 @@ describe('session steps', () => {
     expect(find(ended, 'desktop')).toMatchObject({ status: 'failed', finishedAt: late.toISOString() });
     expect(find(ended, 'proved')?.status).toBe('skipped');
   });
+
+  it('fails a running step while the session goes on, and takes it back for the next try', () => {
+    const failed = changeSteps(
+      changeSteps(newSteps(), { finish: ['desktop'], start: ['person'] }, early),
+      { fail: ['desktop', 'person', 'sealed'] },
+      late,
+    );
+    expect(['desktop', 'person', 'sealed'].map((name) => find(failed, name)?.status)).toEqual([
+      'done',
+      'failed',
+      'waiting',
+    ]);
+    const again = changeSteps(failed, { reset: ['person'], start: ['person'] }, late);
+    expect(find(again, 'person')).toMatchObject({
+      status: 'running',
+      startedAt: late.toISOString(),
+      finishedAt: null,
+    });
+  });
 });

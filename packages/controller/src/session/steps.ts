@@ -15,6 +15,10 @@ export function newSteps(): SessionStep[] {
 
 /** What happened to steps, by name. */
 export interface StepChanges {
+  /** Back to waiting: they are about to be done again. Applied before the others. */
+  reset?: StepName[];
+  /** Running ones have failed, while the session goes on. */
+  fail?: StepName[];
   start?: StepName[];
   finish?: StepName[];
   detail?: { name: StepName; text: string };
@@ -24,7 +28,11 @@ export interface StepChanges {
 export function changeSteps(steps: readonly SessionStep[], changes: StepChanges, now: Date): SessionStep[] {
   const at = now.toISOString();
   return steps.map((step) => {
-    let changed = step;
+    let changed: SessionStep = changes.reset?.includes(step.name)
+      ? { ...step, status: 'waiting' as const, startedAt: null, finishedAt: null, detail: null }
+      : step;
+    if (changes.fail?.includes(step.name) && changed.status === 'running')
+      changed = { ...changed, status: 'failed', finishedAt: at, detail: null };
     if (changes.start?.includes(step.name) && changed.status === 'waiting')
       changed = { ...changed, status: 'running', startedAt: at };
     if (changes.detail?.name === step.name && changed.status === 'running')

@@ -179,8 +179,8 @@ for (const { name, open, skip } of databases) {
     test('times keep their milliseconds', async () => {
       const userId = await user();
       const at = new Date('2030-01-02T03:04:05.678Z');
-      await session(userId, { expiresAt: at });
-      expect((await db().query.authSessions.findFirst())?.expiresAt).toEqual(at);
+      await session(userId, { deadlineAt: at });
+      expect((await db().query.authSessions.findFirst())?.deadlineAt).toEqual(at);
     });
 
     test('statements that run together, some of them failing, each get their own answer', async () => {

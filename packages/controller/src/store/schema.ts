@@ -13,7 +13,7 @@ import {
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
 import type { ErrorBody } from '@airlock/contract/errors';
-import type { SessionStatus, SessionStep } from '@airlock/contract/session';
+import type { SessionLogin, SessionStatus, SessionStep } from '@airlock/contract/session';
 import type { CredentialHealth, VmKind, VmState } from '@airlock/contract/api';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 
@@ -49,6 +49,12 @@ export const tokens = pgTable(
   ],
 );
 
+/** The login that is wanted in the VM. `attempt` grows with each; `started`: the agent was told. */
+export interface StoredLogin extends SessionLogin {
+  attempt: number;
+  started: boolean;
+}
+
 export const authSessions = pgTable(
   'auth_sessions',
   {
@@ -65,7 +71,13 @@ export const authSessions = pgTable(
     error: jsonb().$type<ErrorBody>(),
     createdAt: at('created_at').notNull().defaultNow(),
     updatedAt: at('updated_at').notNull().defaultNow(),
-    expiresAt: at('expires_at'),
+    /** When the clock of its status runs out; null once it has ended. */
+    deadlineAt: at('deadline_at'),
+    /** As far as the person's clock can be prolonged; null before it first runs. */
+    deadlineMaxAt: at('deadline_max_at'),
+    login: jsonb().$type<StoredLogin>(),
+    /** Why the newest try did not succeed, while the session goes on. */
+    notice: jsonb().$type<ErrorBody>(),
     destroyAt: at('destroy_at'),
   },
   (t) => [

@@ -14,14 +14,17 @@ import { vmOf, vmParams } from './vms.js';
 declare module 'fastify' {
   interface FastifyRequest {
     desktop: Duplex | null;
+    /** The session whose person looks at the desktop; null for a VM of its own. */
+    watchedSession: string | null;
   }
 }
 
 const query = z.strictObject({ ticket: z.string().min(16).max(128) });
 
 export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
-  const { machines, users } = deps;
+  const { machines, sessions, users } = deps;
   server.decorateRequest('desktop', null);
+  server.decorateRequest('watchedSession', null);
 
   server.post(
     '/api/vm/:id/desktop-ticket',
@@ -51,6 +54,7 @@ export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
     if (userId !== userOf(request).id) throw new AppError('ticket_invalid', 'This ticket was given to somebody else.');
     const desktop = await machines.openDesktop(row.id);
     request.desktop = desktop;
+    request.watchedSession = row.sessionId;
     request.raw.socket.once('close', () => desktop.destroy());
     if (request.raw.socket.destroyed) desktop.destroy();
   }
@@ -59,8 +63,9 @@ export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
     '/api/vm/:id/desktop',
     { websocket: true, schema: { params: vmParams, querystring: query }, preHandler: openDesktop },
     (socket, request) => {
-      if (request.desktop) joinTunnel(socket, request.desktop, deps.log);
-      else socket.close(1011);
+      const { desktop, watchedSession } = request;
+      if (!desktop) return socket.close(1011);
+      joinTunnel(socket, desktop, deps.log, () => watchedSession !== null && sessions.noteActivity(watchedSession));
     },
   );
 }

@@ -1,10 +1,10 @@
-/** Sign-ins: start, follow, cancel. A session of somebody else is `not_found`. */
+/** Sign-ins: start, follow, help along, cancel. A session of somebody else is `not_found`. */
 import { z } from 'zod';
 import { SessionList, StartSessionRequest, StartSessionResponse } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import { SessionId } from '@airlock/contract/ids';
 import { findProvider, providers } from '@airlock/contract/provider/registry';
-import { isFinal, Session } from '@airlock/contract/session';
+import { CodeRequest, FallbackRequest, isFinal, Session } from '@airlock/contract/session';
 import { answers, noContent } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
 import { sessionEvents } from '../event-stream.js';
@@ -50,6 +50,38 @@ export function addSessionRoutes(server: Server, { sessions, heartbeatMs = 15_00
     '/api/vm/auth/:id/cancel',
     { schema: { params, response: answers(200, Session), summary: 'End a session, whatever it is doing' } },
     async (request) => sessions.cancel(userOf(request).id, request.params.id),
+  );
+
+  server.post(
+    '/api/vm/auth/:id/extend',
+    { schema: { params, response: answers(200, Session), summary: 'Give the person more time' } },
+    async (request) => sessions.extend(userOf(request).id, request.params.id),
+  );
+
+  server.post(
+    '/api/vm/auth/:id/fallback',
+    {
+      schema: {
+        params,
+        body: FallbackRequest,
+        response: answers(200, Session),
+        summary: 'Start the login anew in the same VM, by the same or another method',
+      },
+    },
+    async (request) => sessions.restartLogin(userOf(request).id, request.params.id, request.body.method),
+  );
+
+  server.post(
+    '/api/vm/auth/:id/code',
+    {
+      schema: {
+        params,
+        body: CodeRequest,
+        response: answers(200, Session),
+        summary: 'Type the code that the provider’s page showed into the CLI’s terminal; it is kept nowhere',
+      },
+    },
+    async (request) => sessions.typeCode(userOf(request).id, request.params.id, request.body.code),
   );
 
   const open = new Set<{ end(): void }>();

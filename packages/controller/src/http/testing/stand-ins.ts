@@ -15,11 +15,16 @@ export interface TestSessions extends Sessions {
   /** Changes a session as its driver would. */
   change(sessionId: string, change: Partial<Session>): void;
   listeners(sessionId: string): number;
+  /** Codes that were typed, and sessions whose desktop was used, in order. */
+  codes: string[];
+  activity: string[];
   clear(): void;
 }
 
 export function createTestSessions(): TestSessions {
   const all = new Map<string, { userId: string; session: Session; listeners: Set<(session: Session) => void> }>();
+  const codes: string[] = [];
+  const activity: string[] = [];
   function find(userId: string, id: string) {
     const found = all.get(id);
     if (found?.userId === userId) return found;
@@ -47,6 +52,20 @@ export function createTestSessions(): TestSessions {
       if (isFinal(find(userId, id).session.status)) throw new AppError('session_finished', 'It has ended.');
       return change(id, { status: 'cancelled' });
     },
+    extend: async (userId, id) => {
+      if (isFinal(find(userId, id).session.status)) throw new AppError('session_finished', 'It has ended.');
+      return change(id, { expiresAt: new Date(Date.now() + 300_000).toISOString() });
+    },
+    restartLogin: async (userId, id, method) => {
+      find(userId, id);
+      return change(id, { status: 'ready', login: { method, deviceCode: null, takesCode: false } });
+    },
+    typeCode: async (userId, id, code) => {
+      const { session } = find(userId, id);
+      codes.push(code);
+      return session;
+    },
+    noteActivity: (id) => void activity.push(id),
     subscribe: async (userId, id, listener) => {
       const { listeners, session } = find(userId, id);
       listeners.add(listener);
@@ -56,6 +75,8 @@ export function createTestSessions(): TestSessions {
     resume: async () => undefined,
     close: async () => undefined,
     change,
+    codes,
+    activity,
     listeners: (id) => all.get(id)?.listeners.size ?? 0,
     clear: () => all.clear(),
   };
@@ -80,12 +101,16 @@ function newSession(provider: ProviderId): Session {
     revision: 0,
     createdAt: now,
     updatedAt: now,
+    deadlineAt: null,
     expiresAt: null,
+    expiresAtMost: null,
     destroyAt: null,
     browserVmId: null,
     cliVmId: null,
     desktopReady: false,
     steps,
+    login: null,
+    notice: null,
     error: null,
   };
 }

@@ -1,0 +1,40 @@
+/** A session under way: what each step of its drive is given, and how a step moves its row. */
+import { AppError } from '@airlock/contract/errors';
+import type { Settings } from '@airlock/contract/settings';
+import type { Custodian } from '../credential/custodian.js';
+import type { Machines, VmRow } from '../machine/machine.js';
+import type { Vault } from '../vault/vault.js';
+import type { SessionChange, SessionRow, SessionRows } from './rows.js';
+import type { SessionEvent } from './transitions.js';
+
+export interface DriveDeps {
+  rows: SessionRows;
+  machines: Machines;
+  vault: Vault;
+  custodian: Pick<Custodian, 'deliver' | 'retire' | 'sync'>;
+  settings: Settings;
+  /** How often the agent is asked about the login, in ms. */
+  pollMs: number;
+}
+
+/** One run through a session. */
+export interface Drive extends DriveDeps {
+  id: string;
+  signal: AbortSignal;
+  /** The user's CLI VM, on its way while the person signs in. */
+  cli: Promise<VmRow> | undefined;
+}
+
+/** Applies an event; a session that has ended meanwhile stops the drive. */
+export async function apply(drive: Drive, event: SessionEvent, change?: SessionChange): Promise<SessionRow> {
+  drive.signal.throwIfAborted();
+  const row = await drive.rows.apply(drive.id, event, change);
+  if (!row) throw new AppError('aborted', `Session ${drive.id} has ended.`);
+  return row;
+}
+
+/** @throws AppError internal: a status after `pending` has a browser VM */
+export function browserOf(row: SessionRow): string {
+  if (row.browserVmId !== null) return row.browserVmId;
+  throw new AppError('internal', `Session ${row.id} is ${row.status} without a browser VM.`);
+}

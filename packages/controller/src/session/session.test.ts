@@ -1,0 +1,280 @@
+/** Sign-ins on a real database, with VMs whose agents are scripted: every way through. */
+import { describe, expect, test, vi } from 'vitest';
+import { AppError } from '@airlock/contract/errors';
+import type { Session } from '@airlock/contract/session';
+import { useDesk } from './testing/desk.js';
+import { bundleOf, idleLogin } from './testing/host.js';
+
+const desk = useDesk();
+
+describe('the way through', () => {
+  test('ends with a proved credential and a scheduled end of the browser VM', async () => {
+    const session = await desk.signIn('first');
+    expect(session).toMatchObject({ error: null, notice: null, login: null, deadlineAt: null, expiresAt: null });
+    expect(session.steps.map(({ status }) => status)).toEqual(session.steps.map(() => 'done'));
+    expect(await desk.storedToken()).toBe('first');
+    expect(desk.cliToken()).toBe('first');
+    expect(desk.host.vm('browser').row.destroyAt?.toISOString()).toBe(session.destroyAt);
+  });
+
+  test('goes by device code, which the session shows', async () => {
+    const id = await desk.startSignIn();
+    const restarted = await desk.sessions.restartLogin(desk.ada, id, 'device_code');
+    expect(restarted).toMatchObject({ status: 'ready', expiresAt: null, login: { method: 'device_code' } });
+    await vi.waitFor(() =>
+      expect(desk.host.vm('browser').login).toMatchObject({ method: 'device_code', state: 'starting' }),
+    );
+    const deviceCode = { url: 'https://auth.openai.com/codex/device', code: 'ABCD-EFGHI' };
+    desk.host.vm('browser').login = { ...desk.host.vm('browser').login, state: 'browser_opened', deviceCode };
+    expect((await desk.until(id, 'awaiting_user_auth')).login).toEqual({
+      method: 'device_code',
+      deviceCode,
+      takesCode: false,
+    });
+    desk.finishLogin('by code');
+    await desk.until(id, 'completed');
+    expect(await desk.storedToken()).toBe('by code');
+  });
+
+  test('a pasted code goes to the terminal while the CLI asks for one, and is kept nowhere', async () => {
+    const id = await desk.startSignIn();
+    await expect(desk.sessions.typeCode(desk.ada, id, 'secret-code')).rejects.toMatchObject({
+      code: 'session_not_waiting',
+    });
+    desk.host.vm('browser').login = { ...desk.host.vm('browser').login, takesCode: true };
+    await desk.until(id, 'awaiting_user_auth', ({ login }) => login?.takesCode === true);
+    await desk.sessions.typeCode(desk.ada, id, 'secret-code');
+    expect(desk.host.vm('browser').calls.find(({ call }) => call === 'POST /login/input')?.body).toEqual({
+      code: 'secret-code',
+    });
+    expect(JSON.stringify(await desk.store.store.db.query.authSessions.findMany())).not.toContain('secret-code');
+  });
+
+  test('is not open to somebody else', async () => {
+    const id = await desk.startSignIn();
+    for (const work of [
+      desk.sessions.extend('usr_other', id),
+      desk.sessions.restartLogin('usr_other', id, 'browser'),
+      desk.sessions.typeCode('usr_other', id, 'x'),
+    ]) {
+      await expect(work).rejects.toMatchObject({ code: 'not_found' });
+    }
+  });
+});
+
+describe('a login that fails', () => {
+  test('leads back to the person, who is told why and tries again in the same VM', async () => {
+    const id = await desk.startSignIn();
+    const vmId = desk.host.vm('browser').row.id;
+    desk.host.vm('browser').login = {
+      ...desk.host.vm('browser').login,
+      state: 'failed',
+      exitCode: 1,
+      lastOutput: 'denied',
+    };
+    const told = await desk.until(id, 'awaiting_user_auth', ({ notice }) => notice !== null);
+    expect(told).toMatchObject({ login: null, error: null, desktopReady: true, notice: { code: 'login_failed' } });
+    expect(told.notice?.details).toEqual({ lastOutput: 'denied' });
+    expect(told.steps.find(({ name }) => name === 'person')?.status).toBe('failed');
+    await desk.sessions.restartLogin(desk.ada, id, 'browser');
+    await vi.waitFor(() => expect(desk.host.vm('browser').login.state).toBe('starting'));
+    desk.openPage();
+    expect(await desk.until(id, 'awaiting_user_auth')).toMatchObject({
+      browserVmId: vmId,
+      notice: { code: 'login_failed' },
+    });
+    desk.finishLogin('second try');
+    expect(await desk.until(id, 'completed')).toMatchObject({ notice: null, error: null });
+  });
+
+  test('before its page opened leads there too', async () => {
+    const { id } = await desk.sessions.start(desk.ada, 'codex');
+    await vi.waitFor(() => expect(desk.host.vm('browser').login.state).toBe('starting'));
+    desk.host.vm('browser').login = { ...desk.host.vm('browser').login, state: 'failed', exitCode: 2 };
+    await desk.until(id, 'awaiting_user_auth', ({ notice }) => notice?.code === 'login_failed');
+  });
+
+  test('is not repeated by a restart of the controller', async () => {
+    const id = await desk.startSignIn();
+    desk.host.vm('browser').login = { ...desk.host.vm('browser').login, state: 'failed', exitCode: 1 };
+    await desk.until(id, 'awaiting_user_auth', ({ notice }) => notice !== null);
+    const before = desk.host.vm('browser').calls.length;
+    await desk.restart();
+    await desk.sessions.get(desk.ada, id);
+    expect(
+      desk.host
+        .vm('browser')
+        .calls.slice(before)
+        .map(({ call }) => call),
+    ).not.toContain('POST /login');
+  });
+});
+
+describe('a hand-over that fails', () => {
+  test('the first time leaves no credential in the CLI VM, keeps the desktop and says why', async () => {
+    const id = await desk.startSignIn();
+    await vi.waitFor(() => desk.host.vm('cli'));
+    desk.host.vm('cli').accepts = () => false;
+    desk.finishLogin('bad');
+    const told = await desk.until(id, 'awaiting_user_auth', ({ notice }) => notice !== null);
+    expect(told).toMatchObject({ desktopReady: true, error: null, notice: { code: 'proof_failed' }, login: null });
+    expect(told.expiresAt).not.toBeNull();
+    expect([desk.cliToken(), await desk.vault.list(desk.ada)]).toEqual([undefined, []]);
+    desk.host.vm('cli').accepts = () => true;
+    await desk.sessions.restartLogin(desk.ada, id, 'browser');
+    await vi.waitFor(() => expect(desk.host.vm('browser').login.state).toBe('starting'));
+    expect(desk.host.vm('browser').credential).toBeUndefined();
+    desk.finishLogin('good');
+    await desk.until(id, 'completed');
+    expect([desk.cliToken(), await desk.storedToken()]).toEqual(['good', 'good']);
+  });
+
+  test('on a re-connect puts the former credential back, and the vault keeps it', async () => {
+    await desk.signIn('valid');
+    const cliVmId = desk.host.vm('cli').row.id;
+    const id = await desk.startSignIn();
+    desk.host.vm('cli').accepts = (credential) => JSON.stringify(credential) === JSON.stringify(bundleOf('valid'));
+    desk.finishLogin('bad');
+    await desk.until(id, 'awaiting_user_auth', ({ notice }) => notice?.code === 'proof_failed');
+    expect([desk.cliToken(), await desk.storedToken()]).toEqual(['valid', 'valid']);
+    await desk.sessions.cancel(desk.ada, id);
+    expect(desk.host.vm('cli').row).toMatchObject({ id: cliVmId, state: 'running' });
+    expect(await desk.vault.list(desk.ada)).toMatchObject([{ state: 'active', generation: 1 }]);
+  });
+
+  test('that is cancelled in its middle puts the former credential back', async () => {
+    await desk.signIn('valid');
+    const id = await desk.startSignIn();
+    let proving = false;
+    desk.host.vm('cli').onCall = async (call) => {
+      if (call !== 'POST /checks/proof_codex') return;
+      proving = true;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      throw new AppError('aborted', 'The call was cancelled.');
+    };
+    desk.finishLogin('half way');
+    await vi.waitFor(() => expect(proving).toBe(true));
+    expect(desk.cliToken()).toBe('half way');
+    await desk.sessions.cancel(desk.ada, id);
+    await vi.waitFor(() => expect(desk.cliToken()).toBe('valid'), { timeout: 5000 });
+    expect(await desk.storedToken()).toBe('valid');
+  });
+
+  test('with the browser VM gone ends the session, and puts the former credential back', async () => {
+    await desk.signIn('valid');
+    const id = await desk.startSignIn();
+    desk.host.vm('cli').onCall = (call) => {
+      const { row } = desk.host.vm('browser');
+      if (call === 'POST /checks/proof_codex') desk.host.vm('browser').row = { ...row, state: 'failed' };
+    };
+    desk.host.vm('cli').accepts = (credential) => JSON.stringify(credential) === JSON.stringify(bundleOf('valid'));
+    desk.finishLogin('bad');
+    expect((await desk.until(id, 'failed')).error?.code).toBe('proof_failed');
+    await vi.waitFor(() => expect(desk.cliToken()).toBe('valid'), { timeout: 5000 });
+  });
+});
+
+describe('clocks', () => {
+  const expire = (id: string) =>
+    desk.store.store.db.execute(
+      `update auth_sessions set deadline_at = now() - interval '1 second' where id = '${id}'`,
+    );
+
+  test('in each state has an end of its own', async () => {
+    desk.host.holdBoot = true;
+    const { id } = await desk.sessions.start(desk.ada, 'codex');
+    await desk.until(id, 'vm_created', ({ deadlineAt }) => deadlineAt !== null);
+    await expire(id);
+    expect(await desk.until(id, 'failed')).toMatchObject({ error: { code: 'vm_boot_timeout' }, deadlineAt: null });
+    desk.host.holdBoot = false;
+
+    const { id: second } = await desk.sessions.start(desk.ada, 'codex');
+    await desk.until(second, 'ready');
+    await expire(second);
+    expect((await desk.until(second, 'failed')).error?.code).toBe('login_page_timeout');
+
+    const third = await desk.startSignIn();
+    await expire(third);
+    expect((await desk.until(third, 'timeout')).error?.code).toBe('sign_in_timeout');
+    await vi.waitFor(() => expect(desk.host.vm('browser').row.state).toBe('destroyed'));
+
+    const fourth = await desk.startSignIn();
+    desk.host.vm('browser').onCall = (call) =>
+      call === 'GET /credentials/codex' ? new Promise((resolve) => setTimeout(resolve, 3000)) : undefined;
+    desk.finishLogin('x');
+    await desk.until(fourth, 'authenticating');
+    await expire(fourth);
+    expect((await desk.until(fourth, 'failed')).error?.code).toBe('credential_timeout');
+
+    const fifth = await desk.startSignIn();
+    desk.host.vm('cli').onCall = (call) =>
+      call.startsWith('POST /checks') ? new Promise((resolve) => setTimeout(resolve, 3000)) : undefined;
+    desk.finishLogin('x');
+    await desk.until(fifth, 'delivering');
+    await expire(fifth);
+    expect((await desk.until(fifth, 'failed')).error?.code).toBe('hand_over_timeout');
+  }, 40_000);
+
+  test('a try that failed, and that nobody repeated, is the reason in the end', async () => {
+    const id = await desk.startSignIn();
+    desk.host.vm('browser').login = { ...desk.host.vm('browser').login, state: 'failed', exitCode: 1 };
+    await desk.until(id, 'awaiting_user_auth', ({ notice }) => notice !== null);
+    await expire(id);
+    expect((await desk.until(id, 'failed')).error?.code).toBe('login_failed');
+  });
+
+  test('Extend gives another turn, up to a limit', async () => {
+    const id = await desk.startSignIn();
+    const before = Date.parse((await desk.sessions.get(desk.ada, id)).expiresAt ?? '');
+    const { expiresAt, expiresAtMost } = await desk.sessions.extend(desk.ada, id);
+    expect(Date.parse(expiresAt ?? '') - before).toBe(300_000);
+    expect(Date.parse(expiresAtMost ?? '') - before).toBe(6 * 300_000);
+    for (let i = 0; i < 5; i++) await desk.sessions.extend(desk.ada, id);
+    await expect(desk.sessions.extend(desk.ada, id)).rejects.toMatchObject({ code: 'time_limit_reached' });
+    await desk.sessions.cancel(desk.ada, id);
+    await expect(desk.sessions.extend(desk.ada, id)).rejects.toMatchObject({ code: 'session_finished' });
+  });
+
+  test('using the desktop prolongs the person’s time, and is not written for every key', async () => {
+    const id = await desk.startSignIn();
+    await desk.store.store.db.execute(
+      `update auth_sessions set deadline_at = now() + interval '60 seconds' where id = '${id}'`,
+    );
+    const done = (session: Session) => session.steps.find(({ name }) => name === 'cli_vm')?.status === 'done';
+    const { revision, expiresAt: before } = await desk.until(id, 'awaiting_user_auth', done);
+    for (let i = 0; i < 200; i++) desk.sessions.noteActivity(id);
+    const active = await desk.until(id, 'awaiting_user_auth', ({ expiresAt }) => expiresAt !== before);
+    expect(Date.parse(active.expiresAt ?? '') - Date.now()).toBeGreaterThan(290_000);
+    expect(active.revision).toBe(revision + 1);
+  });
+});
+
+describe('an agent that was killed', () => {
+  test('and does not answer for a moment is waited for', async () => {
+    const id = await desk.startSignIn();
+    let refusals = 3;
+    desk.host.vm('browser').onCall = () => {
+      if (refusals-- > 0) throw new AppError('guest_unreachable', 'connection refused');
+    };
+    desk.finishLogin('token');
+    expect(await desk.until(id, 'completed')).toMatchObject({ error: null, notice: null });
+  });
+
+  test('in the middle of the login begins it again, and says so', async () => {
+    const id = await desk.startSignIn();
+    desk.host.vm('browser').login = { ...idleLogin };
+    const told = await desk.until(id, 'ready');
+    expect(told).toMatchObject({ notice: { code: 'login_failed' }, login: { method: 'browser' } });
+    await vi.waitFor(() => expect(desk.host.vm('browser').login.state).toBe('starting'));
+    desk.finishLogin('token');
+    await desk.until(id, 'completed');
+  });
+
+  test('after the CLI wrote its credential goes on with it', async () => {
+    const id = await desk.startSignIn();
+    desk.host.vm('browser').credential = bundleOf('token');
+    desk.host.vm('browser').login = { ...idleLogin };
+    await desk.until(id, 'completed');
+    expect(await desk.storedToken()).toBe('token');
+  });
+});

@@ -1,0 +1,133 @@
+/** For tests of sessions: a person at a desk, with a real database and vault, scripted VMs, and a controller that can be killed. */
+import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest';
+import { readSettings } from '@airlock/contract/settings';
+import type { Session } from '@airlock/contract/session';
+import { openEmbeddedTestStore, silentLog, type TestStore } from '../../store/testing.js';
+import { createUsers } from '../../user/users.js';
+import { createCustodian } from '../../credential/create.js';
+import type { Custodian } from '../../credential/custodian.js';
+import { createVault } from '../../vault/create.js';
+import { newVaultKey } from '../../vault/key.js';
+import { createKeyRing } from '../../vault/ring.js';
+import type { Vault } from '../../vault/vault.js';
+import { createSessions } from '../create.js';
+import type { Sessions } from '../session.js';
+import { bundleOf, createTestHost, type TestHost } from './host.js';
+
+export interface Desk {
+  store: TestStore;
+  vault: Vault;
+  host: TestHost;
+  sessions: Sessions;
+  custodian: Custodian;
+  close(): Promise<void>;
+  /** Id of the user. */
+  ada: string;
+  /** A controller that was killed and started again: the old one does nothing any more, the new one finds the rows. */
+  restart(): Promise<void>;
+  /** Waits until the session has this status (and more). */
+  until(id: string, status: Session['status'], more?: (session: Session) => boolean): Promise<Session>;
+  /** The CLI has opened its sign-in page. */
+  openPage(): void;
+  /** The CLI has written its credential and ended well. */
+  finishLogin(token: string): void;
+  /** Starts a sign-in, until the person's turn; answers its id. */
+  startSignIn(): Promise<string>;
+  signIn(token: string): Promise<Session>;
+  /** What the vault holds as active. */
+  storedToken(): Promise<string | undefined>;
+  /** What the CLI VM holds. */
+  cliToken(): string | undefined;
+}
+
+/** One for a test file; all but the database is new before each test. */
+export function useDesk(): Desk {
+  const open = (): void => {
+    const settings = readSettings({ AIRLOCK_HOME: '/nowhere', AIRLOCK_CREDENTIAL_POLL_S: '1' });
+    const shared = { machines: desk.host.machines, vault: desk.vault, settings, log: silentLog };
+    desk.custodian = createCustodian(shared);
+    desk.sessions = createSessions({ ...shared, custodian: desk.custodian, store: desk.store.store, pollMs: 5 });
+  };
+
+  const desk = {
+    async close() {
+      await desk.sessions.close();
+      await desk.custodian.close();
+    },
+
+    async restart() {
+      await desk.close();
+      open();
+      await desk.custodian.resume();
+      await desk.sessions.resume();
+    },
+
+    async until(id, status, more = () => true) {
+      return vi.waitFor(
+        async () => {
+          const session = await desk.sessions.get(desk.ada, id);
+          if (session.status === status && more(session)) return session;
+          throw new Error(`The session is ${session.status}: ${JSON.stringify(session)}`);
+        },
+        { timeout: 8000, interval: 5 },
+      );
+    },
+
+    openPage() {
+      const vm = desk.host.vm('browser');
+      vm.login = { ...vm.login, state: 'browser_opened' };
+    },
+
+    finishLogin(token) {
+      const vm = desk.host.vm('browser');
+      vm.credential = bundleOf(token);
+      vm.login = { ...vm.login, state: 'succeeded', exitCode: 0 };
+    },
+
+    async startSignIn() {
+      const { id } = await desk.sessions.start(desk.ada, 'codex');
+      await desk.until(
+        id,
+        'ready',
+        ({ steps }) => steps.find(({ name }) => name === 'login_page')?.status === 'running',
+      );
+      desk.openPage();
+      await desk.until(id, 'awaiting_user_auth');
+      return id;
+    },
+
+    async signIn(token) {
+      const id = await desk.startSignIn();
+      desk.finishLogin(token);
+      return desk.until(id, 'completed');
+    },
+
+    async storedToken() {
+      const file = (await desk.vault.active(desk.ada, 'codex'))?.bundle.files[0];
+      return file && Buffer.from(file.contentBase64, 'base64').toString();
+    },
+
+    cliToken() {
+      const file = desk.host.vm('cli').credential?.files[0];
+      return file && Buffer.from(file.contentBase64, 'base64').toString();
+    },
+  } as Desk;
+
+  beforeAll(async () => {
+    desk.store = await openEmbeddedTestStore();
+    const ring = createKeyRing([newVaultKey()], async () => undefined);
+    desk.vault = createVault(desk.store.store, ring, silentLog);
+  }, 120_000);
+  afterAll(() => desk.store.close(), 30_000);
+  beforeEach(async () => {
+    await desk.store.empty();
+    const settings = { AIRLOCK_PROXY_PORT_BASE: 10001 };
+    const users = await createUsers(desk.store.store, { settings, adminToken: 'A'.repeat(43) });
+    desk.ada = (await users.create('ada')).user.id;
+    desk.host = createTestHost();
+    open();
+    await desk.custodian.resume();
+  });
+  afterEach(() => desk.close());
+  return desk;
+}

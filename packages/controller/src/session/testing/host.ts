@@ -1,0 +1,204 @@
+/** For tests of sessions: VMs that exist as rows in memory, whose agents do what a test tells them. The database is real. */
+import { AppError } from '@airlock/contract/errors';
+import type { CredentialBundle, LoginStatus } from '@airlock/contract/guest';
+import type { JsonClient } from '@airlock/contract/http-client';
+import { newId } from '@airlock/contract/ids';
+import type { CliGuard, Machines, VmRow } from '../../machine/machine.js';
+
+/** One call to an agent, as a test reads it: `PUT /credentials/codex`. */
+export type GuestCall = `${string} ${string}`;
+
+export interface TestVm {
+  row: VmRow;
+  login: LoginStatus;
+  /** What lies in its home directory. */
+  credential: CredentialBundle | undefined;
+  /** The number of the delivery that it came with. */
+  generation: number | null;
+  /** What the CLI says of it. */
+  accepts(credential: CredentialBundle | undefined): boolean;
+  calls: { call: GuestCall; body: unknown }[];
+  /** Called before each call is answered; may throw. */
+  onCall(call: GuestCall): void | Promise<void>;
+}
+
+export interface TestHost {
+  machines: Machines;
+  vms: Map<string, TestVm>;
+  /** The newest of its kind. @throws Error when there is none */
+  vm(kind: 'browser' | 'cli'): TestVm;
+  /** Holds back that a browser VM becomes ready. */
+  holdBoot: boolean;
+}
+
+export const idleLogin: LoginStatus = {
+  provider: null,
+  state: 'idle',
+  pageHost: null,
+  method: 'browser',
+  deviceCode: null,
+  takesCode: false,
+  exitCode: null,
+  lastOutput: '',
+};
+
+export const bundleOf = (content: string): CredentialBundle => ({
+  provider: 'codex',
+  files: [{ path: '.codex/auth.json', mode: 0o600, contentBase64: Buffer.from(content).toString('base64') }],
+});
+
+export function createTestHost(): TestHost {
+  const vms = new Map<string, TestVm>();
+  const gone = (vm: TestVm): boolean => vm.row.state === 'destroyed' || vm.row.state === 'failed';
+
+  function add(kind: 'browser' | 'cli', userId: string, sessionId: string | null): TestVm {
+    const vm: TestVm = {
+      row: { ...newRow(userId), kind, sessionId },
+      login: { ...idleLogin },
+      credential: undefined,
+      generation: null,
+      accepts: (credential) => credential !== undefined,
+      calls: [],
+      onCall: () => undefined,
+    };
+    vms.set(vm.row.id, vm);
+    return vm;
+  }
+
+  const host: TestHost = { machines: makeMachines(), vms, vm, holdBoot: false };
+  return host;
+
+  function vm(kind: 'browser' | 'cli'): TestVm {
+    const found = [...vms.values()].findLast((one) => one.row.kind === kind);
+    if (!found) throw new Error(`there is no ${kind} VM`);
+    return found;
+  }
+
+  function makeMachines(): Machines {
+    const nothing = async (): Promise<never> => {
+      throw new Error('not part of this test');
+    };
+    let guard: CliGuard | undefined;
+    return {
+      guard: (given) => void (guard = given),
+      requireCapacity: async () => undefined,
+      createBrowser: async ({ userId, sessionId }) => add('browser', userId, sessionId).row,
+      ensureCli: async (userId, sessionId) => {
+        const live = [...vms.values()].find((one) => one.row.kind === 'cli' && one.row.userId === userId && !gone(one));
+        const cli = live ?? add('cli', userId, sessionId);
+        cli.row = { ...cli.row, state: 'running' };
+        await guard?.ready(cli.row);
+        return cli.row;
+      },
+      cliOf: async (userId) =>
+        [...vms.values()].find((one) => one.row.kind === 'cli' && one.row.userId === userId && !gone(one))?.row,
+      useCli: nothing,
+      waitReady: async (id, _onStatus, signal) => {
+        while (host.holdBoot) {
+          signal.throwIfAborted();
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+        const found = vms.get(id);
+        if (!found || gone(found)) throw new AppError('vm_lost', 'The VM ended.');
+        return found.row;
+      },
+      get: async (id) => vms.get(id)?.row,
+      list: async (userId) =>
+        [...vms.values()].map((one) => one.row).filter((row) => userId === null || row.userId === userId),
+      guest: async (id) => {
+        const found = vms.get(id);
+        if (found?.row.state !== 'running') throw new AppError('vm_not_running', `VM ${id} does not run.`);
+        return guestOf(found);
+      },
+      health: nothing,
+      runCheck: nothing,
+      openDesktop: nothing,
+      scheduleDestroy: async (id, at) => {
+        const found = vms.get(id);
+        if (found) found.row = { ...found.row, destroyAt: at };
+      },
+      destroy: async (id) => {
+        const found = vms.get(id);
+        if (found) found.row = { ...found.row, state: 'destroyed' };
+      },
+      stopAll: async () => undefined,
+      reconcile: async () => undefined,
+      lostFolders: async () => [],
+      close: async () => undefined,
+    };
+  }
+}
+
+function guestOf(vm: TestVm): JsonClient {
+  return {
+    async call(method, path, schema, options = {}) {
+      options.signal?.throwIfAborted();
+      const { pathname, searchParams } = new URL(path, 'http://guest');
+      const call: GuestCall = `${method} ${pathname}`;
+      vm.calls.push({ call, body: options.body });
+      await vm.onCall(call);
+      const answer = answerCall(vm, call, options.body, searchParams.get('generation'));
+      return (schema === null ? undefined : schema.parse(answer)) as never;
+    },
+    lines: () => Promise.reject(new Error('not part of this test')),
+    close: async () => undefined,
+  };
+}
+
+function answerCall(vm: TestVm, call: GuestCall, body: unknown, generation: string | null): unknown {
+  switch (call) {
+    case 'GET /login':
+      return vm.login;
+    case 'POST /login':
+      if (vm.login.state === 'starting' || vm.login.state === 'browser_opened')
+        throw new AppError('login_running', 'A login is running.');
+      vm.login = { ...idleLogin, ...(body as object), state: 'starting' };
+      return vm.login;
+    case 'DELETE /login':
+      vm.login = { ...idleLogin };
+      return vm.login;
+    case 'POST /login/input':
+      return vm.login;
+    case 'GET /credentials': {
+      const fingerprint = vm.credential?.files[0]?.contentBase64 ?? null;
+      return {
+        credentials: [{ provider: 'codex', complete: fingerprint !== null, fingerprint, generation: vm.generation }],
+      };
+    }
+    case 'GET /credentials/codex':
+      if (!vm.credential) throw new AppError('not_found', 'There is no complete credential.');
+      return vm.credential;
+    case 'PUT /credentials/codex':
+      vm.credential = body as CredentialBundle;
+      vm.generation = Number(generation);
+      return undefined;
+    case 'DELETE /credentials/codex':
+      vm.credential = undefined;
+      return undefined;
+    case 'POST /checks/proof_codex': {
+      const ok = vm.accepts(vm.credential);
+      const output = ok ? 'Logged in using ChatGPT' : 'Not logged in';
+      return { name: 'proof_codex', ok, exitCode: ok ? 0 : 1, output, durationMs: 1 };
+    }
+    default:
+      throw new Error(`the stand-in does not know ${call}`);
+  }
+}
+
+const newRow = (userId: string): VmRow => ({
+  id: newId('vm'),
+  userId,
+  kind: 'browser',
+  state: 'running',
+  sessionId: null,
+  imageId: 'img_000000',
+  accel: 'tcg',
+  epoch: 1,
+  homeKeySealed: null,
+  timings: { vncMs: 1, agentMs: 2, readyMs: 3 },
+  error: null,
+  createdAt: new Date(),
+  readyAt: new Date(),
+  lastUsedAt: null,
+  destroyAt: null,
+});

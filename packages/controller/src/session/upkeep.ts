@@ -1,0 +1,51 @@
+/** Ends sessions whose time is up. */
+import type { Logger } from 'pino';
+import { expiry, isExpired } from './clocks.js';
+import type { DriveDeps } from './driven.js';
+import type { SessionRow } from './rows.js';
+
+export interface Upkeep {
+  close(): Promise<void>;
+}
+
+interface UpkeepDeps extends Pick<DriveDeps, 'rows'> {
+  log: Logger;
+  /** Called after a session was ended by its clock. */
+  onExpired(row: SessionRow): Promise<void>;
+}
+
+const sweepIntervalMs = 1000;
+
+/** Runs until `close`. */
+export function startUpkeep(deps: UpkeepDeps): Upkeep {
+  const { rows, log } = deps;
+
+  async function expire(found: SessionRow): Promise<void> {
+    const { event, error } = expiry(found);
+    const patch = { error: error.toBody() };
+    // Looked at again in the moment of the change: the person may just have got more time.
+    const when = (row: SessionRow): boolean => row.status === found.status && isExpired(row, new Date());
+    const row = await rows.apply(found.id, event, { patch, when });
+    if (!row) return;
+    log.info({ sessionId: row.id, code: error.code, was: found.status }, 'session ended by its clock');
+    await deps.onExpired(row);
+  }
+
+  async function sweep(): Promise<void> {
+    for (const row of await rows.expired()) await expire(row);
+  }
+
+  let running: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    running ??= sweep()
+      .catch((error: unknown) => log.error({ err: error }, 'sweep of sessions failed'))
+      .finally(() => (running = undefined));
+  }, sweepIntervalMs);
+
+  return {
+    async close() {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
