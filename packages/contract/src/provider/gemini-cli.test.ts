@@ -55,6 +55,7 @@ describe('the credential of gemini', () => {
           const handed = login.handOver?.(texts) ?? new Map<string, string>();
           expect(login.inspectCredential(handed)).toEqual({ complete: true });
           expect(login.handOver?.(handed)).toEqual(handed);
+          expect(() => login.expiry?.(handed)).not.toThrow();
         }
       }),
     );
@@ -73,6 +74,12 @@ describe('the credential of gemini', () => {
     expect([...(handed?.keys() ?? [])]).toEqual([settings, tokens, account]);
     expect(handed?.get(settings)).toBe(seeded);
     expect(handed?.get(tokens)).toBe(whole);
+  });
+
+  it('says when its access token ends, and renews it by itself', () => {
+    const tokensUntil = whole.replace('"expiry_date": 1', '"expiry_date": 1795420515283');
+    expect(login.expiry?.(new Map([[tokens, tokensUntil]]))).toEqual({ expiresAt: 1795420515283, renewable: true });
+    expect(login.expiry?.(new Map([[key, 'GEMINI_API_KEY=x']]))).toBeNull();
   });
 
   it('is made of an API key alone', () => {

@@ -6,7 +6,8 @@
  * would have to be clicked through, would stay after the login, and would stay after a refusal too.
  */
 import { z } from 'zod';
-import type { CredentialFile, CredentialVerdict, FileTexts, Provider } from './provider.js';
+import { geminiPrompt } from './gemini-prompt.js';
+import type { CredentialExpiry, CredentialFile, CredentialVerdict, FileTexts, Provider } from './provider.js';
 
 const tokensFile = '.gemini/oauth_creds.json';
 const accountFile = '.gemini/google_accounts.json';
@@ -41,6 +42,8 @@ const Settings = z.looseObject({
 });
 /** Google gives a refresh token with each new login; without it the login ends within the hour. */
 const Tokens = z.looseObject({ access_token: z.string().min(1), refresh_token: z.string().min(1) });
+/** When the access token ends, Unix epoch milliseconds. */
+const Expiry = z.looseObject({ expiry_date: z.number().positive() });
 const keyLine = /^GEMINI_API_KEY=\S+$/m;
 
 /** The document in this file, or what is wrong with it. */
@@ -68,6 +71,12 @@ function inspectCredential(files: FileTexts): CredentialVerdict {
   }
   const tokens = parse(files, tokensFile, Tokens);
   return 'reason' in tokens ? { complete: false, reason: tokens.reason } : { complete: true };
+}
+
+/** An API key says nothing about its end, and its files hold no tokens. */
+function expiry(files: FileTexts): CredentialExpiry | null {
+  const tokens = parse(files, tokensFile, Expiry);
+  return 'value' in tokens ? { expiresAt: tokens.value.expiry_date, renewable: true } : null;
 }
 
 /** The files of the chosen way to sign in, and of the settings only what belongs to it. */
@@ -113,6 +122,7 @@ export const geminiCli: Provider = {
     credentialFiles,
     inspectCredential,
     handOver,
+    expiry,
     proof: {
       // Renews the access token where it is due, has Google check it, and asks Code Assist who this is and what they may use:
       // a live answer of both, and no model is asked, so it costs no quota and cannot fail for lack of it. NO_BROWSER makes
@@ -135,5 +145,5 @@ export const geminiCli: Provider = {
         ]),
     },
   },
-  prompt: null,
+  prompt: geminiPrompt,
 };
