@@ -7,23 +7,20 @@ import { promisify, stripVTControlCharacters } from 'node:util';
 import type { Browser } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { codex } from '@airlock/contract/provider/codex';
-import { findExecutable, launchBrowser } from '../support/browser.js';
+import { launchBrowser } from '../support/browser.js';
 import { createFakeInternet, type FakeInternet } from '../support/fake-internet.js';
+import { findHostCli } from '../support/host-cli.js';
 import { until } from '../support/poll.js';
 
 const canaryToken = 'CANARY-codex-login';
-const program = await findExecutable('codex').catch(() => null);
-const skipReason =
-  'codex is not on PATH of this machine; `npm i --prefix DIR @openai/codex` and PATH=DIR/node_modules/.bin run this test';
-
-if (program === null) process.stderr.write(`Skipped: ${skipReason}\n`);
+const { path: program, reason } = await findHostCli('codex', '@openai/codex');
 
 let home: string;
 let internet: FakeInternet;
 let browser: Browser;
 
 beforeEach(async (context) => {
-  if (program === null) context.skip(skipReason);
+  if (program === null) context.skip(reason);
   internet = await createFakeInternet({ canaryToken });
   browser = await launchBrowser({ proxyUrl: internet.upstreamUrl() });
   home = await mkdtemp(join(tmpdir(), 'codex-login-test-'));
