@@ -43,6 +43,7 @@ describe('help', () => {
       'auth show',
       'auth list',
       'auth cancel',
+      'auth extend',
       'auth watch',
       'vm list',
       'vm show',
@@ -52,6 +53,13 @@ describe('help', () => {
       'user list',
       'login-url',
       'credential list',
+      'credential check',
+      'credential remove',
+      'credential set-api-key',
+      'vault status',
+      'vault rotate',
+      'vault backup',
+      'vault restore',
       'selftest',
     ]);
   });

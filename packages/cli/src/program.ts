@@ -2,11 +2,13 @@
 import { Command } from 'commander';
 import { addAuth } from './auth/auth.js';
 import { addConfig } from './config/config.js';
+import { addCredential } from './credential/credential.js';
 import { addDoctor } from './doctor/doctor.js';
 import { addImage } from './image/image.js';
 import { addSelftest } from './selftest/selftest.js';
 import { addUp } from './up/up.js';
 import { addUser } from './user/user.js';
+import { addVault } from './vault/vault.js';
 import { addVm } from './vm/vm.js';
 
 export function createProgram(): Command {
@@ -14,6 +16,18 @@ export function createProgram(): Command {
     .description('Browser-in-browser sign-in for coding CLIs.')
     .showHelpAfterError('(--help shows what is possible)')
     .addHelpText('after', '\nExample:\n  airlock doctor\n\nSettings are environment variables: see `airlock config`.');
-  for (const add of [addUp, addDoctor, addConfig, addImage, addAuth, addVm, addUser, addSelftest]) add(program);
+  for (const add of [
+    addUp,
+    addDoctor,
+    addConfig,
+    addImage,
+    addAuth,
+    addVm,
+    addUser,
+    addCredential,
+    addVault,
+    addSelftest,
+  ])
+    add(program);
   return program;
 }

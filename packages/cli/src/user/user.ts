@@ -1,6 +1,6 @@
-/** `airlock user …`, `login-url` and `credential list`: who may use Airlock, and what is stored for them. */
+/** `airlock user …` and `login-url`: who may use Airlock. */
 import type { Command } from 'commander';
-import { CreateLoginTokenResponse, CreateUserResponse, CredentialList, UserList } from '@airlock/contract/api';
+import { CreateLoginTokenResponse, CreateUserResponse, UserList } from '@airlock/contract/api';
 import { withApi } from '../lib/api.js';
 import { note, print, printJson, table } from '../lib/output.js';
 
@@ -29,14 +29,6 @@ export function addUser(program: Command): void {
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  airlock login-url --user ada')
     .action(loginUrl);
-  program
-    .command('credential')
-    .description('What the vault holds; never the secret itself.')
-    .command('list')
-    .description('List your stored credentials.')
-    .option('--json', 'print JSON')
-    .addHelpText('after', '\nExample:\n  airlock credential list')
-    .action(listCredentials);
 }
 
 async function create(name: string, { json }: Flags): Promise<void> {
@@ -68,16 +60,4 @@ async function loginUrl({ user, json }: Flags & { user?: string }): Promise<void
   const link = await withApi((api) => api.call('POST', '/api/login-tokens', CreateLoginTokenResponse, { body }));
   if (json) printJson(link);
   else print(link.url);
-}
-
-async function listCredentials({ json }: Flags): Promise<void> {
-  const { credentials } = await withApi((api) => api.call('GET', '/api/credentials', CredentialList));
-  if (json) printJson({ credentials });
-  else
-    print(
-      table(
-        ['PROVIDER', 'GENERATION', 'STATE', 'UPDATED'],
-        credentials.map((c) => [c.provider, String(c.generation), c.state, c.updatedAt]),
-      ),
-    );
 }

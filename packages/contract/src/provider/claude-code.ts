@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { readDocument } from './credential-document.js';
+import { expiryIn } from './expiry.js';
 import type { CredentialFile, CredentialVerdict, FileTexts, Provider } from './provider.js';
 
 const tokensFile = '.claude/.credentials.json';
@@ -22,6 +23,12 @@ const Account = z.looseObject({
 });
 /** What an account of Anthropic's console signs in with; the CLI makes no difference to a key that was put there. */
 const Key = z.looseObject({ primaryApiKey: z.string().min(1) });
+
+const Expiry = z
+  .looseObject({
+    claudeAiOauth: z.looseObject({ expiresAt: z.number().positive(), refreshToken: z.string().default('') }),
+  })
+  .transform(({ claudeAiOauth: tokens }) => ({ expiresAt: tokens.expiresAt, renewable: tokens.refreshToken !== '' }));
 
 /** Without it a person who starts the CLI would be taken through its first run, and asked to sign in once more. */
 const firstRunFlags = { hasCompletedOnboarding: true };
@@ -72,6 +79,7 @@ export const claudeCode: Provider = {
     credentialFiles,
     inspectCredential,
     handOver,
+    expiry: (files) => expiryIn(files, tokensFile, Expiry),
     proof: { argv: ['claude', 'auth', 'status'], accepts: acceptsStatus },
     // The CLI has none; `claude setup-token` makes a token that cannot be renewed, so it is no login to hand over.
     deviceCode: null,

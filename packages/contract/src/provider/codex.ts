@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { codexPrompt } from './codex-prompt.js';
 import { readDocument } from './credential-document.js';
+import { expiryIn, jwtExpiry } from './expiry.js';
 import type { CredentialVerdict, FileTexts, Provider } from './provider.js';
 
 const authFile = { path: '.codex/auth.json', mode: 0o600, required: true, delivery: 'replace' } as const;
@@ -23,6 +24,14 @@ function inspectCredential(files: FileTexts): CredentialVerdict {
   return reason === undefined ? { complete: true } : { complete: false, reason };
 }
 
+/** The access token is a JWT; with a refresh token the CLI gets a new one by itself. */
+const Expiry = z
+  .looseObject({ tokens: z.looseObject({ access_token: z.string(), refresh_token: z.string().default('') }) })
+  .transform(({ tokens }) => {
+    const expiresAt = jwtExpiry(tokens.access_token);
+    return expiresAt === null ? null : { expiresAt, renewable: tokens.refresh_token !== '' };
+  });
+
 export const codex: Provider = {
   id: 'codex',
   aliases: ['codex_cli', 'openai'],
@@ -36,6 +45,7 @@ export const codex: Provider = {
     hosts: ['auth.openai.com', 'chatgpt.com', 'api.openai.com'],
     credentialFiles: [authFile],
     inspectCredential,
+    expiry: (files) => expiryIn(files, authFile.path, Expiry),
     proof: {
       argv: ['codex', 'login', 'status'],
       accepts: (exitCode, output) => exitCode === 0 && /Logged in using ChatGPT|API key configured/.test(output),

@@ -156,7 +156,7 @@ async function sealBackup(passphrase: string, content: Content): Promise<string>
 }
 
 /** @throws AppError backup_invalid, without any content */
-async function openBackup(passphrase: string, backup: string): Promise<Content> {
+export async function openBackup(passphrase: string, backup: string): Promise<Content> {
   let text: string;
   try {
     const { plaintext, protectedHeader } = await compactDecrypt(backup.trim(), new TextEncoder().encode(passphrase), {

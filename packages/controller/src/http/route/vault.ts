@@ -30,7 +30,7 @@ export function addVaultRoutes(server: Server, { vault, custodian }: HttpDeps): 
   server.post(
     '/api/vault/backup',
     {
-      config: { ...config, rateLimit: { max: 20, timeWindow: 60_000 } },
+      config: { ...config, rateLimit: { max: 60, timeWindow: 60_000 } },
       schema: {
         body: BackupRequest,
         response: answers(200, BackupResponse),
@@ -47,7 +47,7 @@ export function addVaultRoutes(server: Server, { vault, custodian }: HttpDeps): 
     '/api/vault/restore',
     {
       bodyLimit: backupLimit,
-      config: { ...config, rateLimit: { max: 20, timeWindow: 60_000 } },
+      config: { ...config, rateLimit: { max: 60, timeWindow: 60_000 } },
       schema: {
         body: RestoreRequest,
         response: answers(200, RestoreResponse),

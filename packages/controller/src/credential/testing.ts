@@ -1,0 +1,134 @@
+/** For tests: CLI VMs whose agent is played in memory by its protocol. Everything else of the custodian is real. */
+import { AppError } from '@airlock/contract/errors';
+import type { CheckResult, CredentialBundle, GuestCredentials } from '@airlock/contract/guest';
+import type { JsonClient } from '@airlock/contract/http-client';
+import { eq } from 'drizzle-orm';
+import type { CliGuard, Machines, VmRow } from '../machine/machine.js';
+import { vms } from '../store/schema.js';
+import type { TestStore } from '../store/testing.js';
+
+export interface PlayedGuest {
+  bundle: CredentialBundle | null;
+  generation: number | null;
+  /** What its CLI says of its login. */
+  proof: Pick<CheckResult, 'ok' | 'exitCode' | 'output'>;
+  /** Calls, such as `PUT /credentials/codex?generation=1`. */
+  calls: string[];
+  /** Thrown instead of an answer to a call that matches. */
+  fails: RegExp | null;
+  /** Runs before the answer to a call: what happens meanwhile. */
+  meanwhile: ((call: string) => Promise<void> | void) | null;
+}
+
+export interface PlayedMachines {
+  machines: Machines;
+  guest: PlayedGuest;
+  destroyed: string[];
+  /** What the machine folder does around the life of a CLI VM. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Ends without a last look. */
+  cutPower(): Promise<void>;
+}
+
+const fingerprintOf = (bundle: CredentialBundle): string => JSON.stringify(bundle.files);
+
+/** One CLI VM, `vmId`, whose row is in `store`. */
+export function playMachines({ store }: TestStore, vmId: string): PlayedMachines {
+  const guest: PlayedGuest = {
+    ...{ bundle: null, generation: null, calls: [], fails: null, meanwhile: null },
+    proof: { ok: true, exitCode: 0, output: 'Logged in using ChatGPT' },
+  };
+  const destroyed: string[] = [];
+  let guard: CliGuard | undefined;
+  const { db } = store;
+  const get = async (id: string): Promise<VmRow | undefined> => (await db.select().from(vms).where(eq(vms.id, id)))[0];
+  const move = async (state: VmRow['state']): Promise<void> =>
+    void (await db.update(vms).set({ state }).where(eq(vms.id, vmId)));
+
+  async function answer(call: string, body: unknown): Promise<unknown> {
+    guest.calls.push(call);
+    if (guest.fails?.test(call)) throw new AppError('guest_unreachable', 'The agent did not answer.');
+    await guest.meanwhile?.(call);
+    const [method, path = ''] = call.split(' ');
+    if (call === 'GET /credentials') return listOf(guest);
+    if (method === 'PUT') {
+      guest.bundle = body as CredentialBundle;
+      guest.generation = Number(path.split('=')[1]) || null;
+    } else if (method === 'DELETE') {
+      Object.assign(guest, { bundle: null, generation: null });
+    } else if (guest.bundle !== null) return guest.bundle;
+    else throw new AppError('not_found', 'There is none.');
+    return undefined;
+  }
+
+  const refuse = (): never => {
+    throw new AppError('vm_not_running', 'Not played.');
+  };
+  const client: JsonClient = {
+    call: async (method, path, _schema, options) => answer(`${method} ${path}`, options?.body) as never,
+    lines: async () => refuse(),
+    close: async () => undefined,
+  };
+
+  async function running(): Promise<VmRow> {
+    const vm = await get(vmId);
+    return vm?.state === 'running' ? vm : refuse();
+  }
+  async function start(): Promise<void> {
+    const vm = await get(vmId);
+    if (!vm) return refuse();
+    await guard?.starting(vm);
+    await move('running');
+    await guard?.ready({ ...vm, state: 'running' });
+  }
+
+  const machines: Machines = {
+    guard: (given) => void (guard = given),
+    get,
+    list: async (userId) => (await db.select().from(vms)).filter((vm) => userId === null || vm.userId === userId),
+    guest: async (id) => {
+      if (id === vmId) await running();
+      return client;
+    },
+    ensureCli: async () => {
+      if ((await get(vmId))?.state === 'running') await guard?.ready(await running());
+      else await start();
+      return running();
+    },
+    cliOf: async () => get(vmId),
+    useCli: async () => ({
+      vm: await machines.ensureCli('', null, () => undefined, new AbortController().signal),
+      release: async () => undefined,
+    }),
+    runCheck: async (_id, name) => {
+      guest.calls.push(`POST /checks/${name}`);
+      await guest.meanwhile?.(`POST /checks/${name}`);
+      return { name, durationMs: 1, ...guest.proof };
+    },
+    destroy: async (id) => void destroyed.push(id),
+    requireCapacity: async () => undefined,
+    createBrowser: async () => refuse(),
+    waitReady: async () => refuse(),
+    health: async () => refuse(),
+    openDesktop: async () => refuse(),
+    scheduleDestroy: async () => undefined,
+    stopAll: async () => undefined,
+    reconcile: async () => undefined,
+    lostFolders: async () => [],
+    close: async () => undefined,
+  };
+  return {
+    ...{ machines, guest, destroyed, start },
+    cutPower: () => move('stopped'),
+    async stop() {
+      await guard?.ending(await running());
+      await move('stopped');
+    },
+  };
+}
+
+function listOf({ bundle, generation }: PlayedGuest): GuestCredentials {
+  const fingerprint = bundle && fingerprintOf(bundle);
+  return { credentials: [{ provider: 'codex', complete: bundle !== null, fingerprint, generation }] };
+}
