@@ -1,7 +1,9 @@
 /**
- * Reads apt's own sources (deb822 and one-line form), to find the mirror that this machine already uses for Debian.
- * Pure: text in, entries out. No mirror is ever written into the project.
+ * Reads apt's own sources (deb822 and one-line form), to find the mirror that this machine already uses for Debian. No mirror
+ * is ever written into the project. Also used by packages/image-builder; apt-sources.d.mts says the types.
  */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 /**
  * @typedef {{uris: string[], suites: string[], components: string[], signedBy: string, trusted: string}} AptSource
@@ -86,4 +88,23 @@ export function sourceStanza(source, suite) {
     ...(source.trusted ? [`Trusted: ${source.trusted}`] : []),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** All apt sources of this machine. */
+export function readAptSources(folder = '/etc/apt') {
+  const parts = join(folder, 'sources.list.d');
+  const names = ifThere(() => readdirSync(parts).sort(), []);
+  return [join(folder, 'sources.list'), ...names.map((name) => join(parts, name))].flatMap((file) => {
+    if (file.endsWith('.sources')) return parseDeb822(readFileSync(file, 'utf8'));
+    return file.endsWith('.list') ? parseOneLine(ifThere(() => readFileSync(file, 'utf8'), '')) : [];
+  });
+}
+
+function ifThere(read, instead) {
+  try {
+    return read();
+  } catch (error) {
+    if (error.code === 'ENOENT') return instead;
+    throw error;
+  }
 }

@@ -3,10 +3,9 @@
  * no recommended ones. Where it may not, it prints the exact commands and gives exit code 2.
  *   node scripts/host-packages.mjs [--print] run test
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import { debianSource, hasSuite, parseDeb822, parseOneLine, sourceStanza } from './apt-sources.mjs';
+import { debianSource, hasSuite, readAptSources, sourceStanza } from './apt-sources.mjs';
 import { capture, must, Stop, timed } from './run.mjs';
 
 const sourceFile = '/etc/apt/sources.list.d/airlock-backports.sources';
@@ -15,25 +14,6 @@ const aptGet = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '--option', 
 /** The `debian` part of packages.json. */
 export function readPackageList() {
   return JSON.parse(readFileSync(new URL('packages.json', import.meta.url), 'utf8')).debian;
-}
-
-/** All apt sources of this machine. */
-function readAptSources(folder = '/etc/apt') {
-  const parts = join(folder, 'sources.list.d');
-  const files = [join(folder, 'sources.list'), ...list(parts).map((name) => join(parts, name))];
-  return files.flatMap((file) => {
-    if (file.endsWith('.sources')) return parseDeb822(readFileSync(file, 'utf8'));
-    return file.endsWith('.list') ? parseOneLine(readIfThere(file)) : [];
-  });
-}
-
-function list(folder) {
-  try {
-    return readdirSync(folder).sort();
-  } catch (error) {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  }
 }
 
 function readIfThere(file) {

@@ -10,6 +10,10 @@ export const imageFiles = {
   kernel: 'vmlinux',
   initrd: 'initrd.img',
   rootfs: 'rootfs.ext4',
+  /** The bill of materials, in SPDX 2.3 JSON. */
+  sbom: 'sbom.spdx.json',
+  /** Which files were found to be what the manifest says: a `Seal`. */
+  seal: 'seal.json',
 } as const;
 
 const Artefact = z.strictObject({
@@ -19,6 +23,23 @@ const Artefact = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 });
 export type Artefact = z.infer<typeof Artefact>;
+
+/** What the boot gate saw: the image started in a real VM. */
+export const GateReport = z.strictObject({
+  passed: z.boolean(),
+  /** Milliseconds, counts and the like, by name. */
+  figures: z.record(z.string(), z.number()),
+  steps: z.array(z.strictObject({ name: z.string(), ok: z.boolean(), ms: z.number(), detail: z.string() })),
+});
+export type GateReport = z.infer<typeof GateReport>;
+
+/** A coding CLI of the image; `integrity` is what npm's registry says of its package. */
+const ImageCli = z.strictObject({
+  id: z.string(),
+  package: z.string(),
+  version: z.string(),
+  integrity: z.string().regex(/^sha512-[A-Za-z0-9+/]+=*$/),
+});
 
 export const ImageManifest = z.strictObject({
   version: z.literal(1),
@@ -42,5 +63,15 @@ export const ImageManifest = z.strictObject({
   /** The chroot checks that the image passed, by name. */
   checks: z.array(z.string()).min(1),
   buildSeconds: z.number().positive(),
+  // Images made before these were written lack them.
+  /** Every package of the image with version and licence. */
+  sbom: Artefact.nullable().default(null),
+  clis: z.array(ImageCli).default([]),
+  /** Which browser `versions.chromium` is the version of. */
+  browser: z.enum(['chromium', 'google-chrome']).default('chromium'),
+  /** What the kernel can do that VMs need, from its configuration: `y` built in, `m` module of the initrd, `n` missing. */
+  kernelConfig: z.record(z.string(), z.enum(['y', 'm', 'n'])).default({}),
+  /** Null when the image never went through the boot gate: such an image cannot become current. */
+  gate: GateReport.nullable().default(null),
 });
 export type ImageManifest = z.infer<typeof ImageManifest>;

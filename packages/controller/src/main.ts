@@ -32,8 +32,10 @@ async function makeParts(settings: Settings, log: Log, store: Store): Promise<Pa
   const custodian = createCustodian({ vault, machines, settings, log });
   const sessions = createSessions({ store, machines, vault, custodian, settings, log });
   const prompts = createPrompts({ machines, custodian, settings, log });
+  // An image that nobody has compared with its manifest yet is read now, not when the first person waits for a VM.
+  void currentImageId(images).catch((error: unknown) => log.warn({ err: error }, 'the golden image is not usable'));
   return {
-    machines,
+    machines: { ...machines, close: async () => void (await Promise.all([machines.close(), images.close()])) },
     sessions,
     prompts,
     vault,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { networkOptions, parseDeb822, parseOneLine, sourcesFor } from './apt-sources.js';
+import { parseDeb822, parseOneLine } from '../../../scripts/apt-sources.mjs';
+import { networkOptions, oneEach, sourcesFor } from './apt-sources.js';
 
 const deb822 = `Types: deb
 # a comment
@@ -21,8 +22,8 @@ Components: main
 `;
 
 describe('package sources of this machine', () => {
-  it('reads deb822 stanzas that are switched on', () => {
-    expect(parseDeb822(deb822)).toEqual([
+  it('are one for each address, with the key where it is a file', () => {
+    expect(oneEach(parseDeb822(deb822))).toEqual([
       {
         uri: 'http://mirror.example/debian',
         suites: ['bookworm', 'bookworm-updates'],
@@ -38,28 +39,18 @@ describe('package sources of this machine', () => {
     ]);
   });
 
-  it('takes an inline key for no key, and joins continued lines', () => {
+  it('take an inline key for no key', () => {
     const text =
-      'Types: deb\nURIs: http://a/debian\nSuites: s\n t\nComponents: main\nSigned-By:\n -----BEGIN PGP-----\n .\n';
-    expect(parseDeb822(text)).toEqual([
-      { uri: 'http://a/debian', suites: ['s', 't'], components: ['main'], signedBy: '' },
-    ]);
-  });
-
-  it('reads one-line entries with and without options', () => {
-    const text =
-      '# deb http://no/ x main\ndeb-src http://no/ x main\n' +
-      'deb [arch=amd64 signed-by=/k.gpg] http://a/debian bookworm main contrib # why\ndeb http://b/debian/ bookworm main\n';
-    expect(parseOneLine(text)).toEqual([
-      { uri: 'http://a/debian', suites: ['bookworm'], components: ['main', 'contrib'], signedBy: '/k.gpg' },
-      { uri: 'http://b/debian/', suites: ['bookworm'], components: ['main'], signedBy: '' },
+      'Types: deb\nURIs: http://a/debian\nSuites: s\nComponents: main\nSigned-By:\n -----BEGIN PGP-----\n .\n';
+    expect(oneEach(parseDeb822(text))).toEqual([
+      { uri: 'http://a/debian', suites: ['s'], components: ['main'], signedBy: '' },
     ]);
   });
 });
 
 describe('sourcesFor', () => {
   it('reuses mirror, key and security mirror', () => {
-    expect(sourcesFor('trixie', parseDeb822(deb822))).toEqual([
+    expect(sourcesFor('trixie', oneEach(parseDeb822(deb822)))).toEqual([
       'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.example/debian trixie main',
       'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.example/debian trixie-updates main',
       'deb http://mirror.example/debian-security trixie-security main',
@@ -67,11 +58,10 @@ describe('sourcesFor', () => {
   });
 
   it('prefers the mirror that ends in /debian, else the one whose suite has updates', () => {
-    const vendor = parseOneLine('deb http://vendor.example/apt bookworm main');
-    const plain = parseOneLine(
-      'deb http://a.example/mirror bookworm main\ndeb http://a.example/mirror bookworm-updates main',
-    );
-    expect(sourcesFor('trixie', [...vendor, ...parseOneLine('deb http://a.example/debian/ bookworm main')])[0]).toBe(
+    const read = (text: string): ReturnType<typeof oneEach> => oneEach(parseOneLine(text));
+    const vendor = read('deb http://vendor.example/apt bookworm main');
+    const plain = read('deb http://a.example/mirror bookworm main\ndeb http://a.example/mirror bookworm-updates main');
+    expect(sourcesFor('trixie', [...vendor, ...read('deb http://a.example/debian/ bookworm main')])[0]).toBe(
       'deb http://a.example/debian/ trixie main',
     );
     expect(sourcesFor('trixie', plain)[0]).toBe('deb http://a.example/mirror trixie main');

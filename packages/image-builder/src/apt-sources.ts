@@ -1,7 +1,7 @@
 /** Finds out from apt's own sources which Debian mirror this machine uses, so that no mirror is written into the project. */
-import { readFile, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+// Set-up reads them too, before anything is built: one reader for both.
+import { readAptSources as readAll, type AptSource as Entry } from '../../../scripts/apt-sources.mjs';
 
 export interface AptSource {
   uri: string;
@@ -11,50 +11,16 @@ export interface AptSource {
   signedBy: string;
 }
 
-const words = (text: string): string[] => text.split(/\s+/).filter(Boolean);
-
-/** The `deb` entries of a deb822 file (`*.sources`), one for each URI. */
-export function parseDeb822(text: string): AptSource[] {
-  return text.split(/\n\s*\n/).flatMap((stanza) => {
-    const field = stanzaFields(stanza);
-    if (!words(field.get('types') ?? '').includes('deb')) return [];
-    if (/^(no|false|0)$/i.test(field.get('enabled') ?? '')) return [];
-    const signedBy = field.get('signed-by') ?? '';
-    return words(field.get('uris') ?? '').map((uri) => ({
-      uri,
-      suites: words(field.get('suites') ?? ''),
-      components: words(field.get('components') ?? ''),
-      signedBy: signedBy.startsWith('/') ? signedBy : '',
-    }));
+/** One source for each address, and a key only where it is a file. Pure. */
+export function oneEach(entries: readonly Entry[]): AptSource[] {
+  return entries.flatMap(({ uris, suites, components, signedBy }) => {
+    const keyring = signedBy.startsWith('/') ? (signedBy.split(/\s/)[0] ?? '') : '';
+    return uris.map((uri) => ({ uri, suites, components, signedBy: keyring }));
   });
 }
 
-function stanzaFields(stanza: string): Map<string, string> {
-  const fields = new Map<string, string>();
-  let last = '';
-  for (const line of stanza.split('\n')) {
-    if (line.startsWith('#')) continue;
-    const match = /^([A-Za-z-]+):\s*(.*)$/.exec(line);
-    if (match?.[1] !== undefined) {
-      last = match[1].toLowerCase();
-      fields.set(last, (match[2] ?? '').trim());
-    } else if (/^\s/.test(line)) {
-      fields.set(last, `${fields.get(last) ?? ''} ${line.trim()}`.trim());
-    }
-  }
-  return fields;
-}
-
-/** The `deb` lines of a one-line file (`*.list`): `deb [option=value …] uri suite component…`. */
-export function parseOneLine(text: string): AptSource[] {
-  return text.split('\n').flatMap((line) => {
-    const match = /^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)([^#]*)/.exec(line);
-    if (!match) return [];
-    const [, options = '', uri = '', suite = '', components = ''] = match;
-    const signedBy = /(?:^|\s)signed-by=(\S+)/.exec(options)?.[1] ?? '';
-    return [{ uri, suites: [suite], components: words(components), signedBy: signedBy.split(',')[0] ?? '' }];
-  });
-}
+/** All package sources of this machine. */
+export const readAptSources = (etcApt?: string): AptSource[] => oneEach(readAll(etcApt));
 
 const endsWith = (source: AptSource, path: string): boolean => source.uri.replace(/\/+$/, '').endsWith(path);
 
@@ -84,27 +50,6 @@ export function sourcesFor(suite: string, sources: readonly AptSource[]): string
     ...(security === undefined ? [] : [line(security, `${suite}-security`)]),
   ];
 }
-
-/** All package sources of this machine. */
-export async function readAptSources(etcApt = '/etc/apt'): Promise<AptSource[]> {
-  const parts = await readdir(join(etcApt, 'sources.list.d')).catch(missing([] as string[]));
-  const list = await readFile(join(etcApt, 'sources.list'), 'utf8').catch(missing(''));
-  const entries = await Promise.all(
-    parts.sort().map(async (name) => {
-      if (!/\.(list|sources)$/.test(name)) return [];
-      const text = await readFile(join(etcApt, 'sources.list.d', name), 'utf8');
-      return name.endsWith('.list') ? parseOneLine(text) : parseDeb822(text);
-    }),
-  );
-  return [...parseOneLine(list), ...entries.flat()];
-}
-
-const missing =
-  <T>(instead: T) =>
-  (error: NodeJS.ErrnoException): T => {
-    if (error.code === 'ENOENT') return instead;
-    throw error;
-  };
 
 /** The lines of `apt-config dump` that decide how this machine reaches a mirror: proxies, certificates, time limits. */
 export function networkOptions(aptConfigDump: string): string[] {

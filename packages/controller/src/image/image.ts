@@ -1,8 +1,12 @@
-/** The current golden image: which folder new VMs are made from. Images are made by packages/image-builder, never here. */
-import { readFile, realpath, stat } from 'node:fs/promises';
+/**
+ * The golden images: which folder new VMs are made from, and that its files are what the manifest says. Images are made by
+ * packages/image-builder, never here.
+ */
+import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
-import { ImageManifest } from '@airlock/contract/image';
+import { ImageManifest, type Artefact } from '@airlock/contract/image';
+import { checkFiles, checkSizes, fingerprint, isSealed } from '@airlock/contract/image-seal';
 
 export interface CurrentImage {
   manifest: ImageManifest;
@@ -13,15 +17,38 @@ export interface CurrentImage {
 }
 
 export interface Images {
-  /** @throws AppError image_missing when none is current, image_corrupt when a file is missing or has another size */
+  /**
+   * The image that new VMs are made from, as far as a quick look can tell; an image never seen before is read in the
+   * background, so that a person need not wait for gigabytes.
+   * @throws AppError image_missing when none is current, image_corrupt when a file is missing, has another size, or was found
+   * to be another one
+   */
   current(): Promise<CurrentImage>;
-  /** The image with this id: a CLI VM keeps the kernel that belongs to its disk. @throws AppError as `current` */
+  /**
+   * The image with this id, every file of it compared with the manifest. Files that have not been touched since they were
+   * last compared cost a `stat`. A CLI VM keeps the kernel that belongs to its disk.
+   * @throws AppError as `current`
+   */
   get(imageId: string): Promise<CurrentImage>;
+  /** Stops reading. */
+  close(): Promise<void>;
+}
+
+interface Loaded {
+  folder: string;
+  files: Artefact[];
+  image: CurrentImage;
 }
 
 /** Reads `<home>/images` anew on each call: a promoted image counts for the next VM. */
 export function createImages(home: string): Images {
-  const load = async (name: string): Promise<CurrentImage> => {
+  const lifetime = new AbortController();
+  /** By folder: one reading at a time, however many VMs wait for it. */
+  const reading = new Map<string, Promise<void>>();
+  /** By folder: what the last reading found wrong, and how the files looked then. */
+  const broken = new Map<string, { why: AppError; looks: string }>();
+
+  async function load(name: string): Promise<Loaded> {
     const folder = await realpath(join(home, 'images', name)).catch((error: unknown) => {
       throw new AppError('image_missing', `There is no golden image "${name}" in ${join(home, 'images')}.`, {
         hint: 'Build one: `npx airlock image build` (`npm run up` does it by itself).',
@@ -30,38 +57,69 @@ export function createImages(home: string): Images {
     });
     const manifest = await readManifest(folder);
     const { kernel, initrd, rootfs } = manifest.artefacts;
-    await Promise.all(
-      [kernel, initrd, rootfs].map((artefact) => checkSize(join(folder, artefact.file), artefact.size)),
-    );
-    return {
-      manifest,
-      kernel: join(folder, kernel.file),
-      initrd: join(folder, initrd.file),
-      rootfs: join(folder, rootfs.file),
-    };
-  };
-  return { current: () => load('current'), get: load };
-}
+    const files = [kernel, initrd, rootfs];
+    await checkSizes(folder, files);
+    const path = ({ file }: Artefact): string => join(folder, file);
+    return { folder, files, image: { manifest, kernel: path(kernel), initrd: path(initrd), rootfs: path(rootfs) } };
+  }
 
-const rebuildHint = 'Build it again: `npx airlock image build --force`.';
+  /** @throws AppError what the last reading found wrong, unless somebody has changed the files since. */
+  async function refuseBroken({ folder, files }: Loaded): Promise<void> {
+    const known = broken.get(folder);
+    if (known?.looks === (await fingerprint(folder, files))) throw known.why;
+  }
+
+  function readAll({ folder, files }: Loaded): Promise<void> {
+    const known = reading.get(folder);
+    if (known) return known;
+    const work = read(folder, files).finally(() => reading.delete(folder));
+    reading.set(folder, work);
+    return work;
+  }
+
+  async function read(folder: string, files: Artefact[]): Promise<void> {
+    const looks = await fingerprint(folder, files);
+    try {
+      await checkFiles(folder, files, { signal: lifetime.signal });
+      broken.delete(folder);
+    } catch (error) {
+      const why = AppError.from(error);
+      if (why.code === 'image_corrupt') broken.set(folder, { why, looks });
+      throw why;
+    }
+  }
+
+  return {
+    async current() {
+      const loaded = await load('current');
+      await refuseBroken(loaded);
+      // Whoever starts a VM from it waits for the reading, and hears what it found.
+      if (!(await isSealed(loaded.folder, loaded.files))) readAll(loaded).catch(() => undefined);
+      return loaded.image;
+    },
+
+    async get(imageId) {
+      const loaded = await load(imageId);
+      await refuseBroken(loaded);
+      await readAll(loaded);
+      return loaded.image;
+    },
+
+    async close() {
+      lifetime.abort(new AppError('shutting_down', 'The controller is shutting down.'));
+      await Promise.allSettled(reading.values());
+    },
+  };
+}
 
 async function readManifest(folder: string): Promise<ImageManifest> {
   const path = join(folder, 'manifest.json');
   try {
     return ImageManifest.parse(JSON.parse(await readFile(path, 'utf8')));
   } catch (error) {
-    throw new AppError('image_corrupt', `${path} is missing or not a manifest.`, { hint: rebuildHint, cause: error });
-  }
-}
-
-async function checkSize(path: string, expected: number): Promise<void> {
-  const found = await stat(path).then(
-    (s) => `${s.size} bytes`,
-    () => 'no such file',
-  );
-  if (found !== `${expected} bytes`) {
-    throw new AppError('image_corrupt', `${path}: ${found}, but its manifest says ${expected} bytes.`, {
-      hint: rebuildHint,
+    throw new AppError('image_corrupt', `${path} is missing or not a manifest.`, {
+      hint: 'Build it again: `npx airlock image build --force`.',
+      cause: error,
     });
   }
 }
