@@ -22,5 +22,7 @@ modprobe --set-version "$kernel" --show-depends --all virtio_mmio virtio_blk vir
 		number=$((number + 1))
 	done
 
-(cd "$tree" && find . | LC_ALL=C sort | cpio --quiet --create --format=newc --owner=0:0) >"$target"
+# Neither when nor on which disk it was made shows.
+find "$tree" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+(cd "$tree" && find . | LC_ALL=C sort | cpio --quiet --create --format=newc --owner=0:0 --reproducible) >"$target"
 rm -rf "$tree"

@@ -1,188 +1,180 @@
 /** Builds a golden image and makes it current. A build that fails or is killed changes nothing that is current. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { AppError } from '@airlock/contract/errors';
-import { ImageManifest, imageFiles } from '@airlock/contract/image';
-import { makeRoot, marks } from './bootstrap.js';
-import { checkScript, checksFor, readCheckResults, type Check } from './checks.js';
-import { description } from './description.js';
+import type { GateReport, ImageManifest } from '@airlock/contract/image';
+import { checkSizes, filesOf, sealFiles } from '@airlock/contract/image-seal';
+import { assemble, assembleSteps } from './assemble.js';
+import type { googleChrome } from './chrome.js';
+import { resolveClis, type CliSet } from './clis.js';
+import { debCacheOf } from './deb-cache.js';
+import { readHistory } from './history.js';
 import { checkSpace, checkTools } from './host.js';
-import { currentId, describeArtefact, looksComplete, publish, readManifest } from './image.js';
-import { hashInputs, readAgent, readTree, type InputEntry } from './inputs.js';
-import { unpackKernel } from './kernel.js';
+import { currentId, listImages, makeCurrent, publish, readIfWhole, writeManifest } from './image.js';
+import { plainInputs, projectClis, readInputs, type Inputs } from './inputs.js';
 import { takeBuildLock } from './lock.js';
-import { createProgress, formatBytes, type Progress } from './progress.js';
-import { makeRootfs } from './rootfs.js';
-import { installClis, packStage } from './stage.js';
-import { makeWorkspace, removeFolder, workspacePath, type Workspace } from './workspace.js';
+import { applyPins, pinsOf, readPins, writePins, type Pins } from './pins.js';
+import { createProgress, type Progress } from './progress.js';
+import { makeWorkspace, removeFolder, workspacePath } from './workspace.js';
 
-const fromPackage = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
+/** Boots the image in a folder and says how it went. */
+export type RunGate = (
+  imageFolder: string,
+  options: { signal: AbortSignal; note: (line: string) => void; full: boolean },
+) => Promise<GateReport>;
+
+/** Which versions of the CLIs: those of the project or of `pins.json`, others by id, the newest, or the project's again. */
+export type CliChoice =
+  { from: 'pins' } | { from: 'asked'; versions: Record<string, string> } | { from: 'refresh' | 'defaults' };
 
 export interface BuildOptions {
   imagesDir: string;
   /** Build even when the current image is made from the same inputs. */
   force: boolean;
+  clis: CliChoice;
+  browser: typeof googleChrome | null;
+  /** Null: the image is not started, and not made current. */
+  gate: RunGate | null;
   signal: AbortSignal;
   /** Takes the lines of progress. */
   write: (line: string) => void;
 }
 
-interface Inputs {
-  sha256: string;
-  guest: InputEntry[];
-  scripts: InputEntry[];
-  agent: InputEntry;
-  agentVersion: string;
-  checks: Check[];
-}
-
-async function readInputs(): Promise<Inputs> {
-  const [guest, chroot, agent, agentPackage] = await Promise.all([
-    readTree(fromPackage('guest')),
-    readTree(fromPackage('chroot')),
-    readAgent(fromPackage('../guest-agent/dist/agent.cjs')),
-    readFile(fromPackage('../guest-agent/package.json'), 'utf8'),
-  ]);
-  const checks = checksFor(description);
-  const check: InputEntry = { path: 'check.sh', type: 'program', content: Buffer.from(checkScript(checks)) };
-  const scripts = [...chroot, check];
-  const { version } = JSON.parse(agentPackage) as { version: string };
-  return {
-    sha256: hashInputs(description, [...guest, ...scripts, agent]),
-    guest,
-    scripts,
-    agent,
-    agentVersion: version,
-    checks,
-  };
+export interface BuildResult {
+  manifest: ImageManifest;
+  /** False: the image that was current already is still the right one. */
+  built: boolean;
+  current: boolean;
 }
 
 /**
  * The current image, built first when it is not made from today's inputs.
  * @throws AppError host_unsupported, disk_full, image_build_failed, image_check_failed, command_failed or aborted.
  */
-export async function buildImage(options: BuildOptions): Promise<ImageManifest> {
-  const inputs = await readInputs();
-  const current = options.force ? null : await findCurrent(options.imagesDir, inputs.sha256);
-  if (current) return current;
+export async function buildImage(options: BuildOptions): Promise<BuildResult> {
+  const { imagesDir, force, clis, signal, write } = options;
+  // An unreadable file of pins is no reason to refuse taking it away.
+  const pins = clis.from === 'defaults' ? null : await readPins(imagesDir);
+  const inputs = await chooseInputs(options, pins);
+  const kept = force || clis.from === 'refresh' ? null : await findUsable(imagesDir, inputs.sha256, clis.from, write);
+  if (kept) {
+    if (clis.from === 'defaults') await writePins(imagesDir, null);
+    return { manifest: kept, built: false, current: true };
+  }
   await checkTools();
   const name = randomBytes(4).toString('hex');
-  const folder = join(options.imagesDir, `.build-${name}`);
-  const workspaceFolder = workspacePath(name);
-  const release = await takeBuildLock(options.imagesDir, [folder, workspaceFolder], removeFolder);
-  const progress = createProgress(8, options.write);
+  const folder = join(imagesDir, `.build-${name}`);
+  const workspace = workspacePath(name);
+  const release = await takeBuildLock(imagesDir, [folder, workspace], removeFolder);
+  const progress = createProgress(assembleSteps + (options.gate ? 2 : 1), write);
   try {
-    await checkSpace('/var/tmp', options.imagesDir);
+    await checkSpace('/var/tmp', imagesDir);
     await mkdir(folder, { mode: 0o700 });
-    return await build(options, inputs, folder, await makeWorkspace(workspaceFolder), progress);
+    const manifest = await make(options, inputs, { folder, workspace, progress });
+    signal.throwIfAborted();
+    return await finish(options, inputs, folder, manifest, progress);
   } finally {
     progress.stop();
-    await removeFolder(workspaceFolder);
+    await removeFolder(workspace);
     await removeFolder(folder);
     await release();
   }
 }
 
-async function findCurrent(imagesDir: string, inputsSha256: string): Promise<ImageManifest | null> {
-  const id = await currentId(imagesDir);
-  if (id === null) return null;
-  const manifest = await readManifest(imagesDir, id).catch((error: unknown) => {
-    if (error instanceof AppError) return null;
+async function chooseInputs({ clis, browser, signal }: BuildOptions, pins: Pins | null): Promise<Inputs> {
+  if (clis.from === 'pins' && browser === null) return plainInputs(pins);
+  const base = applyPins(await projectClis(), pins);
+  return readInputs(await chooseClis(base, clis, signal), browser);
+}
+
+async function chooseClis(base: CliSet, choice: CliChoice, signal: AbortSignal): Promise<CliSet> {
+  if (choice.from === 'asked') return resolveClis(base, choice.versions, signal);
+  if (choice.from !== 'refresh') return base;
+  return resolveClis(base, Object.fromEntries(base.clis.map(({ id }) => [id, '*'])), signal);
+}
+
+async function isWhole(imagesDir: string, manifest: ImageManifest): Promise<boolean> {
+  try {
+    await checkSizes(join(imagesDir, manifest.id), filesOf(manifest));
+    return true;
+  } catch (error) {
+    if (error instanceof AppError) return false;
     throw error;
-  });
-  const isIt = manifest?.inputsSha256 === inputsSha256 && (await looksComplete(imagesDir, manifest));
-  return isIt ? manifest : null;
+  }
 }
 
-async function build(
-  { imagesDir, signal }: BuildOptions,
+/**
+ * The current image, when nothing has to be built: it is made from these inputs; or one that is was current, and somebody has
+ * chosen this one since (`rollback`, `promote`), which an ordinary build does not undo.
+ */
+async function findUsable(
+  imagesDir: string,
+  inputsSha256: string,
+  from: CliChoice['from'],
+  write: (line: string) => void,
+): Promise<ImageManifest | null> {
+  const id = await currentId(imagesDir);
+  const current = id === null ? null : await readIfWhole(imagesDir, id);
+  if (!current || !(await isWhole(imagesDir, current))) return null;
+  if (current.inputsSha256 === inputsSha256) return current;
+  const history = await readHistory(imagesDir);
+  if (from !== 'pins' || history.at(-1)?.id !== current.id || history.at(-1)?.why === 'build') return null;
+  const wereCurrent = new Set(history.map((entry) => entry.id));
+  const images = (await listImages(imagesDir)).filter((image) => wereCurrent.has(image.id));
+  const newest = images.find((image) => image.inputsSha256 === inputsSha256);
+  if (!newest) return null;
+  write(`Image ${current.id} was chosen instead of ${newest.id}, which is made from today's inputs; it stays current.`);
+  return current;
+}
+
+interface Places {
+  folder: string;
+  workspace: string;
+  progress: Progress;
+}
+
+async function make(options: BuildOptions, inputs: Inputs, places: Places): Promise<ImageManifest> {
+  const { folder, progress } = places;
+  const { imagesDir, signal } = options;
+  const workspace = await makeWorkspace(places.workspace);
+  const manifest = await assemble({ inputs, folder, workspace, debCache: debCacheOf(imagesDir), signal, progress });
+  // Gigabytes that the VM of the gate may need.
+  await removeFolder(places.workspace);
+  if (!options.gate) return manifest;
+  progress.step('Start the image in a VM and look at it');
+  const gate = await options.gate(folder, { signal, note: progress.note, full: false });
+  const gated = { ...manifest, gate };
+  requirePassed(gated);
+  await writeManifest(folder, gated);
+  return gated;
+}
+
+/** @throws AppError image_check_failed when the image was not started in a VM, or did not stand that. */
+export function requirePassed({ id, gate }: ImageManifest): void {
+  if (gate?.passed) return;
+  const failed = gate?.steps.find((step) => !step.ok);
+  const why = failed ? `${failed.name}: ${failed.detail}` : 'it was never started';
+  throw new AppError('image_check_failed', `Image ${id} did not pass the boot gate: ${why}`, {
+    hint: 'The current image is unchanged. `npx airlock image verify ID` starts an image again and shows each step.',
+  });
+}
+
+async function finish(
+  { imagesDir, clis, gate }: BuildOptions,
   inputs: Inputs,
   folder: string,
-  workspace: Workspace,
+  manifest: ImageManifest,
   progress: Progress,
-): Promise<ImageManifest> {
-  const startedAt = performance.now();
-  const stageTar = join(workspace.path, 'stage.tar');
-  progress.step(`Install ${description.clis.map((cli) => cli.command).join(', ')} with npm`);
-  await installClis(workspace.stage, description, signal, progress.note);
-  progress.step('Pack CLIs, guest files and agent');
-  await packStage(workspace.stage, inputs, stageTar, signal);
-
-  progress.step(`Install Debian ${description.suite} (${description.packages.length} packages and what they need)`);
-  const output = await makeRoot(description, workspace, stageTar, signal, (line) => {
-    if (line === marks.finish) progress.step('Add CLIs, guest files and units; make the initrd');
-    else if (line === marks.checks) progress.step(`Check the root from inside (${inputs.checks.length} checks)`);
-    else progress.note(line);
-  });
-  const checks = readCheckResults(inputs.checks, output);
-  await rm(stageTar);
-
-  progress.step('Unpack the kernel');
-  await unpackKernel(join(workspace.path, 'vmlinuz'), join(folder, imageFiles.kernel), signal);
-  await copyOut(join(workspace.path, 'initrd.img'), join(folder, imageFiles.initrd));
-  progress.step('Write the file system');
-  const rootfsUsedBytes = await makeRootfs(workspace.root, join(folder, imageFiles.rootfs), description.rootfs, signal);
-  progress.done(`${formatBytes(rootfsUsedBytes)} in use`);
-
-  progress.step('Write the manifest and make the image current');
-  const manifest = await describeImage(inputs, folder, await readFacts(workspace.path), {
-    checks,
-    rootfsUsedBytes,
-    buildSeconds: Number(((performance.now() - startedAt) / 1000).toFixed(1)),
-  });
-  await writeFile(join(folder, imageFiles.manifest), `${JSON.stringify(manifest, null, 2)}\n`);
-  signal.throwIfAborted();
+): Promise<BuildResult> {
+  const current = gate !== null;
+  progress.step(current ? 'Make the image current' : 'Keep the image, which is not current');
+  await sealFiles(folder, filesOf(manifest));
   await publish(imagesDir, folder, manifest.id);
+  if (current) {
+    await makeCurrent(imagesDir, manifest.id, 'build');
+    if (clis.from !== 'pins') await writePins(imagesDir, clis.from === 'defaults' ? null : pinsOf(inputs, clis.from));
+  }
   progress.done(manifest.id);
-  return manifest;
-}
-
-async function copyOut(from: string, to: string): Promise<void> {
-  // The two folders may lie on different disks.
-  await writeFile(to, await readFile(from));
-  await rm(from);
-}
-
-/** `name=value` lines that finish.sh has left: versions of what was installed. */
-async function readFacts(folder: string): Promise<(name: string) => string> {
-  const lines = (await readFile(join(folder, 'facts'), 'utf8')).split('\n');
-  return (name) => {
-    const value = lines.find((line) => line.startsWith(`${name}=`))?.slice(name.length + 1);
-    if (value) return value;
-    throw new AppError('image_build_failed', `finish.sh left no "${name}" among its facts.`);
-  };
-}
-
-async function describeImage(
-  inputs: Inputs,
-  folder: string,
-  fact: (name: string) => string,
-  rest: Pick<ImageManifest, 'checks' | 'rootfsUsedBytes' | 'buildSeconds'>,
-): Promise<ImageManifest> {
-  const createdAt = new Date().toISOString();
-  const [codex, claude, gemini] = description.clis.map((cli) => cli.version) as [string, string, string];
-  return ImageManifest.parse({
-    version: 1,
-    id: `img_${createdAt.slice(0, 16).replace(/[^0-9]/g, '')}${randomBytes(4).toString('hex')}`,
-    createdAt,
-    inputsSha256: inputs.sha256,
-    debian: { suite: description.suite, version: fact('debian') },
-    versions: {
-      kernel: fact('kernel'),
-      node: fact('node'),
-      chromium: fact('chromium'),
-      codex,
-      claude,
-      gemini,
-      agent: inputs.agentVersion,
-    },
-    artefacts: {
-      kernel: await describeArtefact(folder, imageFiles.kernel),
-      initrd: await describeArtefact(folder, imageFiles.initrd),
-      rootfs: await describeArtefact(folder, imageFiles.rootfs),
-    },
-    ...rest,
-  });
+  return { manifest, built: true, current };
 }

@@ -1,11 +1,11 @@
-/** The images of an AIRLOCK_HOME: which there are, which is current, whether one is what its manifest says. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { readFile, readdir, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
+/** The images of an AIRLOCK_HOME: which there are, which is current, and making one current. */
+import { readFile, readdir, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { AppError } from '@airlock/contract/errors';
 import { ImageManifest, imageFiles, type Artefact } from '@airlock/contract/image';
+import { hashFile } from '@airlock/contract/image-seal';
+import { ImageId } from '@airlock/contract/ids';
+import { addToHistory, type HistoryEntry } from './history.js';
 
 export const imagesDirOf = (home: string): string => join(home, 'images');
 
@@ -18,6 +18,8 @@ export async function currentId(imagesDir: string): Promise<string | null> {
     throw error;
   }
 }
+
+const buildHint = 'Run `npx airlock image build`.';
 
 /** @throws AppError image_missing, or image_corrupt when the manifest cannot be read. */
 export async function readManifest(imagesDir: string, id: string): Promise<ImageManifest> {
@@ -32,15 +34,27 @@ export async function readManifest(imagesDir: string, id: string): Promise<Image
   }
 }
 
-const buildHint = 'Run `npx airlock image build`.';
+/** Writes a manifest into an image's folder, whole or not at all. */
+export async function writeManifest(folder: string, manifest: ImageManifest): Promise<void> {
+  const path = join(folder, imageFiles.manifest);
+  await writeFile(`${path}.new`, `${JSON.stringify(manifest, null, 2)}\n`);
+  await rename(`${path}.new`, path);
+}
 
-/** The manifest of the current image. @throws AppError image_missing or image_corrupt. */
-export async function readCurrent(imagesDir: string): Promise<ImageManifest> {
-  const id = await currentId(imagesDir);
-  if (id === null) {
-    throw new AppError('image_missing', `No golden image is current under ${imagesDir}.`, { hint: buildHint });
+/**
+ * The manifest of the image called `name`; an id, `current`, or nothing for the current one.
+ * @throws AppError image_missing, image_corrupt, or invalid_request when this cannot be the name of an image.
+ */
+export async function findImage(imagesDir: string, name = 'current'): Promise<ImageManifest> {
+  if (name !== 'current') {
+    if (ImageId.safeParse(name).success) return readManifest(imagesDir, name);
+    throw new AppError('invalid_request', `"${name}" is not the id of an image, such as img_202601011200abcdef01.`, {
+      hint: '`npx airlock image list` shows which there are.',
+    });
   }
-  return readManifest(imagesDir, id);
+  const id = await currentId(imagesDir);
+  if (id !== null) return readManifest(imagesDir, id);
+  throw new AppError('image_missing', `No golden image is current under ${imagesDir}.`, { hint: buildHint });
 }
 
 /** Ids of all images, oldest first: ids begin with the time at which they were made. */
@@ -52,44 +66,36 @@ export async function listIds(imagesDir: string): Promise<string[]> {
   return names.filter((name) => name.startsWith('img_')).sort();
 }
 
+/** Manifests of all images that have a readable one, oldest first. */
+export async function listImages(imagesDir: string): Promise<ImageManifest[]> {
+  const found = (await listIds(imagesDir)).map(async (id) => readIfWhole(imagesDir, id));
+  return (await Promise.all(found)).filter((manifest) => manifest !== null);
+}
+
+/** The manifest, or null when there is none or it cannot be read. */
+export async function readIfWhole(imagesDir: string, id: string): Promise<ImageManifest | null> {
+  return readManifest(imagesDir, id).catch((error: unknown) => {
+    if (error instanceof AppError) return null;
+    throw error;
+  });
+}
+
 /** Size and SHA-256 of a file, as the manifest holds them. */
 export async function describeArtefact(folder: string, file: string): Promise<Artefact> {
   const path = join(folder, file);
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash);
-  return { file, size: (await stat(path)).size, sha256: hash.digest('hex') };
+  return { file, size: (await stat(path)).size, sha256: await hashFile(path) };
 }
 
-/** True when the files are there and have their sizes: quick, and enough to tell a whole image from a half one. */
-export async function looksComplete(imagesDir: string, manifest: ImageManifest): Promise<boolean> {
-  const checks = Object.values(manifest.artefacts).map(async ({ file, size }) => {
-    const info = await stat(join(imagesDir, manifest.id, file)).catch(() => null);
-    return info?.size === size;
-  });
-  return (await Promise.all(checks)).every(Boolean);
-}
-
-/** @throws AppError image_corrupt naming every file that is not what the manifest says. */
-export async function verifyImage(imagesDir: string, manifest: ImageManifest): Promise<void> {
-  const problems: string[] = [];
-  for (const expected of Object.values(manifest.artefacts)) {
-    const found = await describeArtefact(join(imagesDir, manifest.id), expected.file).catch((error: Error) => error);
-    if (found instanceof Error) problems.push(found.message);
-    else if (found.size !== expected.size)
-      problems.push(`${expected.file} has ${found.size} bytes, not ${expected.size}`);
-    else if (found.sha256 !== expected.sha256) problems.push(`${expected.file} has another SHA-256`);
-  }
-  if (problems.length === 0) return;
-  throw new AppError('image_corrupt', `Image ${manifest.id} is not what its manifest says: ${problems.join('; ')}.`, {
-    hint: 'Build it again: `npx airlock image build --force`.',
-  });
-}
-
-/** Makes a finished build folder an image and the current one. Both steps are renames: whole or not at all. */
+/** Makes a finished build folder an image, by a rename: whole or not at all. It is not current yet. */
 export async function publish(imagesDir: string, buildFolder: string, id: string): Promise<void> {
   await rename(buildFolder, join(imagesDir, id));
+}
+
+/** Makes an image the one that new VMs are made from, by a rename. Whether it may be is the caller's to know. */
+export async function makeCurrent(imagesDir: string, id: string, why: HistoryEntry['why']): Promise<void> {
   const link = join(imagesDir, '.current.new');
   await rm(link, { force: true });
   await symlink(id, link);
   await rename(link, join(imagesDir, 'current'));
+  await addToHistory(imagesDir, id, why);
 }

@@ -1,13 +1,61 @@
-/** The hash over everything that an image is made from: when it is the current image's, there is nothing to build. */
+/** Everything that an image is made from, and the hash over it: when it is the current image's, there is nothing to build. */
 import { createHash } from 'node:crypto';
 import { lstat, mkdir, readFile, readdir, readlink, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { AppError } from '@airlock/contract/errors';
+import { checkScript, checksFor, type Check } from './checks.js';
+import type { googleChrome } from './chrome.js';
+import { readLock, type CliSet } from './clis.js';
+import { description, type Description } from './description.js';
+import { applyPins, type Pins } from './pins.js';
 
 export interface InputEntry {
   path: string;
   type: 'file' | 'program' | 'link';
   content: Buffer;
+}
+
+export interface Inputs extends CliSet {
+  sha256: string;
+  /** With the CLI versions of this build. */
+  description: Description;
+  /** Takes the place of Chromium. */
+  browser: typeof googleChrome | null;
+  guest: InputEntry[];
+  scripts: InputEntry[];
+  agent: InputEntry;
+  agentVersion: string;
+  checks: Check[];
+}
+
+const fromPackage = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
+
+/** The CLIs of this project, before anybody chose other versions. */
+export async function projectClis(): Promise<CliSet> {
+  return { clis: description.clis, lock: await readLock(fromPackage('clis.lock.json')) };
+}
+
+/** Everything that goes into an image. @throws AppError image_build_failed when the agent has not been built. */
+export async function readInputs(set: CliSet, browser: Inputs['browser']): Promise<Inputs> {
+  const [guest, chroot, agent, agentPackage] = await Promise.all([
+    readTree(fromPackage('guest')),
+    readTree(fromPackage('chroot')),
+    readAgent(fromPackage('../guest-agent/dist/agent.cjs')),
+    readFile(fromPackage('../guest-agent/package.json'), 'utf8'),
+  ]);
+  const own = { ...description, clis: set.clis };
+  const checks = checksFor(own);
+  const check: InputEntry = { path: 'check.sh', type: 'program', content: Buffer.from(checkScript(checks)) };
+  const scripts = [...chroot, check];
+  const { version } = JSON.parse(agentPackage) as { version: string };
+  const sha256 = hashInputs({ ...own, browser, lock: set.lock }, [...guest, ...scripts, agent]);
+  return { ...set, sha256, description: own, browser, guest, scripts, agent, agentVersion: version, checks };
+}
+
+/** The inputs that `build` without options takes: versions of the project, or those that this home has pinned. */
+export async function plainInputs(pins: Pins | null): Promise<Inputs> {
+  return readInputs(applyPins(await projectClis(), pins), null);
 }
 
 /** Files and links below `root`, sorted by path. Of the mode only "executable" counts: the rest depends on the umask. */

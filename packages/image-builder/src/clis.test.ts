@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { AppError } from '@airlock/contract/errors';
+import { explain, lockedCli, withoutProject } from './clis.js';
+import { description } from './description.js';
+import { projectClis } from './inputs.js';
+
+it('keeps npm’s settings of the machine and drops those of the project that runs it', () => {
+  const machine = { PATH: '/bin', npm_config_registry: 'https://registry.example', npm_config_cafile: '/ca.pem' };
+  const project = {
+    npm_config_prefix: '/usr',
+    npm_config_local_prefix: '/p',
+    npm_config_strict_allow_scripts: 'true',
+    npm_lifecycle_event: 'up',
+  };
+  expect(withoutProject({ ...machine, ...project })).toEqual(machine);
+});
+
+describe('the lock file of the CLIs', () => {
+  it('pins the very versions and checksums of the description', async () => {
+    const { clis, lock } = await projectClis();
+    expect(clis.map((cli) => lockedCli(lock, cli))).toEqual(description.clis);
+  });
+
+  it('has a checksum for every package, and no address of a registry', async () => {
+    const { lock } = await projectClis();
+    const pinned = Object.entries(lock.packages).filter(([path]) => path !== '');
+    expect(pinned.length).toBeGreaterThan(description.clis.length);
+    for (const [path, entry] of pinned) {
+      expect(entry, path).toMatchObject({ integrity: expect.stringMatching(/^sha512-/), version: expect.any(String) });
+      expect(entry, path).not.toHaveProperty('resolved');
+    }
+  });
+
+  it('is refused when it does not name a CLI', () => {
+    expect(() => lockedCli({ packages: {} }, description.clis[0])).toThrowError(/says nothing of @openai\/codex/);
+  });
+});
+
+describe('what npm could not do', () => {
+  const failed = (lastOutput: string): AppError =>
+    new AppError('command_failed', 'npm ended with exit code 1', { details: { lastOutput } });
+
+  it.each([
+    ['a version', 'npm error code ETARGET\nnpm error notarget No matching version found for @openai/codex@0.169.0.'],
+    ['a package', 'npm error code E404\nnpm error 404 Not Found - GET https://r.example/@openai%2fcodex - Not found'],
+    ['a package, unescaped', "npm error code E404\nnpm error 404  '@openai/codex@0.169.0' is not in this registry."],
+  ])('says that there is no such thing: %s', (_what, output) => {
+    expect(explain(failed(output), description.clis)).toMatchObject({
+      code: 'image_build_failed',
+      message: "npm's registry has no @openai/codex@0.169.0.",
+      hint: '`npm view @openai/codex versions` lists those that it has.',
+    });
+  });
+
+  it('is shown as npm said it otherwise', () => {
+    expect(explain(failed('npm error code ECONNREFUSED'), description.clis)).toMatchObject({
+      code: 'image_build_failed',
+      details: { lastOutput: 'npm error code ECONNREFUSED' },
+    });
+  });
+});

@@ -1,0 +1,148 @@
+/** The coding CLIs: every package of theirs is pinned by a lock file; npm compares what it fetches with its checksums. */
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { z } from 'zod';
+import { AppError } from '@airlock/contract/errors';
+import { run } from '@airlock/contract/process';
+import type { Cli } from './description.js';
+
+/** The part of npm's lock file that is read here; the rest is npm's own business. */
+export const NpmLock = z.looseObject({
+  packages: z.record(z.string(), z.looseObject({ version: z.string().optional(), integrity: z.string().optional() })),
+});
+export type NpmLock = z.infer<typeof NpmLock>;
+
+/** The CLIs of an image and the lock file that pins what they consist of. */
+export interface CliSet {
+  clis: readonly Cli[];
+  lock: NpmLock;
+}
+
+// As a global installation lays them out: nothing is shared between CLIs.
+const layout = '--install-strategy=nested';
+const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--engine-strict=false'];
+
+/** @throws AppError image_corrupt when a lock file is not one. */
+export async function readLock(path: string): Promise<NpmLock> {
+  return NpmLock.parse(JSON.parse(await readFile(path, 'utf8')));
+}
+
+/** What the lock file says of a CLI's own package. @throws AppError image_build_failed when it does not name it. */
+export function lockedCli(lock: NpmLock, cli: Cli): Cli {
+  const { version, integrity } = lock.packages[`node_modules/${cli.package}`] ?? {};
+  if (version && integrity) return { ...cli, version, integrity };
+  throw new AppError('image_build_failed', `The lock file of the CLIs says nothing of ${cli.package}.`);
+}
+
+/**
+ * The set with other versions, by CLI id; `*` means the newest that runs on this Node. Asks npm's registry.
+ * @throws AppError image_build_failed naming a version that the registry does not have.
+ */
+export async function resolveClis(
+  set: CliSet,
+  versions: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<CliSet> {
+  const wanted = set.clis.map((cli) => ({ ...cli, version: versions[cli.id] ?? cli.version }));
+  const found = await lockFor({ clis: wanted, lock: set.lock }, signal);
+  const clis = wanted.map((cli) => lockedCli(found, cli));
+  // The lock file also repeats what was asked for, which has to be the versions themselves for `npm ci`.
+  return { clis, lock: await lockFor({ clis, lock: found }, signal) };
+}
+
+async function lockFor(set: CliSet, signal: AbortSignal): Promise<NpmLock> {
+  const folder = await mkdtemp(join(tmpdir(), 'airlock-npm-'));
+  try {
+    await writeProject(folder, set);
+    const flags = ['--package-lock-only', '--omit-lockfile-registry-resolved', layout, ...quiet];
+    await npm(['install', ...flags], folder, set.clis, signal);
+    return await readLock(join(folder, 'package-lock.json'));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function writeProject(folder: string, { clis, lock }: CliSet): Promise<void> {
+  const dependencies = Object.fromEntries(clis.map((cli) => [cli.package, cli.version]));
+  const project = { name: 'airlock-clis', version: '0.0.0', private: true, dependencies };
+  await writeFile(join(folder, 'package.json'), JSON.stringify(project));
+  await writeFile(join(folder, 'package-lock.json'), JSON.stringify(lock));
+}
+
+async function npm(
+  args: string[],
+  cwd: string,
+  clis: readonly Cli[],
+  signal: AbortSignal,
+  onLine?: (line: string) => void,
+): Promise<void> {
+  const options = { cwd, env: withoutProject(process.env), cleanEnv: true, signal, ...(onLine && { onLine }) };
+  await run('npm', args, options).catch((error: unknown) => {
+    throw explain(error, clis);
+  });
+}
+
+/** npm's own words for a package or a version that is not there, made an answer to what was asked. */
+export function explain(error: unknown, clis: readonly Cli[]): unknown {
+  if (!(error instanceof AppError) || error.code !== 'command_failed') return error;
+  const output = String(error.details?.['lastOutput'] ?? '');
+  const missing = /code (ETARGET|E404)/.test(output)
+    ? clis.find((cli) => output.includes(cli.package) || output.includes(cli.package.replace('/', '%2f')))
+    : undefined;
+  if (!missing) {
+    const options = { cause: error, ...(error.details && { details: error.details }) };
+    return new AppError('image_build_failed', `npm could not install the CLIs: ${error.message}`, options);
+  }
+  return new AppError('image_build_failed', `npm's registry has no ${missing.package}@${missing.version}.`, {
+    hint: `\`npm view ${missing.package} versions\` lists those that it has.`,
+    cause: error,
+  });
+}
+
+/**
+ * Installs the CLIs below `stage`/usr/local with the machine's own npm and its configuration. Install scripts stay off,
+ * except those that the description names. Nothing of the registry's address stays in the tree.
+ */
+export async function installClis(
+  stage: string,
+  set: CliSet,
+  signal: AbortSignal,
+  onLine: (line: string) => void,
+): Promise<void> {
+  const lib = join(stage, 'usr/local/lib');
+  await mkdir(lib, { recursive: true });
+  await writeProject(lib, set);
+  await npm(['ci', layout, ...quiet, '--prefer-offline', '--loglevel=http'], lib, set.clis, signal, onLine);
+  for (const left of ['package.json', 'package-lock.json', 'node_modules/.package-lock.json', 'node_modules/.bin']) {
+    await rm(join(lib, left), { recursive: true, force: true });
+  }
+  for (const cli of set.clis) await finishCli(join(stage, 'usr/local'), cli, signal);
+}
+
+const Bins = z.looseObject({ bin: z.union([z.string(), z.record(z.string(), z.string())]) });
+
+/** What npm leaves out because its scripts are off and the installation is not a global one: script and link in bin. */
+async function finishCli(prefix: string, cli: Cli, signal: AbortSignal): Promise<void> {
+  const folder = join(prefix, 'lib/node_modules', cli.package);
+  if (cli.afterInstall !== null) await run(process.execPath, [cli.afterInstall], { cwd: folder, signal });
+  const { bin } = Bins.parse(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')));
+  const program = typeof bin === 'string' ? bin : bin[cli.command];
+  if (program === undefined) {
+    throw new AppError('image_build_failed', `${cli.package}@${cli.version} has no program named ${cli.command}.`);
+  }
+  const link = join(prefix, 'bin', cli.command);
+  await mkdir(dirname(link), { recursive: true });
+  await chmod(join(folder, program), 0o755);
+  await symlink(relative(dirname(link), join(folder, program)), link);
+}
+
+/**
+ * The environment without what `npm run` adds of the project it runs in: its prefix and its own strictness about scripts, with
+ * which an install elsewhere fails. The machine's registry, proxy and CA settings stay.
+ */
+export function withoutProject(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const ofProject =
+    /^npm_(lifecycle|package|command|execpath|node_execpath|config_(local_prefix|prefix|global_prefix|(strict_)?allow_scripts|engine_strict|call)$)/;
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !ofProject.test(name)));
+}

@@ -1,0 +1,195 @@
+import { appendFile, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { imageFiles } from '@airlock/contract/image';
+import type { RunGate } from './build.js';
+import { failed, idOf, makeImage, passed } from './fixtures/images.js';
+import { earlierImages, readHistory } from './history.js';
+import { currentId, makeCurrent, readManifest } from './image.js';
+import { lockName, takeBuildLock } from './lock.js';
+import { promote, rollback, type ChoiceOptions } from './promote.js';
+import { verifyImage } from './verify.js';
+
+let imagesDir: string;
+let gated: string[];
+const { signal } = new AbortController();
+
+beforeEach(async () => {
+  imagesDir = await mkdtemp(join(tmpdir(), 'airlock-promote-'));
+  gated = [];
+});
+afterEach(() => rm(imagesDir, { recursive: true }));
+
+function options(report = passed): ChoiceOptions {
+  const gate: RunGate = (folder) => {
+    gated.push(folder);
+    return Promise.resolve(report);
+  };
+  return { imagesDir, gate, signal, write: () => undefined };
+}
+
+async function build(n: number): Promise<void> {
+  await makeImage(imagesDir, n);
+  await makeCurrent(imagesDir, idOf(n), 'build');
+}
+
+describe('promote', () => {
+  it('makes an image current that passed everything, without starting it again', async () => {
+    await build(1);
+    await makeImage(imagesDir, 2);
+    expect((await promote(options(), idOf(2))).id).toBe(idOf(2));
+    expect(await currentId(imagesDir)).toBe(idOf(2));
+    expect(gated).toEqual([]);
+    expect((await readdir(imagesDir)).sort()).toEqual(['current', 'history.json', idOf(1), idOf(2)]);
+  });
+
+  it('starts an image first that never was', async () => {
+    await makeImage(imagesDir, 1, { gate: null });
+    await promote(options(), idOf(1));
+    expect(gated).toEqual([join(imagesDir, idOf(1))]);
+    expect((await readManifest(imagesDir, idOf(1))).gate).toEqual(passed);
+  });
+
+  it.each([
+    ['failed the boot gate', failed],
+    ['never went through it and fails now', null],
+  ])('refuses an image that %s', async (_why, gate) => {
+    await build(1);
+    await makeImage(imagesDir, 2, { gate });
+    await expect(promote(options(failed), idOf(2))).rejects.toMatchObject({
+      code: 'image_check_failed',
+      message: expect.stringContaining('screen: black'),
+    });
+    expect(await currentId(imagesDir)).toBe(idOf(1));
+  });
+
+  it.each([
+    ['a truncated root file system', (folder: string) => truncate(join(folder, imageFiles.rootfs), 2), 'rootfs.ext4'],
+    [
+      'a flipped byte in the kernel',
+      (folder: string) => writeFile(join(folder, imageFiles.kernel), 'kernal'),
+      'vmlinux',
+    ],
+    ['a missing initrd', (folder: string) => rm(join(folder, imageFiles.initrd)), 'initrd.img'],
+    [
+      'a changed bill of materials',
+      (folder: string) => appendFile(join(folder, imageFiles.sbom), ' '),
+      'sbom.spdx.json',
+    ],
+  ])('refuses an image with %s, by name', async (_what, damage, name) => {
+    await build(1);
+    await makeImage(imagesDir, 2);
+    await damage(join(imagesDir, idOf(2)));
+    const refusal = { code: 'image_corrupt', message: expect.stringContaining(name) };
+    await expect(promote(options(), idOf(2))).rejects.toMatchObject(refusal);
+    const manifest = await readManifest(imagesDir, idOf(2));
+    await expect(verifyImage(options(), manifest)).rejects.toMatchObject(refusal);
+    expect(await currentId(imagesDir)).toBe(idOf(1));
+  });
+
+  it.each([
+    ['img_209901010000abcdef99', 'image_missing'],
+    ['../etc', 'invalid_request'],
+    ['.build-12345678', 'invalid_request'],
+  ])('refuses %s', async (name, code) => {
+    await expect(promote(options(), name)).rejects.toMatchObject({ code });
+  });
+
+  it('waits for nobody: while a build runs it refuses', async () => {
+    await makeImage(imagesDir, 1);
+    const release = await takeBuildLock(imagesDir, [], () => Promise.reject(new Error('nothing to remove')));
+    await expect(promote(options(), idOf(1))).rejects.toMatchObject({ code: 'image_build_failed' });
+    await release();
+    await promote(options(), idOf(1));
+    expect(await readdir(imagesDir)).not.toContain(lockName);
+  });
+});
+
+describe('rollback', () => {
+  it('goes back one image at a time, past those that are gone', async () => {
+    for (const n of [1, 2, 3, 4]) await build(n);
+    await rm(join(imagesDir, idOf(2)), { recursive: true });
+    expect((await rollback(options())).id).toBe(idOf(3));
+    expect((await rollback(options())).id).toBe(idOf(1));
+    await expect(rollback(options())).rejects.toMatchObject({ code: 'image_missing' });
+    expect(await currentId(imagesDir)).toBe(idOf(1));
+  });
+
+  it('does not go back to an image that is damaged', async () => {
+    for (const n of [1, 2]) await build(n);
+    await truncate(join(imagesDir, idOf(1), imageFiles.rootfs), 1);
+    await expect(rollback(options())).rejects.toMatchObject({ code: 'image_corrupt' });
+    expect(await currentId(imagesDir)).toBe(idOf(2));
+  });
+
+  it('is written down', async () => {
+    for (const n of [1, 2]) await build(n);
+    await rollback(options());
+    const entries = (await readHistory(imagesDir)).map(({ id, why }) => [id, why]);
+    expect(entries).toEqual([
+      [idOf(1), 'build'],
+      [idOf(2), 'build'],
+      [idOf(1), 'rollback'],
+    ]);
+  });
+
+  it('has nothing to go by when the history is damaged', async () => {
+    await build(1);
+    await writeFile(join(imagesDir, 'history.json'), '[{');
+    await expect(rollback(options())).rejects.toMatchObject({ code: 'image_missing' });
+    expect(await readFile(join(imagesDir, 'history.json'), 'utf8')).toBe('[{');
+  });
+});
+
+describe('earlierImages', () => {
+  type Step = [number, 'build' | 'promote' | 'rollback'];
+  it.each<[string, Step[], number, number[]]>([
+    [
+      'builds',
+      [
+        [1, 'build'],
+        [2, 'build'],
+        [3, 'build'],
+      ],
+      3,
+      [2, 1],
+    ],
+    [
+      'after a rollback, what was before that',
+      [
+        [1, 'build'],
+        [2, 'build'],
+        [3, 'build'],
+        [2, 'rollback'],
+      ],
+      2,
+      [1],
+    ],
+    [
+      'a build after a rollback',
+      [
+        [1, 'build'],
+        [2, 'build'],
+        [1, 'rollback'],
+        [3, 'build'],
+      ],
+      3,
+      [1],
+    ],
+    [
+      'promoted back and forth',
+      [
+        [1, 'build'],
+        [2, 'build'],
+        [1, 'promote'],
+      ],
+      1,
+      [2],
+    ],
+    ['the first', [[1, 'build']], 1, []],
+  ])('%s', (_what, steps, current, expected) => {
+    const history = steps.map(([n, why]) => ({ id: idOf(n), at: '2026-01-01T00:00:00Z', why }));
+    expect(earlierImages(history, idOf(current))).toEqual(expected.map(idOf));
+  });
+});

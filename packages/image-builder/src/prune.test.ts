@@ -1,0 +1,87 @@
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { runnerFiles, type VmSpec } from '@airlock/contract/runner';
+import { idOf, makeImage } from './fixtures/images.js';
+import { makeCurrent } from './image.js';
+import { prune } from './prune.js';
+
+let home: string;
+let imagesDir: string;
+const later = (): number => Date.now() + 3_600_000;
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'airlock-prune-'));
+  imagesDir = join(home, 'images');
+  for (const n of [1, 2, 3, 4, 5]) {
+    await makeImage(imagesDir, n);
+    await makeCurrent(imagesDir, idOf(n), 'build');
+  }
+});
+afterEach(() => rm(home, { recursive: true }));
+
+const images = async (): Promise<string[]> => (await readdir(imagesDir)).filter((name) => /img_/.test(name)).sort();
+
+/** A VM's folder as the engine leaves it; `alive`: its disk or config drive exists. */
+async function makeVm(vmId: string, kind: VmSpec['kind'], image: string, alive: boolean): Promise<void> {
+  const folder = join(home, 'vm', vmId);
+  await mkdir(folder, { recursive: true });
+  const secretDir = join(home, 'secret', vmId);
+  const disk = kind === 'cli' ? join(folder, runnerFiles.disk) : null;
+  const file = (name: string): string => join(imagesDir, image, name);
+  const spec: VmSpec = {
+    version: 1,
+    vmId,
+    kind,
+    epoch: 1,
+    driver: 'qemu',
+    accel: 'tcg',
+    cpus: 1,
+    memoryMib: 2048,
+    kernel: file('vmlinux'),
+    initrd: file('initrd.img'),
+    rootfs: file('rootfs.ext4'),
+    disk,
+    secretDir,
+    bootTimeoutMs: 60_000,
+    directHosts: [],
+  };
+  await writeFile(join(folder, runnerFiles.spec), JSON.stringify(spec));
+  if (alive && disk) await writeFile(disk, '');
+  else if (alive) await mkdir(secretDir, { recursive: true });
+}
+
+it('keeps the current one and the newest others', async () => {
+  const { removed, bytes } = await prune(imagesDir, home, 1, later());
+  expect(removed).toEqual([idOf(3), idOf(2), idOf(1)]);
+  expect(await images()).toEqual([idOf(4), idOf(5)]);
+  expect(bytes).toBeGreaterThan(0);
+});
+
+it('keeps the images of VMs: a stopped CLI VM needs its kernel again, a destroyed VM nothing', async () => {
+  await makeVm('vm_0000000000000001', 'cli', idOf(1), true);
+  await makeVm('vm_0000000000000002', 'browser', idOf(2), true);
+  await makeVm('vm_0000000000000003', 'browser', idOf(3), false);
+  await makeVm('vm_0000000000000004', 'cli', idOf(4), false);
+  const { kept } = await prune(imagesDir, home, 0, later());
+  expect(await images()).toEqual([idOf(1), idOf(2), idOf(5)]);
+  expect(kept).toContainEqual({ id: idOf(1), why: 'used by vm_0000000000000001' });
+});
+
+it('keeps what was current until just now: a VM may be on its way', async () => {
+  await prune(imagesDir, home, 0);
+  expect(await images()).toEqual([1, 2, 3, 4, 5].map(idOf));
+});
+
+it('keeps the current one also when it is not the newest', async () => {
+  await makeCurrent(imagesDir, idOf(2), 'rollback');
+  await prune(imagesDir, home, 0, later());
+  expect(await images()).toEqual([idOf(2)]);
+});
+
+it('finishes what a killed one had begun', async () => {
+  await mkdir(join(imagesDir, `.removed-${idOf(9)}`));
+  await prune(imagesDir, home, 9);
+  expect((await readdir(imagesDir)).filter((name) => name.startsWith('.'))).toEqual([]);
+});

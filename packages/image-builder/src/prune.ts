@@ -1,0 +1,94 @@
+/** Removing images that nobody needs any more. */
+import { readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { runnerFiles, VmSpec } from '@airlock/contract/runner';
+import { readHistory } from './history.js';
+import { currentId, listIds } from './image.js';
+import { locked } from './promote.js';
+
+export interface Pruned {
+  removed: string[];
+  /** Images that stay, and why. */
+  kept: { id: string; why: string }[];
+  /** Bytes that became free. */
+  bytes: number;
+}
+
+/** A VM that was asked for before another image became current may not have said yet which one it uses. */
+const graceMs = 10 * 60_000;
+
+/**
+ * Removes all images but the current one, the `keep` newest others, those of VMs, and those that were current until just now.
+ * @param home AIRLOCK_HOME, for its VMs
+ */
+export async function prune(imagesDir: string, home: string, keep: number, now = Date.now()): Promise<Pruned> {
+  return locked(imagesDir, async () => {
+    await removeHalfRemoved(imagesDir);
+    const ids = (await listIds(imagesDir)).toReversed();
+    const reasons = await reasonsToKeep(imagesDir, home, now);
+    const spare = ids.filter((id) => !reasons.has(id));
+    for (const id of spare.slice(0, keep)) reasons.set(id, `one of the ${keep} newest`);
+    const removed = spare.slice(keep);
+    let bytes = 0;
+    for (const id of removed) bytes += await removeImage(imagesDir, id);
+    const kept = ids.filter((id) => reasons.has(id)).map((id) => ({ id, why: reasons.get(id) ?? '' }));
+    return { removed, kept, bytes };
+  });
+}
+
+async function reasonsToKeep(imagesDir: string, home: string, now: number): Promise<Map<string, string>> {
+  const reasons = new Map<string, string>();
+  const history = await readHistory(imagesDir);
+  for (const [index, { id }] of history.entries()) {
+    const endedAt = Date.parse(history[index + 1]?.at ?? '');
+    if (endedAt > now - graceMs) reasons.set(id, 'current until just now');
+  }
+  for (const [id, vmId] of await imagesOfVms(home)) reasons.set(id, `used by ${vmId}`);
+  const current = await currentId(imagesDir);
+  if (current !== null) reasons.set(current, 'current');
+  return reasons;
+}
+
+/**
+ * Image id → a VM made from it. A VM's folder says so until the VM is destroyed; of one that is destroyed only logs are left.
+ */
+async function imagesOfVms(home: string): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  const root = join(home, 'vm');
+  const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  for (const name of names) {
+    const text = await readFile(join(root, name, runnerFiles.spec), 'utf8').catch(() => null);
+    const spec = text === null ? null : VmSpec.safeParse(JSON.parse(text)).data;
+    if (spec && (await isThere(spec))) found.set(basename(dirname(spec.kernel)), name);
+  }
+  return found;
+}
+
+/** A CLI VM lives as long as its disk, a browser VM as long as its config drive. */
+async function isThere(spec: VmSpec): Promise<boolean> {
+  const sign = spec.kind === 'cli' ? spec.disk : spec.secretDir;
+  return sign !== null && (await stat(sign).catch(() => null)) !== null;
+}
+
+const removedPrefix = '.removed-';
+
+/** What a killed `prune` has left. */
+async function removeHalfRemoved(imagesDir: string): Promise<void> {
+  for (const name of await readdir(imagesDir)) {
+    if (name.startsWith(removedPrefix)) await rm(join(imagesDir, name), { recursive: true });
+  }
+}
+
+/** Renamed first: what is half removed has no name that anything looks for. */
+async function removeImage(imagesDir: string, id: string): Promise<number> {
+  const folder = join(imagesDir, id);
+  const gone = join(imagesDir, `${removedPrefix}${id}`);
+  await rename(folder, gone);
+  const sizes = (await readdir(gone)).map(async (name) => (await stat(join(gone, name))).blocks * 512);
+  const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+  await rm(gone, { recursive: true });
+  return bytes;
+}
