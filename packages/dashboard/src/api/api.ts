@@ -1,5 +1,14 @@
 /** The controller's HTTP API as functions: every answer is parsed by its contract schema, every failure is an AppError. */
-import { DesktopTicket, ProviderList, StartSessionResponse, SystemStatus, User, VmList } from '@airlock/contract/api';
+import {
+  ApiKeyResponse,
+  DesktopTicket,
+  ProviderList,
+  StartSessionResponse,
+  SystemStatus,
+  User,
+  VmList,
+} from '@airlock/contract/api';
+import type { LoginMethod } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { Session } from '@airlock/contract/session';
 import { z } from 'zod';
@@ -22,6 +31,13 @@ export function createApi() {
       request('POST', '/api/vm/auth', StartSessionResponse, { body: { provider } }),
     session: (sessionId: string, signal?: AbortSignal) => request('GET', vmAuth(sessionId), Session, { signal }),
     cancelSession: (sessionId: string) => request('POST', `${vmAuth(sessionId)}/cancel`, Session),
+    extendSession: (sessionId: string) => request('POST', `${vmAuth(sessionId)}/extend`, Session),
+    restartLogin: (sessionId: string, method: LoginMethod) =>
+      request('POST', `${vmAuth(sessionId)}/fallback`, Session, { body: { method } }),
+    typeCode: (sessionId: string, code: string) =>
+      request('POST', `${vmAuth(sessionId)}/code`, Session, { body: { code } }),
+    setApiKey: (provider: ProviderId, key: string) =>
+      request('PUT', `/api/credentials/${provider}/api-key`, ApiKeyResponse, { body: { key } }),
     /** Address of the session's event stream, for an EventSource. */
     sessionEventsUrl: (sessionId: string) => `${vmAuth(sessionId)}/events`,
     desktopTicket: (vmId: string, signal?: AbortSignal) =>

@@ -8,7 +8,16 @@ import {
   type StepName,
 } from '@airlock/contract/session';
 import { describe, expect, it } from 'vitest';
-import { currentStep, guide, isUrgent, progress, remainingMs, stepElapsedMs } from './guidance.js';
+import {
+  canExtend,
+  currentStep,
+  guide,
+  hasFailedTry,
+  isUrgent,
+  progress,
+  remainingMs,
+  stepElapsedMs,
+} from './guidance.js';
 
 const startMs = Date.UTC(2026, 4, 14, 12);
 const iso = (afterMs: number) => new Date(startMs + afterMs).toISOString();
@@ -54,6 +63,16 @@ describe('guide', () => {
     expect(guide(session('awaiting_user_auth'), codex).sentence).toMatch(/appears here in a moment/);
   });
 
+  it('tells of a try that failed, and where to type a code', () => {
+    const notice = { code: 'proof_failed' as const, message: 'No.', hint: '' };
+    const failed = session('awaiting_user_auth', { desktopReady: true, notice });
+    expect(hasFailedTry(failed)).toBe(true);
+    expect(guide(failed, codex).title).toBe('That did not work');
+    const login = { method: 'device_code' as const, deviceCode: null, takesCode: false };
+    expect(hasFailedTry({ ...failed, login })).toBe(false);
+    expect(guide({ ...failed, login }, codex).sentence).toMatch(/on any device/);
+  });
+
   it('says that the CLI machine is ready at the end', () => {
     expect(guide(session('completed'), codex)).toEqual({
       title: 'Codex is connected',
@@ -95,6 +114,14 @@ describe('remainingMs', () => {
     [session('awaiting_user_auth', { expiresAt: iso(0) }), -10_000],
     [session('completed', { expiresAt: iso(300_000) }), null],
   ])('of %j is %s', (one, remaining) => expect(remainingMs(one, startMs + 10_000)).toBe(remaining));
+
+  it.each<[string, string | null, boolean]>([
+    ['more can be had', iso(600_000), true],
+    ['all has been given', iso(300_000), false],
+    ['no clock runs', null, false],
+  ])('can be prolonged when %s: %s', (_case, expiresAtMost, expected) => {
+    expect(canExtend(session('awaiting_user_auth', { expiresAt: iso(300_000), expiresAtMost }))).toBe(expected);
+  });
 
   it('is urgent in the last minute', () => {
     expect([60_001, 60_000, 0].map(isUrgent)).toEqual([false, true, true]);

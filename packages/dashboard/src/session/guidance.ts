@@ -26,6 +26,16 @@ export function guide(session: Session, { name, vendor }: Provider): Guidance {
         sentence: `Wait a moment: ${name} is opening the page of ${vendor} in the browser.`,
       };
     case 'awaiting_user_auth':
+      if (session.login === null && session.notice !== null)
+        return {
+          title: 'That did not work',
+          sentence: 'The private computer is still here: read why below, and try again.',
+        };
+      if (session.login?.method === 'device_code')
+        return {
+          title: 'Your turn',
+          sentence: `Open the page of ${vendor} on any device, sign in, and type the code below.`,
+        };
       return {
         title: 'Your turn',
         sentence: session.desktopReady
@@ -85,3 +95,11 @@ export function remainingMs({ expiresAt, status }: Session, nowMs: number): numb
 
 /** True in the last minute. */
 export const isUrgent = (remaining: number): boolean => remaining <= 60_000;
+
+/** True while the person's time can be prolonged. */
+export const canExtend = ({ expiresAt, expiresAtMost }: Session): boolean =>
+  expiresAt !== null && expiresAtMost !== null && Date.parse(expiresAt) < Date.parse(expiresAtMost);
+
+/** The last try failed and nothing runs: the person decides how to go on. */
+export const hasFailedTry = ({ status, login, notice }: Session): boolean =>
+  status === 'awaiting_user_auth' && login === null && notice !== null;

@@ -20,6 +20,8 @@ interface SessionBarProps {
   onToggleSteps: () => void;
   /** Set when the desktop of an ended session is looked at. */
   onBackToResult: (() => void) | null;
+  /** Set while another way to sign in can be taken. */
+  onOtherWays: (() => void) | null;
 }
 
 export function SessionBar(props: SessionBarProps) {
@@ -39,6 +41,12 @@ export function SessionBar(props: SessionBarProps) {
       )}
       <div className={styles.tools}>
         <Countdown session={session} />
+        {props.onOtherWays !== null && (
+          <Button size="xs" variant="default" onClick={props.onOtherWays} data-testid="other-ways">
+            <span className={styles.long}>Something not working?</span>
+            <span className={styles.short}>Help</span>
+          </Button>
+        )}
         {compact && <StepsToggle {...props} />}
         {compact && props.onBackToResult !== null && (
           <Button size="xs" variant="default" onClick={props.onBackToResult}>

@@ -9,8 +9,10 @@ import { LinkButton } from '../ui/link-button.js';
 import { CardPage } from '../ui/page.js';
 import { Problem } from '../ui/problem.js';
 import { useTitle } from '../ui/use-title.js';
+import { Assistance } from './assistance.js';
 import { DesktopStage } from './desktop-stage.js';
 import { guide } from './guidance.js';
+import { OtherWays } from './other-ways.js';
 import { ResultStage } from './result-stage.js';
 import { SessionBar } from './session-bar.js';
 import styles from './session-page.module.css';
@@ -47,6 +49,7 @@ function SessionView({ session }: { session: Session }) {
   const final = isFinal(session.status);
   const [stepsOpen, setStepsOpen] = useState(false);
   const [looking, setLooking] = useState(false);
+  const [otherWays, setOtherWays] = useState(false);
   const showDesktop = session.desktopReady && (!final || looking);
   useTitle(session.status === 'completed' ? guidance.title : `${guidance.title} · ${provider.name}`);
   return (
@@ -59,7 +62,10 @@ function SessionView({ session }: { session: Session }) {
         stepsOpen={stepsOpen}
         onToggleSteps={() => setStepsOpen(!stepsOpen)}
         onBackToResult={final ? () => setLooking(false) : null}
+        onOtherWays={mayChange(session) ? () => setOtherWays(true) : null}
       />
+      <Assistance session={session} provider={provider} onOtherWays={() => setOtherWays(true)} />
+      <OtherWays session={session} provider={provider} opened={otherWays} onClose={() => setOtherWays(false)} />
       {showDesktop && <DesktopStage session={session} stepsOpen={stepsOpen} />}
       {!showDesktop && final && (
         <ResultStage session={session} provider={provider} guidance={guidance} onLook={() => setLooking(true)} />
@@ -68,6 +74,9 @@ function SessionView({ session }: { session: Session }) {
     </div>
   );
 }
+
+/** The login can be begun anew. */
+const mayChange = ({ status }: Session): boolean => status === 'ready' || status === 'awaiting_user_auth';
 
 function NoSession() {
   useTitle('Sign-in not found');

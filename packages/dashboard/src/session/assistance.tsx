@@ -1,0 +1,113 @@
+/** Between the bar and the desktop: why a try failed, the code for another device, and the field for a pasted code. */
+import type { Provider } from '@airlock/contract/provider/provider';
+import type { Session } from '@airlock/contract/session';
+import { AppError } from '@airlock/contract/errors';
+import { Button } from '@mantine/core';
+import { useState, type FormEvent } from 'react';
+import { CopyButton } from '../ui/copy-button.js';
+import { Problem } from '../ui/problem.js';
+import styles from './assistance.module.css';
+import { hasFailedTry } from './guidance.js';
+import { useSessionAction } from './use-session-action.js';
+
+interface AssistanceProps {
+  session: Session;
+  provider: Provider;
+  onOtherWays: () => void;
+}
+
+export function Assistance({ session, provider, onOtherWays }: AssistanceProps) {
+  const { login } = session;
+  if (hasFailedTry(session)) return <FailedTry session={session} onOtherWays={onOtherWays} />;
+  if (session.status !== 'awaiting_user_auth' || login === null) return null;
+  if (login.deviceCode !== null) return <DeviceCode session={session} provider={provider} code={login.deviceCode} />;
+  return login.takesCode ? <PasteCode session={session} provider={provider} /> : null;
+}
+
+function FailedTry({ session, onOtherWays }: { session: Session; onOtherWays: () => void }) {
+  const again = useSessionAction(session.id, (api) => api.restartLogin(session.id, 'browser'));
+  return (
+    <section className={styles.strip} data-testid="failed-try">
+      <div className={styles.words}>{session.notice && <Problem error={session.notice} announce />}</div>
+      <div className={styles.actions}>
+        <Button size="sm" loading={again.isPending} onClick={() => again.mutate(undefined)} data-testid="login-again">
+          Try again
+        </Button>
+        <Button size="sm" variant="default" onClick={onOtherWays}>
+          Other ways
+        </Button>
+      </div>
+    </section>
+  );
+}
+
+function DeviceCode({
+  session,
+  provider,
+  code,
+}: Pick<AssistanceProps, 'session' | 'provider'> & { code: { url: string; code: string } }) {
+  return (
+    <section className={styles.strip} data-testid="device-code">
+      <div className={styles.words}>
+        <p className={styles.reason}>
+          {session.notice === null
+            ? `You chose to sign in to ${provider.vendor} with a code, on this or any other device.`
+            : `Signing in with a code now, because: ${session.notice.message}`}
+        </p>
+        <ol className={styles.list}>
+          <li>
+            <span>Open</span>{' '}
+            <a href={code.url} target="_blank" rel="noreferrer" data-testid="device-url">
+              {code.url}
+            </a>{' '}
+            <CopyButton text={code.url} what="the address" />
+          </li>
+          <li>
+            <span>Sign in there and type</span>{' '}
+            <strong className={styles.code} data-testid="device-user-code">
+              {code.code}
+            </strong>{' '}
+            <CopyButton text={code.code} what="the code" />
+          </li>
+        </ol>
+        <p className={styles.note}>
+          This page goes on by itself. Use only the code that you see here, never one that somebody sends you.
+        </p>
+      </div>
+    </section>
+  );
+}
+
+function PasteCode({ session, provider }: Pick<AssistanceProps, 'session' | 'provider'>) {
+  const [code, setCode] = useState('');
+  const send = useSessionAction(session.id, (api, text: string) => api.typeCode(session.id, text));
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    send.mutate(code.trim(), { onSuccess: () => setCode('') });
+  };
+  return (
+    <section className={styles.strip} data-testid="paste-code">
+      <form className={styles.words} onSubmit={submit}>
+        <label className={styles.reason} htmlFor="pasted-code">
+          If {provider.vendor} shows you a code at the end, paste it here: it goes straight to {provider.name}, and is
+          kept nowhere.
+        </label>
+        <div className={styles.row}>
+          <input
+            id="pasted-code"
+            className={styles.field}
+            value={code}
+            onChange={(event) => setCode(event.target.value)}
+            autoComplete="off"
+            spellCheck={false}
+            maxLength={4096}
+          />
+          <Button size="sm" type="submit" disabled={code.trim() === ''} loading={send.isPending}>
+            Send the code
+          </Button>
+        </div>
+        {send.error !== null && <Problem error={AppError.from(send.error).toBody()} announce />}
+      </form>
+    </section>
+  );
+}

@@ -1,0 +1,200 @@
+/** The page of a sign-in in a real browser, with every answer of the controller given by the test: what a person sees and can do. */
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Browser, Page, Route } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Session, sessionSteps, type StepName } from '@airlock/contract/session';
+import { launchBrowser } from '../support/browser.js';
+
+const origin = 'http://127.0.0.1:9';
+const built = fileURLToPath(new URL('../../packages/dashboard/dist/', import.meta.url));
+const shots = process.env['AIRLOCK_SCREENSHOTS'];
+const id = 'ses_0123456789abcdef';
+const notice = {
+  code: 'proof_failed',
+  message: 'The Codex CLI in the CLI VM does not accept the credential (exit code 1).',
+  hint: 'Sign in again. If it happens twice, the CLI’s own output below says why.',
+  details: { output: 'Not logged in' },
+} as const;
+
+let browser: Browser;
+let page: Page;
+let session: Session;
+let calls: { call: string; body: unknown }[];
+
+const soon = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
+
+function newSession(): Session {
+  const at = new Date().toISOString();
+  return Session.parse({
+    ...{
+      id,
+      sessionId: id,
+      provider: 'codex',
+      status: 'awaiting_user_auth',
+      revision: 1,
+      createdAt: at,
+      updatedAt: at,
+    },
+    ...{ deadlineAt: soon(200), expiresAt: soon(200), expiresAtMost: soon(1500), destroyAt: null },
+    ...{ browserVmId: 'vm_0123456789abcdef', cliVmId: null, desktopReady: true, notice: null, error: null },
+    login: { method: 'browser', deviceCode: null, takesCode: false },
+    steps: Object.entries(sessionSteps).map(([name, title]) => {
+      return { name: name as StepName, title, status: 'waiting', startedAt: null, finishedAt: null, detail: null };
+    }),
+  });
+}
+
+function change(values: Partial<Session>): Session {
+  session = { ...session, ...values, revision: session.revision + 1 };
+  return session;
+}
+
+/** The controller's part in what the page does. */
+function answer(call: string, body: Record<string, string>): unknown {
+  switch (call) {
+    case 'GET /api/me':
+      return { user: { id: 'usr_0123456789abcdef', name: 'ada', role: 'user', proxyPort: 10001, createdAt: soon(0) } };
+    case 'GET /api/providers':
+      return { providers: [] };
+    case `POST /api/vm/auth/${id}/extend`:
+      return change({ expiresAt: session.expiresAtMost });
+    case `POST /api/vm/auth/${id}/fallback`:
+      return change({
+        login: {
+          method: body['method'] === 'device_code' ? 'device_code' : 'browser',
+          takesCode: false,
+          deviceCode:
+            body['method'] === 'device_code'
+              ? { url: 'https://auth.openai.com/codex/device', code: 'G6C3-T6CV2' }
+              : null,
+        },
+      });
+    case `POST /api/vm/auth/${id}/cancel`:
+      return change({ status: 'cancelled', login: null, expiresAt: null, desktopReady: false });
+    case 'PUT /api/credentials/codex/api-key':
+      return { provider: 'codex', generation: 1 };
+    default:
+      return session;
+  }
+}
+
+async function handle(route: Route): Promise<void> {
+  const request = route.request();
+  const { pathname } = new URL(request.url());
+  if (pathname.startsWith('/api/')) {
+    if (pathname.endsWith('/events') || pathname.endsWith('/desktop-ticket')) return route.abort();
+    const call = `${request.method()} ${pathname}`;
+    const body = (request.postDataJSON() ?? {}) as Record<string, string>;
+    if (request.method() !== 'GET') calls.push({ call, body });
+    return route.fulfill({ json: answer(call, body) });
+  }
+  const isAsset = pathname.startsWith('/dashboard/assets/');
+  const file = isAsset ? pathname.slice('/dashboard/'.length) : 'index.html';
+  const contentType = file.endsWith('.js') ? 'text/javascript' : file.endsWith('.css') ? 'text/css' : 'text/html';
+  return route.fulfill({ body: await readFile(join(built, file)), contentType });
+}
+
+async function open(values: Partial<Session> = {}): Promise<void> {
+  change(values);
+  await page.goto(`${origin}/dashboard/remote-cli/auth?session=${id}`);
+  await page.getByTestId('session-status').waitFor();
+}
+
+async function screenshot(name: string): Promise<void> {
+  if (!shots) return;
+  await mkdir(shots, { recursive: true });
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await page.screenshot({ path: join(shots, `${name}.png`) });
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.screenshot({ path: join(shots, `${name}-phone.png`) });
+  await page.setViewportSize({ width: 1280, height: 800 });
+}
+
+beforeAll(async () => {
+  browser = await launchBrowser();
+});
+afterAll(() => browser.close());
+beforeEach(async () => {
+  session = newSession();
+  calls = [];
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin });
+  page = await context.newPage();
+  await page.route('**/*', handle);
+});
+afterEach(() => page.context().close());
+
+describe('the page of a sign-in', () => {
+  it('shows the time left; Extend gives more, until there is none', async () => {
+    await open();
+    expect(await page.getByTestId('countdown').textContent()).toMatch(/3:\d\d/);
+    expect(await page.getByTestId('last-minute').count()).toBe(0);
+    await page.getByTestId('extend').click();
+    await page
+      .getByTestId('countdown')
+      .getByText(/2[45]:\d\d/)
+      .waitFor();
+    expect(await page.getByTestId('extend').count()).toBe(0);
+    expect(calls.map(({ call }) => call)).toEqual([`POST /api/vm/auth/${id}/extend`]);
+  });
+
+  it('warns in the last minute', async () => {
+    await open({ expiresAt: soon(45) });
+    expect(await page.getByTestId('last-minute').textContent()).toContain('Press Extend');
+    await screenshot('last-minute');
+  });
+
+  it('says why a try failed, with the desktop still there, and begins again', async () => {
+    await open({ login: null, notice });
+    await page.getByTestId('failed-try').getByText(notice.message).waitFor();
+    expect(await page.getByTestId('desktop').count()).toBe(1);
+    await screenshot('failed-try');
+    await page.getByTestId('login-again').click();
+    await page.getByTestId('failed-try').waitFor({ state: 'detached' });
+    expect(calls).toEqual([{ call: `POST /api/vm/auth/${id}/fallback`, body: { method: 'browser' } }]);
+  });
+
+  it('offers other ways with their reasons; a code for another device can be copied', async () => {
+    await open({ login: null, notice });
+    await page.getByTestId('other-ways').click();
+    await page.getByTestId('ladder-reason').getByText(notice.message).waitFor();
+    expect(await page.getByTestId('ladder').getByRole('listitem').count()).toBe(3);
+    await screenshot('ladder');
+    await page.getByTestId('rung-device-code').click();
+    const panel = page.getByTestId('device-code');
+    await panel.getByText('G6C3-T6CV2').waitFor();
+    expect(await panel.textContent()).toContain(notice.message);
+    expect(await page.getByTestId('device-url').getAttribute('href')).toBe('https://auth.openai.com/codex/device');
+    await page.getByTestId('ladder').waitFor({ state: 'detached' });
+    await screenshot('device-code');
+    await panel.getByRole('button', { name: 'Copy the code' }).click();
+    await panel.getByText('Copied').waitFor();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('G6C3-T6CV2');
+  });
+
+  it('takes a pasted code while the CLI asks for one, and does not keep it', async () => {
+    await open({ login: { method: 'browser', deviceCode: null, takesCode: true } });
+    await page.getByLabel(/paste it here/).fill(' 4/0Ab-pasted ');
+    await screenshot('paste-code');
+    await page.getByRole('button', { name: 'Send the code' }).click();
+    await expect.poll(() => page.getByLabel(/paste it here/).inputValue()).toBe('');
+    expect(calls).toEqual([{ call: `POST /api/vm/auth/${id}/code`, body: { code: '4/0Ab-pasted' } }]);
+  });
+
+  it('takes an API key as the last way: the sign-in is ended, then the key is handed in', async () => {
+    await open();
+    await page.getByTestId('other-ways').click();
+    await page.getByTestId('api-key').fill('sk-no');
+    await page.getByText('This does not look like a whole API key.').waitFor();
+    await page.getByTestId('api-key').fill('sk-test-1234567890abcdefghijklmnop');
+    await page.getByRole('button', { name: 'Use it' }).click();
+    await page.waitForURL(`${origin}/dashboard/remote-cli`);
+    expect(calls.map(({ call }) => call)).toEqual([
+      `POST /api/vm/auth/${id}/cancel`,
+      'PUT /api/credentials/codex/api-key',
+    ]);
+    expect(calls[1]?.body).toEqual({ key: 'sk-test-1234567890abcdefghijklmnop' });
+  });
+});
