@@ -7,6 +7,8 @@ import { createClaudeProvider, type ClaudeProvider } from './fake-internet/claud
 import { createCodexProvider, type CodexProvider } from './fake-internet/codex-provider.js';
 import { createGoogleProvider, type GoogleProvider } from './fake-internet/google-provider.js';
 import type { Account } from './fake-internet/sign-in-pages.js';
+import type { CodexProviderOptions } from './fake-internet/codex-state.js';
+import { openStreamServer } from './fake-internet/stream-server.js';
 import { openUpstreamProxy, type UpstreamProxy, type UpstreamUse } from './fake-internet/upstream-proxy.js';
 import { html, text, type HostHandler, type WebResponse } from './fake-internet/web.js';
 
@@ -23,6 +25,8 @@ export interface FakeInternetOptions {
   account?: Account;
   /** Text that every token contains; base64url characters only. */
   canaryToken?: string;
+  /** How the simulated OpenAI behaves. */
+  codex?: Pick<CodexProviderOptions, 'apiKey' | 'model'>;
   /** Further hosts, or other answers for known ones. */
   hosts?: Record<string, HostHandler>;
   /** Called with each request once it is answered. */
@@ -72,7 +76,7 @@ export async function createFakeInternet(options: FakeInternetOptions = {}): Pro
     canaryToken = 'canary-token',
   } = options;
   const claudeProvider = createClaudeProvider({ account, canaryToken });
-  const codexProvider = createCodexProvider({ account, canaryToken });
+  const codexProvider = createCodexProvider({ account, canaryToken, ...options.codex });
   const googleProvider = createGoogleProvider({ account, canaryToken });
   const hosts: Record<string, HostHandler> = {
     ...claudeProvider.hosts,
@@ -96,10 +100,18 @@ export async function createFakeInternet(options: FakeInternetOptions = {}): Pro
     throw error;
   });
   const requests: SeenRequest[] = [];
-  await answerAll(interceptor, proxy, hosts, (request) => {
+  const onRequest = (request: SeenRequest): void => {
     requests.push(request);
     options.onRequest?.(request);
+  };
+  const streams = await openStreamServer(interceptor, {
+    handlers: codexProvider.streams,
+    onRequest: ({ hostname: host, pathname: path }, remotePort) =>
+      onRequest({ port: proxy.portOf(remotePort), method: 'POST', scheme: 'https', host, path, status: 200 }),
   });
+  // A CLI that would rather have a WebSocket takes HTTP at this answer.
+  await interceptor.forAnyWebSocket().thenRejectConnection(426, 'Upgrade Required');
+  await answerAll(interceptor, proxy, hosts, onRequest);
   const [port] = proxy.ports as [number, ...number[]];
   const login = `${encodeURIComponent(userName)}:${encodeURIComponent(password)}`;
   return {
@@ -119,6 +131,7 @@ export async function createFakeInternet(options: FakeInternetOptions = {}): Pro
     upstreamTemplate: `http://${login}@127.0.0.1:{port}`,
     close: async () => {
       await proxy.close();
+      await streams.close();
       await interceptor.stop();
     },
   };

@@ -49,6 +49,7 @@ describe('help', () => {
       'auth cancel',
       'auth extend',
       'auth watch',
+      'prompt',
       'vm list',
       'vm show',
       'vm logs',

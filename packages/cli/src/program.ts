@@ -5,6 +5,7 @@ import { addConfig } from './config/config.js';
 import { addCredential } from './credential/credential.js';
 import { addDoctor } from './doctor/doctor.js';
 import { addImage } from './image/image.js';
+import { addPrompt } from './prompt/prompt.js';
 import { addSelftest } from './selftest/selftest.js';
 import { addUp } from './up/up.js';
 import { addUser } from './user/user.js';
@@ -22,6 +23,7 @@ export function createProgram(): Command {
     addConfig,
     addImage,
     addAuth,
+    addPrompt,
     addVm,
     addUser,
     addCredential,

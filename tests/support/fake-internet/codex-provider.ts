@@ -6,14 +6,20 @@ import { createAuthorizationCodes } from './authorization-codes.js';
 import { authorize, openAi } from './codex-authorize.js';
 import type { CodexCounts, CodexProviderOptions, CodexState } from './codex-state.js';
 import { enterDeviceCode, issueUserCode, pollDevice, showDeviceCode, startDevicePage } from './codex-device.js';
-import { token } from './codex-token.js';
+import { answerBackend, modelHandlers } from './codex-api.js';
+import { issueTokens, token } from './codex-token.js';
 import { errorPage } from './pages.js';
 import { createSignInPages, noSignIns } from './sign-in-pages.js';
-import { html, json, text, type HostHandler, type WebRequest, type WebResponse } from './web.js';
+import { html, json, text, type HostHandler, type StreamHandler, type WebRequest, type WebResponse } from './web.js';
 
 export interface CodexProvider {
   hosts: Record<string, HostHandler>;
   counts: CodexCounts;
+  streams: Record<string, StreamHandler>;
+  /** Texts that the model was asked. */
+  prompts: readonly string[];
+  /** Tokens as the token endpoint gives them out, without anybody having signed in. */
+  signIn(): Record<string, unknown>;
 }
 
 export function createCodexProvider(options: CodexProviderOptions): CodexProvider {
@@ -34,14 +40,27 @@ export function createCodexProvider(options: CodexProviderOptions): CodexProvide
     counts,
     issueCode: codes.issue,
   });
-  const state: CodexState = { options, counts, pages, codes, devices: new Map(), idTokens: new Set() };
+  const state: CodexState = {
+    options,
+    counts,
+    pages,
+    codes,
+    devices: new Map(),
+    idTokens: new Set(),
+    accessTokens: new Set(),
+    apiKeys: new Set(options.apiKey === undefined ? [] : [options.apiKey]),
+    prompts: [],
+  };
   return {
     counts,
     hosts: {
       'auth.openai.com': (request) => answerAuthHost(state, request),
       'api.openai.com': (request) => answerApiHost(request),
-      'chatgpt.com': (request) => answerChatGpt(request),
+      'chatgpt.com': (request) => answerChatGpt(state, request),
     },
+    streams: modelHandlers(state),
+    prompts: state.prompts,
+    signIn: () => issueTokens(state),
   };
 }
 
@@ -71,7 +90,8 @@ function answerApiHost(request: WebRequest): WebResponse {
   return json(404, { error: { message: `${request.path} is not simulated.`, type: 'invalid_request_error' } });
 }
 
-function answerChatGpt(request: WebRequest): WebResponse {
+function answerChatGpt(state: CodexState, request: WebRequest): WebResponse {
   if (request.path === '/') return html(200, '<!doctype html><title>ChatGPT</title><h1>ChatGPT (simulated)</h1>');
+  if (request.path.startsWith('/backend-api/')) return answerBackend(state, request);
   return text(404, `${request.path} is not simulated.`);
 }

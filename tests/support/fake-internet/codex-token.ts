@@ -1,5 +1,5 @@
 /** The token endpoint of the simulated OpenAI: codes are for one use; PKCE, client and redirect URI are verified. */
-import { codexClientId, type CodexState } from './codex-state.js';
+import { codexAccountId, codexClientId, type CodexState } from './codex-state.js';
 import { canaryJwt, canaryOpaque } from './tokens.js';
 import { formOf, json, type WebRequest, type WebResponse } from './web.js';
 
@@ -29,14 +29,16 @@ function exchange(provider: CodexState, form: URLSearchParams): WebResponse {
   if (!provider.idTokens.has(form.get('subject_token') ?? ''))
     return oauthError('invalid_grant', 'Unknown subject_token.');
   provider.counts.apiKeyExchanges += 1;
-  return json(200, { access_token: canaryOpaque('sk-proj', provider.options.canaryToken) });
+  const key = canaryOpaque('sk-proj', provider.options.canaryToken);
+  provider.apiKeys.add(key);
+  return json(200, { access_token: key });
 }
 
-function issueTokens({ options, idTokens }: CodexState): Record<string, unknown> {
+export function issueTokens({ options, idTokens, accessTokens }: CodexState): Record<string, unknown> {
   const now = Math.floor(Date.now() / 1000);
   const { email } = options.account;
   const auth = {
-    chatgpt_account_id: '6d6d5a3e-0000-4000-8000-000000000001',
+    chatgpt_account_id: codexAccountId,
     chatgpt_plan_type: 'plus',
     chatgpt_user_id: 'user-fake',
     user_id: 'user-fake',
@@ -72,6 +74,7 @@ function issueTokens({ options, idTokens }: CodexState): Record<string, unknown>
     'access',
   );
   idTokens.add(idToken);
+  accessTokens.add(accessToken);
   return {
     id_token: idToken,
     access_token: accessToken,

@@ -67,3 +67,13 @@ export function eventStream(events: readonly ({ type: string } & Record<string, 
   const body = events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join('');
   return { status: 200, headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store' }, body };
 }
+
+/** An answer whose body comes piece by piece. */
+export interface StreamResponse {
+  status: number;
+  headers: Record<string, string>;
+  pieces: AsyncIterable<string> | Iterable<string>;
+}
+
+/** `gone` fires when the caller hangs up. */
+export type StreamHandler = (request: WebRequest, gone: AbortSignal) => StreamResponse;
