@@ -1,10 +1,11 @@
 /** What can go wrong with the VM of a sign-in, each with real processes: its own error code, and nothing left behind. */
-import { copyFile, mkdir, open, readFile, symlink } from 'node:fs/promises';
+import { copyFile, mkdir, open, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ProviderList, StartSessionResponse, VmList } from '@airlock/contract/api';
 import type { JsonClient } from '@airlock/contract/http-client';
 import { ImageManifest } from '@airlock/contract/image';
+import { hashFile } from '@airlock/contract/image-seal';
 import { run } from '@airlock/contract/process';
 import { RunnerStatus } from '@airlock/contract/runner';
 import { Session } from '@airlock/contract/session';
@@ -52,15 +53,37 @@ async function expectNothingLeft(): Promise<void> {
   });
 }
 
-/** An image like the current one, but with another rootfs, in this home only. */
-async function useOwnImage(makeRootfs: (from: string, to: string) => Promise<unknown>): Promise<void> {
+type Change = (from: string, to: string) => Promise<unknown>;
+
+/**
+ * An image like the current one, but with another root file system or kernel, in this home only. `vouched`: the manifest
+ * says that it is the right one.
+ */
+async function useOwnImage(
+  change: { rootfs?: Change; kernel?: Change },
+  { vouched }: { vouched: boolean },
+): Promise<void> {
   const own = join(home.path, 'images', basename(home.image));
   await mkdir(own, { recursive: true });
-  const { artefacts } = ImageManifest.parse(JSON.parse(await readFile(join(home.image, 'manifest.json'), 'utf8')));
-  await copyFile(join(home.image, 'manifest.json'), join(own, 'manifest.json'));
-  for (const { file } of [artefacts.kernel, artefacts.initrd]) await symlink(join(home.image, file), join(own, file));
-  await makeRootfs(join(home.image, artefacts.rootfs.file), join(own, artefacts.rootfs.file));
+  const manifest = ImageManifest.parse(JSON.parse(await readFile(join(home.image, 'manifest.json'), 'utf8')));
+  for (const name of ['kernel', 'initrd', 'rootfs'] as const) {
+    const artefact = manifest.artefacts[name];
+    const [from, to] = [join(home.image, artefact.file), join(own, artefact.file)];
+    const make = name === 'initrd' ? undefined : change[name];
+    await (make ? make(from, to) : symlink(from, to));
+    if (make && vouched) Object.assign(artefact, { size: (await stat(to)).size, sha256: await hashFile(to) });
+  }
+  await writeFile(join(own, 'manifest.json'), JSON.stringify(manifest));
   await symlink(own, join(home.path, 'images', 'current'));
+}
+
+async function flipByte(from: string, to: string): Promise<void> {
+  await copyFile(from, to);
+  const file = await open(to, 'r+');
+  const byte = Buffer.alloc(1);
+  await file.read(byte, 0, 1, 4096);
+  await file.write(Buffer.from([(byte[0] ?? 0) ^ 1]), 0, 1, 4096);
+  await file.close();
 }
 
 async function emptyFile(path: string, size: number): Promise<void> {
@@ -103,7 +126,7 @@ describe('a sign-in that cannot work', () => {
   }, 60_000);
 
   it('is refused at once when an artefact is truncated [own image]', async () => {
-    await useOwnImage(async (_from, to) => emptyFile(to, 4096));
+    await useOwnImage({ rootfs: async (_from, to) => emptyFile(to, 4096) }, { vouched: false });
     await start();
     const error = await refusal(connectCodex());
     expect(error).toMatchObject({ code: 'image_corrupt' });
@@ -111,8 +134,20 @@ describe('a sign-in that cannot work', () => {
     await expectNothingLeft();
   }, 60_000);
 
+  it('never starts a VM with a kernel of which one byte was changed [own image]', async () => {
+    await useOwnImage({ kernel: flipByte }, { vouched: false });
+    await start();
+    // Refused at once when the controller has read the image by then; it may still be reading.
+    const answer = await connectCodex().then(
+      async (sessionId) => (await untilEnded(sessionId, 120_000)).error,
+      (error: unknown) => error,
+    );
+    expect(answer).toMatchObject({ code: 'image_corrupt', message: expect.stringContaining('vmlinux: SHA-256') });
+    await expectNothingLeft();
+  }, 180_000);
+
   it('fails soon when the file system of the rootfs is damaged [own image]', async () => {
-    await useOwnImage(keepSuperblockOnly);
+    await useOwnImage({ rootfs: keepSuperblockOnly }, { vouched: true });
     await start();
     const session = await untilEnded(await connectCodex(), 200_000);
     expect(session).toMatchObject({ status: 'failed', error: { code: 'vm_boot_failed' } });
@@ -121,10 +156,11 @@ describe('a sign-in that cannot work', () => {
   }, 240_000);
 
   it('fails when the agent in the VM never answers [own image]', async () => {
-    await useOwnImage(async (from, to) => {
+    const rootfs: Change = async (from, to) => {
       await run('cp', ['--sparse=always', from, to]);
       await run('debugfs', ['-w', '-R', 'rm /usr/lib/airlock/agent.cjs', to]);
-    });
+    };
+    await useOwnImage({ rootfs }, { vouched: true });
     await start({ AIRLOCK_BOOT_TIMEOUT_S: '40' });
     const session = await untilEnded(await connectCodex(), 120_000);
     expect(session).toMatchObject({ status: 'failed', error: { code: 'vm_boot_timeout' } });

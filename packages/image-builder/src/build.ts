@@ -62,7 +62,7 @@ export async function buildImage(options: BuildOptions): Promise<BuildResult> {
     if (clis.from === 'defaults') await writePins(imagesDir, null);
     return { manifest: kept, built: false, current: true };
   }
-  await checkTools();
+  await checkTools(options.gate !== null);
   const name = randomBytes(4).toString('hex');
   const folder = join(imagesDir, `.build-${name}`);
   const workspace = workspacePath(name);
@@ -156,7 +156,7 @@ export function requirePassed({ id, gate }: ImageManifest): void {
   const failed = gate?.steps.find((step) => !step.ok);
   const why = failed ? `${failed.name}: ${failed.detail}` : 'it was never started';
   throw new AppError('image_check_failed', `Image ${id} did not pass the boot gate: ${why}`, {
-    hint: 'The current image is unchanged. `npx airlock image verify ID` starts an image again and shows each step.',
+    hint: 'The current image is unchanged. To look into it, keep such an image: `npx airlock image build --force --no-gate`, then `npx airlock image verify ID`.',
   });
 }
 

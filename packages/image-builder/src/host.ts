@@ -17,6 +17,8 @@ const tools: Readonly<Record<string, string>> = {
   ...(!isRoot && { newuidmap: 'uidmap' }),
 };
 
+const vmTools: typeof tools = { 'qemu-system-x86_64': 'qemu-system-x86', nc: 'netcat-openbsd' };
+
 async function isOnPath(program: string): Promise<boolean> {
   const tries = searchPath.split(':').map((folder) =>
     access(join(folder, program), constants.X_OK).then(
@@ -27,15 +29,18 @@ async function isOnPath(program: string): Promise<boolean> {
   return (await Promise.all(tries)).includes(true);
 }
 
-/** @throws AppError host_unsupported naming the Debian packages to install. */
-export async function checkTools(): Promise<void> {
+/** `vm`: the image will also be started. @throws AppError host_unsupported naming the Debian packages to install. */
+export async function checkTools(vm: boolean): Promise<void> {
   if (process.arch !== 'x64') {
     throw new AppError('host_unsupported', `This machine is ${process.arch}; golden images are made for x64 only.`);
   }
   const missing: string[] = [];
-  for (const program of Object.keys(tools)) if (!(await isOnPath(program))) missing.push(program);
+  const needed = Object.entries({ ...tools, ...(vm && vmTools) });
+  for (const [program] of needed) if (!(await isOnPath(program))) missing.push(program);
   if (missing.length === 0) return;
-  const packages = [...new Set(missing.map((program) => tools[program]))].join(' ');
+  const packages = [...new Set(needed.filter(([program]) => missing.includes(program)).map((entry) => entry[1]))].join(
+    ' ',
+  );
   throw new AppError('host_unsupported', `Programs that build the image are missing: ${missing.join(', ')}.`, {
     hint: `Install them: apt-get install ${packages}`,
   });
