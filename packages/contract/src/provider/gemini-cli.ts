@@ -6,6 +6,7 @@
  * would have to be clicked through, would stay after the login, and would stay after a refusal too.
  */
 import { z } from 'zod';
+import { readDocument } from './credential-document.js';
 import { geminiPrompt } from './gemini-prompt.js';
 import type { CredentialExpiry, CredentialFile, CredentialVerdict, FileTexts, Provider } from './provider.js';
 
@@ -46,43 +47,27 @@ const Tokens = z.looseObject({ access_token: z.string().min(1), refresh_token: z
 const Expiry = z.looseObject({ expiry_date: z.number().positive() });
 const keyLine = /^GEMINI_API_KEY=\S+$/m;
 
-/** The document in this file, or what is wrong with it. */
-function parse<T>(files: FileTexts, path: string, schema: z.ZodType<T>): { value: T } | { reason: string } {
-  const text = files.get(path);
-  if (text === undefined) return { reason: `${path} does not exist` };
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return { reason: `${path} is not JSON (perhaps half written)` };
-  }
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return { value: parsed.data };
-  const missing = parsed.error.issues.map((issue) => issue.path.join('.') || 'the whole document').join(', ');
-  return { reason: `${path} lacks ${missing}` };
-}
-
 function inspectCredential(files: FileTexts): CredentialVerdict {
-  const settings = parse(files, settingsFile, Settings);
-  if ('reason' in settings) return { complete: false, reason: settings.reason };
+  const settings = readDocument(files, settingsFile, Settings);
+  if (!settings.value) return { complete: false, reason: settings.reason };
   if (settings.value.security.auth.selectedType === 'gemini-api-key') {
     const hasKey = keyLine.test(files.get(keyFile) ?? '');
     return hasKey ? { complete: true } : { complete: false, reason: `${keyFile} holds no GEMINI_API_KEY` };
   }
-  const tokens = parse(files, tokensFile, Tokens);
-  return 'reason' in tokens ? { complete: false, reason: tokens.reason } : { complete: true };
+  const { reason } = readDocument(files, tokensFile, Tokens);
+  return reason === undefined ? { complete: true } : { complete: false, reason };
 }
 
 /** An API key says nothing about its end, and its files hold no tokens. */
 function expiry(files: FileTexts): CredentialExpiry | null {
-  const tokens = parse(files, tokensFile, Expiry);
-  return 'value' in tokens ? { expiresAt: tokens.value.expiry_date, renewable: true } : null;
+  const tokens = readDocument(files, tokensFile, Expiry).value;
+  return tokens ? { expiresAt: tokens.expiry_date, renewable: true } : null;
 }
 
 /** The files of the chosen way to sign in, and of the settings only what belongs to it. */
 function handOver(files: FileTexts): FileTexts {
-  const settings = parse(files, settingsFile, Settings);
-  const selectedType = 'value' in settings ? settings.value.security.auth.selectedType : 'oauth-personal';
+  const selectedType =
+    readDocument(files, settingsFile, Settings).value?.security.auth.selectedType ?? 'oauth-personal';
   const kept = selectedType === 'gemini-api-key' ? [keyFile] : [tokensFile, accountFile];
   const texts = kept.flatMap((path): [string, string][] => {
     const text = files.get(path);

@@ -20,6 +20,7 @@ interface Recording {
 const none = { pageHost: null, deviceCode: null, takesCode: false };
 const codexPage = { ...none, pageHost: 'auth.openai.com' };
 const claudePage = { ...none, pageHost: 'claude.com', takesCode: true };
+const googlePage = { ...none, pageHost: 'accounts.google.com' };
 const deviceCode = { url: 'https://auth.openai.com/codex/device', code: 'G6C3-T6CV2' };
 
 const recordings: readonly Recording[] = [
@@ -59,6 +60,27 @@ const recordings: readonly Recording[] = [
     shows: claudePage,
     says: 'Invalid code.',
   },
+  {
+    name: 'gemini-0.61-sign-in',
+    provider: 'gemini_cli',
+    method: 'browser',
+    shows: googlePage,
+    says: 'Do you want to continue? [Y/n]:',
+  },
+  {
+    name: 'gemini-0.61-denied',
+    provider: 'gemini_cli',
+    method: 'browser',
+    shows: googlePage,
+    says: 'Google OAuth error: access_denied. The user refused to sign in.',
+  },
+  {
+    name: 'gemini-0.61-paste-code',
+    provider: 'gemini_cli',
+    method: 'browser',
+    shows: googlePage,
+    says: 'Enter the authorization code:',
+  },
 ];
 
 const fixtures = new URL('../../../contract/src/provider/fixtures/', import.meta.url);
@@ -75,7 +97,7 @@ function shownAfter({ provider, method }: Recording, pieces: readonly string[]):
 }
 
 /** Escape sequences as they are, everything else character by character. */
-const unit = new RegExp(String.raw`\u001b\[[0-9;?]*[@-~]|[^]`, 'gu');
+const unit = new RegExp(String.raw`\u001b\[[0-9;?<>=]*[@-~]|[^]`, 'gu');
 const units = (text: string): string[] => text.match(unit) ?? [];
 
 /** Changes nothing on a screen. */
