@@ -78,7 +78,8 @@ async function signIn(decision: 'Allow' | 'Deny'): Promise<{ exitCode: number | 
 /** Starts `codex login --device-auth`; the person opens its page on a further device and types the code there. */
 async function signInByCode(): Promise<{ exitCode: number | null; page: string }> {
   const { deviceCode } = codex.login ?? {};
-  if (!deviceCode) throw new Error('codex has no device code');
+  if (!deviceCode?.code) throw new Error('codex has no device code');
+  const { code } = deviceCode;
   const cli = spawn(program ?? '', deviceCode.argv.slice(1), {
     env: environment(),
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -100,7 +101,7 @@ async function signInByCode(): Promise<{ exitCode: number | null; page: string }
     await page.getByLabel('Code').fill('WRNG-CODE2');
     await page.keyboard.press('Enter');
     await page.getByText('That code is not right').waitFor();
-    await page.getByLabel('Code').fill(await found(deviceCode.code));
+    await page.getByLabel('Code').fill(await found(code));
     await page.keyboard.press('Enter');
     await page.getByText('Signed in to Codex').waitFor();
     return { page: await page.title(), exitCode: await exit };

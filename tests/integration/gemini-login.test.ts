@@ -1,5 +1,5 @@
 /** The unmodified Gemini CLI on this machine signs in at the simulated Google, with a browser as in a VM. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -45,10 +45,16 @@ interface Run {
   output: string;
 }
 
-/** Runs gemini at home in `home`; Enter is pressed at each question of the provider's description. */
-async function run(argv: readonly string[], home: string, env: ProviderLogin['env'], input = ''): Promise<Run> {
+/** Runs a program at home in `home`; `onOutput` is called with all that it has said so far. */
+async function runProgram(
+  file: string,
+  argv: readonly string[],
+  home: string,
+  env: ProviderLogin['env'],
+  onOutput: (output: string, cli: ChildProcessWithoutNullStreams) => void,
+): Promise<Run> {
   const proxy = internet.upstreamUrl();
-  const cli = spawn(program ?? '', argv.slice(1), {
+  const cli = spawn(file, argv.slice(1), {
     cwd: home,
     env: {
       PATH: [folder, dirname(program ?? ''), process.env['PATH']].join(delimiter),
@@ -65,21 +71,29 @@ async function run(argv: readonly string[], home: string, env: ProviderLogin['en
     stdio: 'pipe',
   });
   let output = '';
-  const unanswered = new Set(login.answers);
   const take = (chunk: Buffer): void => {
     output += chunk.toString();
+    onOutput(output, cli);
+  };
+  cli.stdout.on('data', take);
+  cli.stderr.on('data', take);
+  onOutput('', cli);
+  const exitCode = await new Promise<number | null>((resolve) => cli.once('close', resolve));
+  return { exitCode, output };
+}
+
+/** Runs gemini; Enter is pressed at each question of the provider's description. */
+async function run(argv: readonly string[], home: string, env: ProviderLogin['env'], input = ''): Promise<Run> {
+  const unanswered = new Set(login.answers);
+  return runProgram(program ?? '', argv, home, env, (output, cli) => {
+    // A login waits for an answer; anything else reads its input to the end.
+    if (argv !== login.argv && output === '') cli.stdin.end(input);
     for (const answer of unanswered) {
       if (!answer.question.test(output)) continue;
       unanswered.delete(answer);
       cli.stdin.write(answer.keys);
     }
-  };
-  cli.stdout.on('data', take);
-  cli.stderr.on('data', take);
-  // A login waits for an answer; anything else reads its input to the end.
-  if (argv !== login.argv) cli.stdin.end(input);
-  const exitCode = await new Promise<number | null>((resolve) => cli.once('close', resolve));
-  return { exitCode, output };
+  });
 }
 
 /** Files below a home, as a login or a hand-over leaves them. */
@@ -178,6 +192,43 @@ describe('gemini', () => {
     expect(page).toBe('Authentication failed - Google');
     expect(output).toContain('Google OAuth error: access_denied');
     expect(login.inspectCredential(await found(home)).complete).toBe(false);
+  }, 90_000);
+
+  it('takes the code of a person who signs in on another device', async () => {
+    const home = join(folder, 'home');
+    await put(
+      home,
+      (login.before ?? []).map(({ path, text }) => [path, text] as const),
+    );
+    const { deviceCode, pasteCode } = login;
+    if (!deviceCode || !pasteCode) throw new Error('gemini has no such login');
+    // This login wants a terminal, which script(1) makes.
+    const argv = ['script', '-qefc', deviceCode.argv.join(' '), '/dev/null'];
+    let shown = '';
+    let type = (_keys: string): void => undefined;
+    const ended = runProgram(
+      'script',
+      argv,
+      home,
+      { ...deviceCode.env, TERM: 'dumb', COLUMNS: '2000' },
+      (output, cli) => {
+        shown = output;
+        type = (keys) => void cli.stdin.write(keys);
+      },
+    );
+    await until('the question for a code', async () => pasteCode.prompt.test(shown), { timeoutMs: 60_000 });
+    const page = await browser.newPage({ ignoreHTTPSErrors: true });
+    await page.goto(deviceCode.url.exec(shown)?.[0] ?? '');
+    await page.keyboard.type(internet.account.email);
+    await page.keyboard.press('Tab');
+    await page.keyboard.type(internet.account.password);
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Allow' }).click();
+    await page.waitForURL(/codeassist\.google\.com/);
+    const code = pasteCode.code.exec(await page.locator('main').innerText())?.[0] ?? '';
+    type(`${code}\r`);
+    expect((await ended).exitCode).toBe(0);
+    expect(login.inspectCredential(await found(home))).toEqual({ complete: true });
   }, 90_000);
 
   it('works with an API key that Airlock wrote', async () => {

@@ -111,8 +111,8 @@ export const LoginStatus = z.strictObject({
   /** Host of the page that was opened; never the whole URL. */
   pageHost: z.string().nullable(),
   method: LoginMethod,
-  /** For method device_code, once the CLI has shown them. */
-  deviceCode: z.strictObject({ url: z.url(), code: z.string() }).nullable(),
+  /** For method device_code, once the CLI has shown them. No code: the page shows one at its end, to be given to the CLI. */
+  deviceCode: z.strictObject({ url: z.url(), code: z.string().nullable() }).nullable(),
   /** The CLI's terminal would take a pasted code now. */
   takesCode: z.boolean(),
   exitCode: z.int().nullable(),

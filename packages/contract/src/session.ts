@@ -63,8 +63,8 @@ export const CodeRequest = LoginInput;
 /** How the CLI's login in the VM goes on at present. */
 export const SessionLogin = z.strictObject({
   method: LoginMethod,
-  /** For method device_code, once the CLI has shown them: the page to open on any device and the code to type there. */
-  deviceCode: z.strictObject({ url: z.url(), code: z.string() }).nullable(),
+  /** For method device_code, once the CLI has shown them: the page to open on any device and the code to type there; no code: the page shows one, to be pasted here. */
+  deviceCode: z.strictObject({ url: z.url(), code: z.string().nullable() }).nullable(),
   /** The CLI asks for a code that its provider's page shows. */
   takesCode: z.boolean(),
 });

@@ -43,7 +43,7 @@ describe('codex', () => {
     const recorded = readFileSync(new URL('fixtures/codex-0.169-device-auth.txt', import.meta.url), 'utf8');
     const shown = stripVTControlCharacters(recorded);
     expect(codex.login?.deviceCode?.url.exec(shown)?.[0]).toBe('https://auth.openai.com/codex/device');
-    expect(codex.login?.deviceCode?.code.exec(shown)?.[0]).toBe('G6C3-T6CV2');
+    expect(codex.login?.deviceCode?.code?.exec(shown)?.[0]).toBe('G6C3-T6CV2');
   });
 
   it('makes of an API key the file that the CLI itself writes, and accepts it', () => {

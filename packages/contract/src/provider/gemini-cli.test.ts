@@ -91,6 +91,13 @@ describe('the credential of gemini', () => {
   });
 });
 
+it('takes the code that Google shows, and no piece of it', () => {
+  const whole = new RegExp(`^(?:${login.pasteCode?.code.source ?? ''})$`);
+  expect(whole.test(`4/0AX4XfWh${'a-_9'.repeat(12)}`)).toBe(true);
+  for (const other of ['', '4/0AX4', 'AX4XfWh'.repeat(5), `4/0${'a'.repeat(30)} x`])
+    expect(whole.test(other)).toBe(false);
+});
+
 describe('the proof', () => {
   it('believes the words of a CLI that was let in, and of no other', () => {
     expect(login.proof.accepts(0, fixture('proof'))).toBe(true);

@@ -79,6 +79,8 @@ function handOver(files: FileTexts): FileTexts {
 /** Started directly, and not a second time with other memory settings, which doubles a slow start. */
 const env = { GEMINI_CLI_NO_RELAUNCH: 'true' };
 
+const authorizeUrl = /https:\/\/accounts\.google\.com\/o\/oauth2\/[^\s"'<>]+/;
+
 export const geminiCli: Provider = {
   id: 'gemini_cli',
   aliases: ['gemini', 'google'],
@@ -93,7 +95,7 @@ export const geminiCli: Provider = {
     before: [{ path: settingsFile, mode: 0o600, text: settingsFor('oauth-personal') }],
     answers: [{ question: /Opening authentication page in your browser\. Do you want to continue\?/, keys: '\r' }],
     // Shown only by a CLI without a browser.
-    authorizeUrl: /https:\/\/accounts\.google\.com\/o\/oauth2\/[^\s"'<>]+/,
+    authorizeUrl,
     // The line ends when the answer has been taken; the page is opened at once then.
     opensUnseen: { screen: /Do you want to continue\? \[Y\/n\]:\s*\n/, host: 'accounts.google.com' },
     hosts: [
@@ -119,8 +121,14 @@ export const geminiCli: Provider = {
       accepts: (exitCode, output) =>
         exitCode === 0 && /^Experiments loaded\b/m.test(output) && !/Error authenticating/.test(output),
     },
-    deviceCode: null,
-    pasteCode: null,
+    // Not Google's flow for devices: the same page, which ends by showing a code instead of calling back. It needs a terminal.
+    deviceCode: {
+      argv: ['gemini', '--list-extensions'],
+      env: { ...env, NO_BROWSER: 'true' },
+      url: authorizeUrl,
+      code: null,
+    },
+    pasteCode: { prompt: /Enter the authorization code:/, code: /4\/[A-Za-z0-9_-]{20,512}/ },
     apiKey: {
       key: /^[A-Za-z0-9_.-]{20,256}$/,
       files: (key) =>

@@ -51,7 +51,8 @@ export interface DeviceCodeLogin {
   env?: Readonly<Record<string, string>>;
   /** The page to open on any device, and the code to type there, as they stand on the terminal: a pattern's group, or the whole match. */
   url: RegExp;
-  code: RegExp;
+  /** null: the page takes no code but shows one at its end, which goes back to the CLI (`pasteCode`). */
+  code: RegExp | null;
 }
 
 /** A CLI that asks for a code that its provider's page shows, when the page cannot reach the CLI's callback. */

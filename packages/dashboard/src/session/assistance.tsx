@@ -20,8 +20,12 @@ export function Assistance({ session, provider, onOtherWays }: AssistanceProps) 
   const { login } = session;
   if (hasFailedTry(session)) return <FailedTry session={session} onOtherWays={onOtherWays} />;
   if (session.status !== 'awaiting_user_auth' || login === null) return null;
-  if (login.deviceCode !== null) return <DeviceCode session={session} provider={provider} code={login.deviceCode} />;
-  return login.takesCode ? <PasteCode session={session} provider={provider} /> : null;
+  return (
+    <>
+      {login.deviceCode && <DeviceCode session={session} provider={provider} code={login.deviceCode} />}
+      {login.takesCode && !login.deviceCode?.code && <PasteCode session={session} provider={provider} />}
+    </>
+  );
 }
 
 function FailedTry({ session, onOtherWays }: { session: Session; onOtherWays: () => void }) {
@@ -45,7 +49,7 @@ function DeviceCode({
   session,
   provider,
   code,
-}: Pick<AssistanceProps, 'session' | 'provider'> & { code: { url: string; code: string } }) {
+}: Pick<AssistanceProps, 'session' | 'provider'> & { code: { url: string; code: string | null } }) {
   return (
     <section className={styles.strip} data-testid="device-code">
       <div className={styles.words}>
@@ -63,11 +67,17 @@ function DeviceCode({
             <CopyButton text={code.url} what="the address" />
           </li>
           <li>
-            <span>Sign in there and type</span>{' '}
-            <strong className={styles.code} data-testid="device-user-code">
-              {code.code}
-            </strong>{' '}
-            <CopyButton text={code.code} what="the code" />
+            {code.code === null ? (
+              <span>Sign in there; the page shows a code at the end, which belongs into the field below</span>
+            ) : (
+              <>
+                <span>Sign in there and type</span>{' '}
+                <strong className={styles.code} data-testid="device-user-code">
+                  {code.code}
+                </strong>{' '}
+                <CopyButton text={code.code} what="the code" />
+              </>
+            )}
           </li>
         </ol>
         <p className={styles.note}>

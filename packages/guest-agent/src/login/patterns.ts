@@ -19,15 +19,16 @@ export function findPageHost(text: string, pattern: RegExp, isFinal: boolean): s
   return url !== null && URL.canParse(url) ? new URL(url).host : null;
 }
 
-/** The page and the code that the person takes to another device; null until both stand there. */
+/** The page and the code (where it takes one) that the person takes to another device; null until both stand there. */
 export function findDeviceCode(
   text: string,
   patterns: Pick<DeviceCodeLogin, 'url' | 'code'>,
   isFinal: boolean,
-): { url: string; code: string } | null {
+): { url: string; code: string | null } | null {
   const url = findWhole(text, patterns.url, isFinal);
-  const code = findWhole(text, patterns.code, isFinal);
-  return url !== null && code !== null && URL.canParse(url) ? { url, code } : null;
+  const code = patterns.code && findWhole(text, patterns.code, isFinal);
+  const isWhole = patterns.code === null || code !== null;
+  return url !== null && isWhole && URL.canParse(url) ? { url, code } : null;
 }
 
 /** A code as its provider shows it, without the white space that copying adds; null when it does not look like one. */

@@ -77,8 +77,12 @@ const recordings: readonly Recording[] = [
   {
     name: 'gemini-0.61-paste-code',
     provider: 'gemini_cli',
-    method: 'browser',
-    shows: googlePage,
+    method: 'device_code',
+    shows: {
+      ...googlePage,
+      takesCode: true,
+      deviceCode: { url: expect.stringMatching(/^https:\/\/accounts\.google\.com\/\S+$/) as string, code: null },
+    },
     says: 'Enter the authorization code:',
   },
 ];

@@ -45,7 +45,7 @@ export function createScreen(login: ProviderLogin, method: LoginMethod): Screen 
     if (login.opensUnseen?.screen.test(text)) pageHost ??= login.opensUnseen.host;
     if (method !== 'device_code' || login.deviceCode === null || deviceCode !== null) return;
     deviceCode = findDeviceCode(text, login.deviceCode, isFinal);
-    if (deviceCode) secrets.push(deviceCode.code);
+    if (deviceCode?.code) secrets.push(deviceCode.code);
   }
 
   return {
