@@ -1,8 +1,11 @@
 /** The controller's HTTP API as functions: every answer is parsed by its contract schema, every failure is an AppError. */
 import {
   ApiKeyResponse,
+  CredentialList,
+  CredentialSummary,
   DesktopTicket,
   ProviderList,
+  RemoveCredentialResponse,
   StartSessionResponse,
   SystemStatus,
   User,
@@ -17,6 +20,8 @@ import { NoContent, request } from './request.js';
 const UserAnswer = z.strictObject({ user: User });
 const vmAuth = (sessionId: string) => `/api/vm/auth/${encodeURIComponent(sessionId)}`;
 
+const credential = (provider: ProviderId, verb = '') => `/api/credentials/${provider}${verb}`;
+
 export type Api = ReturnType<typeof createApi>;
 
 /** All calls use the sign-in cookie of this origin and reject with an AppError. */
@@ -27,6 +32,10 @@ export function createApi() {
     logout: () => request('POST', '/api/logout', NoContent),
     providers: async (signal?: AbortSignal) =>
       (await request('GET', '/api/providers', ProviderList, { signal })).providers,
+    credentials: async (signal?: AbortSignal) =>
+      (await request('GET', '/api/credentials', CredentialList, { signal })).credentials,
+    checkCredential: (provider: ProviderId) => request('POST', credential(provider, '/check'), CredentialSummary),
+    removeCredential: (provider: ProviderId) => request('DELETE', credential(provider), RemoveCredentialResponse),
     startSession: (provider: ProviderId) =>
       request('POST', '/api/vm/auth', StartSessionResponse, { body: { provider } }),
     session: (sessionId: string, signal?: AbortSignal) => request('GET', vmAuth(sessionId), Session, { signal }),

@@ -16,7 +16,7 @@ interface RequestOptions {
  * Rejects with the server's own AppError, or `internal` when it cannot be reached or answers outside the contract.
  */
 export async function request<T>(
-  method: 'GET' | 'POST' | 'PUT',
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   path: string,
   schema: z.ZodType<T>,
   options: RequestOptions = {},

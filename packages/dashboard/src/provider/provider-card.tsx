@@ -4,6 +4,7 @@ import { AppError } from '@airlock/contract/errors';
 import { Button } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { serverNowMs } from '../api/clock.js';
+import { CredentialMenu } from '../credential/credential-menu.js';
 import { useStartSession } from '../session/use-start-session.js';
 import { LinkButton } from '../ui/link-button.js';
 import { Problem } from '../ui/problem.js';
@@ -62,6 +63,7 @@ function State({ provider }: { provider: ProviderSummary }) {
         </Link>
       )}
       <Action provider={provider} />
+      <CredentialMenu provider={provider} />
     </>
   );
 }

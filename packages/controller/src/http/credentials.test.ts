@@ -1,0 +1,74 @@
+/** Credentials and the vault through the API: who may, what is refused, and that no secret reaches a log or an answer. */
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { startTestController, type Person, type TestController } from './testing/controller.js';
+import { exampleCredential } from './testing/stand-ins.js';
+
+let c: TestController;
+beforeAll(async () => {
+  c = await startTestController();
+}, 120_000);
+afterAll(() => c.close(), 30_000);
+beforeEach(() => {
+  c.sessions.clear();
+  c.credentials.length = 0;
+});
+
+const as = ({ token }: Person, body?: unknown) => ({ token, ...(body !== undefined && { body }) });
+const codeOf = async (answer: ReturnType<TestController['call']>): Promise<string> => {
+  const { status, json } = await answer;
+  return `${status} ${json.error?.code ?? ''}`;
+};
+const passphrase = 'canary passphrase of this test';
+
+test('a credential is checked and removed by id or alias', async () => {
+  c.credentials.push(exampleCredential);
+  expect((await c.call('POST', '/api/credentials/openai/check', as(c.ada))).json).toEqual(exampleCredential);
+  expect((await c.call('DELETE', '/api/credentials/codex_cli', as(c.ada))).json).toEqual({ cliVm: 'pending' });
+  expect(await codeOf(c.call('DELETE', '/api/credentials/codex', as(c.ada)))).toBe('404 not_found');
+  expect(await codeOf(c.call('POST', '/api/credentials/nobody/check', as(c.ada)))).toBe('404 provider_unknown');
+});
+
+test('while a sign-in is under way, its credential is neither removed nor replaced', async () => {
+  const session = await c.sessions.start(c.ada.user.id, 'codex');
+  c.credentials.push(exampleCredential);
+  const key = as(c.ada, { key: 'sk-canary-key-of-this-test' });
+  expect(await codeOf(c.call('DELETE', '/api/credentials/codex', as(c.ada)))).toBe('409 session_busy');
+  expect(await codeOf(c.call('PUT', '/api/credentials/codex/api-key', key))).toBe('409 session_busy');
+  c.sessions.change(session.id, { status: 'failed' });
+  expect((await c.call('DELETE', '/api/credentials/codex', as(c.ada))).status).toBe(200);
+});
+
+test('an API key is taken, and neither logged nor answered', async () => {
+  const taken = await c.call('PUT', '/api/credentials/codex/api-key', as(c.ada, { key: 'sk-canary-key-of-this-test' }));
+  expect([taken.status, taken.json]).toEqual([202, { provider: 'codex', generation: 2 }]);
+  const bad = await c.call('PUT', '/api/credentials/codex/api-key', as(c.ada, { key: 'canary-that-is-no-key' }));
+  expect(bad.status).toBe(400);
+  const wrong = await c.call('PUT', '/api/credentials/codex/api-key', as(c.ada, { key: 'canary-key', more: 'canary' }));
+  expect(wrong.status).toBe(400);
+  const list = await c.call('GET', '/api/credentials', as(c.ada));
+  expect(list.json).toMatchObject({ credentials: [{ state: 'staged', method: 'api_key' }] });
+  expect(c.logged() + taken.text + bad.text + wrong.text + list.text).not.toContain('canary');
+});
+
+test('the vault is for administrators, and a passphrase is not logged', async () => {
+  for (const [method, path, body] of [
+    ['GET', '/api/vault', undefined],
+    ['POST', '/api/vault/rotate', undefined],
+    ['POST', '/api/vault/backup', { passphrase }],
+    ['POST', '/api/vault/restore', { passphrase, backup: 'x' }],
+  ] as const) {
+    expect(await codeOf(c.call(method, path, as(c.ada, body)))).toBe('403 forbidden');
+    expect((await c.call(method, path, as(c.admin, body))).status).toBe(200);
+  }
+  const short = await c.call('POST', '/api/vault/backup', as(c.admin, { passphrase: 'canary' }));
+  expect([short.status, short.json.error?.code]).toEqual([400, 'invalid_request']);
+  expect(c.logged() + short.text).not.toContain('canary');
+});
+
+test('a backup that is larger than other requests is taken', async () => {
+  const body = { passphrase, backup: 'x'.repeat(300_000) };
+  expect((await c.call('POST', '/api/vault/restore', as(c.admin, body))).status).toBe(200);
+  expect((await c.call('POST', '/api/vault/backup', as(c.admin, { passphrase: 'x'.repeat(300_000) }))).status).toBe(
+    413,
+  );
+});
