@@ -144,6 +144,22 @@ describe('a ticket', () => {
     await expect(view(await ticketFor(vm.id), {})).rejects.toThrow('unauthenticated');
   });
 
+  test('opens the same desktop in a second browser of the same person, beside the first', async () => {
+    const vm = c.machines.add(c.ada.user.id, { sessionId: newId('ses') });
+    const viewers = [];
+    for (let i = 0; i < 2; i++) {
+      const headers = { cookie: await c.cookieOf(c.ada), origin: c.origin };
+      viewers.push(await view(await ticketFor(vm.id), headers));
+    }
+    expect(c.machines.desktops.size).toBe(2);
+    for (const viewer of viewers) {
+      await vi.waitFor(() => expect(viewer.received().toString()).toBe('RFB 003.008\n'));
+      viewer.socket.close();
+      await viewer.closed;
+    }
+    await vi.waitFor(() => expect(c.machines.desktops.size).toBe(0));
+  });
+
   test('does not replace the origin', async () => {
     const vm = c.machines.add(c.ada.user.id);
     const cookie = await c.cookieOf(c.ada);
