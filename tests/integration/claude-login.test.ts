@@ -74,6 +74,13 @@ describe('claude', () => {
       exitCode: 0,
       output: expect.stringContaining('Simulated Claude heard: hello') as string,
     });
+    const asked = cli.start(claudeCode.prompt?.argv ?? [], other);
+    asked.process.stdin?.end('hello by stream');
+    const lines = (await asked.ended).output.split('\n');
+    const told = lines.map((line) => claudeCode.prompt?.read(line) ?? null).filter((part) => part !== null);
+    expect(told.map((part) => ('text' in part ? part.text : part.error)).join('')).toBe(
+      'Simulated Claude heard: hello by stream\n',
+    );
     // Using it is no new credential; renewing it is one, and only the new refresh token lives on.
     expect(login.handOver?.(await found(other))).toEqual(handed);
     const { claudeProvider } = cli.internet;
@@ -90,7 +97,7 @@ describe('claude', () => {
     expect(await cli.run(['claude', '-p', 'again'], other)).toMatchObject({ exitCode: 0 });
     const renewed = refreshTokenIn(await found(other));
     expect([claudeProvider.isLive(old), claudeProvider.isLive(renewed)]).toEqual([false, true]);
-    expect(claudeProvider.counts).toMatchObject({ refreshes: 1, refreshesRefused: 0, messages: 2 });
+    expect(claudeProvider.counts).toMatchObject({ refreshes: 1, refreshesRefused: 0, unauthenticated: 0 });
   });
 
   it('takes a pasted code from a browser elsewhere, and none that is wrong', async () => {

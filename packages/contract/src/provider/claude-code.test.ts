@@ -57,6 +57,11 @@ describe('claude_code', () => {
     expect(login.inspectCredential(handedOver)).toEqual({ complete: true });
   });
 
+  it('knows when the access token ends; a key has no end', () => {
+    expect(login.expiry?.(whole)).toEqual({ expiresAt: 1, renewable: true });
+    expect(login.expiry?.(files(undefined, { primaryApiKey: 'k' }))).toBeNull();
+  });
+
   it('makes a login of an API key, which is handed over as it is', () => {
     const key = 'sk-ant-api03-abcdefghijklmnop';
     expect(login.apiKey?.key.test(key)).toBe(true);

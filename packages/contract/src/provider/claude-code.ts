@@ -3,6 +3,7 @@
  * logins to MCP servers; who the account belongs to stands in `.claude.json` among everything else that the CLI remembers.
  */
 import { z } from 'zod';
+import { claudePrompt } from './claude-prompt.js';
 import { readDocument } from './credential-document.js';
 import { expiryIn } from './expiry.js';
 import type { CredentialFile, CredentialVerdict, FileTexts, Provider } from './provider.js';
@@ -89,5 +90,5 @@ export const claudeCode: Provider = {
       files: (key) => new Map([[stateFile, `${JSON.stringify({ primaryApiKey: key, ...firstRunFlags }, null, 2)}\n`]]),
     },
   },
-  prompt: null,
+  prompt: claudePrompt,
 };
