@@ -21,6 +21,7 @@ import { createFakeInternet, pageColours, type FakeInternet } from './fake-inter
 import { createTestHome, type TestHome } from './home.js';
 import { countColour } from './image.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from './leaks.js';
+import { until } from './poll.js';
 
 /** Generous (ms): everything in the guest runs under emulation, on a machine that may be busy. */
 export const bootMs = 240_000;
@@ -131,6 +132,45 @@ export class SignInScenario {
     await this.screenshot('4-login-page');
   }
 
+  /** With the right password at once; ends on the consent page. */
+  async logIn(): Promise<void> {
+    const { canvas } = this;
+    await clickColour(canvas, pageColours.emailField, { timeoutMs: 30_000 });
+    await typeText(canvas, this.internet.account.email, 60);
+    await pressKey(canvas, 'Tab');
+    await typeText(canvas, this.canaryPassword, 60);
+    await clickColour(canvas, pageColours.primaryButton, { timeoutMs: 30_000 });
+    await waitForColour(canvas, pageColours.denyButton, { timeoutMs: pageMs });
+  }
+
+  /** Refuses on the consent page: the session tells so and what the CLI said, keeps its desktop, and stores no credential. */
+  async deny(saysTheCli: string): Promise<void> {
+    await clickColour(this.canvas, pageColours.denyButton, { timeoutMs: 30_000 });
+    const api = apiClient(this.controller.url, this.controller.token);
+    const session = (): Promise<Session> => api.call('GET', `/api/vm/auth/${this.sessionId}`, Session);
+    const { status, notice, desktopReady } = await until(
+      'the session to tell of the refusal',
+      async () => session().then((found) => (found.notice === null ? null : found)),
+      { timeoutMs: pageMs },
+    );
+    expect([status, desktopReady, notice?.code]).toEqual(['awaiting_user_auth', true, 'login_failed']);
+    expect(notice?.hint).toContain('denied');
+    expect(notice?.details?.['lastOutput']).toContain(saysTheCli);
+    expect(await api.call('GET', '/api/credentials', CredentialList)).toEqual({ credentials: [] });
+    await this.screenshot('5-denied');
+    await api.close();
+  }
+
+  /** Starts the login anew in the same desktop; ends on the provider's page. */
+  async tryAgain(): Promise<void> {
+    const api = apiClient(this.controller.url, this.controller.token);
+    await api.call('POST', `/api/vm/auth/${this.sessionId}/fallback`, Session, { body: { method: 'browser' } });
+    await api.close();
+    await waitForColour(this.canvas, pageColours.primaryButton, { timeoutMs: pageMs });
+    await this.expectStatus(/^awaiting_user_auth$/, 10_000);
+    await this.screenshot('6-login-page-again');
+  }
+
   /** A wrong password first, which the page tells, then the right one; ends on the consent page. */
   async logInAtTheSecondTry(): Promise<void> {
     const { canvas } = this;
@@ -215,13 +255,15 @@ export class SignInScenario {
   /** Kills the controller: the next one adopts the VMs, the CLI is still logged in, and all VMs stop when told. */
   async expectAllThereAfterKill(): Promise<void> {
     const api = apiClient(this.controller.url, this.controller.token);
-    const { vms: running } = await api.call('GET', '/api/vm', VmList);
+    const { vms: before } = await api.call('GET', '/api/vm', VmList);
     await api.close();
+    const kindsRunning = before.filter((vm) => vm.state === 'running').map((vm) => vm.kind);
+    expect(kindsRunning).toEqual(expect.arrayContaining(['browser', 'cli']));
     await this.controller.kill9();
     await this.startController();
     const again = apiClient(this.controller.url, this.controller.token);
     const { vms } = await again.call('GET', '/api/vm', VmList);
-    expect(vms.map((vm) => [vm.id, vm.state])).toEqual(running.map((vm) => [vm.id, 'running']));
+    expect(vms.map((vm) => [vm.id, vm.state])).toEqual(before.map((vm) => [vm.id, vm.state]));
     expect((await this.prove(vms.find((vm) => vm.kind === 'cli')?.id ?? '')).ok).toBe(true);
     await this.page.goto(this.controller.loginUrl);
     await this.page.getByTestId(`provider-${this.provider}`).waitFor();
