@@ -142,7 +142,7 @@ describe('createLogin', () => {
 
   it('refuses a way to sign in that the CLI does not have', async () => {
     const { login } = await benchFor('');
-    expect(() => login.start('gemini_cli', 'device_code')).toThrow(
+    expect(() => login.start('claude_code', 'device_code')).toThrow(
       expect.objectContaining({ code: 'provider_unavailable' }),
     );
   });
