@@ -1,0 +1,226 @@
+/**
+ * Prompts in a real CLI VM: the unmodified Codex answers through the simulated OpenAI, piece by piece; a cancelled prompt ends; the
+ * VM stops when nobody uses it, and the next prompt finds the login as it was, in a home that is encrypted on the disk.
+ */
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ApiKeyResponse, CredentialList, PromptEvent, Vm, VmList } from '@airlock/contract/api';
+import { CheckResult, CredentialBundle } from '@airlock/contract/guest';
+import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
+import { run } from '@airlock/contract/process';
+import { runnerFiles } from '@airlock/contract/runner';
+import { apiClient, endController } from '../support/api.js';
+import { findCanary } from '../support/canary.js';
+import { startController, type RunningController } from '../support/controller.js';
+import { createFakeInternet, type FakeInternet } from '../support/fake-internet.js';
+import { createTestHome, type TestHome } from '../support/home.js';
+import { takeSnapshot, untilNoLeaks, type Snapshot } from '../support/leaks.js';
+import { until } from '../support/poll.js';
+
+/** Generous: everything in the guest runs under emulation. */
+const bootMs = 300_000;
+const answerMs = 240_000;
+const apiKey = `sk-canary${randomBytes(12).toString('hex')}`;
+const canaryToken = `canary${randomBytes(12).toString('hex')}`;
+
+let before: Snapshot;
+let home: TestHome;
+let internet: FakeInternet;
+let controller: RunningController;
+let api: JsonClient;
+let vmId: string;
+const endings: (() => Promise<unknown>)[] = [];
+
+/** Held answers: what the model says after `wait`, once `goOn` is called; a caller who hangs up is noted. */
+let goOn: () => void;
+let hungUp: boolean;
+
+async function* model(prompt: string, gone: AbortSignal): AsyncGenerator<string> {
+  gone.addEventListener('abort', () => (hungUp = true));
+  if (!prompt.includes('slowly')) return yield `You said: ${prompt}`;
+  yield 'One moment.';
+  await new Promise<void>((resolve) => {
+    goOn = resolve;
+    gone.addEventListener('abort', () => resolve());
+  });
+  yield `After a while: ${prompt}`;
+}
+
+async function start(env: Record<string, string> = {}): Promise<void> {
+  const settings = {
+    AIRLOCK_UPSTREAM_PROXY: internet.upstreamTemplate,
+    AIRLOCK_PROXY_PORT_BASE: String(internet.port),
+    AIRLOCK_EXTRA_CA: join(home.path, 'test-ca.pem'),
+  };
+  controller = await startController({ home: home.path, env: { ...settings, ...env } });
+  api = apiClient(controller.url, controller.token);
+}
+
+beforeAll(async () => {
+  home = await createTestHome();
+  endings.push(home.remove);
+  before = await takeSnapshot({ home: home.path });
+  internet = await createFakeInternet({ canaryToken, codex: { apiKey, model } });
+  endings.push(internet.close);
+  await writeFile(join(home.path, 'test-ca.pem'), internet.caPem);
+  await start();
+  endings.push(async () => endController(controller));
+  endings.push(async () => api.close());
+}, 180_000);
+
+afterAll(() => close(), 180_000);
+
+async function close(): Promise<void> {
+  for (const end of endings.splice(0).toReversed()) await end();
+}
+
+const report = (what: string, since: number): void =>
+  void process.stderr.write(`${what}: ${((performance.now() - since) / 1000).toFixed(1)} s\n`);
+
+/** The events of a prompt as they come. */
+async function* ask(
+  prompt: string,
+  more: { timeoutS?: number; signal?: AbortSignal } = {},
+): AsyncGenerator<PromptEvent> {
+  const { signal, ...rest } = more;
+  const body = { provider: 'codex', prompt, ...rest };
+  const options = { body, timeoutMs: answerMs, ...(signal && { signal }) };
+  for await (const line of await api.lines('POST', '/api/vm/me/cli/prompt', options)) {
+    if (line.startsWith('data: {')) yield PromptEvent.parse(JSON.parse(line.slice('data: '.length)));
+  }
+}
+
+async function answerTo(prompt: string): Promise<PromptEvent[]> {
+  const events: PromptEvent[] = [];
+  for await (const event of ask(prompt)) events.push(event);
+  return events;
+}
+
+const vm = (): Promise<Vm> => api.call('GET', `/api/vm/${vmId}`, Vm);
+const proof = (): Promise<CheckResult> =>
+  api.call('POST', `/api/vm/${vmId}/check`, CheckResult, { body: { name: 'proof_codex' }, timeoutMs: answerMs });
+
+/** The agent, as the controller reaches it. */
+async function withAgent<T>(work: (agent: JsonClient) => Promise<T>): Promise<T> {
+  const socketPath = join(home.path, 'vm', vmId, runnerFiles.socket);
+  const agent = createJsonClient({ baseUrl: 'http://r', socketPath, unreachable: 'runner_failed', name: 'the runner' });
+  try {
+    return await work(agent);
+  } finally {
+    await agent.close();
+  }
+}
+
+const bundle = (): Promise<CredentialBundle> =>
+  withAgent((agent) => agent.call('GET', '/guest/credentials/codex', CredentialBundle));
+
+describe('prompts in a CLI VM', () => {
+  it(
+    'run with an API key that went through the vault',
+    async () => {
+      const since = performance.now();
+      await api.call('PUT', '/api/credentials/codex/api-key', ApiKeyResponse, { body: { key: apiKey } });
+      await until(
+        'the API key to be accepted by the CLI in the CLI VM',
+        async () => {
+          const { credentials } = await api.call('GET', '/api/credentials', CredentialList);
+          const error = credentials.find((credential) => credential.error)?.error;
+          if (error) throw new Error(JSON.stringify(error));
+          return credentials.some(({ state }) => state === 'active');
+        },
+        { timeoutMs: bootMs + answerMs, intervalMs: 500 },
+      );
+      report('CLI VM made, started, API key delivered and proved', since);
+      const { vms } = await api.call('GET', '/api/vm', VmList);
+      vmId = vms.find(({ kind }) => kind === 'cli')?.id ?? '';
+      const asked = performance.now();
+      expect(await answerTo('by key')).toEqual([
+        { status: 'asking Codex' },
+        { chunk: 'You said: by key\n' },
+        { exitCode: 0 },
+      ]);
+      report('prompt by API key, whole', asked);
+    },
+    bootMs + 2 * answerMs,
+  );
+
+  it(
+    'run with a ChatGPT login, and come piece by piece',
+    async () => {
+      const { access_token, refresh_token, id_token } = internet.codexProvider.signIn();
+      const tokens = { id_token, access_token, refresh_token, account_id: '6d6d5a3e-0000-4000-8000-000000000001' };
+      const auth = { auth_mode: 'chatgpt', OPENAI_API_KEY: null, tokens, last_refresh: new Date().toISOString() };
+      const contentBase64 = Buffer.from(JSON.stringify(auth)).toString('base64');
+      const body = { provider: 'codex', files: [{ path: '.codex/auth.json', mode: 0o600, contentBase64 }] };
+      await withAgent((agent) => agent.call('PUT', '/guest/credentials/codex', null, { body }));
+      expect(await proof()).toMatchObject({ ok: true, output: expect.stringContaining('ChatGPT') as string });
+      const since = performance.now();
+      const events = ask('slowly: $(touch /tmp/x) "quoted"');
+      expect(await events.next()).toMatchObject({ value: { status: 'asking Codex' } });
+      expect(await events.next()).toMatchObject({ value: { chunk: 'One moment.\n' } });
+      report('prompt: from the call to the first piece', since);
+      expect(internet.codexProvider.prompts.at(-1)).toContain('$(touch /tmp/x) "quoted"');
+      goOn();
+      expect(await events.next()).toMatchObject({
+        value: { chunk: expect.stringContaining('After a while') as string },
+      });
+      expect(await events.next()).toMatchObject({ value: { exitCode: 0 } });
+      const used = internet.requests.filter(({ path }) => path === '/backend-api/codex/responses');
+      expect(used.map(({ port }) => port)).toEqual(used.map(() => internet.port));
+    },
+    3 * answerMs,
+  );
+
+  it(
+    'end with everything they started when the caller hangs up, or their time is up',
+    async () => {
+      hungUp = false;
+      const cancel = new AbortController();
+      const events = ask('slowly', { signal: cancel.signal });
+      await events.next();
+      expect(await events.next()).toMatchObject({ value: { chunk: 'One moment.\n' } });
+      const since = performance.now();
+      cancel.abort();
+      await until('the CLI to be gone from the provider', () => hungUp, { timeoutMs: 20_000 });
+      report('cancel: from hanging up to the end of the CLI', since);
+      const late: PromptEvent[] = [];
+      for await (const event of ask('slowly', { timeoutS: 1 })) late.push(event);
+      expect(late.slice(-2)).toMatchObject([{ error: { code: 'prompt_timeout' } }, { exitCode: null }]);
+    },
+    2 * answerMs,
+  );
+
+  it(
+    'find the login after the VM was stopped as idle and started again',
+    async () => {
+      const kept = await bundle();
+      await api.close();
+      await controller.stop();
+      await start({ AIRLOCK_CLI_IDLE_S: '5' });
+      await until('the idle CLI VM to be stopped', async () => (await vm()).state === 'stopped', { timeoutMs: 90_000 });
+      const disk = join(home.path, 'vm', vmId, runnerFiles.disk);
+      const { stdout } = await run('debugfs', ['-R', 'ls /home/airlock', disk]);
+      expect(stdout).not.toContain('.codex');
+      expect(await findCanary({ token: canaryToken, key: apiKey }, { roots: [join(home.path, 'vm')], processes: false })).toEqual([]);
+
+      const since = performance.now();
+      const events = await answerTo('back again');
+      report('prompt in a stopped VM, whole', since);
+      const started = await vm();
+      process.stderr.write(`of which VM, power-on to ready: ${(started.timings.readyMs ?? 0) / 1000} s\n`);
+      expect(events[0]).toEqual({ status: 'starting the CLI machine' });
+      expect(events.slice(-2)).toEqual([{ chunk: 'You said: back again\n' }, { exitCode: 0 }]);
+      expect(await bundle()).toEqual(kept);
+      expect((await proof()).ok).toBe(true);
+      await until('it to be stopped again', async () => (await vm()).state === 'stopped', { timeoutMs: 90_000 });
+    },
+    bootMs + 3 * answerMs,
+  );
+
+  it('leave nothing behind', async () => {
+    await close();
+    await untilNoLeaks(before, 20_000);
+  }, 120_000);
+});
