@@ -48,6 +48,17 @@ ln -sfn /run/airlock/localtime /etc/localtime
 find /usr/share/fonts -type d -exec touch --date=@1700000000 {} +
 fc-cache --system-only --force
 
+# Whatever asks for a web browser by Debian's own name gets the visible one.
+update-alternatives --quiet --install /usr/bin/x-www-browser x-www-browser /usr/local/bin/airlock-open-url 200
+
+# It would write a link to the machine id into /var/lib at each boot, for a bus that does not run.
+ln -s /dev/null /etc/tmpfiles.d/dbus.conf
+
+sh "$build/slim.sh"
+
+# Nobody becomes somebody else in a VM: the desktop user has no password, and the agent is root already.
+find / -xdev -type f -perm /6000 -exec chmod ug-s {} +
+
 # The mirror of the machine that built the image, perhaps with a password, is nobody's business.
 rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /etc/apt/apt.conf.d/00airlock-host \
 	/etc/apt/apt.conf.d/99mmdebstrap
@@ -64,5 +75,5 @@ mv "/boot/$kernel" "$build/vmlinuz"
 
 # Not /tmp and not apt's lists: mmdebstrap keeps its own settings in /tmp until it has tidied both, and without them its
 # apt would tidy the machine that builds.
-rm -rf /boot/* /vmlinuz* /initrd.img* /var/cache/debconf/*-old /var/log/* /var/tmp/* /var/lib/dbus/machine-id
+rm -rf /root/.ssh /boot/* /vmlinuz* /initrd.img* /var/cache/debconf/*-old /var/log/* /var/tmp/* /var/lib/dbus/machine-id
 : >/etc/machine-id

@@ -23,6 +23,11 @@ describe('checks of a root', () => {
     expect(readCheckResults([checks[0]!], 'noise\ncheck ok good\n')).toEqual(['good']);
   });
 
+  it('is shell that can be parsed', async () => {
+    const scripts = [checkScript(checksFor(description)), ...checksFor(description).map(({ script }) => script)];
+    for (const input of scripts) expect((await run('sh', ['-n'], { input })).stderr).toBe('');
+  });
+
   it('has a name only once', () => {
     const names = checksFor(description).map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);

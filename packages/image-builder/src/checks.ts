@@ -15,6 +15,8 @@ const listInitrd = `cpio --quiet --list <${buildDir}/initrd.img`;
 
 /** Units that must be enabled; those that are also watched have to come back by themselves. */
 const watched = ['airlock-agent', 'airlock-xvfb', 'airlock-x11vnc', 'airlock-openbox', 'airlock-session'];
+/** Units that run as the desktop user. */
+const ofDesktopUser = ['airlock-xvfb', 'airlock-x11vnc', 'airlock-openbox', 'airlock-session', 'airlock-browser'];
 const enabled = [
   ...watched.map((unit) => `${unit}.service`),
   'airlock-network.service',
@@ -32,7 +34,23 @@ const pointers = {
   '/etc/chromium/policies/managed/runtime.json': 'chromium-policy.json',
 };
 
+/** Programs whose libraries must all be there, whatever was left out. */
+const linked = ['Xvfb', 'x11vnc', 'openbox', 'xterm', 'xsetroot', 'node', 'git', 'curl', 'perl'];
+
+const unitPath = (unit: string): string => `/usr/lib/systemd/system/${unit}.service`;
+const unitSays = (unit: string, line: string): string => `grep -x '${line}' ${unitPath(unit)}`;
+
 const program = (name: string): Check => ({ name: `which ${name}`, script: `command -v ${name}` });
+
+/** Policies that mission and design ask for by name; the rest is in the file. */
+const policyCheck = `
+  const policy = JSON.parse(require("fs").readFileSync("/etc/chromium/policies/managed/airlock.json"));
+  const wanted = {
+    PasswordManagerEnabled: false, MetricsReportingEnabled: false, PromotionsEnabled: false, BrowserSignin: 0,
+    DnsOverHttpsMode: "off", QuicAllowed: false, WebRtcIPHandling: "disable_non_proxied_udp",
+    RemoteDebuggingAllowed: false, DefaultBrowserSettingEnabled: false, NetworkPredictionOptions: 2,
+  };
+  for (const name in wanted) require("assert").strictEqual(policy[name], wanted[name], name);`;
 
 /** All checks, in the order in which they are run. */
 export function checksFor({ clis }: Pick<Description, 'clis'>): Check[] {
@@ -48,8 +66,36 @@ export function checksFor({ clis }: Pick<Description, 'clis'>): Check[] {
     ...enabled.map((unit) => ({ name: `${unit} is enabled`, script: `systemctl is-enabled ${unit}` })),
     ...watched.map((unit) => ({
       name: `${unit} restarts on failure`,
-      script: `grep -x 'Restart=on-failure' /usr/lib/systemd/system/${unit}.service`,
+      script: unitSays(unit, 'Restart=on-failure'),
     })),
+    { name: 'a closed browser comes back', script: unitSays('airlock-browser', 'Restart=always') },
+    {
+      name: 'a closed terminal comes back',
+      script: `grep -x 'Restart=always' '/etc/systemd/user/app-xterm@autostart.service.d/airlock.conf'`,
+    },
+    ...[...watched, 'airlock-browser'].map((unit) => ({
+      name: `${unit} is never given up, and cannot gain rights`,
+      script: ['StartLimitIntervalSec=0', 'NoNewPrivileges=yes', 'ProtectSystem=full']
+        .map((line) => unitSays(unit, line))
+        .join(' && '),
+    })),
+    ...ofDesktopUser.map((unit) => ({
+      name: `${unit} runs as the desktop user, without capabilities`,
+      script: `${unitSays(unit, `User=${guestUser.name}`)} && ${unitSays(unit, 'CapabilityBoundingSet=')}`,
+    })),
+    { name: 'the screen is never blanked', script: `grep -E '^ExecStart=.* -s 0 .*-dpms' ${unitPath('airlock-xvfb')}` },
+    {
+      name: 'nothing lacks a library',
+      script: `! for p in ${linked.join(' ')}; do ldd "$(command -v $p)"; done | grep 'not found' && ! ldd /usr/lib/chromium/chromium | grep 'not found'`,
+    },
+    ...Object.entries({ Latin: 'fr', Greek: 'el', Cyrillic: 'ru', Chinese: 'zh-cn', Japanese: 'ja', Korean: 'ko' }).map(
+      ([script, lang]) => ({ name: `there is a font for ${script}`, script: `fc-list ':lang=${lang}' | grep .` }),
+    ),
+    { name: 'there is a font for emoji', script: `fc-list ':charset=1f600' | grep -i emoji` },
+    {
+      name: 'the locale is C.UTF-8',
+      script: `grep -x LANG=C.UTF-8 /etc/locale.conf && locale -a | grep -i '^C.utf8$'`,
+    },
     {
       name: 'units are well-formed',
       script: `! systemd-analyze verify --man=no /usr/lib/systemd/system/airlock-*.* 2>&1 | grep -F airlock-`,
@@ -69,23 +115,46 @@ export function checksFor({ clis }: Pick<Description, 'clis'>): Check[] {
     { name: 'certificates are there', script: `grep -q 'BEGIN CERTIFICATE' /usr/share/airlock/ca-certificates.crt` },
     { name: 'agent is a program', script: `node --check ${guestPaths.agentBundle}` },
     {
-      name: 'browser policy is JSON',
-      script: `node -e 'JSON.parse(require("fs").readFileSync("/etc/chromium/policies/managed/airlock.json"))'`,
+      name: 'browser policy keeps the browser quiet and inside its proxy',
+      script: `node -e '${policyCheck}'`,
     },
     {
       name: 'home is empty and the user’s',
       script: `test -z "$(ls -A ${guestPaths.home})" && test "$(stat -c %u:%g:%a ${guestPaths.home})" = ${guestUser.uid}:${guestUser.gid}:700`,
     },
     { name: 'machine-id is not set', script: 'test -f /etc/machine-id && test ! -s /etc/machine-id' },
+    { name: 'no random seed, no SSH keys', script: '! ls /var/lib/systemd/random-seed /etc/ssh/ssh_host_* /root/.ssh' },
     { name: 'no remote login, no cron', script: '! command -v sshd && ! command -v cron' },
+    { name: 'no setuid or setgid program', script: `! find / -xdev -type f -perm /6000 | grep .` },
+    {
+      name: 'only sticky folders are open to all',
+      script: String.raw`! find / -xdev \( -type f -perm -0002 -o -type d -perm -0002 ! -perm -1000 \) | grep .`,
+    },
+    { name: 'everything has an owner', script: String.raw`! find / -xdev \( -nouser -o -nogroup \) | grep .` },
+    { name: 'nobody has a password', script: `! grep -v '^[^:]*:[*!]' /etc/shadow` },
+    {
+      name: 'what root runs only root may change',
+      script: String.raw`! find /usr/lib/airlock /usr/lib/systemd/system /etc/systemd \( ! -user root -o -type f -perm /022 \) | grep .`,
+    },
+    {
+      name: 'no private keys and no passwords in addresses',
+      script: `! grep -rIlE -e '-----BEGIN [A-Z ]*PRIVATE KEY' -e '://[^/@ ]+:[^/@ ]+@' /etc /root /home /var/lib/dpkg/info`,
+    },
+    {
+      name: 'no leftover caches of npm or Python',
+      script: `! find / -xdev \\( -name .npm -o -name _cacache -o -name __pycache__ -o -name .cache \\) | grep .`,
+    },
+    { name: 'logs and temporary folders are empty', script: `! find /var/log /var/tmp -mindepth 1 | grep .` },
     {
       name: 'initrd starts by itself',
       script: `${listInitrd} | grep -x init && ${listInitrd} | grep -x bin/busybox && ! ldd /usr/bin/busybox`,
     },
-    ...['virtio_mmio', 'virtio_blk', 'virtio_net', 'virtio-rng', 'overlay'].map((module) => ({
-      name: `initrd has ${module}`,
-      script: `${listInitrd} | grep -E '^modules/[0-9]+-${module}[.]ko$'`,
-    })),
+    ...['failover', 'net_failover', 'virtio_mmio', 'virtio_blk', 'virtio_net', 'virtio-rng', 'overlay'].map(
+      (module) => ({
+        name: `initrd has ${module}`,
+        script: `${listInitrd} | grep -E '^modules/[0-9]+-${module}[.]ko$'`,
+      }),
+    ),
   ];
 }
 

@@ -33,9 +33,33 @@ export const description = {
     'x11-xserver-utils',
     'fonts-dejavu-core',
     'fonts-liberation',
+    // Chinese, Japanese, Korean; emoji
+    'fonts-wqy-microhei',
+    'fonts-noto-color-emoji',
   ],
-  /** What dpkg leaves out: nobody reads it in a VM. */
-  leftOut: ['/usr/share/man/*', '/usr/share/info/*', '/usr/share/doc/*', '/usr/share/locale/*'],
+  /** What dpkg leaves out. finish.sh takes away what packages must have while they are installed. */
+  leftOut: [
+    // nobody reads it in a VM
+    ...['/usr/share/man/*', '/usr/share/info/*', '/usr/share/doc/*', '/usr/share/locale/*'],
+    // 3D drivers and their compiler: Xvfb runs without GLX and Chromium without GPU
+    ...['/usr/lib/x86_64-linux-gnu/libLLVM*', '/usr/lib/x86_64-linux-gnu/libz3.so*'],
+    ...['/usr/lib/x86_64-linux-gnu/libgallium-*', '/usr/lib/x86_64-linux-gnu/dri/*'],
+    '/usr/lib/chromium/libVkLayer_khronos_validation.so',
+    // the C compiler behind cpp, which only xrdb would call
+    '/usr/libexec/gcc/*',
+    // PostScript, for pictures that the window manager never loads
+    ...['/usr/lib/x86_64-linux-gnu/libgs.so*', '/usr/share/ghostscript/*', '/usr/share/poppler/*'],
+    ...['/usr/share/fonts/opentype/urw-base35/*', '/usr/share/fonts/type1/urw-base35/*'],
+    // the names of hardware for udev, which does not run
+    '/usr/lib/udev/hwdb.d/*',
+    // for compiling Perl itself, and for text in character sets of the last century
+    ...['/usr/lib/x86_64-linux-gnu/perl/*/CORE/*', '/usr/lib/x86_64-linux-gnu/perl/*/auto/Encode/[CJKT]*/*'],
+    // the server's side of git
+    ...['/usr/lib/git-core/git-daemon', '/usr/lib/git-core/git-http-backend', '/usr/lib/git-core/git-shell'],
+    ...['/usr/lib/git-core/git-imap-send', '/usr/lib/git-core/git-http-push', '/usr/lib/git-core/scalar'],
+    // other package managers for Node, and what only compilers of TypeScript read
+    ...['/usr/share/nodejs/corepack/*', '/usr/share/nodejs/@types/*'],
+  ],
   keptAnyway: ['/usr/share/doc/*/copyright'],
   /** The coding CLIs; `command` must be on PATH and tell this very version. `afterInstall` is run with node. */
   clis: [
