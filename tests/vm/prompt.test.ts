@@ -203,7 +203,9 @@ describe('prompts in a CLI VM', () => {
       const disk = join(home.path, 'vm', vmId, runnerFiles.disk);
       const { stdout } = await run('debugfs', ['-R', 'ls /home/airlock', disk]);
       expect(stdout).not.toContain('.codex');
-      expect(await findCanary({ token: canaryToken, key: apiKey }, { roots: [join(home.path, 'vm')], processes: false })).toEqual([]);
+      expect(
+        await findCanary({ token: canaryToken, key: apiKey }, { roots: [join(home.path, 'vm')], processes: false }),
+      ).toEqual([]);
 
       const since = performance.now();
       const events = await answerTo('back again');

@@ -96,7 +96,7 @@ export function createSessions(deps: SessionDeps): Sessions {
       const provider = providers[providerId];
       if (provider.login === null) {
         throw new AppError('provider_unavailable', `Signing in to ${provider.name} is not part of this version yet.`, {
-          hint: 'Codex can be connected today.',
+          hint: 'Connect another provider.',
         });
       }
       await machines.requireCapacity(userId);

@@ -1,0 +1,31 @@
+/**
+ * `npm run canary`: do the newest published CLIs still sign in? Makes a scratch image of them and runs the end-to-end sign-ins
+ * with it; the image in use is not touched. Arguments go on to vitest, such as part of a file name.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildIfStale, checkNode, installNpmPackages, root } from './checkout.mjs';
+import { installHostPackages } from './host-packages.mjs';
+import { must, Stop } from './run.mjs';
+
+const builder = join(root, 'packages/image-builder/dist/main.js');
+const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+
+await Stop.guard(async () => {
+  checkNode();
+  await installHostPackages(['run', 'test']);
+  await installNpmPackages();
+  await buildIfStale();
+  // Beside the usual home, because an image needs room that a small /tmp may not have; short, because of unix sockets.
+  const home = mkdtempSync(join(process.env.AIRLOCK_HOME ? tmpdir() : homedir(), '.airlock-canary-'));
+  const env = { ...process.env, AIRLOCK_HOME: home };
+  try {
+    await must([process.execPath, builder, 'build', '--refresh'], { cwd: root, env });
+    const options = ['run', '--project', 'e2e', '--reporter=verbose', ...process.argv.slice(2)];
+    await must([process.execPath, vitest, ...options], { cwd: root, env });
+    console.log('\nThe newest CLIs sign in. `npx airlock image build --refresh` takes them into use.');
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+});
