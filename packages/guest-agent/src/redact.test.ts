@@ -16,6 +16,7 @@ describe('redact', () => {
     ['a JWT', `got eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.sig_-x end`, 'got [redacted] end'],
     ['half a JWT', 'got eyJhbGciOi', 'got [redacted]'],
     ['a key by its prefix', 'key sk-proj-abcdefgh', 'key [redacted]'],
+    ['a key that its CLI has masked', 'API key configured: sk-test-***lmnop', 'API key configured: [redacted]'],
     ['a named value', '"refresh_token": "abc", password=hunter2', '"refresh_token": "[redacted]", password=[redacted]'],
     ['a code', 'callback got code=ac_1&state=xyz', 'callback got code=[redacted]&state=[redacted]'],
     ['a header', 'Authorization: Bearer abc', 'Authorization: [redacted]'],

@@ -8,6 +8,8 @@ const queryLike = /\b(code|state|nonce|code_verifier|code_challenge)=[^\s&"']+/g
 const bearer = /\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi;
 const jwt = /\beyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){0,4}/g;
 const prefixed = /\b(?:sk|pk|rt|at|ya29|gh[a-z]|xox[a-z]|AIza)[-_.][A-Za-z0-9._/-]{8,}/g;
+/** What a CLI has masked itself still shows some characters of it. */
+const masked = /[\w-]+\*{3,}[\w-]*|\*{3,}[\w-]+/g;
 const opaque = /[A-Za-z0-9_+/-]{20,}={0,2}/g;
 const address = /\b([a-z][a-z0-9+.-]*:\/\/)([^\s"'<>]+)/gi;
 
@@ -35,6 +37,7 @@ export function redact(text: string): string {
     .replace(named, `$1$2${gone}`)
     .replace(queryLike, `$1=${gone}`)
     .replace(prefixed, gone)
+    .replace(masked, gone)
     .replace(opaque, redactOpaque);
 }
 

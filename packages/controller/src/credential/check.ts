@@ -37,13 +37,19 @@ export function createChecks(deps: CheckDeps): {
 
   async function check(owner: Owner): Promise<CredentialSummary> {
     await activeRow(owner);
-    const vm = await machines.ensureCli(owner.userId, null, () => undefined, signal);
-    await checkIn(vm, owner);
+    await machines.ensureCli(owner.userId, null, () => undefined, signal);
+    await checkInUse(owner);
     const { userId, provider } = owner;
     const all = summaries(await vault.list(userId), await vault.custody(userId), await machines.list(userId));
     const found = all.find((one) => one.provider === provider && one.state === 'active');
     if (found) return found;
     throw new AppError('not_found', `The ${provider} credential was removed while it was checked.`);
+  }
+
+  /** Counts as a use of the CLI VM, so that it is not stopped as idle in the middle. */
+  async function checkInUse(owner: Owner): Promise<void> {
+    const { vm, release } = await machines.useCli(owner.userId, () => undefined, signal);
+    await checkIn(vm, owner).finally(release);
   }
 
   async function checkIn(vm: VmRow, owner: Owner): Promise<void> {
@@ -58,7 +64,7 @@ export function createChecks(deps: CheckDeps): {
     const age = Date.now() - (held?.checkedAt ?? row.updatedAt).getTime();
     if (age < settings.AIRLOCK_HEALTH_INTERVAL_S * 1000) return;
     const vm = (await machines.list(row.userId)).find(({ kind, state }) => kind === 'cli' && state === 'running');
-    if (vm) return checkIn(vm, row);
+    if (vm) return checkInUse(row);
     if (age >= settings.AIRLOCK_HEALTH_MAX_AGE_S * 1000) return void (await check(row));
     const byExpiry = findingByExpiry(expiryOf(await vault.read(row)), Date.now());
     if (byExpiry && byExpiry.health !== held?.health) await vault.note(row, byExpiry);
