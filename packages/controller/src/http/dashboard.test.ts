@@ -107,6 +107,7 @@ test('the API description is complete and refers to nothing that it lacks', asyn
       "POST /api/vm/auth/{id}/extend",
       "POST /api/vm/auth/{id}/fallback",
       "POST /api/vm/{id}/check",
+      "POST /api/vm/{id}/cli/prompt",
       "POST /api/vm/{id}/desktop-ticket",
       "PUT /api/credentials/{provider}/api-key",
     ]

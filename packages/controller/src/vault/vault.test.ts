@@ -1,4 +1,5 @@
 /** Generations, compare-and-set, backup and rotation, on every database that Airlock supports. */
+import { readFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { eq, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -284,9 +285,10 @@ for (const { name, open, skip } of databases) {
       await signIn('one');
       await store.store.db.execute(sql`drop table custody`);
       await store.store.db.execute(sql`alter table credentials drop column lineage, drop column method`);
-      await store.store.db.execute(sql`delete from drizzle.__drizzle_migrations where created_at >= 1795100000000`);
-      const { migrate } = await import('drizzle-orm/node-postgres/migrator');
-      await migrate(store.store.db, { migrationsFolder: new URL('../../migrations', import.meta.url).pathname });
+      const file = new URL('../../migrations/0001_custody.sql', import.meta.url);
+      for (const statement of (await readFile(file, 'utf8')).split('--> statement-breakpoint')) {
+        await store.store.db.execute(sql.raw(statement));
+      }
       expect(await v.vault.list(v.owner.userId)).toMatchObject([{ generation: 1, lineage: 1, method: 'login' }]);
       expect(await v.vault.custody(v.owner.userId)).toMatchObject([
         { lastGeneration: 1, holderVmId: v.vmId, deliveredAs: 1, deliveredGeneration: 1, confirmed: false },
