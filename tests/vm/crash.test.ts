@@ -51,11 +51,10 @@ const connect = async (): Promise<string> =>
   (await api.call('POST', '/api/vm/auth', StartSessionResponse, { body: { provider: 'codex' } })).sessionId;
 const get = (id: string): Promise<Session> => api.call('GET', `/api/vm/auth/${id}`, Session);
 
-/** The session as its events tell it, until `stop` says so or the stream breaks. */
+/** The session as its events tell it, until `stop` says so or the stream ends. */
 async function follow(id: string, stop: (session: Session) => boolean): Promise<Session | undefined> {
   const headers = { authorization: `Bearer ${controller.token}` };
-  const leave = new AbortController();
-  const response = await fetch(`${controller.url}/api/vm/auth/${id}/events`, { headers, signal: leave.signal });
+  const response = await fetch(`${controller.url}/api/vm/auth/${id}/events`, { headers });
   let text = '';
   for await (const chunk of response.body ?? []) {
     text += Buffer.from(chunk).toString();
@@ -66,9 +65,8 @@ async function follow(id: string, stop: (session: Session) => boolean): Promise<
       text = text.slice(end + 2);
       if (data === undefined) continue;
       const session = Session.parse(JSON.parse(data));
-      if (!stop(session)) continue;
-      leave.abort();
-      return session;
+      // Leaving the loop closes the stream.
+      if (stop(session)) return session;
     }
   }
   return undefined;
