@@ -149,7 +149,7 @@ describe('the page of a sign-in', () => {
   it('says why a try failed, with the desktop still there, and begins again', async () => {
     await open({ login: null, notice });
     await page.getByTestId('failed-try').getByText(notice.message).waitFor();
-    expect(await page.getByTestId('desktop').count()).toBe(1);
+    await page.getByTestId('desktop').waitFor();
     await screenshot('failed-try');
     await page.getByTestId('login-again').click();
     await page.getByTestId('failed-try').waitFor({ state: 'detached' });
