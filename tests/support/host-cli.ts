@@ -112,9 +112,8 @@ export async function openHostCli(program: string, canaryToken: string): Promise
     decide: async (url, decision) => {
       const page = await browser.newPage({ ignoreHTTPSErrors: true });
       await page.goto(url);
-      await page.keyboard.type(internet.account.email);
-      await page.keyboard.press('Tab');
-      await page.keyboard.type(internet.account.password);
+      await page.getByLabel('Email address').fill(internet.account.email);
+      await page.getByLabel('Password').fill(internet.account.password);
       await page.keyboard.press('Enter');
       await page.getByRole('button', { name: decision }).click();
       return page;
