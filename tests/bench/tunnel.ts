@@ -55,7 +55,7 @@ async function measure(context: Context, direct: Open, relay: Open, viewer: Open
       baseline: { what: tcp, samples: directSpeed },
       airlock: { what: tunnel, samples: tunnelSpeed },
     }),
-    // Where three busy processes share fewer cores, no hop can keep up with none: this is what a hop alone costs.
+    // Tells what the tunnel itself costs apart from what a plain hop through one more process costs.
     figureOf({
       name: 'tunnel.relay',
       unit: 'MiB/s',
