@@ -1,0 +1,48 @@
+/**
+ * What each provider's end-to-end test has in common, in order: the way to the provider's page, the way from there to the end,
+ * and what must hold afterwards. What is particular to a provider stands between them, in its own file.
+ */
+import { afterAll, beforeAll, it } from 'vitest';
+import type { SignInScenario } from './sign-in.js';
+
+/** `cli` is the name that the page shows. */
+export function stepsToTheLoginPage(scenario: SignInScenario, cli: string): void {
+  beforeAll(async () => scenario.open(), 180_000);
+  afterAll(async () => scenario.close());
+
+  it(`shows three providers after the one-time link, ${cli} ready to connect`, async () => scenario.enter());
+
+  it('opens the desktop and the provider’s page in it after Connect', async () => scenario.connect(), 460_000);
+}
+
+/** `saysTheCli` is what the CLI in the CLI VM answers when it is asked whether it is logged in. */
+export function stepsToTheEnd(scenario: SignInScenario, saysTheCli: string): void {
+  it(
+    'takes mouse and keyboard: a wrong password is told, the right one goes on to consent',
+    async () => scenario.logInAtTheSecondTry(),
+    460_000,
+  );
+
+  it(
+    'completes: sealed, handed over, and accepted by the CLI in the CLI VM',
+    async () => scenario.allowAndComplete(saysTheCli),
+    460_000,
+  );
+}
+
+/** The last one ends all that was started. */
+export function stepsAfterwards(scenario: SignInScenario): void {
+  it(
+    'leaves password and token nowhere but in the sealed vault',
+    async () => scenario.expectSecretsOnlyInVault(),
+    120_000,
+  );
+
+  it(
+    'is all still there after the controller was killed: VMs adopted, desktop viewable, CLI logged in',
+    async () => scenario.expectAllThereAfterKill(),
+    300_000,
+  );
+
+  it('leaves no process, port, mount or folder behind', async () => scenario.closeAndExpectNoLeaks(), 60_000);
+}
