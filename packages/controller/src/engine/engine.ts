@@ -10,7 +10,10 @@ export interface Engine {
   prepare(vmId?: string): Promise<string>;
   /** Writes the spec, starts the runner and resolves once it answers. @throws AppError runner_failed, runner_claim_refused */
   start(spec: VmSpec, secrets: RunnerSecrets): Promise<void>;
-  /** The runner's status: asked from the living runner, else its last word in status.json with `alive: false`, else undefined. */
+  /**
+   * The runner's status: asked from the living runner (one that has only just been spawned is waited for), else its last word in
+   * status.json with `alive: false`, else undefined.
+   */
   status(vmId: string): Promise<{ status: RunnerStatus; alive: boolean } | undefined>;
   /** Resolves with the first status newer than `after`. @throws AppError runner_failed when the runner is gone */
   nextStatus(vmId: string, after: number, signal: AbortSignal): Promise<RunnerStatus>;

@@ -8,16 +8,19 @@ import { mkdir, open, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/pr
 import { request as httpRequest } from 'node:http';
 import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { AppError, ErrorResponse } from '@airlock/contract/errors';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
-import { isRunning, killExactly, tail } from '@airlock/contract/process';
-import { runnerFiles, RunnerStatus, VmSpec } from '@airlock/contract/runner';
+import { identifyProcess, isRunning, killExactly, tail } from '@airlock/contract/process';
+import { runnerFiles, RunnerStatus, VmSpec, type ProcessIdentity } from '@airlock/contract/runner';
 import type { Engine } from './engine.js';
 
 const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
 /** A runner answers on its socket within this time, in ms, or it has failed. Node itself starts in well under a second. */
 const startTimeoutMs = 20_000;
+/** Between two looks at a runner that comes up or ends, in ms. */
+const pollMs = 50;
 /** What `remove` keeps. */
 const keptFiles: readonly string[] = [
   runnerFiles.spec,
@@ -59,6 +62,22 @@ export function createLocalEngine(home: string): Engine {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw new AppError('runner_failed', `${file(vmId, 'status')} cannot be read.`, { cause: error });
+    }
+  }
+
+  /**
+   * The last word of the VM's runner. One that a controller started just before it was killed has not said anything yet:
+   * it is found by its command line and waited for, so that no runner comes up behind the back of whoever asks.
+   */
+  async function heardOf(vmId: string): Promise<RunnerStatus | undefined> {
+    const deadline = Date.now() + startTimeoutMs;
+    for (;;) {
+      const last = await lastWord(vmId);
+      if (last) return last;
+      const runner = await findRunner(folder(vmId));
+      if (!runner) return lastWord(vmId);
+      if (Date.now() > deadline) await killExactly(runner);
+      await pause(pollMs);
     }
   }
 
@@ -119,10 +138,19 @@ export function createLocalEngine(home: string): Engine {
     },
 
     async status(vmId) {
-      const last = await lastWord(vmId);
-      if (!last) return undefined;
-      if (!(await isRunning(last.runner))) return { status: last, alive: false };
-      return { status: await client(vmId).call('GET', '/status', RunnerStatus), alive: true };
+      const deadline = Date.now() + startTimeoutMs;
+      for (;;) {
+        const last = await heardOf(vmId);
+        if (!last) return undefined;
+        if (!(await isRunning(last.runner))) return { status: last, alive: false };
+        try {
+          return { status: await client(vmId).call('GET', '/status', RunnerStatus), alive: true };
+        } catch (error) {
+          // It opens its socket just after its first word, and closes it just before its last one.
+          if (Date.now() > deadline) throw error;
+          await pause(pollMs);
+        }
+      }
     },
 
     nextStatus: (vmId, after, signal) =>
@@ -131,7 +159,7 @@ export function createLocalEngine(home: string): Engine {
     openDesktop: (vmId) => upgradeToDesktop(file(vmId, 'socket')),
 
     async stop(vmId, graceMs) {
-      const last = await lastWord(vmId);
+      const last = await heardOf(vmId);
       if (last && (await isRunning(last.runner))) {
         await client(vmId)
           .call('POST', '/stop', null, { body: { graceMs } })
@@ -171,6 +199,17 @@ export function createLocalEngine(home: string): Engine {
   };
 }
 
+/** The runner process of a VM folder, by its command line, which no other process has. */
+async function findRunner(folder: string): Promise<ProcessIdentity | null> {
+  const wanted = `${[runnerMain, folder].join('\0')}\0`;
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    // A process may end while it is looked at.
+    const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (commandLine.endsWith(wanted)) return identifyProcess(Number(pid));
+  }
+  return null;
+}
+
 /** null once `ask` succeeds; a reason when the time is up. */
 async function waitUntilAnswering(ask: () => Promise<unknown>, timeoutMs: number): Promise<string | null> {
   const deadline = Date.now() + timeoutMs;
@@ -180,7 +219,7 @@ async function waitUntilAnswering(ask: () => Promise<unknown>, timeoutMs: number
       () => false,
     );
     if (answered) return null;
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(pollMs);
   }
   return `did not answer within ${timeoutMs} ms`;
 }
@@ -194,7 +233,7 @@ async function waitForEnd(last: RunnerStatus, timeoutMs: number): Promise<void> 
   const deadline = Date.now() + timeoutMs;
   while (await isRunning(last.runner)) {
     if (Date.now() > deadline) await killExactly(last.runner);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(pollMs);
   }
 }
 

@@ -86,13 +86,7 @@ export function createMachines(deps: MachineDeps): Machines {
 
     async createBrowser(request) {
       const row = await power.insert('browser', request);
-      void engine
-        .prepare(row.id)
-        .then(() => power.on(row))
-        .catch((error: unknown) => power.fail(row.id, error))
-        .catch((error: unknown) =>
-          log.error({ err: error, vmId: row.id }, 'a VM that could not start was not cleaned up'),
-        );
+      power.launch(row);
       return row;
     },
 

@@ -11,7 +11,10 @@ export interface End {
   destroy(vmId: string): Promise<void>;
   /** Destroys every VM whose time has come. */
   sweep(): Promise<void>;
-  /** One row after a restart: adopts the VM when its runner lives, otherwise releases what is left and says so. */
+  /**
+   * One row after a restart: adopts the VM when its runner lives, starts a browser VM that had not been
+   * powered on, otherwise releases what is left and says so.
+   */
   reconcile(row: VmRow): Promise<void>;
 }
 
@@ -60,6 +63,13 @@ export function createEnd(deps: MachineDeps, rows: VmRows, power: Power, watcher
         return;
       }
       await engine.stop(row.id, 0);
+      // Nothing has run of it yet: whoever asked for it is served by starting it now.
+      const isNew = ['creating', 'starting'].includes(row.state) && (found?.status.poweredOnAt ?? null) === null;
+      if (row.kind === 'browser' && isNew) {
+        const again = await rows.move(row.id, 'creating');
+        if (again) power.launch(again);
+        return;
+      }
       if (row.kind === 'cli' && row.state !== 'creating') {
         await rows.move(row.id, 'stopped', { readyAt: null });
         return;

@@ -56,7 +56,7 @@ export interface Machines {
   /** Resolves when the VM is ready. @throws AppError the VM's own failure, an upstream failure, or aborted */
   waitReady(vmId: string, onStatus: (status: RunnerStatus) => void, signal: AbortSignal): Promise<VmRow>;
   get(vmId: string): Promise<VmRow | undefined>;
-  /** All VMs of a user, or of everybody with null; destroyed ones only of the last hour. */
+  /** All VMs of a user, or of everybody with null; failed and destroyed ones only of the last hour. */
   list(userId: string | null): Promise<VmRow[]>;
   /** Calls the agent in the VM; paths as in contract/guest.ts. @throws AppError vm_not_running */
   guest(vmId: string): Promise<JsonClient>;

@@ -14,6 +14,8 @@ export interface Power {
   insert(kind: VmKind, vm: NewVm): Promise<VmRow>;
   /** Starts the runner of a VM that is creating or stopped. Whoever takes the VM away waits for `settled` first. */
   on(row: VmRow): Promise<VmRow>;
+  /** The first start of a browser VM, in the background: its row tells how it went. */
+  launch(row: VmRow): void;
   /** Resolves when no start of this VM is under way any more; never rejects. */
   settled(vmId: string): Promise<void>;
   /** Gives up on a VM that could not be made or started: releases everything and tells the row why. Answers why. */
@@ -37,7 +39,7 @@ export function createPower(deps: MachineDeps, rows: VmRows, watcher: Watcher): 
     return started;
   }
 
-  return {
+  const power: Power = {
     async insert(kind, vm) {
       const image = await images.current();
       await requireMemory(settings.AIRLOCK_VM_MEMORY_MIB);
@@ -62,6 +64,16 @@ export function createPower(deps: MachineDeps, rows: VmRows, watcher: Watcher): 
       return work;
     },
 
+    launch(row) {
+      void engine
+        .prepare(row.id)
+        .then(() => power.on(row))
+        .catch((error: unknown) => power.fail(row.id, error))
+        .catch((error: unknown) =>
+          log.error({ err: error, vmId: row.id }, 'a VM that could not start was not cleaned up'),
+        );
+    },
+
     settled: async (vmId) => starting.get(vmId),
 
     async fail(vmId, error) {
@@ -74,6 +86,7 @@ export function createPower(deps: MachineDeps, rows: VmRows, watcher: Watcher): 
       return why;
     },
   };
+  return power;
 }
 
 /** @throws AppError capacity_exhausted when less than `memoryMib` is available, by the kernel's own estimate */

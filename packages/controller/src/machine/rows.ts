@@ -11,7 +11,7 @@ const finalStates: VmState[] = ['failed', 'destroyed'];
 const openStates: VmState[] = ['creating', 'starting', 'running', 'stopping', 'stopped'];
 /** States in which something of the VM runs, or is being made. */
 const activeStates: VmState[] = ['creating', 'starting', 'running', 'stopping'];
-/** A destroyed VM is listed this long, in ms. */
+/** A VM that failed or was destroyed is listed this long, in ms. */
 const listedMs = 3_600_000;
 
 export const noTimings: VmRow['timings'] = { vncMs: null, agentMs: null, readyMs: null };
@@ -131,7 +131,8 @@ export function createVmRows(db: Database): VmRows {
         .where(and(isNotNull(vms.destroyAt), lte(vms.destroyAt, new Date()), notFinal)),
 
     async list(userId) {
-      const recent = or(ne(vms.state, 'destroyed'), gt(vms.destroyAt, new Date(Date.now() - listedMs)));
+      const endedAt = sql`greatest(${vms.destroyAt}, ${vms.createdAt})`;
+      const recent = or(notFinal, gt(endedAt, new Date(Date.now() - listedMs)));
       return db
         .select()
         .from(vms)

@@ -1,10 +1,18 @@
 /** For tests: an engine whose VMs are entries of a map; everything else of a machine is real. */
-import { mkdir, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
-import type { JsonClient } from '@airlock/contract/http-client';
+import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
+import { newId } from '@airlock/contract/ids';
 import type { RunnerStatus } from '@airlock/contract/runner';
+import { readSettings } from '@airlock/contract/settings';
 import type { Engine } from '../engine/engine.js';
+import { users } from '../store/schema.js';
+import { openEmbeddedTestStore, silentLog, type TestStore } from '../store/testing.js';
+import { createMachines } from './create.js';
+import type { Machines } from './machine.js';
 
 export interface TestEngine extends Engine {
   /** What was done, in order: `start <vm>`, `stop <vm>`. */
@@ -80,4 +88,59 @@ export function createTestEngine(home: string, client: JsonClient): TestEngine {
     close: async () => undefined,
   };
   return engine;
+}
+
+export interface TestMachines {
+  database: TestStore;
+  engine: TestEngine;
+  machines: Machines;
+  /** The one user there is. */
+  readonly userId: string;
+  /** A controller that ended, and the next one, which has not looked at the rows yet. */
+  restart(): Promise<void>;
+}
+
+/** Machines on a real database for a test file; everything but the database is new before each test. `env`: more settings. */
+export function useMachines(env: Record<string, string> = {}): TestMachines {
+  const client = createJsonClient({ baseUrl: 'http://127.0.0.1:1', unreachable: 'guest_unreachable', name: 'nobody' });
+
+  function open(): void {
+    const { database } = host;
+    const disk = join(database.home, 'rootfs.ext4');
+    const image = { folder: database.home, kernel: disk, initrd: disk, rootfs: disk, manifest: { id: 'img_000000' } };
+    host.machines = createMachines({
+      store: database.store,
+      engine: host.engine,
+      images: { current: async () => image, get: async () => image } as never,
+      secrets: {
+        sealing: (work) => work(async (_purpose, secret) => secret),
+        open: async (_purpose, sealed) => sealed,
+      },
+      host: { accel: 'tcg', accelReason: 'a test' },
+      settings: { ...readSettings({ AIRLOCK_HOME: database.home, ...env }), AIRLOCK_VM_MEMORY_MIB: 1 },
+      log: silentLog,
+    });
+  }
+
+  const host = {
+    userId: newId('usr'),
+    async restart() {
+      await host.machines.close();
+      open();
+    },
+  } as TestMachines;
+
+  beforeAll(async () => {
+    host.database = await openEmbeddedTestStore();
+  }, 120_000);
+  afterAll(() => host.database.close(), 30_000);
+  beforeEach(async () => {
+    await host.database.empty();
+    await host.database.store.db.insert(users).values({ id: host.userId, name: 'ada', role: 'user', proxyPort: 10001 });
+    await writeFile(join(host.database.home, 'rootfs.ext4'), randomBytes(1000));
+    host.engine = createTestEngine(host.database.home, client);
+    open();
+  });
+  afterEach(() => host.machines.close());
+  return host;
 }

@@ -1,0 +1,48 @@
+/** The engine of this host with real runner processes; none of them comes as far as a VM. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { newId } from '@airlock/contract/ids';
+import type { Engine } from './engine.js';
+import { createLocalEngine } from './local.js';
+
+const vmId = newId('vm');
+let home: string;
+let engine: Engine;
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'airlock-engine-'));
+  engine = createLocalEngine(home);
+});
+afterEach(async () => {
+  await engine.close();
+  await rm(home, { recursive: true });
+});
+
+test('a folder that no runner was started for has no status', async () => {
+  await engine.prepare(vmId);
+  expect(await engine.status(vmId)).toBeUndefined();
+  await engine.stop(vmId, 0);
+});
+
+test('a runner that was started and has not spoken yet is waited for', async () => {
+  const folder = await engine.prepare(vmId);
+  const main = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
+  // It reads its secrets to their end first, and then finds no spec.
+  const runner = spawn(process.execPath, [main, folder], { stdio: ['pipe', 'ignore', 'ignore'] });
+  const ended = once(runner, 'exit');
+  let answered = false;
+  const status = engine.status(vmId).finally(() => (answered = true));
+  const other = newId('vm');
+  await engine.prepare(other);
+  // This one looks at every process there is as well, and later.
+  expect(await engine.status(other)).toBeUndefined();
+  expect(answered).toBe(false);
+  runner.stdin.end();
+  expect(await status).toBeUndefined();
+  expect(await ended).toEqual([2, null]);
+});
