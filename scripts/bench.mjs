@@ -4,10 +4,9 @@
  */
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
 import { buildIfStale, checkNode, installNpmPackages, root } from './checkout.mjs';
 import { installHostPackages } from './host-packages.mjs';
-import { must, Stop } from './run.mjs';
+import { must, readArgs, Stop } from './run.mjs';
 
 /** In the order in which they are run: first what is quick. */
 const parts = ['tunnel', 'egress', 'boot', 'image'];
@@ -29,16 +28,12 @@ Prints one JSON document: for each figure both sides' samples and medians, their
 A missed goal is no failure; exit code 1 means that something could not be measured (see "errors").
 `;
 
-/** @returns {{wanted: string[], runs: number | null, help: boolean, prepare: boolean}} */
+/** @returns {{wanted: string[], runs: number | null, prepare: boolean} | undefined} undefined: help was asked for */
 export function parse(args) {
-  const options = { only: { type: 'string' }, runs: { type: 'string' }, help: { type: 'boolean', short: 'h' } };
-  const { values } = (() => {
-    try {
-      return parseArgs({ args, options: { ...options, prepare: { type: 'boolean' } } });
-    } catch (error) {
-      throw new Stop(error.message, 'See `npm run bench -- --help`.');
-    }
-  })();
+  const text = { type: 'string' };
+  const asked = readArgs(args, { help, options: { only: text, runs: text, prepare: { type: 'boolean' } } });
+  if (!asked) return undefined;
+  const { values } = asked;
   const only = values.only?.split(',') ?? parts;
   const unknown = only.filter((part) => !parts.includes(part));
   if (unknown.length > 0) throw new Stop(`There is no part "${unknown.join(', ')}": choose of ${parts.join(', ')}.`);
@@ -48,7 +43,6 @@ export function parse(args) {
   return {
     wanted: parts.filter((part) => only.includes(part)),
     runs: values.runs === undefined ? null : Number(values.runs),
-    help: values.help ?? false,
     prepare: values.prepare ?? false,
   };
 }
@@ -65,8 +59,9 @@ async function prepare(wanted) {
 
 async function main() {
   const args = process.argv.slice(2);
-  const { wanted, runs, ...asked } = parse(args);
-  if (asked.help) return void process.stdout.write(help);
+  const asked = parse(args);
+  if (!asked) return undefined;
+  const { wanted, runs } = asked;
   if (asked.prepare) return prepare(wanted);
   // In a process of its own, so that whatever the preparation prints stays out of the document.
   await must([process.execPath, fileURLToPath(import.meta.url), ...args, '--prepare'], { stdio: ['ignore', 2, 2] });

@@ -1,19 +1,29 @@
 /**
  * `npm run canary`: do the newest published CLIs still sign in? Makes a scratch image of them and runs the end-to-end sign-ins
- * with it; the image in use is not touched. Arguments go on to vitest, such as part of a file name.
+ * with it; the image in use is not touched.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildIfStale, checkNode, installNpmPackages, root } from './checkout.mjs';
 import { installHostPackages } from './host-packages.mjs';
-import { must, Stop } from './run.mjs';
+import { must, readArgs, Stop } from './run.mjs';
 
 const builder = join(root, 'packages/image-builder/dist/main.js');
 const vitest = join(root, 'node_modules/vitest/vitest.mjs');
 
+const help = `Usage: npm run canary -- [part of a file name …]
+
+Builds a scratch image of the newest published CLIs and Debian packages, runs the end-to-end sign-ins with it (of all providers,
+or of those whose test file is named: codex, claude, gemini) and removes it again. The image in use is not touched.
+
+  --help  show this text
+`;
+
 await Stop.guard(async () => {
   checkNode();
+  const asked = readArgs(process.argv.slice(2), { help, words: true });
+  if (!asked) return;
   await installHostPackages(['run', 'test']);
   await installNpmPackages();
   await buildIfStale();
@@ -22,7 +32,7 @@ await Stop.guard(async () => {
   const env = { ...process.env, AIRLOCK_HOME: home };
   try {
     await must([process.execPath, builder, 'build', '--refresh'], { cwd: root, env });
-    const options = ['run', '--project', 'e2e', '--reporter=verbose', ...process.argv.slice(2)];
+    const options = ['run', '--project', 'e2e', '--reporter=verbose', ...asked.positionals];
     await must([process.execPath, vitest, ...options], { cwd: root, env });
     console.log('\nThe newest CLIs sign in. `npx airlock image build --refresh` takes them into use.');
   } finally {

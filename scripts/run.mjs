@@ -1,5 +1,6 @@
 /** Starting programs from the set-up scripts, and stopping with a sentence instead of a stack trace. */
 import { spawn } from 'node:child_process';
+import { parseArgs } from 'node:util';
 
 /** A problem that the person has to solve: message, what to do, and exit code 2. */
 export class Stop extends Error {
@@ -19,6 +20,23 @@ export class Stop extends Error {
       process.exitCode = error.exitCode;
     }
   }
+}
+
+/**
+ * What a script was asked; undefined when it was asked for help, which is then printed.
+ * @param {string[]} args
+ * @param {{help: string, options?: import('node:util').ParseArgsConfig['options'], words?: boolean}} script words: takes others than options
+ */
+export function readArgs(args, { help, options = {}, words = false }) {
+  try {
+    const known = { ...options, help: { type: 'boolean', short: 'h' } };
+    const parsed = parseArgs({ args, allowPositionals: words, options: known });
+    if (!parsed.values.help) return parsed;
+  } catch (error) {
+    throw new Stop(error.message, `\n${help}`);
+  }
+  process.stdout.write(help);
+  return undefined;
 }
 
 /** A step that a person has to wait for: said before, and with its time after. */

@@ -1,19 +1,27 @@
 /**
  * `npm test`: what people and CI both run, also in a fresh clone. Last line: `N passed, N failed, N skipped` over everything;
  * each lint and type check counts as one.
- *   npm test -- [--only lint,unit,integration,vm,e2e] [part of a file name …]
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { buildIfStale, checkNode, installNpmPackages, root } from './checkout.mjs';
 import { installHostPackages } from './host-packages.mjs';
-import { must, Stop } from './run.mjs';
+import { must, readArgs, Stop } from './run.mjs';
 
 const kinds = ['lint', 'unit', 'integration', 'vm', 'e2e'];
 /** These start VMs, and need the golden image. */
 const withImage = ['vm', 'e2e'];
+
+const help = `Usage: npm test -- [--only lint,unit,integration,vm,e2e] [part of a file name …]
+
+Installs what tests need, builds the golden image if none is current, and runs every test, from fast to slow.
+
+  --only   run these kinds only
+  --help   show this text
+
+A test that cannot run here is skipped and says why. AIRLOCK_SCREENSHOTS=<folder> keeps pictures of the end-to-end tests.
+`;
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
@@ -91,7 +99,9 @@ function readCounts(file) {
 }
 
 function parse(args) {
-  const { values, positionals } = parseArgs({ args, allowPositionals: true, options: { only: { type: 'string' } } });
+  const asked = readArgs(args, { help, options: { only: { type: 'string' } }, words: true });
+  if (!asked) return undefined;
+  const { values, positionals } = asked;
   const only = values.only?.split(',') ?? kinds;
   const unknown = only.filter((kind) => !kinds.includes(kind));
   if (unknown.length > 0)
@@ -103,8 +113,7 @@ function parse(args) {
 const buildImage = () =>
   must([process.execPath, join(root, 'packages/image-builder/dist/main.js'), 'build'], { cwd: root });
 
-async function main() {
-  const { wanted, filters } = parse(process.argv.slice(2));
+async function runTests({ wanted, filters }) {
   const ready = await step('set-up', () => prepare(wanted), false);
   let image = false;
   for (const kind of ready ? wanted : []) {
@@ -118,8 +127,16 @@ async function main() {
   }
 }
 
-await Stop.guard(main);
-if (failures.length > 0) console.log(`\nFailed: ${failures.join('; ')}`);
-const { passed, failed, skipped } = total;
-if (failed > 0 || passed === 0) process.exitCode ||= 1;
-console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
+function report() {
+  if (failures.length > 0) console.log(`\nFailed: ${failures.join('; ')}`);
+  const { passed, failed, skipped } = total;
+  if (failed > 0 || passed === 0) process.exitCode ||= 1;
+  console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
+}
+
+await Stop.guard(async () => {
+  const asked = parse(process.argv.slice(2));
+  if (!asked) return;
+  await runTests(asked);
+  report();
+});

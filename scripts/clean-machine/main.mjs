@@ -1,18 +1,25 @@
 /**
  * Shows that `npm run up` alone is enough on a machine that has Debian, Node, npm and nothing else: makes such a machine, runs
  * it there from a copy of this checkout to the ready line, and removes everything again. Needs root; takes some minutes.
- *   npm run test:clean -- --suite bookworm|trixie --user root|sudo|plain [--selftest] [--tests lint,unit,…]
- *                         [--image <folder of images>] [--save-image <folder>]
- * plain: a user without sudo, for whom an administrator runs exactly the commands that `up` prints. --image: takes an image that
- * an earlier run saved, instead of building one.
  */
 import { mkdirSync, mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { buildIfStale } from '../checkout.mjs';
-import { must, Stop } from '../run.mjs';
+import { must, readArgs, Stop } from '../run.mjs';
 import { startMachine } from './machine.mjs';
 import { homeOf, makeRoot, users } from './root.mjs';
+
+const help = `Usage: npm run test:clean -- [--suite bookworm|trixie] [--user root|sudo|plain] [options]
+
+  --suite       the Debian of the machine; trixie by default
+  --user        root, sudo (a user who may sudo; the default), or plain: a user without sudo, for whom an administrator runs exactly
+                the commands that \`up\` prints
+  --selftest    run \`airlock selftest\` there as well
+  --tests       run \`npm test -- --only …\` there as well: lint,unit,integration,vm,e2e
+  --image       take the images of this folder, which --save-image of an earlier run made, instead of building one
+  --save-image  keep the images in this folder
+  --help        show this text
+`;
 
 const results = [];
 
@@ -118,11 +125,13 @@ async function main() {
     'save-image': text,
     selftest: { type: 'boolean' },
   };
-  const { values } = parseArgs({ options });
+  const asked = readArgs(process.argv.slice(2), { help, options });
+  if (!asked) return;
+  const { values } = asked;
   const { suite = 'trixie', user = 'sudo' } = values;
   if (process.getuid() !== 0) throw new Stop('This needs root, to make a machine of its own.');
   if (!['bookworm', 'trixie'].includes(suite) || !(user in users))
-    throw new Stop('See the head of this file for usage.');
+    throw new Stop(`There is no suite ${suite} or no user ${user}.`, `\n${help}`);
   await buildIfStale();
   const folder = mkdtempSync('/var/tmp/airlock-clean-');
   const root = join(folder, 'root');
