@@ -1,15 +1,10 @@
 /** The page of a sign-in in a real browser, with every answer of the controller given by the test: what a person sees and can do. */
-import { mkdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { Browser, Page, Route } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Session, sessionSteps, type StepName } from '@airlock/contract/session';
 import { launchBrowser } from '../support/browser.js';
+import { dashboardOrigin as origin, openDashboard, screenshots, type ApiCall } from '../support/built-dashboard.js';
 
-const origin = 'http://127.0.0.1:9';
-const built = fileURLToPath(new URL('../../packages/dashboard/dist/', import.meta.url));
-const shots = process.env['AIRLOCK_SCREENSHOTS'];
 const id = 'ses_0123456789abcdef';
 const notice = {
   code: 'proof_failed',
@@ -52,7 +47,8 @@ function change(values: Partial<Session>): Session {
 }
 
 /** The controller's part in what the page does. */
-function answer(call: string, body: Record<string, string>): unknown {
+function answer({ call, body }: ApiCall): unknown {
+  if (!call.startsWith('GET')) calls.push({ call, body });
   switch (call) {
     case 'GET /api/me':
       return { user: { id: 'usr_0123456789abcdef', name: 'ada', role: 'user', proxyPort: 10001, createdAt: soon(0) } };
@@ -80,37 +76,13 @@ function answer(call: string, body: Record<string, string>): unknown {
   }
 }
 
-async function handle(route: Route): Promise<void> {
-  const request = route.request();
-  const { pathname } = new URL(request.url());
-  if (pathname.startsWith('/api/')) {
-    if (pathname.endsWith('/events') || pathname.endsWith('/desktop-ticket')) return route.abort();
-    const call = `${request.method()} ${pathname}`;
-    const body = (request.postDataJSON() ?? {}) as Record<string, string>;
-    if (request.method() !== 'GET') calls.push({ call, body });
-    return route.fulfill({ json: answer(call, body) });
-  }
-  const isAsset = pathname.startsWith('/dashboard/assets/');
-  const file = isAsset ? pathname.slice('/dashboard/'.length) : 'index.html';
-  const contentType = file.endsWith('.js') ? 'text/javascript' : file.endsWith('.css') ? 'text/css' : 'text/html';
-  return route.fulfill({ body: await readFile(join(built, file)), contentType });
-}
-
 async function open(values: Partial<Session> = {}): Promise<void> {
   change(values);
   await page.goto(`${origin}/dashboard/remote-cli/auth?session=${id}`);
   await page.getByTestId('session-status').waitFor();
 }
 
-async function screenshot(name: string): Promise<void> {
-  if (!shots) return;
-  await mkdir(shots, { recursive: true });
-  await page.setViewportSize({ width: 1280, height: 800 });
-  await page.screenshot({ path: join(shots, `${name}.png`) });
-  await page.setViewportSize({ width: 390, height: 844 });
-  await page.screenshot({ path: join(shots, `${name}-phone.png`) });
-  await page.setViewportSize({ width: 1280, height: 800 });
-}
+const screenshot = (name: string): Promise<void> => screenshots(page, name);
 
 beforeAll(async () => {
   browser = await launchBrowser();
@@ -119,10 +91,7 @@ afterAll(() => browser.close());
 beforeEach(async () => {
   session = newSession();
   calls = [];
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-  await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin });
-  page = await context.newPage();
-  await page.route('**/*', handle);
+  page = await openDashboard(browser, answer);
 });
 afterEach(() => page.context().close());
 
@@ -189,7 +158,7 @@ describe('the page of a sign-in', () => {
     await page.getByTestId('api-key').fill('sk-no');
     await page.getByText('This does not look like a whole API key.').waitFor();
     await page.getByTestId('api-key').fill('sk-test-1234567890abcdefghijklmnop');
-    await page.getByRole('button', { name: 'Use it' }).click();
+    await page.getByRole('button', { name: 'Use this key' }).click();
     await page.waitForURL(`${origin}/dashboard/remote-cli`);
     expect(calls.map(({ call }) => call)).toEqual([
       `POST /api/vm/auth/${id}/cancel`,

@@ -15,7 +15,7 @@ import type { LoginMethod } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { Session } from '@airlock/contract/session';
 import { z } from 'zod';
-import { NoContent, request } from './request.js';
+import { NoContent, request, requestStream } from './request.js';
 
 const UserAnswer = z.strictObject({ user: User });
 const vmAuth = (sessionId: string) => `/api/vm/auth/${encodeURIComponent(sessionId)}`;
@@ -51,6 +51,9 @@ export function createApi() {
     sessionEventsUrl: (sessionId: string) => `${vmAuth(sessionId)}/events`,
     desktopTicket: (vmId: string, signal?: AbortSignal) =>
       request('POST', `/api/vm/${encodeURIComponent(vmId)}/desktop-ticket`, DesktopTicket, { signal }),
+    /** The events of one prompt's answer, as server-sent events; `signal` cancels the prompt. */
+    prompt: (body: { provider: ProviderId; prompt: string; timeoutS?: number }, signal: AbortSignal) =>
+      requestStream('POST', '/api/vm/me/cli/prompt', { body, signal }),
     system: (signal?: AbortSignal) => request('GET', '/api/system', SystemStatus, { signal }),
     vms: async (signal?: AbortSignal) => (await request('GET', '/api/vm', VmList, { signal })).vms,
   };

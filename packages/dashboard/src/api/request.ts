@@ -7,7 +7,7 @@ import { noteServerDate } from './clock.js';
 export const NoContent = z.undefined();
 
 interface RequestOptions {
-  body?: Record<string, string>;
+  body?: Record<string, string | number>;
   signal?: AbortSignal | undefined;
 }
 
@@ -33,13 +33,24 @@ export async function request<T>(
   });
 }
 
+/** The body of an answer that comes in pieces, such as a stream of events. Rejects like `request`. */
+export async function requestStream(
+  method: 'POST',
+  path: string,
+  options: RequestOptions,
+): Promise<ReadableStream<Uint8Array>> {
+  const response = await send(method, path, options);
+  if (response.ok && response.body !== null) return response.body;
+  throw errorOf(method, path, response.status, await readJson(response));
+}
+
 async function send(method: string, path: string, { body, signal }: RequestOptions): Promise<Response> {
   try {
     return await fetch(path, {
       method,
       credentials: 'same-origin',
       cache: 'no-store',
-      headers: { accept: 'application/json', ...(body && { 'content-type': 'application/json' }) },
+      headers: { accept: 'application/json, text/event-stream', ...(body && { 'content-type': 'application/json' }) },
       ...(body && { body: JSON.stringify(body) }),
       ...(signal && { signal }),
     });

@@ -1,71 +1,67 @@
-/** What can be done with a provider's credential besides connecting: its health, a check, an API key, removal. */
-import type { CredentialSummary, ProviderSummary } from '@airlock/contract/api';
+/** What can be done with a provider's credential besides connecting: a check, an API key, removal. */
+import type { ProviderSummary } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import { providers } from '@airlock/contract/provider/registry';
-import { Button, Menu, Modal } from '@mantine/core';
+import { Button, Menu } from '@mantine/core';
 import { useState } from 'react';
-import { serverNowMs } from '../api/clock.js';
+import { Dialog } from '../ui/dialog.js';
 import { Problem } from '../ui/problem.js';
-import { StatusDot } from '../ui/status-dot.js';
 import { ApiKeyForm } from './api-key-form.js';
 import styles from './credential.module.css';
-import { describeHealth } from './health.js';
-import { useCredentialActions, useCredentials } from './use-credentials.js';
+import { useCredential, useCredentialActions } from './use-credentials.js';
 
 type Asking = 'remove' | 'api-key' | null;
 
 export function CredentialMenu({ provider }: { provider: ProviderSummary }) {
-  const credentials = useCredentials().data ?? [];
-  const mine = credentials.find((one) => one.provider === provider.id);
+  const { newest, active } = useCredential(provider.id);
   const { check } = useCredentialActions(provider.id);
   const [asking, setAsking] = useState<Asking>(null);
   const takesKey = (providers[provider.id].login?.apiKey ?? null) !== null;
-  const error = check.error === null ? (mine?.error ?? null) : AppError.from(check.error).toBody();
+  const error = check.error === null ? (newest?.error ?? active?.error ?? null) : AppError.from(check.error).toBody();
+  const close = () => setAsking(null);
+  const quiet = { variant: 'subtle', size: 'compact-sm' } as const;
   return (
-    <div className={styles.credential}>
-      {mine && <HealthBadge credential={mine} isChecking={check.isPending} />}
-      {(mine || takesKey) && (
+    <div className={styles.actionRow}>
+      {active && (
+        <Button
+          {...quiet}
+          loading={check.isPending}
+          onClick={() => check.mutate()}
+          data-testid={`check-${provider.id}`}
+        >
+          Check now
+        </Button>
+      )}
+      {!active && takesKey && (
+        <Button {...quiet} onClick={() => setAsking('api-key')}>
+          Use an API key
+        </Button>
+      )}
+      {active && (
         <Menu position="bottom-end" shadow="md">
           <Menu.Target>
-            <Button variant="subtle" size="compact-sm" data-testid={`credential-menu-${provider.id}`}>
+            <Button {...quiet} data-testid={`credential-menu-${provider.id}`} aria-label={`More for ${provider.name}`}>
               More
             </Button>
           </Menu.Target>
           <Menu.Dropdown>
-            {mine?.state === 'active' && (
-              <Menu.Item onClick={() => check.mutate()} disabled={check.isPending}>
-                Check now
-              </Menu.Item>
-            )}
             {takesKey && <Menu.Item onClick={() => setAsking('api-key')}>Use an API key</Menu.Item>}
-            {mine?.state === 'active' && (
-              <Menu.Item color="red" onClick={() => setAsking('remove')}>
-                Remove
-              </Menu.Item>
-            )}
+            <Menu.Item color="red" onClick={() => setAsking('remove')}>
+              Remove
+            </Menu.Item>
           </Menu.Dropdown>
         </Menu>
       )}
       {error !== null && (
         <div className={styles.problem}>
-          <Problem error={error} />
+          <Problem error={error} announce={check.error !== null} />
         </div>
       )}
-      <RemoveDialog provider={provider} opened={asking === 'remove'} onClose={() => setAsking(null)} />
-      <Modal opened={asking === 'api-key'} onClose={() => setAsking(null)} title={`Connect ${provider.name}`} centered>
-        <ApiKeyForm provider={provider.id} vendor={provider.vendor} onTaken={() => setAsking(null)} />
-      </Modal>
+      <RemoveDialog provider={provider} opened={asking === 'remove'} onClose={close} />
+      <Dialog opened={asking === 'api-key'} onClose={close} title={`Connect ${provider.name} with an API key`}>
+        <ApiKeyForm provider={providers[provider.id]} focus onTaken={close} />
+      </Dialog>
     </div>
-  );
-}
-
-function HealthBadge({ credential, isChecking }: { credential: CredentialSummary; isChecking: boolean }) {
-  const { tone, label, note } = describeHealth(credential, serverNowMs());
-  return (
-    <p className={styles.health} data-testid={`health-${credential.provider}`} data-health={credential.health}>
-      <StatusDot tone={isChecking ? 'busy' : tone} />
-      <span title={note ?? undefined}>{isChecking ? 'Checking with the CLI' : label}</span>
-    </p>
   );
 }
 
@@ -78,13 +74,7 @@ interface RemoveDialogProps {
 function RemoveDialog({ provider, opened, onClose }: RemoveDialogProps) {
   const { remove } = useCredentialActions(provider.id);
   return (
-    <Modal
-      opened={opened}
-      onClose={onClose}
-      title={`Remove ${provider.name}?`}
-      centered
-      closeButtonProps={{ 'aria-label': 'Close' }}
-    >
+    <Dialog opened={opened} onClose={onClose} title={`Remove ${provider.name}?`}>
       <p className={styles.text}>
         The login is removed from the vault and from your CLI machine, whose other files stay. {provider.vendor} is not
         told: to end the login everywhere, do that in your account there.
@@ -107,6 +97,6 @@ function RemoveDialog({ provider, opened, onClose }: RemoveDialogProps) {
           Remove
         </Button>
       </div>
-    </Modal>
+    </Dialog>
   );
 }

@@ -10,18 +10,20 @@ const credential: CredentialSummary = {
 };
 
 it.each([
-  [{}, 'good', /^Works$/, /^Checked /],
-  [{ lastCheckedAt: null }, 'good', /^Works$/, null],
-  [{ health: 'expiring', healthReason: 'It expires soon.' }, 'bad', /Expires soon/, /It expires soon/],
-  [{ health: 'needs_login', healthReason: 'Gone.' }, 'bad', /new sign-in/, /Gone/],
-  [{ health: 'revoked', healthReason: 'Taken back.' }, 'bad', /Taken back/, /Taken back/],
-  [{ health: 'unknown', healthReason: '' }, 'quiet', /Not checked/, null],
-  [{ state: 'staged' }, 'busy', /Being checked/, /accepts/],
-  [{ state: 'removing' }, 'quiet', /Removed/, /next start/],
-] as const)('%j is %s', (change, tone, label, note) => {
+  [{}, /^Works · checked \S/, null],
+  [{ method: 'api_key' }, /^Works · API key · checked /, null],
+  [{ lastCheckedAt: null }, /^Works$/, null],
+  [{ health: 'expiring', expiresAt: '2030-01-03T09:00:00.000Z' }, /^Expires .*3.* · checked /, /cannot renew itself/],
+  [{ health: 'expiring' }, /^Expires soon · checked /, /cannot renew itself/],
+  [{ health: 'needs_login', healthReason: 'Gone.' }, /^No longer works · checked /, /^Gone\.$/],
+  [{ health: 'revoked', healthReason: 'It says so.' }, /^Taken back by the provider · checked /, /^It says so\.$/],
+  [{ health: 'unknown', healthReason: '', lastCheckedAt: null }, /^Not checked yet$/, null],
+  [{ health: 'unknown', healthReason: 'It did not end.' }, /^Could not be checked · checked /, /^It did not end\.$/],
+  [{ state: 'staged' }, /^Being checked$/, /accepts/],
+  [{ state: 'removing' }, /^Removed$/, /next start/],
+] as const)('%j is told', (change, facts, note) => {
   const words = describeHealth({ ...credential, ...change }, now);
-  expect(words.tone).toBe(tone);
-  expect(words.label).toMatch(label);
+  expect(words.facts.join(' · ')).toMatch(facts);
   if (note === null) expect(words.note).toBeNull();
   else expect(words.note).toMatch(note);
 });

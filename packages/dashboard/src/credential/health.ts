@@ -3,28 +3,43 @@ import type { CredentialSummary } from '@airlock/contract/api';
 import { formatMoment } from '../ui/time.js';
 
 export interface HealthWords {
-  tone: 'quiet' | 'busy' | 'good' | 'bad';
-  label: string;
-  /** One more sentence; null when the label says it all. */
+  /** What stands between dots: how it is, what it is, when the CLI was last asked. */
+  facts: string[];
+  /** One more sentence; null when the facts say it all. */
   note: string | null;
 }
 
-const labels: Record<CredentialSummary['health'], Pick<HealthWords, 'tone' | 'label'>> = {
-  valid: { tone: 'good', label: 'Works' },
-  expiring: { tone: 'bad', label: 'Expires soon' },
-  needs_login: { tone: 'bad', label: 'Needs a new sign-in' },
-  revoked: { tone: 'bad', label: 'Taken back by the provider' },
-  unknown: { tone: 'quiet', label: 'Not checked yet' },
+const labels: Record<CredentialSummary['health'], string> = {
+  valid: 'Works',
+  expiring: 'Expires soon',
+  needs_login: 'No longer works',
+  revoked: 'Taken back by the provider',
+  unknown: 'Not checked yet',
 };
 
 /** `nowMs` decides between a time of day and a date. */
 export function describeHealth(credential: CredentialSummary, nowMs: number): HealthWords {
   if (credential.state === 'staged')
-    return { tone: 'busy', label: 'Being checked', note: 'The CLI is asked whether it accepts it.' };
+    return { facts: ['Being checked'], note: 'The CLI is asked whether it accepts it.' };
   if (credential.state === 'removing')
-    return { tone: 'quiet', label: 'Removed', note: 'The CLI machine forgets it at its next start.' };
-  const words = labels[credential.health];
-  if (credential.health !== 'valid') return { ...words, note: credential.healthReason || null };
-  const at = credential.lastCheckedAt;
-  return { ...words, note: at === null ? null : `Checked ${formatMoment(at, nowMs)}` };
+    return { facts: ['Removed'], note: 'The CLI machine forgets it at its next start.' };
+  const { lastCheckedAt, method } = credential;
+  const facts = [
+    labelOf(credential, nowMs),
+    ...(method === 'api_key' ? ['API key'] : []),
+    ...(lastCheckedAt === null ? [] : [`checked ${formatMoment(lastCheckedAt, nowMs)}`]),
+  ];
+  return { facts, note: noteOf(credential) };
+}
+
+function labelOf({ health, lastCheckedAt, expiresAt }: CredentialSummary, nowMs: number): string {
+  if (health === 'unknown' && lastCheckedAt !== null) return 'Could not be checked';
+  if (health === 'expiring' && expiresAt !== null) return `Expires ${formatMoment(expiresAt, nowMs)}`;
+  return labels[health];
+}
+
+function noteOf({ health, healthReason }: CredentialSummary): string | null {
+  if (health === 'valid') return null;
+  if (health === 'expiring') return 'It cannot renew itself: sign in again before then.';
+  return healthReason || null;
 }

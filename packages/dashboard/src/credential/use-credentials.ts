@@ -14,6 +14,15 @@ export function useCredentials() {
   });
 }
 
+/** `newest` may still be under check while `active` goes on; each is undefined where there is none. */
+export function useCredential(provider: ProviderId) {
+  const own = (useCredentials().data ?? []).filter((one) => one.provider === provider);
+  return {
+    newest: own.toSorted((a, b) => b.generation - a.generation)[0],
+    active: own.find((one) => one.state === 'active'),
+  };
+}
+
 export function useCredentialActions(provider: ProviderId) {
   const api = useApi();
   const queryClient = useQueryClient();

@@ -4,7 +4,9 @@ import { AppError } from '@airlock/contract/errors';
 import { Button } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { serverNowMs } from '../api/clock.js';
+import { CredentialHealth } from '../credential/credential-health.js';
 import { CredentialMenu } from '../credential/credential-menu.js';
+import { useCredential } from '../credential/use-credentials.js';
 import { useStartSession } from '../session/use-start-session.js';
 import { LinkButton } from '../ui/link-button.js';
 import { Problem } from '../ui/problem.js';
@@ -43,13 +45,15 @@ export function ProviderCard({ provider }: { provider: ProviderSummary }) {
 
 function State({ provider }: { provider: ProviderSummary }) {
   const { tone, label, note } = describeState(provider, serverNowMs());
+  const isExpiring = useCredential(provider.id).active?.health === 'expiring';
   return (
     <>
       <div aria-live="polite">
         <p className={styles.state}>
-          <StatusDot tone={tone} />
+          <StatusDot tone={isExpiring ? 'busy' : tone} />
           {label}
         </p>
+        <CredentialHealth provider={provider.id} />
         {note !== null && <p className={styles.note}>{note}</p>}
       </div>
       {provider.lastFailure !== null && provider.state !== 'connecting' && (

@@ -32,7 +32,7 @@ describe('describeState', () => {
       'Not connected',
       /failed: No room\./,
     ],
-    ['no longer valid', { state: 'needs_login' }, 'Needs a new sign-in', /no longer works/],
+    ['no longer valid', { state: 'needs_login' }, 'Needs a new sign-in', /^$/],
     ['unavailable', { available: false }, 'Not part of this version', /^$/],
   ])('%s', (_case, changes, label, note) => {
     const described = describeState(summary(changes), now.getTime());
@@ -51,7 +51,7 @@ describe('actionOf', () => {
   it.each<[Partial<ProviderSummary>, 'start' | 'open', string]>([
     [{}, 'start', 'Connect'],
     [{ state: 'connected' }, 'start', 'Reconnect'],
-    [{ state: 'needs_login' }, 'start', 'Connect'],
+    [{ state: 'needs_login' }, 'start', 'Reconnect'],
     [{ state: 'connecting', sessionId }, 'open', 'Continue'],
     [{ state: 'connecting' }, 'start', 'Connect'],
   ])('%j', (changes, kind, label) => expect(actionOf(summary(changes))).toEqual({ kind, label }));

@@ -30,7 +30,7 @@ export function describeState(provider: ProviderSummary, nowMs: number): Provide
       return { tone: 'good', label: `Connected${since}`, note: failure };
     }
     case 'needs_login':
-      return { tone: 'bad', label: 'Needs a new sign-in', note: failure ?? 'The stored credential no longer works.' };
+      return { tone: 'bad', label: 'Needs a new sign-in', note: failure };
     case 'not_connected':
       return { tone: 'quiet', label: 'Not connected', note: failure };
   }
@@ -46,5 +46,6 @@ function describeFailure({ lastFailure }: ProviderSummary): string | null {
 /** What the card's button does. `open` goes to the session under way. */
 export function actionOf(provider: ProviderSummary): { kind: 'start' | 'open'; label: string } {
   if (provider.state === 'connecting' && provider.sessionId !== null) return { kind: 'open', label: 'Continue' };
-  return { kind: 'start', label: provider.state === 'connected' ? 'Reconnect' : 'Connect' };
+  const connectedBefore = provider.state === 'connected' || provider.state === 'needs_login';
+  return { kind: 'start', label: connectedBefore ? 'Reconnect' : 'Connect' };
 }

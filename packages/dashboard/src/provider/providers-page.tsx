@@ -1,5 +1,6 @@
 /** /remote-cli: every provider as a card, with its state and the button that connects it. */
 import { AppError } from '@airlock/contract/errors';
+import { TryIt } from '../prompt/try-it.js';
 import { ConnectionNotice } from '../ui/connection-notice.js';
 import { Page } from '../ui/page.js';
 import { Problem } from '../ui/problem.js';
@@ -22,6 +23,7 @@ export function ProvidersPage() {
             : providers.map((provider) => <ProviderCard key={provider.id} provider={provider} />)}
         </ul>
       )}
+      <TryIt />
       <HowItWorks />
       <ConnectionNotice lost={providers !== undefined && (error ?? failureReason) !== null} />
     </Page>

@@ -5,6 +5,7 @@ import { AppError } from '@airlock/contract/errors';
 import { Button } from '@mantine/core';
 import { useState, type FormEvent } from 'react';
 import { CopyButton } from '../ui/copy-button.js';
+import fields from '../ui/field.module.css';
 import { Problem } from '../ui/problem.js';
 import styles from './assistance.module.css';
 import { hasFailedTry } from './guidance.js';
@@ -102,10 +103,10 @@ function PasteCode({ session, provider }: Pick<AssistanceProps, 'session' | 'pro
           If {provider.vendor} shows you a code at the end, paste it here: it goes straight to {provider.name}, and is
           kept nowhere.
         </label>
-        <div className={styles.row}>
+        <div className={fields.row}>
           <input
             id="pasted-code"
-            className={styles.field}
+            className={fields.field}
             value={code}
             onChange={(event) => setCode(event.target.value)}
             autoComplete="off"

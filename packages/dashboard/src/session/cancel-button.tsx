@@ -1,9 +1,10 @@
 /** Cancels a sign-in, after asking. */
 import { AppError } from '@airlock/contract/errors';
-import { Button, Modal } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useApi } from '../api/api-context.js';
+import { Dialog } from '../ui/dialog.js';
 import { Problem } from '../ui/problem.js';
 import styles from './cancel-button.module.css';
 
@@ -20,15 +21,7 @@ export function CancelButton({ sessionId, providerName }: CancelButtonProps) {
       <Button size="xs" variant="default" onClick={() => setAsking(true)} data-testid="cancel">
         Cancel
       </Button>
-      <Modal
-        opened={asking}
-        onClose={() => setAsking(false)}
-        title={`Cancel connecting ${providerName}?`}
-        centered
-        radius={14}
-        styles={{ title: { fontWeight: 600, fontSize: 17 } }}
-        closeButtonProps={{ 'aria-label': 'Close' }}
-      >
+      <Dialog opened={asking} onClose={() => setAsking(false)} title={`Cancel connecting ${providerName}?`}>
         <p className={styles.text}>
           The private computer and everything on it is destroyed. You can start again at any time.
         </p>
@@ -45,7 +38,7 @@ export function CancelButton({ sessionId, providerName }: CancelButtonProps) {
             Cancel the sign-in
           </Button>
         </div>
-      </Modal>
+      </Dialog>
     </>
   );
 }

@@ -2,13 +2,13 @@
 import type { Provider } from '@airlock/contract/provider/provider';
 import type { Session } from '@airlock/contract/session';
 import { AppError } from '@airlock/contract/errors';
-import { Button, Modal } from '@mantine/core';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { Button } from '@mantine/core';
 import { useNavigate } from '@tanstack/react-router';
-import { useState, type FormEvent, type ReactNode } from 'react';
+import type { ReactNode } from 'react';
 import { useApi } from '../api/api-context.js';
+import { ApiKeyForm } from '../credential/api-key-form.js';
+import { Dialog } from '../ui/dialog.js';
 import { Problem } from '../ui/problem.js';
-import fields from './assistance.module.css';
 import styles from './other-ways.module.css';
 import { useSessionAction } from './use-session-action.js';
 
@@ -25,15 +25,7 @@ export function OtherWays({ session, provider, opened, onClose }: OtherWaysProps
   );
   const begin = (method: 'browser' | 'device_code') => restart.mutate(method, { onSuccess: onClose });
   return (
-    <Modal
-      opened={opened}
-      onClose={onClose}
-      title="Something not working?"
-      centered
-      radius={14}
-      styles={{ title: { fontWeight: 600, fontSize: 17 } }}
-      closeButtonProps={{ 'aria-label': 'Close' }}
-    >
+    <Dialog opened={opened} onClose={onClose} title="Something not working?">
       {session.notice !== null && (
         <p className={styles.notice} data-testid="ladder-reason">
           Last try: {session.notice.message}
@@ -80,7 +72,7 @@ export function OtherWays({ session, provider, opened, onClose }: OtherWaysProps
         )}
       </ol>
       {restart.error !== null && <Problem error={AppError.from(restart.error).toBody()} announce />}
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -95,46 +87,13 @@ function Rung({ title, reason, children }: { title: string; reason: string; chil
 }
 
 function ApiKey({ session, provider }: Pick<OtherWaysProps, 'session' | 'provider'>) {
-  const [key, setKey] = useState('');
   const api = useApi();
   const navigate = useNavigate();
-  const queryClient = useQueryClient();
-  const looksRight = provider.login?.apiKey?.key.test(key.trim()) ?? false;
-  const use = useMutation({
-    mutationFn: async () => {
-      // Only one of the two may be under way. Cancelled already, by an earlier try: go on.
-      await api.cancelSession(session.id).catch((error: unknown) => {
-        if (AppError.from(error).code !== 'session_finished') throw error;
-      });
-      await api.setApiKey(provider.id, key.trim());
-    },
-    onSuccess: () => navigate({ to: '/remote-cli' }),
-    onSettled: () => queryClient.invalidateQueries({ queryKey: ['providers'] }),
-  });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    use.mutate();
+  // Only one of the two may be under way. Cancelled already, by an earlier try: go on.
+  const endSession = async (): Promise<void> => {
+    await api.cancelSession(session.id).catch((error: unknown) => {
+      if (AppError.from(error).code !== 'session_finished') throw error;
+    });
   };
-  return (
-    <form onSubmit={submit}>
-      <div className={fields.row}>
-        <input
-          type="password"
-          className={fields.field}
-          aria-label={`API key of ${provider.vendor}`}
-          placeholder="API key"
-          value={key}
-          onChange={(event) => setKey(event.target.value)}
-          autoComplete="off"
-          spellCheck={false}
-          data-testid="api-key"
-        />
-        <Button size="sm" variant="default" type="submit" disabled={!looksRight} loading={use.isPending}>
-          Use it
-        </Button>
-      </div>
-      {key !== '' && !looksRight && <p className={styles.reason}>This does not look like a whole API key.</p>}
-      {use.error !== null && <Problem error={AppError.from(use.error).toBody()} announce />}
-    </form>
-  );
+  return <ApiKeyForm provider={provider} before={endSession} onTaken={() => void navigate({ to: '/remote-cli' })} />;
 }

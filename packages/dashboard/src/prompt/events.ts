@@ -1,0 +1,72 @@
+/** Reads the stream of events that answers a prompt. Pure but for the reading. */
+import { PromptEvent } from '@airlock/contract/api';
+import { AppError } from '@airlock/contract/errors';
+
+/** The controller gives a sign of life every 15 s; milliseconds of silence after which it is given up. */
+export const silenceMs = 60_000;
+
+/**
+ * The events, as they come, until the stream's own end.
+ * @throws AppError internal when the stream breaks off, falls silent or is outside of the contract
+ */
+export async function* readEvents(
+  stream: ReadableStream<Uint8Array>,
+  silence = silenceMs,
+): AsyncGenerator<PromptEvent> {
+  for await (const data of readData(stream, silence)) {
+    if (data === '[DONE]') return;
+    yield parseEvent(data);
+  }
+  throw brokenOff('it ended without saying so');
+}
+
+/** What stands after `data: `, line by line: the controller writes each event on one. */
+async function* readData(stream: ReadableStream<Uint8Array>, silence: number): AsyncGenerator<string> {
+  const reader = stream.getReader();
+  const decoder = new TextDecoder();
+  let rest = '';
+  try {
+    for (;;) {
+      const { value, done } = await withinSilence(reader.read(), silence);
+      if (done) return;
+      const lines = (rest + decoder.decode(value, { stream: true })).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) if (line.startsWith('data: ')) yield line.slice('data: '.length);
+    }
+  } finally {
+    // Whoever stops reading has had enough: the prompt is not to go on for nobody.
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
+async function withinSilence<T>(work: Promise<T>, silence: number): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const silent = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(brokenOff(`nothing came for ${silence / 1000} s`)), silence);
+  });
+  try {
+    return await Promise.race([work, silent]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function parseEvent(data: string): PromptEvent {
+  let json: unknown;
+  try {
+    json = JSON.parse(data);
+  } catch {
+    json = undefined;
+  }
+  const parsed = PromptEvent.safeParse(json);
+  if (parsed.success) return parsed.data;
+  throw new AppError('internal', 'The answer is outside of the API contract.', {
+    hint: 'Reload this page: it may be older than the controller.',
+    cause: parsed.error,
+  });
+}
+
+const brokenOff = (why: string): AppError =>
+  new AppError('internal', `The answer broke off: ${why}.`, {
+    hint: 'Check the connection to Airlock, and ask again.',
+  });
