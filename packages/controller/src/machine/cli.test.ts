@@ -1,9 +1,10 @@
 /** CLI VMs are stopped when nobody uses them and started when somebody does. Real rows; an engine without VMs. */
 import { eq, sql } from 'drizzle-orm';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import { authSessions, users, vms } from '../store/schema.js';
+import { silentLog } from '../store/testing.js';
 import type { VmRow } from './machine.js';
 import { useMachines } from './testing.js';
 
@@ -106,6 +107,41 @@ test('a start that fails is told to everybody who waits, the disk is kept, and t
   ]);
   expect(await state(vm)).toBe('stopped');
   host.engine.startError = undefined;
+  await (await use()).release();
+  expect(await state(vm)).toBe('running');
+});
+
+const stopFails = new AppError('runner_failed', 'The runner does not end.');
+
+test('a stop that breaks off is told in the log and tried again; what waits for the VM goes on after it', async () => {
+  const told = vi.spyOn(silentLog, 'error');
+  const vm = await made();
+  host.engine.stopError = stopFails;
+  await pass(idleS + 1);
+  const tries = (): number => told.mock.calls.filter(([, text]) => text?.includes('trying again')).length;
+  await expect.poll(tries, { timeout: 10_000 }).toBeGreaterThan(1);
+  expect(told.mock.lastCall?.[0]).toEqual({ err: stopFails, vmId: vm.id });
+  told.mockRestore();
+  expect(await state(vm)).toBe('stopping');
+  await expect(use()).rejects.toMatchObject({ code: 'runner_failed' });
+  host.engine.stopError = undefined;
+  await expect.poll(() => state(vm), { timeout: 5000 }).toBe('stopped');
+  const again = await use();
+  expect(again.vm).toMatchObject({ id: vm.id, state: 'running', epoch: vm.epoch + 1 });
+  await again.release();
+  expect(host.engine.done).toEqual([`start ${vm.id}`, `stop ${vm.id}`, `start ${vm.id}`]);
+});
+
+test('a start that fails and cannot be cleaned up is told as what it is, and cleaned up later', async () => {
+  const vm = await made();
+  await host.machines.stopAll();
+  host.engine.startError = new AppError('vm_boot_failed', 'It cannot boot.');
+  host.engine.stopError = stopFails;
+  await expect(use()).rejects.toMatchObject({ code: 'vm_boot_failed' });
+  host.engine.startError = undefined;
+  host.engine.stopError = undefined;
+  await expect.poll(() => state(vm), { timeout: 5000 }).toBe('stopped');
+  expect((await host.machines.get(vm.id))?.error).toMatchObject({ code: 'vm_boot_failed' });
   await (await use()).release();
   expect(await state(vm)).toBe('running');
 });

@@ -17,7 +17,10 @@ export interface CliMachines {
   use: Machines['useCli'];
   /** Powers it off; the disk stays. */
   stop(row: VmRow): Promise<void>;
-  /** Begins to stop those that nobody has used for AIRLOCK_CLI_IDLE_S; does not wait for their end. */
+  /**
+   * Begins to stop those that nobody has used for AIRLOCK_CLI_IDLE_S, and those whose stop has broken off; does not wait
+   * for their end.
+   */
   sweep(): Promise<void>;
 }
 
@@ -57,8 +60,11 @@ export function createCliMachines(
       return await power.on(row);
     } catch (error) {
       const why = AppError.from(error);
-      await engine.stop(row.id, 0);
-      await rows.move(row.id, 'stopped', { error: why.toBody() });
+      await rows.move(row.id, 'stopping', { error: why.toBody() });
+      // What cannot be released now is released by a later sweep, or by the next use.
+      await release(row.id, 0).catch((failure: unknown) =>
+        log.error({ err: failure, vmId: row.id }, 'a CLI VM that could not start was not cleaned up; trying again'),
+      );
       throw why;
     }
   }
@@ -79,9 +85,9 @@ export function createCliMachines(
   async function standing(userId: string): Promise<VmRow | undefined> {
     for (;;) {
       const row = await rows.liveCli(userId);
-      const end = row && stopping.get(row.id);
-      if (!end) return row;
-      await end;
+      if (row && stopping.has(row.id)) await stopping.get(row.id);
+      else if (row && hasBrokenOff(row)) await stopAgain(row);
+      else return row;
     }
   }
 
@@ -144,10 +150,17 @@ export function createCliMachines(
       return;
     }
     await power.settled(row.id);
-    watcher.forget(row.id);
-    await engine.stop(row.id, shutdownMs);
-    await rows.move(row.id, 'stopped', { readyAt: null });
+    await release(row.id, shutdownMs);
   }
+
+  /** The last step of a stop. Where it fails, the row goes on to say `stopping`, and `stopAgain` does it again. */
+  async function release(vmId: string, graceMs: number): Promise<void> {
+    watcher.forget(vmId);
+    await engine.stop(vmId, graceMs);
+    await rows.move(vmId, 'stopped', { readyAt: null });
+  }
+
+  const stopAgain = (row: VmRow): Promise<void> => stop(row, () => rows.move(row.id, 'stopping', {}, ['stopping']));
 
   return {
     ensure,
@@ -160,12 +173,22 @@ export function createCliMachines(
         if (uses.has(row.userId) || stopping.has(row.id)) continue;
         log.info({ vmId: row.id }, 'CLI VM is idle and is stopped');
         stop(row, async () => (uses.has(row.userId) ? undefined : rows.moveIdle(row.id, before))).catch(
-          (error: unknown) => log.error({ err: error, vmId: row.id }, 'an idle CLI VM could not be stopped'),
+          notStopped(row),
         );
+      }
+      for (const row of await rows.stopping()) {
+        if (!stopping.has(row.id)) stopAgain(row).catch(notStopped(row));
       }
     },
   };
+
+  function notStopped({ id }: VmRow) {
+    return (error: unknown): void => log.error({ err: error, vmId: id }, 'a CLI VM could not be stopped; trying again');
+  }
 }
+
+/** It is being stopped, not destroyed, and nobody is at it: the caller has looked at `stopping`. */
+const hasBrokenOff = ({ state, destroyAt }: VmRow): boolean => state === 'stopping' && destroyAt === null;
 
 function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();

@@ -1,5 +1,19 @@
 /** VM rows. State moves only from states that allow it, so that a late writer changes nothing. */
-import { and, eq, gt, inArray, isNotNull, lte, ne, notExists, notInArray, or, sql, type SQL } from 'drizzle-orm';
+import {
+  and,
+  eq,
+  gt,
+  inArray,
+  isNotNull,
+  isNull,
+  lte,
+  ne,
+  notExists,
+  notInArray,
+  or,
+  sql,
+  type SQL,
+} from 'drizzle-orm';
 import type { VmState } from '@airlock/contract/api';
 import { newId } from '@airlock/contract/ids';
 import { finalStatuses } from '@airlock/contract/session';
@@ -33,6 +47,8 @@ export interface VmRows {
   idle(before: Date): Promise<VmRow[]>;
   /** Moves a CLI VM to `stopping` if it is still idle; undefined when it is not. */
   moveIdle(vmId: string, before: Date): Promise<VmRow | undefined>;
+  /** CLI VMs that are being stopped, to be kept. */
+  stopping(): Promise<VmRow[]>;
   scheduleDestroy(vmId: string, at: Date): Promise<void>;
   /** The user's CLI VM, unless it failed or was destroyed. */
   liveCli(userId: string): Promise<VmRow | undefined>;
@@ -105,6 +121,12 @@ export function createVmRows(db: Database): VmRows {
       const where = and(eq(vms.id, vmId), isIdle(before));
       return (await db.update(vms).set({ state: 'stopping' }).where(where).returning())[0];
     },
+
+    stopping: async () =>
+      db
+        .select()
+        .from(vms)
+        .where(and(eq(vms.kind, 'cli'), eq(vms.state, 'stopping'), isNull(vms.destroyAt))),
 
     async scheduleDestroy(vmId, at) {
       await db

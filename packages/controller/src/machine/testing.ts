@@ -22,8 +22,9 @@ export interface TestEngine extends Engine {
   /** While set, starts, or stops, wait for it. */
   startGate: Promise<void> | undefined;
   stopGate: Promise<void> | undefined;
-  /** The next start fails with this. */
+  /** While set, starts, or stops, fail with it. */
   startError: AppError | undefined;
+  stopError: AppError | undefined;
 }
 
 const identity = { pid: 1, startTicks: 1, bootId: 'test' };
@@ -49,6 +50,7 @@ export function createTestEngine(home: string, client: JsonClient): TestEngine {
     startGate: undefined,
     stopGate: undefined,
     startError: undefined,
+    stopError: undefined,
     folder,
     client: () => client,
     async prepare(vmId) {
@@ -80,6 +82,7 @@ export function createTestEngine(home: string, client: JsonClient): TestEngine {
     openDesktop: () => Promise.reject(gone()),
     async stop(vmId) {
       await engine.stopGate;
+      if (engine.stopError) throw engine.stopError;
       if (engine.running.delete(vmId)) engine.done.push(`stop ${vmId}`);
       ends.get(vmId)?.abort();
     },
