@@ -12,7 +12,7 @@ import type { Engine } from '../engine/engine.js';
 import { users } from '../store/schema.js';
 import { openEmbeddedTestStore, silentLog, type TestStore } from '../store/testing.js';
 import { createMachines } from './create.js';
-import type { Machines } from './machine.js';
+import type { Machines, VmRow } from './machine.js';
 
 export interface TestEngine extends Engine {
   /** What was done, in order: `start <vm>`, `stop <vm>`. */
@@ -92,6 +92,13 @@ export function createTestEngine(home: string, client: JsonClient): TestEngine {
   };
   return engine;
 }
+
+/** The row of a browser VM that runs. */
+export const exampleVm = (userId: string): VmRow => ({
+  ...{ id: newId('vm'), userId, kind: 'browser', state: 'running', sessionId: null, imageId: 'img_000000' },
+  ...{ accel: 'tcg', epoch: 1, homeKeySealed: null, timings: { vncMs: 1, agentMs: 2, readyMs: 3 }, error: null },
+  ...{ createdAt: new Date(), readyAt: new Date(), lastUsedAt: null, destroyAt: null },
+});
 
 export interface TestMachines {
   database: TestStore;

@@ -8,6 +8,7 @@ import { newId } from '@airlock/contract/ids';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { isFinal, sessionSteps, type Session, type StepName } from '@airlock/contract/session';
 import type { Machines, VmRow } from '../../machine/machine.js';
+import { exampleVm } from '../../machine/testing.js';
 import type { Sessions } from '../../session/session.js';
 import type { HttpDeps } from '../deps.js';
 
@@ -133,7 +134,7 @@ export function createTestMachines(target: EchoServer): TestMachines {
     throw new AppError('vm_not_running', 'The stand-in runs no VM.');
   };
   function add(userId: string, values: Partial<VmRow> = {}): VmRow {
-    const row = { ...newRow(userId), ...values };
+    const row = { ...exampleVm(userId), ...values };
     rows.set(row.id, row);
     return row;
   }
@@ -173,24 +174,6 @@ export function createTestMachines(target: EchoServer): TestMachines {
     clear: () => rows.clear(),
   };
 }
-
-const newRow = (userId: string): VmRow => ({
-  id: newId('vm'),
-  userId,
-  kind: 'browser',
-  state: 'running',
-  sessionId: null,
-  imageId: 'img_000000',
-  accel: 'tcg',
-  epoch: 1,
-  homeKeySealed: null,
-  timings: { vncMs: 1, agentMs: 2, readyMs: 3 },
-  error: null,
-  createdAt: new Date(),
-  readyAt: new Date(),
-  lastUsedAt: null,
-  destroyAt: null,
-});
 
 export interface EchoServer {
   path: string;

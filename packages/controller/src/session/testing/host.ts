@@ -2,8 +2,8 @@
 import { AppError } from '@airlock/contract/errors';
 import type { CredentialBundle, LoginStatus } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
-import { newId } from '@airlock/contract/ids';
 import type { CliGuard, Machines, VmRow } from '../../machine/machine.js';
+import { exampleVm } from '../../machine/testing.js';
 
 /** One call to an agent, as a test reads it: `PUT /credentials/codex`. */
 export type GuestCall = `${string} ${string}`;
@@ -53,7 +53,7 @@ export function createTestHost(): TestHost {
 
   function add(kind: 'browser' | 'cli', userId: string, sessionId: string | null): TestVm {
     const vm: TestVm = {
-      row: { ...newRow(userId), kind, sessionId },
+      row: { ...exampleVm(userId), kind, sessionId },
       login: { ...idleLogin },
       credential: undefined,
       generation: null,
@@ -184,21 +184,3 @@ function answerCall(vm: TestVm, call: GuestCall, body: unknown, generation: stri
       throw new Error(`the stand-in does not know ${call}`);
   }
 }
-
-const newRow = (userId: string): VmRow => ({
-  id: newId('vm'),
-  userId,
-  kind: 'browser',
-  state: 'running',
-  sessionId: null,
-  imageId: 'img_000000',
-  accel: 'tcg',
-  epoch: 1,
-  homeKeySealed: null,
-  timings: { vncMs: 1, agentMs: 2, readyMs: 3 },
-  error: null,
-  createdAt: new Date(),
-  readyAt: new Date(),
-  lastUsedAt: null,
-  destroyAt: null,
-});
