@@ -5,7 +5,7 @@ import { Problem } from '../ui/problem.js';
 import { useTitle } from '../ui/use-title.js';
 import { useMe } from '../user/me.js';
 import { SystemFacts } from './system-facts.js';
-import { useSystem, useVms } from './use-admin.js';
+import { useSystem, useUsers, useVms } from './use-admin.js';
 import { VmTable } from './vm-table.js';
 
 const forbidden = new AppError('forbidden', 'This page is for administrators only.', {
@@ -25,12 +25,13 @@ export function AdminPage() {
 function Overview() {
   const system = useSystem();
   const vms = useVms();
-  const error = system.error ?? vms.error;
+  const users = useUsers();
+  const error = system.error ?? vms.error ?? users.error;
   return (
     <>
       {error !== null && <Problem error={AppError.from(error).toBody()} announce />}
       {system.data !== undefined && <SystemFacts system={system.data} />}
-      {vms.data !== undefined && <VmTable vms={vms.data} />}
+      {vms.data !== undefined && <VmTable vms={vms.data} users={users.data ?? []} />}
     </>
   );
 }

@@ -13,3 +13,8 @@ export function useVms() {
   const api = useApi();
   return useQuery({ queryKey: ['vms'], queryFn: ({ signal }) => api.vms(signal), refetchInterval: refreshMs });
 }
+
+export function useUsers() {
+  const api = useApi();
+  return useQuery({ queryKey: ['users'], queryFn: ({ signal }) => api.users(signal), refetchInterval: refreshMs });
+}

@@ -1,5 +1,5 @@
 /** All VMs, newest first. */
-import type { Vm } from '@airlock/contract/api';
+import type { User, Vm } from '@airlock/contract/api';
 import { serverNowMs } from '../api/clock.js';
 import { StatusDot } from '../ui/status-dot.js';
 import { formatElapsed, formatMoment } from '../ui/time.js';
@@ -15,7 +15,8 @@ const tones = {
   destroyed: 'quiet',
 } as const satisfies Record<Vm['state'], string>;
 
-export function VmTable({ vms }: { vms: readonly Vm[] }) {
+export function VmTable({ vms, users }: { vms: readonly Vm[]; users: readonly User[] }) {
+  const names = new Map(users.map(({ id, name }) => [id, name]));
   const newestFirst = vms.toSorted((a, b) => b.createdAt.localeCompare(a.createdAt));
   return (
     <section className={styles.vms}>
@@ -38,7 +39,7 @@ export function VmTable({ vms }: { vms: readonly Vm[] }) {
             </thead>
             <tbody>
               {newestFirst.map((vm) => (
-                <Row key={vm.id} vm={vm} />
+                <Row key={vm.id} vm={vm} owner={names.get(vm.userId)} />
               ))}
             </tbody>
           </table>
@@ -48,7 +49,8 @@ export function VmTable({ vms }: { vms: readonly Vm[] }) {
   );
 }
 
-function Row({ vm }: { vm: Vm }) {
+/** `owner`: the user's name, as far as it is known. */
+function Row({ vm, owner }: { vm: Vm; owner: string | undefined }) {
   const nowMs = serverNowMs();
   return (
     <tr>
@@ -63,9 +65,7 @@ function Row({ vm }: { vm: Vm }) {
       <td>
         <code>{vm.id}</code>
       </td>
-      <td>
-        <code>{vm.userId}</code>
-      </td>
+      <td>{owner ?? <code>{vm.userId}</code>}</td>
       <td>{formatMoment(vm.createdAt, nowMs)}</td>
       <td>{vm.timings.readyMs === null ? '–' : formatElapsed(vm.timings.readyMs)}</td>
       <td>{vm.destroyAt === null ? '–' : formatMoment(vm.destroyAt, nowMs)}</td>

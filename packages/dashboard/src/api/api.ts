@@ -9,6 +9,7 @@ import {
   StartSessionResponse,
   SystemStatus,
   User,
+  UserList,
   VmList,
 } from '@airlock/contract/api';
 import type { LoginMethod } from '@airlock/contract/guest';
@@ -55,6 +56,7 @@ export function createApi() {
     prompt: (body: { provider: ProviderId; prompt: string; timeoutS?: number }, signal: AbortSignal) =>
       requestStream('POST', '/api/vm/me/cli/prompt', { body, signal }),
     system: (signal?: AbortSignal) => request('GET', '/api/system', SystemStatus, { signal }),
+    users: async (signal?: AbortSignal) => (await request('GET', '/api/users', UserList, { signal })).users,
     vms: async (signal?: AbortSignal) => (await request('GET', '/api/vm', VmList, { signal })).vms,
   };
 }

@@ -31,7 +31,7 @@ export function WaitingStage({ session, provider, guidance }: WaitingStageProps)
         <div className={styles.window} data-kind="terminal">
           <div className={styles.titleBar}>Terminal</div>
           <code>
-            $ {provider.program} login
+            $ {provider.program}
             <span className={styles.caret} />
           </code>
         </div>
