@@ -12,6 +12,8 @@ export interface Target {
   token?: string;
   /** The code to report when nothing answers: who is being called. */
   unreachable: ErrorCode;
+  /** Bytes of an answer that are taken at most; 64 MiB by default. */
+  maxAnswer?: number;
   /** Words for that error: "the controller at …", "the runner of vm_…". */
   name: string;
 }
@@ -48,6 +50,8 @@ export function withPrefix(client: JsonClient, prefix: string): JsonClient {
 
 /** Characters of one line of a streamed answer. */
 const maxLine = 1024 * 1024;
+/** Bytes of an answer that is taken whole: more than any, the largest being a backup. Who answers may be a VM that was taken over. */
+const maxAnswer = 64 * 1024 * 1024;
 
 /** A client for one process. Close it when done: it keeps connections open. */
 export function createJsonClient(target: Target): JsonClient {
@@ -71,7 +75,29 @@ export function createJsonClient(target: Target): JsonClient {
       throw toAppError(error, target, `${method} ${path}`);
     });
     if (answer.statusCode < 400) return answer;
-    throw fromErrorAnswer(await answer.body.text(), answer.statusCode, target, `${method} ${path}`);
+    throw fromErrorAnswer(
+      await textOf(answer.body, `${method} ${path}`),
+      answer.statusCode,
+      target,
+      `${method} ${path}`,
+    );
+  }
+
+  /** The whole body. Leaving the loop hangs up. */
+  async function textOf(body: Readable, what: string): Promise<string> {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    try {
+      for await (const chunk of body as AsyncIterable<Buffer>) {
+        size += chunk.length;
+        if (size > (target.maxAnswer ?? maxAnswer)) throw new Error('an answer without end');
+        chunks.push(chunk);
+      }
+    } catch (error) {
+      // Cancelled with a reason of its own.
+      throw error instanceof AppError ? error : toAppError(error, target, what);
+    }
+    return Buffer.concat(chunks).toString('utf8');
   }
 
   async function call<T extends z.ZodType | null>(
@@ -81,7 +107,7 @@ export function createJsonClient(target: Target): JsonClient {
     options: CallOptions = {},
   ): Promise<Answer<T>> {
     const { body } = await send(method, path, options);
-    const text = await body.text();
+    const text = await textOf(body, `${method} ${path}`);
     return (schema === null ? undefined : parseAnswer(text, schema, target, `${method} ${path}`)) as Answer<T>;
   }
 

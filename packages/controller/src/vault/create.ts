@@ -6,6 +6,7 @@ import type { Log } from '../lib/log.js';
 import type { Store } from '../store/store.js';
 import { credentials, custody } from '../store/schema.js';
 import { createBackups } from './backup.js';
+import { assertOwnFiles } from './bundle.js';
 import { contextOf, dropOthers, lockCustody, nextGeneration, of, type Transaction } from './rows.js';
 import type { KeyRing, Seal } from './ring.js';
 import { createRotation } from './rotate.js';
@@ -41,6 +42,7 @@ export function createVault(store: Pick<Store, 'db'>, ring: KeyRing, log: Log): 
 
     stage: (owner, bundle) =>
       changing(owner, async (tx, seal) => {
+        assertOwnFiles(owner.provider, bundle);
         const { userId, provider, sessionId, method = 'login' } = owner;
         const same = sessionId === null ? isNull(credentials.sessionId) : eq(credentials.sessionId, sessionId);
         await tx.delete(credentials).where(and(of(owner), eq(credentials.state, 'staged'), same));
@@ -96,6 +98,7 @@ export function createVault(store: Pick<Store, 'db'>, ring: KeyRing, log: Log): 
 
     writeBack: (owner, vmId, from, bundle) =>
       changing(owner, async (tx, seal) => {
+        assertOwnFiles(owner.provider, bundle);
         const [held] = await tx.select().from(custody).where(of(owner, custody));
         const [row] = await tx
           .select()

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { eq, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { CredentialBundle } from '@airlock/contract/guest';
 import { newId } from '@airlock/contract/ids';
 import { credentials, vms } from '../store/schema.js';
 import { silentLog, type TestStore } from '../store/testing.js';
@@ -12,6 +13,11 @@ import { createKeyRing } from './ring.js';
 import { bundleOf, createTestVault, databases, tokenOf, type TestVault } from './testing.js';
 
 const conflict = { code: 'vault_conflict' };
+/** A bundle of Codex with the same content under each of these paths. */
+const withFiles = (...paths: string[]): CredentialBundle => ({
+  provider: 'codex',
+  files: paths.flatMap((path) => bundleOf('two').files.map((file) => ({ ...file, path }))),
+});
 const passphrase = `a long passphrase ${randomBytes(4).toString('hex')}`;
 
 for (const { name, open, skip } of databases) {
@@ -80,6 +86,18 @@ for (const { name, open, skip } of databases) {
       expect(await generations()).toEqual([]);
       expect(await v.vault.remove(v.owner)).toBe(false);
       expect(await signIn('new')).toBe(3);
+    });
+
+    test.each<[string, CredentialBundle]>([
+      ['a file that its provider does not have', withFiles('.codex/auth.json', '.bashrc')],
+      ['a file twice', withFiles('.codex/auth.json', '.codex/auth.json')],
+      ['the name of another provider', { ...bundleOf('two'), provider: 'gemini_cli' }],
+    ])('what a VM hands out with %s is not sealed', async (_what, wrong) => {
+      const refused = { code: 'credential_invalid' };
+      await delivered(await signIn('one'));
+      await expect(v.vault.stage({ ...v.owner, sessionId: newId('ses') }, wrong)).rejects.toMatchObject(refused);
+      await expect(v.vault.writeBack(v.owner, v.vmId, 1, wrong)).rejects.toMatchObject(refused);
+      expect([await stored(), await generations()]).toEqual(['one', [[1, 'active']]]);
     });
 
     test('a removal leaves no row with anything sealed', async () => {
