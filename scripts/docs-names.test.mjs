@@ -1,0 +1,27 @@
+/** What the documents name is there: files and folders of the project, and the tests that docs/security.md calls upon. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+
+const root = new URL('../', import.meta.url);
+const read = (path) => readFileSync(new URL(path, root), 'utf8');
+const documents = readdirSync(new URL('docs/', root), { recursive: true })
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => `docs/${name}`)
+  .concat('README.md');
+
+/** Paths in a text, but for those with a placeholder, such as `<name>` or `*`. */
+function pathsIn(text) {
+  const found = text.matchAll(/(?<![\w/.-])(?:packages|tests|scripts|deploy)\/[\w./-]*[\w/](?![\w<*])/g);
+  return [...new Set([...found].map(([path]) => path))];
+}
+
+test.each(documents)('%s names files that exist', (document) => {
+  expect(pathsIn(read(document)).filter((path) => !existsSync(new URL(path, root)))).toEqual([]);
+});
+
+test('each promise of docs/security.md has a test with this title', () => {
+  const section = read('docs/security.md').split('## What shows it')[1]?.split('\n## ')[0] ?? '';
+  const rows = [...section.matchAll(/^\| .+? \| `(\S+?)`: (.+?) +\|$/gm)].map(([, file, title]) => ({ file, title }));
+  expect(rows.length).toBeGreaterThan(30);
+  expect(rows.filter(({ file, title }) => !read(file).includes(title))).toEqual([]);
+});
