@@ -50,9 +50,8 @@ function endOf(source: Socket | WebSocket): Promise<never> {
   return ended;
 }
 
-/** Asks the source for `bytes` over a new link. Returns MiB/s, counted from the request to the last byte. */
-async function transfer(open: Open, bytes: number): Promise<number> {
-  const link = await open();
+/** Resolves when `bytes` more have come. Rejects when the other side ends before. */
+export async function receive(link: Link, bytes: number): Promise<void> {
   let missing = bytes;
   const complete = new Promise<void>((resolve) => {
     link.onChunk = (chunk) => {
@@ -60,9 +59,16 @@ async function transfer(open: Open, bytes: number): Promise<number> {
       if (missing <= 0) resolve();
     };
   });
+  await Promise.race([complete, link.ended]);
+}
+
+/** Asks the source for `bytes` over a new link. Returns MiB/s, counted from the request to the last byte. */
+async function transfer(open: Open, bytes: number): Promise<number> {
+  const link = await open();
   const ms = await timed(async () => {
+    const complete = receive(link, bytes);
     link.send(Buffer.from(`send ${bytes}\n`));
-    await Promise.race([complete, link.ended]);
+    await complete;
   }).finally(() => link.close());
   return bytes / mib / (ms / 1000);
 }
@@ -83,9 +89,9 @@ export async function throughput(context: Context, baseline: Open, airlock: Open
 
 /** Milliseconds from sending one byte to its coming back. The source sends back whatever is no request. */
 export async function echo(link: Link): Promise<number> {
-  const back = new Promise<void>((resolve) => (link.onChunk = () => resolve()));
   return timed(async () => {
+    const back = receive(link, 1);
     link.send(Buffer.from('.'));
-    await Promise.race([back, link.ended]);
+    await back;
   });
 }

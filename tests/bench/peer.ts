@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 
-export type PeerName = 'controller' | 'gateway' | 'relay' | 'source' | 'upstream';
+export type PeerName = 'controller' | 'gateway' | 'relay' | 'runner' | 'source' | 'upstream';
 /** What a peer says when it is ready: ports and paths. */
 export type Ready = Record<string, string>;
 export type StartPeer = (name: PeerName, ...args: string[]) => Promise<Ready>;

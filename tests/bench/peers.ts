@@ -1,14 +1,23 @@
 /** The program of all peers: the first argument says which to be. Ends when the benchmark lets go of it. */
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { connectBulk, type BulkSocket } from '@airlock/contract/bulk-socket';
+import { createLocalEngine } from '@airlock/controller/engine/local';
 import { startTestController } from '@airlock/controller/http/testing/controller';
 import { openGateway } from '@airlock/runner/egress/gateway';
+import { openDesktop, showDesktop } from '@airlock/runner/guest/desktop';
+import { handshakeAsServer } from '@airlock/runner/guest/rfb';
+import { openRunnerSocket } from '@airlock/runner/socket';
 import type { PeerName, Ready } from './peer.js';
 import { listenAsProxy } from './proxy.js';
 
 type Running = Promise<{ ready: Ready; close: () => void | Promise<void> }>;
 
 const block = Buffer.alloc(256 * 1024, 0xa5);
+
+const absent = (): never => {
+  throw new Error('The runner of the benchmark only shows a desktop.');
+};
 
 function sendBytes(socket: Socket, bytes: number): void {
   let rest = bytes;
@@ -23,10 +32,11 @@ function sendBytes(socket: Socket, bytes: number): void {
 }
 
 const peers: Readonly<Record<PeerName, (...args: string[]) => Running>> = {
-  /** Sends as many bytes as `send N` asks for, as fast as they are taken; anything else is echoed. */
-  async source() {
-    const server = createServer({ noDelay: true }, (socket) => {
+  /** Sends as many bytes as `send N` asks for, as fast as they are taken; anything else is echoed. `rfb`: after RFB's welcome. */
+  async source(opening = '') {
+    const server = createServer({ noDelay: true }, async (socket) => {
       socket.on('error', () => socket.destroy());
+      if (opening === 'rfb') await handshakeAsServer(socket, AbortSignal.timeout(30_000));
       socket.on('data', (chunk) => {
         const asked = /^send (\d+)\n$/.exec(chunk.subarray(0, 32).toString('latin1'))?.[1];
         if (asked === undefined) socket.write(chunk);
@@ -38,13 +48,14 @@ const peers: Readonly<Record<PeerName, (...args: string[]) => Running>> = {
     return { ready: { port: String((server.address() as AddressInfo).port) }, close: () => void server.close() };
   },
 
-  /** The least that a hop through another Node process costs: joins each connection with one to `port`, and does nothing else. */
+  /** The least that a hop through another Node process costs: passes on what comes from `port`, reading as the tunnel reads. */
   async relay(port = '') {
     const server = createServer({ noDelay: true }, (near) => {
-      const far = connect({ host: '127.0.0.1', port: Number(port), noDelay: true });
+      const far = connectBulk({ host: '127.0.0.1', port: Number(port), noDelay: true });
       const end = (): void => [near, far].forEach((socket) => void socket.destroy());
       for (const socket of [near, far]) socket.on('error', end).on('close', end);
-      near.pipe(far).pipe(near);
+      near.pipe(far);
+      far.forward((chunk, release) => near.write(chunk, release));
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -65,15 +76,34 @@ const peers: Readonly<Record<PeerName, (...args: string[]) => Running>> = {
     return { ready: {}, close: gateway.close };
   },
 
-  /** The controller's HTTP server, whole, with one VM whose desktop is the byte source. */
-  async controller(port = '') {
+  /** A runner's socket with its way to the desktop, which is the byte source after the handshakes of VNC. */
+  async runner(path = '', port = '') {
+    const { signal } = new AbortController();
+    const options = { port: Number(port), password: '', handshakeMs: 30_000, signal };
+    const socket = await openRunnerSocket(path, {
+      ...{ status: absent, statusAfter: absent, stop: absent, guest: absent },
+      async desktop(viewer, accept) {
+        const vnc = await openDesktop(options);
+        accept();
+        await showDesktop(viewer, vnc, options);
+      },
+      // Every transfer ends by the viewer's going away.
+      onError: () => undefined,
+    });
+    return { ready: {}, close: socket.close };
+  },
+
+  /** The controller's HTTP server, whole, with one VM whose desktop is the byte source at `port`, or a runner's in `home`. */
+  async controller(from = '', vmId = '') {
     const test = await startTestController();
-    const openDesktop = async (): Promise<Socket> => {
-      const socket = connect({ host: '127.0.0.1', port: Number(port), noDelay: true });
+    const engine = createLocalEngine(from);
+    const openSource = async (): Promise<BulkSocket> => {
+      const socket = connectBulk({ host: '127.0.0.1', port: Number(from), noDelay: true });
       await once(socket, 'connect');
       return socket;
     };
-    const { url } = await test.another({ machines: { ...test.machines, openDesktop } });
+    const open = vmId === '' ? openSource : async () => engine.openDesktop(vmId);
+    const { url } = await test.another({ machines: { ...test.machines, openDesktop: open } });
     const vm = test.machines.add(test.admin.user.id);
     return { ready: { url, token: test.admin.token, vmId: vm.id }, close: test.close };
   },

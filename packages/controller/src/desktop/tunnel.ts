@@ -1,10 +1,7 @@
 /** Carries the bytes of a desktop (RFB) between a viewer's WebSocket and the machine, both ways, never faster than either side. */
-import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
+import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import type { Log } from '../lib/log.js';
-
-/** Bytes waiting for the viewer from which on nothing more is read from the desktop. */
-const highWaterMark = 1024 * 1024;
 
 export const closeCodes = {
   /** The machine closed its desktop, as it does when it is stopped. */
@@ -27,20 +24,16 @@ export function isInput(data: RawData): boolean {
 }
 
 /** Joins the two; when either ends, the other is ended too. Owns both from now on. `onInput`: the viewer used the desktop. */
-export function joinTunnel(socket: WebSocket, desktop: Duplex, log: Log, onInput: () => void): void {
+export function joinTunnel(socket: WebSocket, desktop: BulkSocket, log: Log, onInput: () => void): void {
   socket.on('message', (data: RawData, isBinary) => {
-    if (!isBinary) return socket.close(closeCodes.notBinary, 'only binary messages are expected');
+    if (!isBinary || !Buffer.isBuffer(data))
+      return socket.close(closeCodes.notBinary, 'only binary messages are expected');
     if (isInput(data)) onInput();
     if (desktop.write(data)) return;
     socket.pause();
     desktop.once('drain', () => socket.resume());
   });
-  desktop.on('data', (chunk: Buffer) => {
-    socket.send(chunk, { binary: true }, () => {
-      if (desktop.isPaused() && socket.bufferedAmount < highWaterMark) desktop.resume();
-    });
-    if (socket.bufferedAmount >= highWaterMark) desktop.pause();
-  });
+  desktop.forward((chunk, release) => socket.send(chunk, { binary: true }, release));
   desktop.on('end', () => socket.close(closeCodes.desktopEnded, 'the desktop has ended'));
   desktop.on('error', (error) => {
     log.warn({ err: error }, 'the way to the desktop broke');

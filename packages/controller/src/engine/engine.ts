@@ -1,5 +1,5 @@
 /** Where runners are started. `local` spawns them on this host; a fleet's scheduler can be another engine. */
-import type { Duplex } from 'node:stream';
+import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import type { JsonClient } from '@airlock/contract/http-client';
 import type { RunnerSecrets, RunnerStatus, VmSpec } from '@airlock/contract/runner';
 
@@ -19,7 +19,7 @@ export interface Engine {
   nextStatus(vmId: string, after: number, signal: AbortSignal): Promise<RunnerStatus>;
   /** Client for `/guest/...` and the other calls of the runner. */
   client(vmId: string): JsonClient;
-  openDesktop(vmId: string): Promise<Duplex>;
+  openDesktop(vmId: string): Promise<BulkSocket>;
   /** Asks the runner to stop and waits for its end; whatever then still runs of this VM is killed. Idempotent. */
   stop(vmId: string, graceMs: number): Promise<void>;
   /** Removes disk, sockets and config drive; logs and spec stay. Only after `stop`. Idempotent. */

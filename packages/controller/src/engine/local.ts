@@ -7,9 +7,9 @@ import { once } from 'node:events';
 import { mkdir, open, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { dirname, join } from 'node:path';
-import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { connectBulk, type BulkSocket } from '@airlock/contract/bulk-socket';
 import { AppError, ErrorResponse } from '@airlock/contract/errors';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { identifyProcess, isRunning, killExactly, tail } from '@airlock/contract/process';
@@ -237,15 +237,16 @@ async function waitForEnd(last: RunnerStatus, timeoutMs: number): Promise<void> 
   }
 }
 
-function upgradeToDesktop(socketPath: string): Promise<Duplex> {
+function upgradeToDesktop(socketPath: string): Promise<BulkSocket> {
   return new Promise((resolve, reject) => {
+    const socket = connectBulk({ path: socketPath });
     const request = httpRequest({
-      socketPath,
+      createConnection: () => socket,
       path: '/desktop',
       headers: { connection: 'Upgrade', upgrade: 'rfb' },
       timeout: 15_000,
     });
-    request.once('upgrade', (_answer, socket, head) => {
+    request.once('upgrade', (_answer, _socket, head) => {
       socket.setTimeout(0);
       if (head.length > 0) socket.unshift(head);
       resolve(socket);

@@ -1,5 +1,5 @@
 /** The face of the machine folder: what sessions, desktop and http may ask of VMs. */
-import type { Duplex } from 'node:stream';
+import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import type { CheckName, CheckResult, GuestHealth } from '@airlock/contract/guest';
 import type { RunnerStatus } from '@airlock/contract/runner';
 import type { JsonClient } from '@airlock/contract/http-client';
@@ -63,7 +63,7 @@ export interface Machines {
   health(vmId: string): Promise<GuestHealth>;
   runCheck(vmId: string, name: CheckName): Promise<CheckResult>;
   /** The VM's desktop as an RFB byte stream with security type None. @throws AppError desktop_not_ready, vm_not_running */
-  openDesktop(vmId: string): Promise<Duplex>;
+  openDesktop(vmId: string): Promise<BulkSocket>;
   /** Sets when the sweeper destroys the VM. */
   scheduleDestroy(vmId: string, at: Date): Promise<void>;
   /** Ends the VM and removes everything of it but its logs; its row stays as `destroyed`. Idempotent. */

@@ -1,6 +1,6 @@
 /** The desktop of a VM for one viewer: a connection of its own to x11vnc, authenticated here, joined to the viewer's. */
-import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { connectBulk, type BulkSocket } from '@airlock/contract/bulk-socket';
 import { AppError } from '@airlock/contract/errors';
 import { handshakeAsClient, handshakeAsServer } from './rfb.js';
 import { splice } from './stream.js';
@@ -16,9 +16,9 @@ export interface DesktopOptions {
 }
 
 /** A signed-in connection to x11vnc, which waits for ClientInit. @throws AppError guest_unreachable, guest_refused */
-export async function openDesktop(options: DesktopOptions): Promise<Duplex> {
+export async function openDesktop(options: DesktopOptions): Promise<BulkSocket> {
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.handshakeMs)]);
-  const vnc = connect({ host: '127.0.0.1', port: options.port, noDelay: true });
+  const vnc = connectBulk({ host: '127.0.0.1', port: options.port, noDelay: true });
   // Errors after the handshake end the splice; this listener only keeps them from being fatal in between.
   vnc.on('error', () => vnc.destroy());
   try {
@@ -32,7 +32,7 @@ export async function openDesktop(options: DesktopOptions): Promise<Duplex> {
 }
 
 /** Welcomes the viewer and shows it the desktop until one side closes, or the signal fires. Closes both. */
-export async function showDesktop(viewer: Duplex, vnc: Duplex, options: DesktopOptions): Promise<void> {
+export async function showDesktop(viewer: Duplex, vnc: BulkSocket, options: DesktopOptions): Promise<void> {
   const close = (): void => {
     viewer.destroy();
     vnc.destroy();

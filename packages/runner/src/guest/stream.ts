@@ -1,7 +1,8 @@
 /** Two small things about byte streams: reading an exact number of bytes, and joining two of them. */
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { finished, pipeline } from 'node:stream/promises';
+import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import { AppError } from '@airlock/contract/errors';
 
 /**
@@ -40,11 +41,13 @@ async function untilReadable(stream: Duplex, signal: AbortSignal): Promise<void>
 }
 
 /** Passes bytes both ways, each side as fast as the other takes them, until either ends; then both are closed. */
-export async function splice(a: Duplex, b: Duplex): Promise<void> {
+export async function splice(viewer: Duplex, source: BulkSocket): Promise<void> {
+  source.once('end', () => viewer.end());
+  source.forward((chunk, release) => viewer.write(chunk, release));
   try {
-    await Promise.race([pipeline(a, b), pipeline(b, a)]);
+    await Promise.race([pipeline(viewer, source), finished(viewer, { readable: false })]);
   } finally {
-    a.destroy();
-    b.destroy();
+    viewer.destroy();
+    source.destroy();
   }
 }

@@ -1,7 +1,7 @@
 /** The way of a viewer to a desktop: a one-time ticket, then a WebSocket that carries RFB. */
-import type { Duplex } from 'node:stream';
 import { z } from 'zod';
 import { DesktopTicket } from '@airlock/contract/api';
+import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import { AppError } from '@airlock/contract/errors';
 import type { FastifyRequest } from 'fastify';
 import { joinTunnel } from '../../desktop/tunnel.js';
@@ -13,7 +13,7 @@ import { vmOf, vmParams } from './vms.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    desktop: Duplex | null;
+    desktop: BulkSocket | null;
     /** The session whose person looks at the desktop; null for a VM of its own. */
     watchedSession: string | null;
   }

@@ -1,6 +1,7 @@
 /** For tests of http: sessions and machines in memory, because the real ones need VMs. Everything else is real there. */
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
+import { connectBulk, type BulkSocket } from '@airlock/contract/bulk-socket';
 import { AppError } from '@airlock/contract/errors';
 import type { CredentialSummary } from '@airlock/contract/api';
 import type { CheckName } from '@airlock/contract/guest';
@@ -138,8 +139,8 @@ export function createTestMachines(target: EchoServer): TestMachines {
     rows.set(row.id, row);
     return row;
   }
-  async function openDesktop(): Promise<Socket> {
-    const socket = connect(target.path);
+  async function openDesktop(): Promise<BulkSocket> {
+    const socket = connectBulk({ path: target.path });
     await once(socket, 'connect');
     desktops.add(socket);
     socket.once('close', () => desktops.delete(socket));
