@@ -1,6 +1,7 @@
 /** Runs prompts through the agent of the CLI VM. Keeps nothing: a prompt lives as long as the call that asked for it. */
 import type { Logger } from 'pino';
 import type { CredentialSummary, RunPromptRequest } from '@airlock/contract/api';
+import { withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { PromptFrame, type PromptRequest } from '@airlock/contract/guest';
 import type { Provider } from '@airlock/contract/provider/provider';
@@ -145,8 +146,7 @@ async function passAnswer(
   emit: Emit,
   over: AbortSignal,
 ): Promise<void> {
-  const late = AbortSignal.timeout(body.timeoutMs + afterLimitMs);
-  const signal = AbortSignal.any([over, late]);
+  const signal = withDeadline(over, body.timeoutMs + afterLimitMs);
   const guest = await machines.guest(vmId);
   for await (const line of await guest.lines('POST', '/prompts', { body, signal, timeoutMs: silenceMs })) {
     const frame = PromptFrame.parse(JSON.parse(line));

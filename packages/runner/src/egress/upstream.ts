@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 
 /** `host:port` of an upstream URL, fit to be shown. */
@@ -56,7 +57,7 @@ export async function tryUpstream(upstreamUrl: string, target: string, signal: A
     path: target,
     headers: { host: target, ...(username !== '' && { 'proxy-authorization': `Basic ${credentials}` }) },
     agent: false,
-    signal: AbortSignal.any([signal, AbortSignal.timeout(15_000)]),
+    signal: withDeadline(signal, 15_000),
   });
   connect.end();
   try {

@@ -1,6 +1,7 @@
 /** The desktop of a VM for one viewer: a connection of its own to x11vnc, authenticated here, joined to the viewer's. */
 import type { Duplex } from 'node:stream';
 import { connectBulk, type BulkSocket } from '@airlock/contract/bulk-socket';
+import { withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { handshakeAsClient, handshakeAsServer } from './rfb.js';
 import { splice } from './stream.js';
@@ -17,7 +18,7 @@ export interface DesktopOptions {
 
 /** A signed-in connection to x11vnc, which waits for ClientInit. @throws AppError guest_unreachable, guest_refused */
 export async function openDesktop(options: DesktopOptions): Promise<BulkSocket> {
-  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.handshakeMs)]);
+  const signal = withDeadline(options.signal, options.handshakeMs);
   const vnc = connectBulk({ host: '127.0.0.1', port: options.port, noDelay: true });
   // Errors after the handshake end the splice; this listener only keeps them from being fatal in between.
   vnc.on('error', () => vnc.destroy());
@@ -39,7 +40,7 @@ export async function showDesktop(viewer: Duplex, vnc: BulkSocket, options: Desk
   };
   options.signal.addEventListener('abort', close, { once: true });
   try {
-    await handshakeAsServer(viewer, AbortSignal.any([options.signal, AbortSignal.timeout(options.handshakeMs)]));
+    await handshakeAsServer(viewer, withDeadline(options.signal, options.handshakeMs));
     await splice(viewer, vnc);
   } finally {
     options.signal.removeEventListener('abort', close);
