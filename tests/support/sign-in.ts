@@ -9,7 +9,7 @@ import pg from 'pg';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { CredentialList, VmList } from '@airlock/contract/api';
-import { CheckResult, type CheckName } from '@airlock/contract/guest';
+import { CheckResult, proofName } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { Session } from '@airlock/contract/session';
 import { apiClient, endController } from './api.js';
@@ -220,7 +220,7 @@ export class SignInScenario {
   async prove(vmId: string): Promise<CheckResult> {
     const api = apiClient(this.controller.url, this.controller.token);
     try {
-      const name: CheckName = `proof_${this.provider}`;
+      const name = proofName(this.provider);
       return await api.call('POST', `/api/vm/${vmId}/check`, CheckResult, { body: { name }, timeoutMs: 120_000 });
     } finally {
       await api.close();

@@ -22,7 +22,7 @@
 import { z } from 'zod';
 import { ErrorBody } from './errors.js';
 import { SessionId, VmId } from './ids.js';
-import { ProviderId } from './provider/provider.js';
+import { ProviderId, providerIds } from './provider/provider.js';
 
 /** Where the guest finds things; baked into the image, so both sides must agree. */
 export const guestPaths = {
@@ -153,6 +153,12 @@ export const GuestCredentials = z.strictObject({
 });
 export type GuestCredentials = z.infer<typeof GuestCredentials>;
 
+/** The check that asks a provider's CLI for its own word on its login. */
+export type ProofName = `proof_${ProviderId}`;
+export function proofName(provider: ProviderId): ProofName {
+  return `proof_${provider}`;
+}
+
 /**
  * Named checks with a fixed command each; a caller chooses one and passes no argument.
  * node, codex, claude, gemini: `--version`. proof_<provider>: the CLI's own word on its login. fetch: `curl` of
@@ -164,9 +170,7 @@ export const checkNames = [
   'codex',
   'claude',
   'gemini',
-  'proof_codex',
-  'proof_claude_code',
-  'proof_gemini_cli',
+  ...providerIds.map(proofName),
   'fetch',
   'isolation',
 ] as const;

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { CredentialSummary } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
-import type { CheckName, CheckResult } from '@airlock/contract/guest';
+import { proofName, type CheckResult } from '@airlock/contract/guest';
 import type { Settings } from '@airlock/contract/settings';
 import type { Machines, VmRow } from '../machine/machine.js';
 import type { CredentialRow, CustodyRow, Owner, Vault } from '../vault/vault.js';
@@ -20,7 +20,7 @@ export interface CheckDeps {
 
 /** The CLI's own word on its login. */
 export const prove = (machines: Machines, vmId: string, { provider }: Owner): Promise<CheckResult> =>
-  machines.runCheck(vmId, `proof_${provider}` as CheckName);
+  machines.runCheck(vmId, proofName(provider));
 
 export function createChecks(deps: CheckDeps): {
   check(owner: Owner): Promise<CredentialSummary>;

@@ -3,7 +3,7 @@
  * When that fails the former credential is put back into the CLI VM, and the desktop stays.
  */
 import { AppError } from '@airlock/contract/errors';
-import { CheckResult, CredentialBundle, type CheckName } from '@airlock/contract/guest';
+import { CheckResult, CredentialBundle, proofName } from '@airlock/contract/guest';
 import { providers } from '@airlock/contract/provider/registry';
 import type { VmRow } from '../machine/machine.js';
 import { apply, browserOf, type Drive } from './driven.js';
@@ -71,7 +71,7 @@ async function deliver(drive: Drive, row: SessionRow, cli: VmRow, generation: nu
   const { userId, provider } = row;
   await whileUnanswered(drive, cli.id, () => drive.custodian.deliver(cli.id, { userId, provider, generation }));
   await apply(drive, 'progress', { steps: { finish: ['delivered'], start: ['proved'] } });
-  const check = `proof_${row.provider}` as CheckName;
+  const check = proofName(row.provider);
   const proof = await callGuest(drive, cli.id, {
     method: 'POST',
     path: `/checks/${check}`,

@@ -1,6 +1,5 @@
 /** The named checks: a fixed command each, run as the desktop user in the environment that a CLI gets. */
-import type { CheckName, CheckResult } from '@airlock/contract/guest';
-import type { ProviderId } from '@airlock/contract/provider/provider';
+import { proofName, type CheckName, type CheckResult, type ProofName } from '@airlock/contract/guest';
 import { providers } from '@airlock/contract/provider/registry';
 import type { Variables } from '../environment.js';
 import { redactedTail } from '../redact.js';
@@ -31,13 +30,8 @@ function isSiteAnswer(exitCode: number, output: string): boolean {
 
 const curl: Command['argv'] = ['curl', '-sS', '-o', '/dev/null', '-w', '%{http_code}', 'https://claude.ai'];
 
-function proofOf(provider: ProviderId): Command | null {
-  const { login } = providers[provider];
-  return login && { ...login.proof, timeoutMs: 120_000 };
-}
-
 /** Time limits are for software emulation, where a CLI takes half a minute to say its version. */
-const commands: Readonly<Record<Exclude<CheckName, 'isolation'>, Command | null>> = {
+const fixed: Readonly<Record<Exclude<CheckName, 'isolation' | ProofName>, Command>> = {
   node: {
     argv: ['node', '--version'],
     timeoutMs: 60_000,
@@ -52,11 +46,14 @@ const commands: Readonly<Record<Exclude<CheckName, 'isolation'>, Command | null>
     env: { GEMINI_CLI_NO_RELAUNCH: 'true' },
     accepts: ended,
   },
-  proof_codex: proofOf('codex'),
-  proof_claude_code: proofOf('claude_code'),
-  proof_gemini_cli: proofOf('gemini_cli'),
   fetch: { argv: curl, timeoutMs: 60_000, accepts: isSiteAnswer },
 };
+
+/** What each provider's CLI says of its login. */
+const proofs = Object.values(providers).flatMap(({ id, login }) =>
+  login ? [[proofName(id), { ...login.proof, timeoutMs: 120_000 }] as const] : [],
+);
+const commands = new Map<string, Command>([...Object.entries(fixed), ...proofs]);
 
 const isolationTimeoutMs = 3000;
 const outputLimit = 4096;
@@ -90,7 +87,7 @@ async function runCommand(name: CheckName, command: Command, deps: CheckDeps): P
 /** Runs one check to its end. A check that fails is a result, not an error. */
 export async function runCheck(name: CheckName, deps: CheckDeps): Promise<CheckResult> {
   const startedAt = performance.now();
-  const command = name === 'isolation' ? null : commands[name];
+  const command = commands.get(name);
   let verdict: Verdict;
   if (command) verdict = await runCommand(name, command, deps);
   else if (name === 'isolation')
