@@ -48,11 +48,13 @@ ln -sfn /run/airlock/localtime /etc/localtime
 find /usr/share/fonts -type d -exec touch --date=@1700000000 {} +
 fc-cache --system-only --force
 
-# Whatever asks for a web browser by Debian's own name gets the visible one.
-update-alternatives --quiet --install /usr/bin/x-www-browser x-www-browser /usr/local/bin/airlock-open-url 200
+# Whatever asks for a web browser by Debian's own name gets the visible one. Packages of browsers give themselves up to 200.
+update-alternatives --quiet --install /usr/bin/x-www-browser x-www-browser /usr/local/bin/airlock-open-url 300
 
 # It would write a link to the machine id into /var/lib at each boot, for a bus that does not run.
 ln -s /dev/null /etc/tmpfiles.d/dbus.conf
+# It would make /root/.ssh, for keys that nobody brings.
+ln -s /dev/null /etc/tmpfiles.d/provision.conf
 
 sh "$build/slim.sh"
 

@@ -2,6 +2,7 @@
 import { readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { runnerFiles, VmSpec } from '@airlock/contract/runner';
+import { removeDeadGates } from './gate/folders.js';
 import { readHistory } from './history.js';
 import { currentId, listIds } from './image.js';
 import { locked } from './promote.js';
@@ -24,6 +25,7 @@ const graceMs = 10 * 60_000;
 export async function prune(imagesDir: string, home: string, keep: number, now = Date.now()): Promise<Pruned> {
   return locked(imagesDir, async () => {
     await removeHalfRemoved(imagesDir);
+    await removeDeadGates();
     const ids = (await listIds(imagesDir)).toReversed();
     const reasons = await reasonsToKeep(imagesDir, home, now);
     const spare = ids.filter((id) => !reasons.has(id));

@@ -22,8 +22,11 @@ export interface Workspace {
   root: string;
 }
 
-/** Where the workspace of a build called `name` is. /var/tmp is a disk also where /tmp is memory. */
-export const workspacePath = (name: string): string => join('/var/tmp', `airlock-image-${name}`);
+/** Where workspaces are made: a disk also where /tmp is memory. */
+export const workRoot = '/var/tmp';
+
+/** Where the workspace of a build called `name` is. */
+export const workspacePath = (name: string): string => join(workRoot, `airlock-image-${name}`);
 
 export async function makeWorkspace(path: string): Promise<Workspace> {
   await mkdir(path, { mode: 0o711 });

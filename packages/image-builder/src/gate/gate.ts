@@ -4,7 +4,8 @@
  */
 import { AppError } from '@airlock/contract/errors';
 import { tail } from '@airlock/contract/process';
-import { healed, untilUsable } from './heal.js';
+import { isBelow, mayChange, unexpected } from './changes.js';
+import { ask, healed, untilUsable } from './heal.js';
 import { parts, type Part } from './helper.js';
 import { startGateVm, type GateVm } from './vm.js';
 
@@ -43,7 +44,7 @@ const killsInARow = 20;
  */
 export async function runGate(imageFolder: string, options: GateOptions): Promise<GateReport> {
   const report: GateReport = { passed: false, figures: {}, steps: [] };
-  const vm = await startGateVm(imageFolder, { signal: options.signal, helper: options.full });
+  const vm = await startGateVm(imageFolder, options.signal);
   try {
     report.passed = await judge(vm, report, options);
     return report;
@@ -64,8 +65,13 @@ async function judge(vm: GateVm, report: GateReport, options: GateOptions): Prom
     (await step('screen and typing', async () => {
       figures['usable_ms'] = (await untilUsable(vm, limitMs(), options.signal)).ms;
       return 'browser and terminal are drawn, and what is typed appears';
-    }));
-  if (!booted || !options.full) return booted;
+    })) &&
+    (await step('time of the boot', async () => (await ask(vm, 'times', limitMs(), options.signal)).join('\n')));
+  const unchanged = (): Promise<boolean> =>
+    step('nothing of the image changes', async () =>
+      describeChanges(await ask(vm, 'changes', limitMs(), options.signal)),
+    );
+  if (!booted || !options.full) return booted && unchanged();
 
   for (const part of Object.keys(parts) as Part[]) {
     const name = `heal_${part}_ms`;
@@ -75,13 +81,14 @@ async function judge(vm: GateVm, report: GateReport, options: GateOptions): Prom
     });
     if (!fine) return false;
   }
-  return step(`${killsInARow} kills in a row`, async () => {
+  const stood = await step(`${killsInARow} kills in a row`, async () => {
     const names = Object.keys(parts) as Part[];
     const order = Array.from({ length: killsInARow }, (_, index) => names[index % names.length] ?? 'x11vnc');
     figures['heal_in_a_row_ms'] = await healed(vm, order, limitMs(), options.signal);
     figures['kills'] = names.length + killsInARow;
     return `usable again ${figures['heal_in_a_row_ms']} ms after the last`;
   });
+  return stood && unchanged();
 }
 
 async function runStep(
@@ -120,4 +127,12 @@ async function describeDesktop(vm: GateVm): Promise<string> {
   const { ready, desktop, error, agentVersion } = await vm.health();
   if (ready) return `agent ${agentVersion} is healthy and sees display, VNC, window manager, terminal and browser`;
   throw new AppError('guest_refused', `The agent reports ${JSON.stringify({ desktop, error })}.`);
+}
+
+/** @throws AppError guest_refused naming what was written where nothing should be. */
+function describeChanges(paths: readonly string[]): string {
+  const wrong = unexpected(paths);
+  if (wrong.length > 0) throw new AppError('guest_refused', `The VM has changed ${wrong.join(', ')}.`);
+  const counts = mayChange.map(({ path }) => `${paths.filter((one) => isBelow(one, path)).length} in ${path}`);
+  return `files written: ${counts.join(', ')}`;
 }

@@ -1,7 +1,7 @@
-/** Killing parts of the gate's desktop, and waiting until a person could use it again. */
+/** Questions to the gate's helper; killing parts of the desktop, and waiting until a person could use it again. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '@airlock/contract/errors';
-import { orderOf, reportOf, type Part } from './helper.js';
+import { answerOf, orderOf, reportOf, type Part, type Question } from './helper.js';
 import { changesIn, missingOn, page, terminalText, terminalTop, wrongSize } from './judge.js';
 import { openScreen, type Picture, type Screen } from './screen.js';
 import type { GateVm } from './vm.js';
@@ -79,6 +79,17 @@ async function stillPicture(screen: Screen): Promise<Picture> {
     if (changesIn(last, next, terminalText) === 0) return next;
     last = next;
   }
+}
+
+/** The lines that the helper answers. @throws AppError vm_boot_timeout */
+export async function ask(vm: GateVm, question: Question, limitMs: number, signal: AbortSignal): Promise<string[]> {
+  const order = Date.now();
+  await vm.writeDrive(orderOf(order, question));
+  return until(`answer to "${question}"`, limitMs, signal, async () => {
+    const lines = answerOf(await vm.console(), order);
+    if (lines === null) throw new Error('the console does not show it as a whole');
+    return lines;
+  });
 }
 
 /** Has a process killed; resolves with when that was, once another one is in its place. */

@@ -1,9 +1,9 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { run } from '@airlock/contract/process';
-import { orderOf, parts, reportOf, withHelper } from './helper.js';
+import { answerOf, orderOf, parts, reportOf, withHelper } from './helper.js';
 
 it('comes as an archive of its own behind the initrd', () => {
   const initrd = Buffer.from('any archive');
@@ -18,17 +18,48 @@ it('comes as an archive of its own behind the initrd', () => {
   expect(both.length % 4).toBe(0);
 });
 
-it('is shell, outside and inside', async () => {
+/** A folder with what the initrd's hook would write to /run. */
+async function writtenByHook(): Promise<string> {
   const added = withHelper(Buffer.alloc(0)).toString('latin1');
   const size = Number.parseInt(added.slice(54, 62), 16);
   const hook = added.slice(116, 116 + size);
   await run('sh', ['-n'], { input: hook });
   const folder = await mkdtemp(join(tmpdir(), 'airlock-helper-'));
   onTestFinished(() => rm(folder, { recursive: true }));
-  // What the hook would write, written here instead.
-  await run('sh', [], { input: hook.replaceAll('/run/', `${folder}/`) });
+  expect(hook).toMatch(/^mount .*$/m);
+  await run('sh', [], { input: hook.replace(/^mount .*$/m, '').replaceAll('/run/', `${folder}/`) });
+  return folder;
+}
+
+it('is shell, outside and inside', async () => {
+  const folder = await writtenByHook();
   await run('sh', ['-n', join(folder, 'airlock-gate.sh')]);
   expect(await readFile(join(folder, 'systemd/system/airlock-gate.service'), 'utf8')).toContain('ExecStart=/bin/sh');
+});
+
+it('answers what has changed: files, links and empty folders, but no folder that only leads to them', async () => {
+  const folder = await writtenByHook();
+  const upper = join(folder, 'airlock-gate-upper');
+  await mkdir(join(upper, 'etc/new'), { recursive: true });
+  await writeFile(join(upper, 'etc/changed'), '');
+  await symlink('nowhere', join(upper, 'etc/a link'));
+  const [drive, console] = [join(folder, 'drive'), join(folder, 'console')];
+  await writeFile(drive, orderOf(7, 'changes'));
+  const script = (await readFile(join(folder, 'airlock-gate.sh'), 'utf8'))
+    .replace(/if=\S+ iflag=direct/, `if=${drive}`)
+    // Once only.
+    .replace('while sleep 0.3', 'for once in 1')
+    .replaceAll('>/dev/console', `>>${console}`);
+  await run('sh', [], { input: script.replaceAll('/run/', `${folder}/`) });
+  expect(answerOf(await readFile(console, 'latin1'), 7)).toEqual(['/etc/a link', '/etc/changed', '/etc/new']);
+});
+
+it('takes an answer only when it is there as a whole', () => {
+  const whole = 'airlock-gate 7 says /a b\r\nnoise\r\nairlock-gate 7 says /c\r\nairlock-gate 7 said 2\r\n';
+  expect(answerOf(whole, 7)).toEqual(['/a b', '/c']);
+  expect(answerOf(whole.replace('gate 7 says /c', 'gate 7 say[ 1.2] /c'), 7)).toBeNull();
+  expect(answerOf(whole, 70)).toBeNull();
+  expect(answerOf('airlock-gate 8 said 0\n', 8)).toEqual([]);
 });
 
 it('reads an order as the helper does', async () => {

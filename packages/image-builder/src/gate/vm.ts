@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -14,6 +14,7 @@ import { newId } from '@airlock/contract/ids';
 import { imageFiles } from '@airlock/contract/image';
 import { run, tail } from '@airlock/contract/process';
 import { HostProbe, runnerFiles, RunnerStatus, VmSpec, type RunnerSecrets } from '@airlock/contract/runner';
+import { makeGateFolders } from './folders.js';
 import { withHelper } from './helper.js';
 
 export interface GateVm {
@@ -31,35 +32,22 @@ export interface GateVm {
   end(): Promise<void>;
 }
 
-export interface GateVmOptions {
-  signal: AbortSignal;
-  /** With the helper that kills parts of the desktop. */
-  helper: boolean;
-}
-
 const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
 const bootTimeoutMs = { kvm: 60_000, tcg: 240_000 } as const;
 /** Nobody listens there: the VM needs no Internet, and must not reach any. */
 const upstreamUrl = 'http://127.0.0.1:1';
 
-/** Powers a VM on. @throws AppError host_unsupported, vmm_missing, runner_failed */
-export async function startGateVm(imageFolder: string, options: GateVmOptions): Promise<GateVm> {
-  const { stdout } = await run(process.execPath, [runnerMain, 'probe'], { timeoutMs: 60_000, signal: options.signal });
+/** Powers a VM on, with the gate's helper in it. @throws AppError host_unsupported, vmm_missing, runner_failed */
+export async function startGateVm(imageFolder: string, signal: AbortSignal): Promise<GateVm> {
+  const { stdout } = await run(process.execPath, [runnerMain, 'probe'], { timeoutMs: 60_000, signal });
   const probe = HostProbe.parse(JSON.parse(stdout));
   if (!probe.qemu.ok) throw new AppError('vmm_missing', `QEMU cannot be used: ${probe.qemu.reason}`);
-  const folder = await mkdtemp('/var/tmp/airlock-gate-');
-  const secretDir = await mkdtemp(join(process.env['XDG_RUNTIME_DIR'] ?? '/dev/shm', 'airlock-gate-'));
-  const remove = async (): Promise<void> => {
-    await Promise.all([folder, secretDir].map((path) => rm(path, { recursive: true, force: true })));
-  };
+  const { folder, secretDir, remove } = await makeGateFolders();
   try {
     const spec = specOf(imageFolder, secretDir, probe);
-    if (options.helper) {
-      const initrd = join(folder, imageFiles.initrd);
-      await writeFile(initrd, withHelper(await readFile(spec.initrd)));
-      spec.initrd = initrd;
-    }
-    return await powerOn(folder, spec, options.signal, remove);
+    const initrd = join(folder, imageFiles.initrd);
+    await writeFile(initrd, withHelper(await readFile(spec.initrd)));
+    return await powerOn(folder, { ...spec, initrd }, signal, remove);
   } catch (error) {
     await remove();
     throw error;
@@ -117,7 +105,11 @@ async function powerOn(
   await writeFile(join(folder, runnerFiles.spec), JSON.stringify(spec), { mode: 0o600 });
   await mkdir(spec.secretDir, { recursive: true, mode: 0o700 });
   const log = await open(join(folder, runnerFiles.runnerLog), 'a', 0o600);
-  const child = spawn(process.execPath, [runnerMain, folder], { cwd: folder, stdio: ['pipe', log.fd, log.fd] });
+  // setpriv: a builder that is killed takes its VM with it.
+  const child = spawn('setpriv', ['--pdeathsig=KILL', '--', process.execPath, runnerMain, folder], {
+    cwd: folder,
+    stdio: ['pipe', log.fd, log.fd],
+  });
   await log.close();
   const exited = once(child, 'exit');
   child.stdin?.end(JSON.stringify(secretsOf(spec)));
