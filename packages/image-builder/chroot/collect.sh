@@ -6,7 +6,10 @@ build=/usr/lib/airlock/build
 
 cp /boot/config-* "$build/kernel-config"
 cd /usr/share/doc
-for file in */copyright; do
-	grep -q '^Format:.*copyright-format' "$file" || continue
-	sed -n "s|^License:[[:space:]]*\([^[:space:]].*\)$|${file%/copyright}	\1|p" "$file"
-done | LC_ALL=C sort -u >"$build/licences"
+# One program for all files: hundreds of greps take seconds.
+awk 'FNR == 1 { readable = 0 }
+/^Format:.*copyright-format/ { readable = 1 }
+readable && /^License:[ \t]*[^ \t]/ {
+	sub(/^License:[ \t]*/, "")
+	print substr(FILENAME, 1, length(FILENAME) - length("/copyright")) "\t" $0
+}' */copyright | LC_ALL=C sort -u >"$build/licences"

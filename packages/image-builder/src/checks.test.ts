@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { run } from '@airlock/contract/process';
 import { checkScript, checksFor, readCheckResults } from './checks.js';
+import { googleChrome } from './chrome.js';
 import { description } from './description.js';
 
 const checks = [
@@ -8,11 +9,23 @@ const checks = [
   { name: "it's bad", script: "echo 'what is wrong'; false" },
 ];
 
+const browsers = [null, googleChrome];
+
 describe('checks of a root', () => {
   it('runs each on its own and tells what failed', async () => {
     const { stdout } = await run('sh', ['-s'], { input: checkScript(checks) });
-    expect(stdout).toBe("check ok good\ncheck failed it's bad: what is wrong \n");
+    expect(stdout.split('\n').sort()).toEqual(['', "check failed it's bad: what is wrong ", 'check ok good']);
     expect(() => readCheckResults(checks, stdout)).toThrowError(/1 of 2 checks .*\n {2}it's bad: what is wrong/s);
+  });
+
+  it('lets none that goes through the whole root begin before the others have ended', async () => {
+    const slow = { name: 'slow', script: 'sleep 0.3; touch "$HOME/done"' };
+    const walk = { name: 'walk', script: 'test -e "$HOME/done"', walks: true as const };
+    const { stdout } = await run('sh', ['-s'], { input: checkScript([walk, { name: 'quick', script: 'true' }, slow]) });
+    expect(stdout.split('\n')).toContain('check ok walk');
+    const walkers = checksFor(description, null).filter(({ script }) => script.includes('find / '));
+    expect(walkers.length).toBeGreaterThan(3);
+    expect(walkers.every(({ walks }) => walks)).toBe(true);
   });
 
   it('does not take silence for success', () => {
@@ -23,13 +36,19 @@ describe('checks of a root', () => {
     expect(readCheckResults([checks[0]!], 'noise\ncheck ok good\n')).toEqual(['good']);
   });
 
-  it('is shell that can be parsed', async () => {
-    const scripts = [checkScript(checksFor(description)), ...checksFor(description).map(({ script }) => script)];
+  it.each(browsers)('is shell that can be parsed, and has a name only once', async (browser) => {
+    const all = checksFor(description, browser);
+    const scripts = [checkScript(all), ...all.map(({ script }) => script)];
     for (const input of scripts) expect((await run('sh', ['-n'], { input })).stderr).toBe('');
+    const names = all.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
   });
 
-  it('has a name only once', () => {
-    const names = checksFor(description).map(({ name }) => name);
-    expect(new Set(names).size).toBe(names.length);
+  it('asks for the browser that was chosen', () => {
+    const [chromium = '', chrome = ''] = browsers.map((browser) => checkScript(checksFor(description, browser)));
+    expect(chromium).toContain('^Chromium [0-9]+');
+    expect(chromium).not.toContain('Google Chrome');
+    expect(chrome).toContain(`Google Chrome ${googleChrome.version}`);
+    expect(chrome).not.toContain('^Chromium');
   });
 });

@@ -1,11 +1,14 @@
 /** What a root must show, from inside, before it may become an image. Each check is a piece of shell that ends with 0. */
 import { AppError } from '@airlock/contract/errors';
 import { guestPaths, guestUser } from '@airlock/contract/guest';
+import type { PinnedBrowser } from './chrome.js';
 import type { Description } from './description.js';
 
 export interface Check {
   name: string;
   script: string;
+  /** Goes through the whole root, so that no program of another check may be at work there. */
+  walks?: true;
 }
 
 /** Where finish.sh and the checks live inside the root while it is being made. */
@@ -52,8 +55,35 @@ const policyCheck = `
   };
   for (const name in wanted) require("assert").strictEqual(policy[name], wanted[name], name);`;
 
-/** All checks, in the order in which they are run. */
-export function checksFor({ clis }: Pick<Description, 'clis'>): Check[] {
+/** Where chrome.sh puts Google's program; its own name for itself. */
+const chrome = { program: '/opt/google/chrome/chrome', title: 'Google Chrome' } as const;
+
+/** What is started as the browser, and, when it is not Debian's, that it has taken Chromium's place everywhere. */
+function browserChecks(browser: PinnedBrowser | null): Check[] {
+  const version = '/usr/lib/chromium/chromium --version';
+  const name = 'the browser is a real one';
+  if (browser === null) {
+    return [
+      { name, script: `${version} | grep -E '^Chromium [0-9]+'` },
+      { name: 'the browser lacks no library', script: `! ldd /usr/lib/chromium/chromium | grep 'not found'` },
+    ];
+  }
+  return [
+    { name, script: `${version} | grep -F '${chrome.title} ${browser.version}'` },
+    { name: 'the browser lacks no library', script: `! ldd ${chrome.program} | grep 'not found'` },
+    {
+      name: 'Google Chrome reads the policies of the image',
+      script: `test "$(readlink -f /etc/opt/chrome/policies/managed)" = /etc/chromium/policies/managed`,
+    },
+    {
+      name: 'Google Chrome does not update itself',
+      script: `! find /etc/apt/sources.list.d /etc/cron.* -name '*google*' 2>/dev/null | grep .`,
+    },
+  ];
+}
+
+/** All checks, in the order in which they are run; `browser` takes the place of Debian's Chromium. */
+export function checksFor({ clis }: Pick<Description, 'clis'>, browser: PinnedBrowser | null): Check[] {
   return [
     { name: 'node is v20', script: `node --version | grep -E '^v20[.]'` },
     ...clis.map((cli) => program(cli.command)),
@@ -62,7 +92,11 @@ export function checksFor({ clis }: Pick<Description, 'clis'>): Check[] {
       name: `${cli.command} --version is ${cli.version}`,
       script: `${cli.command} --version 2>&1 | grep -F '${cli.version}'`,
     })),
-    { name: 'chromium is a real browser', script: `/usr/lib/chromium/chromium --version | grep -E '^Chromium [0-9]+'` },
+    ...browserChecks(browser),
+    {
+      name: 'a web address opens in the visible browser',
+      script: `test "$(readlink -f /usr/bin/x-www-browser)" = /usr/local/bin/airlock-open-url`,
+    },
     ...enabled.map((unit) => ({ name: `${unit} is enabled`, script: `systemctl is-enabled ${unit}` })),
     ...watched.map((unit) => ({
       name: `${unit} restarts on failure`,
@@ -86,7 +120,7 @@ export function checksFor({ clis }: Pick<Description, 'clis'>): Check[] {
     { name: 'the screen is never blanked', script: `grep -E '^ExecStart=.* -s 0 .*-dpms' ${unitPath('airlock-xvfb')}` },
     {
       name: 'nothing lacks a library',
-      script: `! for p in ${linked.join(' ')}; do ldd "$(command -v $p)"; done | grep 'not found' && ! ldd /usr/lib/chromium/chromium | grep 'not found'`,
+      script: `! for p in ${linked.join(' ')}; do ldd "$(command -v $p)"; done | grep 'not found'`,
     },
     ...Object.entries({ Latin: 'fr', Greek: 'el', Cyrillic: 'ru', Chinese: 'zh-cn', Japanese: 'ja', Korean: 'ko' }).map(
       ([script, lang]) => ({ name: `there is a font for ${script}`, script: `fc-list ':lang=${lang}' | grep .` }),
@@ -125,12 +159,17 @@ export function checksFor({ clis }: Pick<Description, 'clis'>): Check[] {
     { name: 'machine-id is not set', script: 'test -f /etc/machine-id && test ! -s /etc/machine-id' },
     { name: 'no random seed, no SSH keys', script: '! ls /var/lib/systemd/random-seed /etc/ssh/ssh_host_* /root/.ssh' },
     { name: 'no remote login, no cron', script: '! command -v sshd && ! command -v cron' },
-    { name: 'no setuid or setgid program', script: `! find / -xdev -type f -perm /6000 | grep .` },
+    { name: 'no setuid or setgid program', script: `! find / -xdev -type f -perm /6000 | grep .`, walks: true },
     {
       name: 'only sticky folders are open to all',
       script: String.raw`! find / -xdev \( -type f -perm -0002 -o -type d -perm -0002 ! -perm -1000 \) | grep .`,
+      walks: true,
     },
-    { name: 'everything has an owner', script: String.raw`! find / -xdev \( -nouser -o -nogroup \) | grep .` },
+    {
+      name: 'everything has an owner',
+      script: String.raw`! find / -xdev \( -nouser -o -nogroup \) | grep .`,
+      walks: true,
+    },
     { name: 'nobody has a password', script: `! grep -v '^[^:]*:[*!]' /etc/shadow` },
     {
       name: 'what root runs only root may change',
@@ -143,6 +182,7 @@ export function checksFor({ clis }: Pick<Description, 'clis'>): Check[] {
     {
       name: 'no leftover caches of npm or Python',
       script: `! find / -xdev \\( -name .npm -o -name _cacache -o -name __pycache__ -o -name .cache \\) | grep .`,
+      walks: true,
     },
     { name: 'logs and temporary folders are empty', script: `! find /var/log /var/tmp -mindepth 1 | grep .` },
     {
@@ -160,6 +200,16 @@ export function checksFor({ clis }: Pick<Description, 'clis'>): Check[] {
 
 const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
+/** So many checks run at a time: most only wait for a program to start. */
+const lanes = 2;
+
+/** Shell that runs these checks in lanes and waits for all. */
+function inLanes(checks: readonly Check[]): string[] {
+  const lines = checks.map(({ name, script }) => `\tcheck ${quote(name)} ${quote(script)}`);
+  const lane = (number: number): string[] => lines.filter((_, index) => index % lanes === number);
+  return [...Array.from({ length: lanes }, (_, number) => ['{', '\t:', ...lane(number), '} &']).flat(), 'wait'];
+}
+
 /** A shell script that runs all checks and prints `check ok NAME` or `check failed NAME: last output`; always ends with 0. */
 export function checkScript(checks: readonly Check[]): string {
   return [
@@ -171,7 +221,8 @@ export function checkScript(checks: readonly Check[]): string {
     '\t\techo "check failed $1: $(echo "$output" | tail -n 3 | tr "\\n" " ")"',
     '\tfi',
     '}',
-    ...checks.map(({ name, script }) => `check ${quote(name)} ${quote(script)}`),
+    ...inLanes(checks.filter(({ walks }) => walks !== true)),
+    ...inLanes(checks.filter(({ walks }) => walks === true)),
     'rm -rf "$HOME"',
     '',
   ].join('\n');

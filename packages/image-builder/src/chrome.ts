@@ -7,19 +7,25 @@ import { readFile, rm } from 'node:fs/promises';
 import { AppError } from '@airlock/contract/errors';
 import { run } from '@airlock/contract/process';
 
+export interface PinnedFile {
+  url: string;
+  /** Lower-case hex. */
+  sha256: string;
+}
+
+/** A Debian package that brings Google Chrome, and the version that the program tells. */
+export interface PinnedBrowser extends PinnedFile {
+  name: 'google-chrome';
+  version: string;
+}
+
 /** The one place to change its version: address and SHA-256 belong together. */
 export const googleChrome = {
   name: 'google-chrome',
   version: '145.0.7632.116',
   url: 'https://dl.google.com/linux/chrome/deb/pool/main/g/google-chrome-stable/google-chrome-stable_145.0.7632.116-1_amd64.deb',
   sha256: Buffer.from('lGMopGtpLp3g0PVIfRIACNP6yRarzQDIsuctNbiqCCo=', 'base64').toString('hex'),
-} as const;
-
-export interface PinnedFile {
-  url: string;
-  /** Lower-case hex. */
-  sha256: string;
-}
+} as const satisfies PinnedBrowser;
 
 /**
  * Fetches a file with apt's settings of this machine (proxy, certificates) and compares its checksum.

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AppError } from '@airlock/contract/errors';
 import { checkScript, checksFor, type Check } from './checks.js';
-import type { googleChrome } from './chrome.js';
+import type { PinnedBrowser } from './chrome.js';
 import { readLock, type CliSet } from './clis.js';
 import { description, type Description } from './description.js';
 import { applyPins, type Pins } from './pins.js';
@@ -21,7 +21,7 @@ export interface Inputs extends CliSet {
   /** With the CLI versions of this build. */
   description: Description;
   /** Takes the place of Chromium. */
-  browser: typeof googleChrome | null;
+  browser: PinnedBrowser | null;
   guest: InputEntry[];
   scripts: InputEntry[];
   agent: InputEntry;
@@ -45,7 +45,7 @@ export async function readInputs(set: CliSet, browser: Inputs['browser']): Promi
     readFile(fromPackage('../guest-agent/package.json'), 'utf8'),
   ]);
   const own = { ...description, clis: set.clis };
-  const checks = checksFor(own);
+  const checks = checksFor(own, browser);
   const check: InputEntry = { path: 'check.sh', type: 'program', content: Buffer.from(checkScript(checks)) };
   const scripts = [...chroot, check];
   const { version } = JSON.parse(agentPackage) as { version: string };
