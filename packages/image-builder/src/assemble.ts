@@ -13,11 +13,12 @@ import { describeArtefact, writeManifest } from './image.js';
 import type { Inputs } from './inputs.js';
 import { readKernelConfig } from './kernel-config.js';
 import { unpackKernel } from './kernel.js';
+import { findLeftovers } from './leftovers.js';
 import { formatBytes, type Progress } from './progress.js';
 import { makeRootfs } from './rootfs.js';
 import { makeSbom, parseDebs, parseNpmPackages } from './sbom.js';
 import { fillStage, makePipe, packStage } from './stage.js';
-import type { Workspace } from './workspace.js';
+import { removeFolder, type Workspace } from './workspace.js';
 
 export interface AssembleOptions {
   inputs: Inputs;
@@ -32,7 +33,10 @@ export interface AssembleOptions {
 /** Steps that `assemble` tells of. */
 export const assembleSteps = 6;
 
-/** @throws AppError image_build_failed, image_check_failed, command_failed or aborted. */
+/**
+ * Also removes the workspace, once the files are made.
+ * @throws AppError image_build_failed, image_check_failed, command_failed or aborted.
+ */
 export async function assemble(options: AssembleOptions): Promise<ImageManifest> {
   const { inputs, folder, workspace, debCache, signal, progress } = options;
   const { description } = inputs;
@@ -56,7 +60,14 @@ export async function assemble(options: AssembleOptions): Promise<ImageManifest>
 
   progress.step('Write bill of materials and manifest');
   await writeSbom(options);
-  const manifest = await describeImage(options, { checks, rootfsUsedBytes, startedAt });
+  const facts = await readFacts(workspace.path);
+  // Removing the root, which is done with now, and reading gigabytes do not get in each other's way.
+  const [artefacts] = await Promise.all([
+    describeFiles(folder),
+    requireNoLeftovers(rootfs, signal),
+    removeFolder(workspace.path),
+  ]);
+  const manifest = describeImage(inputs, facts, { artefacts, checks, rootfsUsedBytes, startedAt });
   await writeManifest(folder, manifest);
   return manifest;
 }
@@ -95,6 +106,15 @@ async function together<T>(work: [Promise<T>, ...Promise<unknown>[]], stop: Abor
   }
 }
 
+/** @throws AppError image_check_failed naming what the finished file system should not hold */
+async function requireNoLeftovers(rootfs: string, signal: AbortSignal): Promise<void> {
+  const found = await findLeftovers(rootfs, signal);
+  if (found.length === 0) return;
+  throw new AppError('image_check_failed', `The new file system holds what it should not: ${found.join('; ')}.`, {
+    hint: 'The current image is unchanged. What must not be there is listed in packages/image-builder/src/leftovers.ts.',
+  });
+}
+
 async function writeSbom({ inputs, folder, workspace }: AssembleOptions): Promise<void> {
   const read = (name: string): Promise<string> => readFile(join(workspace.path, name), 'utf8');
   const { description } = inputs;
@@ -109,24 +129,28 @@ async function writeSbom({ inputs, folder, workspace }: AssembleOptions): Promis
   await writeFile(join(folder, imageFiles.sbom), sbom);
 }
 
+interface Facts {
+  /** @throws AppError image_build_failed for a fact that finish.sh has not found out */
+  fact(name: string): string;
+  kernelConfig: Record<string, string>;
+}
+
 /** What finish.sh found out about the root. */
-async function readFacts(folder: string): Promise<(name: string) => string> {
+async function readFacts(folder: string): Promise<Facts> {
   const lines = (await readFile(join(folder, 'facts'), 'utf8')).split('\n');
-  return (name) => {
-    const value = lines.find((line) => line.startsWith(`${name}=`))?.slice(name.length + 1);
-    if (value) return value;
-    throw new AppError('image_build_failed', `finish.sh left no "${name}" among its facts.`);
+  return {
+    fact(name) {
+      const value = lines.find((line) => line.startsWith(`${name}=`))?.slice(name.length + 1);
+      if (value) return value;
+      throw new AppError('image_build_failed', `finish.sh left no "${name}" among its facts.`);
+    },
+    kernelConfig: readKernelConfig(await readFile(join(folder, 'kernel-config'), 'utf8')),
   };
 }
 
-async function describeImage(
-  { inputs, folder, workspace }: AssembleOptions,
-  found: { checks: string[]; rootfsUsedBytes: number; startedAt: number },
-): Promise<ImageManifest> {
-  const { description } = inputs;
-  const createdAt = new Date().toISOString();
-  const fact = await readFacts(workspace.path);
-  const cliVersion = (id: string): string => description.clis.find((cli) => cli.id === id)?.version ?? '';
+type Artefacts = Record<'kernel' | 'initrd' | 'rootfs' | 'sbom', Artefact>;
+
+async function describeFiles(folder: string): Promise<Artefacts> {
   const artefact = (file: string): Promise<Artefact> => describeArtefact(folder, file);
   const [kernel, initrd, rootfs, sbom] = await Promise.all([
     artefact(imageFiles.kernel),
@@ -134,6 +158,18 @@ async function describeImage(
     artefact(imageFiles.rootfs),
     artefact(imageFiles.sbom),
   ]);
+  return { kernel, initrd, rootfs, sbom };
+}
+
+function describeImage(
+  inputs: Inputs,
+  { fact, kernelConfig }: Facts,
+  found: { artefacts: Artefacts; checks: string[]; rootfsUsedBytes: number; startedAt: number },
+): ImageManifest {
+  const { description } = inputs;
+  const { sbom, ...artefacts } = found.artefacts;
+  const createdAt = new Date().toISOString();
+  const cliVersion = (id: string): string => description.clis.find((cli) => cli.id === id)?.version ?? '';
   return ImageManifest.parse({
     version: 1,
     id: `img_${createdAt.slice(0, 16).replace(/[^0-9]/g, '')}${randomBytes(4).toString('hex')}`,
@@ -156,8 +192,8 @@ async function describeImage(
       integrity,
     })),
     browser: inputs.browser?.name ?? 'chromium',
-    kernelConfig: readKernelConfig(await readFile(join(workspace.path, 'kernel-config'), 'utf8')),
-    artefacts: { kernel, initrd, rootfs },
+    kernelConfig,
+    artefacts,
     sbom,
     gate: null,
     checks: found.checks,

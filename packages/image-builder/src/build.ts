@@ -6,17 +6,17 @@ import { AppError } from '@airlock/contract/errors';
 import type { GateReport, ImageManifest } from '@airlock/contract/image';
 import { checkSizes, filesOf, sealFiles } from '@airlock/contract/image-seal';
 import { assemble, assembleSteps } from './assemble.js';
-import type { googleChrome } from './chrome.js';
+import type { PinnedBrowser } from './chrome.js';
 import { resolveClis, type CliSet } from './clis.js';
 import { debCacheOf } from './deb-cache.js';
 import { readHistory } from './history.js';
-import { checkSpace, checkTools } from './host.js';
+import { checkSpace, checkTools, explainFailure } from './host.js';
 import { currentId, listImages, makeCurrent, publish, readIfWhole, writeManifest } from './image.js';
 import { plainInputs, projectClis, readInputs, type Inputs } from './inputs.js';
 import { takeBuildLock } from './lock.js';
 import { applyPins, pinsOf, readPins, writePins, type Pins } from './pins.js';
 import { createProgress, type Progress } from './progress.js';
-import { makeWorkspace, removeFolder, workspacePath } from './workspace.js';
+import { makeWorkspace, removeFolder, workRoot, workspacePath } from './workspace.js';
 
 /** Boots the image in a folder and says how it went. */
 export type RunGate = (
@@ -33,7 +33,7 @@ export interface BuildOptions {
   /** Build even when the current image is made from the same inputs. */
   force: boolean;
   clis: CliChoice;
-  browser: typeof googleChrome | null;
+  browser: PinnedBrowser | null;
   /** Null: the image is not started, and not made current. */
   gate: RunGate | null;
   signal: AbortSignal;
@@ -66,14 +66,18 @@ export async function buildImage(options: BuildOptions): Promise<BuildResult> {
   const name = randomBytes(4).toString('hex');
   const folder = join(imagesDir, `.build-${name}`);
   const workspace = workspacePath(name);
-  const release = await takeBuildLock(imagesDir, [folder, workspace], removeFolder);
+  const release = await takeBuildLock(imagesDir, [folder, workspace], removeFolder).catch(async (error: unknown) => {
+    throw await explainFailure(error, [imagesDir]);
+  });
   const progress = createProgress(assembleSteps + (options.gate ? 2 : 1), write);
   try {
-    await checkSpace('/var/tmp', imagesDir);
+    await checkSpace(workRoot, imagesDir);
     await mkdir(folder, { mode: 0o700 });
     const manifest = await make(options, inputs, { folder, workspace, progress });
     signal.throwIfAborted();
     return await finish(options, inputs, folder, manifest, progress);
+  } catch (error) {
+    throw await explainFailure(error, [workRoot, imagesDir]);
   } finally {
     progress.stop();
     await removeFolder(workspace);
@@ -139,8 +143,6 @@ async function make(options: BuildOptions, inputs: Inputs, places: Places): Prom
   const { imagesDir, signal } = options;
   const workspace = await makeWorkspace(places.workspace);
   const manifest = await assemble({ inputs, folder, workspace, debCache: debCacheOf(imagesDir), signal, progress });
-  // Gigabytes that the VM of the gate may need.
-  await removeFolder(places.workspace);
   if (!options.gate) return manifest;
   progress.step('Start the image in a VM and look at it');
   const gate = await options.gate(folder, { signal, note: progress.note, full: false });

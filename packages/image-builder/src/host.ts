@@ -1,15 +1,17 @@
 /** Whether this machine can build an image; every problem at once, each with what to do. */
+import type { StatsFs } from 'node:fs';
 import { access, constants, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { spaceNeeded } from './description.js';
-import { isRoot, searchPath } from './workspace.js';
+import { isRoot, searchPath, workRoot } from './workspace.js';
 
 /** Program → Debian package that brings it. */
 const tools: Readonly<Record<string, string>> = {
   mmdebstrap: 'mmdebstrap',
   'mkfs.ext4': 'e2fsprogs',
   dumpe2fs: 'e2fsprogs',
+  debugfs: 'e2fsprogs',
   zstd: 'zstd',
   tar: 'tar',
   npm: 'npm',
@@ -48,23 +50,45 @@ export async function checkTools(vm: boolean): Promise<void> {
 
 const mib = 1024 * 1024;
 
+const freeMib = ({ bavail, bsize }: StatsFs): number => Math.floor((bavail * bsize) / mib);
+const roomHint = 'Make room, or set AIRLOCK_HOME to a larger disk.';
+
 /** @throws AppError disk_full when the work folder and the images folder have not enough room for one build. */
 export async function checkSpace(workDir: string, imagesDir: string): Promise<void> {
   const [work, images] = await Promise.all([statfs(workDir), statfs(imagesDir)]);
-  const free = (disk: typeof work): number => Math.floor((disk.bavail * disk.bsize) / mib);
   const { workMib, imagesMib } = spaceNeeded;
   // Equal figures on the same kind of file system: taken for the same disk, which has to hold both.
   const same = work.type === images.type && work.blocks === images.blocks && work.bfree === images.bfree;
   const wanted: [string, number, number][] = same
-    ? [[`${workDir} and ${imagesDir}`, free(work), workMib + imagesMib]]
+    ? [[`${workDir} and ${imagesDir}`, freeMib(work), workMib + imagesMib]]
     : [
-        [workDir, free(work), workMib],
-        [imagesDir, free(images), imagesMib],
+        [workDir, freeMib(work), workMib],
+        [imagesDir, freeMib(images), imagesMib],
       ];
   const short = wanted.filter(([, has, needs]) => has < needs);
   if (short.length === 0) return;
   const lines = short.map(([where, has, needs]) => `${where}: ${needs} MiB needed, ${has} MiB free`);
   throw new AppError('disk_full', `There is not enough room to build an image (${lines.join('; ')}).`, {
-    hint: 'Make room, or set AIRLOCK_HOME to a larger disk.',
+    hint: roomHint,
+  });
+}
+
+/**
+ * What a failed build is told as: disk_full, naming the folders that have no room left, when that is why it failed; otherwise
+ * the error itself. To be asked before anything is removed.
+ */
+export async function explainFailure(failure: unknown, folders: readonly string[]): Promise<unknown> {
+  const { message, details, cause } = AppError.from(failure);
+  const words = [message, details?.['lastOutput'], cause instanceof Error ? cause.message : ''].join('\n');
+  if (!/No space left on device|ENOSPC|Disk quota exceeded|EDQUOT/.test(words)) return failure;
+  const free = await Promise.all(folders.map(async (folder) => ({ folder, mib: freeMib(await statfs(folder)) })));
+  const least = Math.min(...free.map((one) => one.mib));
+  // What failed has been removed again by some programs, so "full" is what has least.
+  const full = free.filter((one) => one.mib < least + 64).map((one) => `${one.folder}: ${one.mib} MiB free`);
+  const { workMib, imagesMib } = spaceNeeded;
+  return new AppError('disk_full', `The disk became full while the image was made (${full.join('; ')}).`, {
+    hint: `A build needs ${workMib} MiB in ${workRoot} and ${imagesMib} MiB for images. ${roomHint}`,
+    details: { lastOutput: words.trim().split('\n').slice(-3).join('\n') },
+    cause: failure,
   });
 }

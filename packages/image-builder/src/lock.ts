@@ -31,8 +31,8 @@ export async function takeBuildLock(
   if (!builder) throw new AppError('internal', `Process ${process.pid} finds no entry of itself in /proc.`);
   const own = JSON.stringify({ builder, folders } satisfies LockRecord);
   const draft = `${path}.${process.pid}`;
-  await writeFile(draft, own, { mode: 0o600 });
   try {
+    await writeFile(draft, own, { mode: 0o600 });
     while (!(await linkNew(draft, path))) await removeDeadLock(path, removeFolder);
   } finally {
     await rm(draft, { force: true });

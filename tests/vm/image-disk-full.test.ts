@@ -1,0 +1,103 @@
+/**
+ * The disk that becomes full while an image is built: in a mount namespace of the test's own, the folder in question lies in a
+ * tmpfs, which is made as small as its content once the build has come far enough.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdir, mkdtemp, readdir, rm, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { killGroup, run } from '@airlock/contract/process';
+import { imageHome } from '../support/home.js';
+import { until } from '../support/poll.js';
+
+const builder = fileURLToPath(new URL('../../packages/image-builder/dist/main.js', import.meta.url));
+const mib = 1024 * 1024;
+const isRoot = process.getuid?.() === 0;
+if (!isRoot) console.log('Skipped: only root can mount a small disk.');
+
+let home: string;
+beforeAll(async () => {
+  // Not below /var/tmp, which gets covered.
+  home = await mkdtemp(join(tmpdir(), 'airlock-t-'));
+  await mkdir(join(home, 'images'));
+  await cp(join(imageHome(), 'cache/apt'), join(home, 'cache/apt'), { recursive: true });
+});
+afterAll(() => rm(home, { recursive: true }));
+
+/** `$1`: the images folder; the rest is the builder's command. Last come the names of what is left. */
+const inNamespace = `
+mount -t tmpfs -o size=9g,mode=1777 tmpfs /var/tmp
+mount -t tmpfs -o size=4g tmpfs "$1"
+images=$1; shift
+"$@"; code=$?
+echo "left: $(ls -A "$images" /var/tmp | tr '\\n' ' ')" >&2
+exit $code`;
+
+interface Outcome {
+  code: number | null;
+  /** Everything that the builder said. */
+  said: string;
+}
+
+/** Builds; `whenFull` looks at what was said so far (nothing until all is mounted) and at what /var/tmp holds, and names a full folder. */
+async function buildWhile(whenFull: (said: string, usedMib: number) => string | null): Promise<Outcome> {
+  const command = [join(home, 'images'), process.execPath, builder, 'build', '--no-gate'];
+  const child = spawn('unshare', ['--mount', '--propagation=private', 'sh', '-c', inNamespace, 'sh', ...command], {
+    env: { ...process.env, AIRLOCK_HOME: home },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true,
+  });
+  const pid = child.pid ?? 0;
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  const exited = once(child, 'exit') as Promise<[number | null]>;
+  const fillUp = async (): Promise<boolean> => {
+    if (child.exitCode !== null) throw new Error(said);
+    const folder = whenFull(said, await usedMib(pid, '/var/tmp'));
+    if (folder === null) return false;
+    const size = `remount,size=${(await usedMib(pid, folder)) + 8}m`;
+    await run('nsenter', [`--mount=/proc/${pid}/ns/mnt`, 'mount', '-o', size, folder]);
+    return true;
+  };
+  try {
+    await until('the build to come so far that its disk gets full', fillUp, { timeoutMs: 300_000 });
+    const [code] = await exited;
+    return { code, said };
+  } finally {
+    if (child.exitCode === null) killGroup(pid);
+  }
+}
+
+/** What the disk of `folder` holds, as a process sees it. */
+async function usedMib(pid: number, folder: string): Promise<number> {
+  const { blocks, bfree, bsize } = await statfs(`/proc/${pid}/root${folder}`);
+  return Math.ceil(((blocks - bfree) * bsize) / mib);
+}
+
+it.runIf(isRoot)(
+  'names the work folder when that gets full, and leaves nothing',
+  async () => {
+    const { code, said } = await buildWhile((text, used) => (text !== '' && used > 200 ? '/var/tmp' : null));
+    expect(said).toMatch(/^disk_full: The disk became full while the image was made \(\/var\/tmp: \d+ MiB free\)\.$/m);
+    expect(said).toMatch(/^A build needs \d+ MiB in \/var\/tmp/m);
+    expect(code).toBe(1);
+    expect(said).toMatch(new RegExp(`^left: ${home}/images: +/var/tmp: +$`, 'm'));
+  },
+  400_000,
+);
+
+it.runIf(isRoot)(
+  'names the images folder when the file system does not fit in it, and makes nothing current',
+  async () => {
+    const images = join(home, 'images');
+    const { code, said } = await buildWhile((text) => (text.includes('Write the file system') ? images : null));
+    expect(said).toMatch(new RegExp(`^disk_full: .*\\(${images}: \\d+ MiB free\\)`, 'm'));
+    expect(code).toBe(1);
+    expect(said).toMatch(new RegExp(`^left: ${home}/images: +/var/tmp: +$`, 'm'));
+    expect(await readdir(images)).toEqual([]);
+  },
+  400_000,
+);
