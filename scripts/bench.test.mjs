@@ -10,6 +10,11 @@ describe('arguments of npm run bench', () => {
     expect(parse(['--only', 'image,tunnel', '--runs', '3'])).toMatchObject({ wanted: ['tunnel', 'image'], runs: 3 });
   });
 
+  it('compares two images only when asked, and told with which', () => {
+    expect(parse(['--only', 'forms', '--against', '/a/b'])).toMatchObject({ wanted: ['forms'], against: '/a/b' });
+    expect(() => parse(['--only', 'forms'])).toThrow(/needs an image to compare with/);
+  });
+
   it.each([
     [['--only', 'disk'], /no part "disk"/],
     [['--runs', '0'], /--runs is "0"/],

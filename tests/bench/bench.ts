@@ -4,6 +4,7 @@ import { AppError, type ErrorBody } from '@airlock/contract/errors';
 import { benchBoot } from './boot.js';
 import { benchEgress } from './egress.js';
 import type { Context, Figure } from './figure.js';
+import { benchForms } from './forms.js';
 import { benchImage } from './image.js';
 import { benchTunnel } from './tunnel.js';
 
@@ -12,13 +13,14 @@ const parts: Readonly<Record<string, (context: Context) => Promise<Figure[]>>> =
   egress: benchEgress,
   boot: benchBoot,
   image: benchImage,
+  forms: benchForms,
 };
 
 /**
  * Progress on standard error, the document on standard output. A figure that misses its goal is no failure.
  * @returns the exit code: 1 when something could not be measured; `errors` in the document says what and why.
  */
-export async function runBench(wanted: readonly string[], runs: number | null): Promise<number> {
+export async function runBench(wanted: readonly string[], options: Pick<Context, 'runs' | 'against'>): Promise<number> {
   const started = new Date();
   const abort = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => abort.abort());
@@ -30,7 +32,7 @@ export async function runBench(wanted: readonly string[], runs: number | null): 
     if (abort.signal.aborted) break;
     say(`── ${part}`);
     try {
-      const measured = await parts[part]?.({ runs, signal: abort.signal, say });
+      const measured = await parts[part]?.({ ...options, signal: abort.signal, say });
       if (!measured) throw new AppError('invalid_request', `There is no part ${part}.`);
       figures.push(...measured);
       measured.forEach((figure) => say(`  ${sentence(figure)}`));

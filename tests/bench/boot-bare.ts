@@ -11,7 +11,7 @@ import { AppError, type ErrorCode } from '@airlock/contract/errors';
 import { guestPorts, type GuestConfig } from '@airlock/contract/guest';
 import { tail } from '@airlock/contract/process';
 import type { VmSpec } from '@airlock/contract/runner';
-import { createGuestAgent } from '@airlock/runner/guest/agent';
+import { createGuestAgent, type GuestAgent } from '@airlock/runner/guest/agent';
 import { waitUntilReady } from '@airlock/runner/guest/readiness';
 import { userNetdev } from '@airlock/runner/network/user';
 import { qemuProgram } from '@airlock/runner/vmm/qemu';
@@ -28,8 +28,43 @@ export interface BootTimes {
   readyMs: number;
 }
 
+/** How to reach what runs in a VM that was just powered on. */
+export interface BareGuest {
+  agent: GuestAgent;
+  /** Port of 127.0.0.1 that leads to x11vnc, and the password that it takes once the guest is configured. */
+  vnc: { port: number; password: string };
+  /** Milliseconds since power-on. */
+  elapsedMs(): number;
+}
+
 /** Boots once and pulls the plug. @throws AppError vm_boot_failed with the console's last lines, vm_boot_timeout, or aborted */
-export async function bootBare(spec: VmSpec, signal: AbortSignal): Promise<BootTimes> {
+export function bootBare(spec: VmSpec, signal: AbortSignal): Promise<BootTimes> {
+  return watchBare(spec, signal, (guest, either) => untilReady(guest, either));
+}
+
+/** Waits as the runner does. @throws AppError of the agent, or the reason of `signal` */
+export async function untilReady(
+  { agent, vnc, elapsedMs }: BareGuest,
+  signal: AbortSignal,
+  onConfigured: () => void = () => undefined,
+): Promise<BootTimes> {
+  let vncMs = 0;
+  const events = {
+    vnc: () => void (vncMs = elapsedMs()),
+    agent: () => undefined,
+    configured: onConfigured,
+    notYet: () => undefined,
+  };
+  await waitUntilReady(agent, vnc.port, events, signal);
+  return { vncMs, readyMs: elapsedMs() };
+}
+
+/** Boots once, looks on by `watch` and pulls the plug. @throws AppError as `bootBare`, and what `watch` throws */
+export async function watchBare<T>(
+  spec: VmSpec,
+  signal: AbortSignal,
+  watch: (guest: BareGuest, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'airlock-b-'));
   const gatewaySocket = 'e.sock';
   const nowhere = await listenAsProxy({ path: join(folder, gatewaySocket) });
@@ -44,19 +79,26 @@ export async function bootBare(spec: VmSpec, signal: AbortSignal): Promise<BootT
       .replace(`:0-:${guestPorts.vnc}`, `:${vnc}-:${guestPorts.vnc}`);
     const tscKhz = spec.tscKhz ?? (await findTscKhz(false));
     const args = qemuArguments({ ...spec, rootDisk: spec.rootfs, configDrive, netdev, tscKhz });
-    return await powerOn(folder, args, { agent, vnc, token: config.agentToken }, signal);
+    const client = createGuestAgent(agent, config.agentToken);
+    try {
+      return await powerOn(folder, args, signal, (elapsedMs, either) =>
+        watch({ agent: client, vnc: { port: vnc, password: config.vncPassword }, elapsedMs }, either),
+      );
+    } finally {
+      client.close();
+    }
   } finally {
     nowhere.close();
     await rm(folder, { recursive: true });
   }
 }
 
-async function powerOn(
+async function powerOn<T>(
   folder: string,
   args: string[],
-  guest: { agent: number; vnc: number; token: string },
   signal: AbortSignal,
-): Promise<BootTimes> {
+  watch: (elapsedMs: () => number, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const poweredOnAt = performance.now();
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', qemuProgram, ...args], {
     cwd: folder,
@@ -75,30 +117,20 @@ async function powerOn(
     child.once('close', () => resolve(fail('vm_boot_failed', 'ended')));
   });
   const timer = setTimeout(() => fail('vm_boot_timeout', `was given ${bootTimeoutMs} ms, which passed`), bootTimeoutMs);
-  const agent = createGuestAgent(guest.agent, guest.token);
-  let vncMs = 0;
-  const events = {
-    vnc: () => void (vncMs = performance.now() - poweredOnAt),
-    agent: () => undefined,
-    configured: () => undefined,
-    notYet: () => undefined,
-  };
   try {
-    await waitUntilReady(agent, guest.vnc, events, AbortSignal.any([signal, over.signal]));
-    return { vncMs, readyMs: performance.now() - poweredOnAt };
+    return await watch(() => performance.now() - poweredOnAt, AbortSignal.any([signal, over.signal]));
   } catch (error) {
     // What ended the wait says more than the wait itself.
     over.signal.throwIfAborted();
     throw error;
   } finally {
     clearTimeout(timer);
-    agent.close();
     child.kill('SIGKILL');
     await exited;
   }
 }
 
-function guestConfig(vmId: string): GuestConfig {
+function guestConfig(vmId: string): GuestConfig & { vncPassword: string } {
   const base = { version: 1, kind: 'browser', hostname: 'bench', timezone: 'Etc/UTC', epochMs: Date.now() } as const;
   const secrets = {
     entropy: randomBytes(64).toString('base64'),

@@ -85,6 +85,8 @@ export async function alternate<A, B>(
 export interface Context {
   /** Rounds asked for; null: the part's own default. */
   runs: number | null;
+  /** Folder of the image to compare the current one with; null when none was named. */
+  against: string | null;
   signal: AbortSignal;
   /** Takes a line of progress. */
   say: (line: string) => void;

@@ -1,8 +1,9 @@
 /**
  * `image build --force --no-gate`, against the least that makes the same content: mmdebstrap, npm install and mkfs, with the
- * same packages, options and caches, one after the other. Both find their Debian packages in a cache filled before.
+ * same packages, options and caches, one after the other. Both find their Debian packages in a cache: that of this machine's
+ * last build, or one filled before.
  */
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { run } from '@airlock/contract/process';
@@ -20,6 +21,7 @@ import {
   workspacePath,
   type Workspace,
 } from '@airlock/image-builder/workspace';
+import { imageHome } from '../support/home.js';
 import { alternate, figureOf, type Context, type Figure } from './figure.js';
 import { timed } from './link.js';
 
@@ -41,8 +43,10 @@ export async function benchImage({ runs, signal, say }: Context): Promise<Figure
   const cache = debCacheOf(join(home, 'images'));
   const steps: Step[][] = [];
   try {
-    say('  filling the cache of packages …');
-    await makeBare(cache, signal);
+    if (!(await copyCache(home))) {
+      say('  filling the cache of packages …');
+      await makeBare(cache, signal);
+    }
     const [bare, ours] = await alternate(
       runs ?? 1,
       signal,
@@ -64,6 +68,17 @@ export async function benchImage({ runs, signal, say }: Context): Promise<Figure
     ];
   } finally {
     await rm(home, { recursive: true });
+  }
+}
+
+/** False when this machine has built nothing yet. */
+async function copyCache(home: string): Promise<boolean> {
+  try {
+    await cp(join(imageHome(), 'cache/apt'), join(home, 'cache/apt'), { recursive: true });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
   }
 }
 

@@ -65,16 +65,21 @@ export async function openScreen(stream: Duplex): Promise<Screen> {
     if (!offered.includes(1)) throw new Error(`The VNC server offers security types ${offered.join(', ') || 'none'}.`);
     stream.write(Buffer.from([1]));
     if ((await take(4)).readUInt32BE() !== 0) throw new Error('The VNC server refused.');
-    // Shared: a person may be looking, too.
-    stream.write(Buffer.from([1]));
-    const init = await take(24);
-    await take(init.readUInt32BE(20));
-    stream.write(Buffer.concat([pixelFormat, rawOnly]));
-    return face(stream, take, { width: init.readUInt16BE(0), height: init.readUInt16BE(2) });
+    return await beginScreen(stream, take);
   } catch (error) {
     stream.destroy();
     throw error;
   }
+}
+
+/** The screen behind a stream whose server has let this client in and waits for its first word. */
+export async function beginScreen(stream: Duplex, take = createTaker(stream)): Promise<Screen> {
+  // Shared: a person may be looking, too.
+  stream.write(Buffer.from([1]));
+  const init = await take(24);
+  await take(init.readUInt32BE(20));
+  stream.write(Buffer.concat([pixelFormat, rawOnly]));
+  return face(stream, take, { width: init.readUInt16BE(0), height: init.readUInt16BE(2) });
 }
 
 type Size = Pick<Picture, 'width' | 'height'>;
