@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { run } from '@airlock/contract/process';
 import { checkScript, checksFor, readCheckResults } from './checks.js';
 import { googleChrome } from './chrome.js';
@@ -26,6 +29,24 @@ describe('checks of a root', () => {
     const walkers = checksFor(description, null).filter(({ script }) => script.includes('find / '));
     expect(walkers.length).toBeGreaterThan(3);
     expect(walkers.every(({ walks }) => walks)).toBe(true);
+  });
+
+  it('goes through the whole root but for /dev and the packages', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'airlock-checks-'));
+    onTestFinished(() => rm(root, { recursive: true }));
+    const walk = async (name: string): Promise<string> => {
+      const script = checksFor(description, null).find((check) => check.name === name)?.script ?? '';
+      const here = script.replace('find / ', `find ${root} `).replaceAll('-path /', `-path ${root}/`);
+      return (await run('sh', ['-c', here], { okCodes: [0, 1] })).stdout;
+    };
+    for (const folder of ['dev', 'var/cache/apt/archives', 'usr/.npm']) {
+      await mkdir(join(root, folder), { recursive: true });
+      await writeFile(join(root, folder, 'open'), '');
+      await chmod(join(root, folder, 'open'), 0o666);
+    }
+    expect(await walk('only sticky folders are open to all')).toBe(`${root}/usr/.npm/open\n`);
+    expect(await walk('no leftover caches of npm or Python')).toBe(`${root}/usr/.npm\n`);
+    expect(await walk('no setuid or setgid program')).toBe('');
   });
 
   it('does not take silence for success', () => {
