@@ -29,6 +29,15 @@ async function prepare(drive: Drive, userId: string): Promise<VmRow> {
   return vm;
 }
 
+/** The CLI VM, ready now. What was prepared while the person signed in may have failed or ended since: one more try tells. */
+async function readyCli(drive: Drive, userId: string): Promise<VmRow> {
+  const early = await drive.cli?.catch(() => undefined);
+  const vm = early && (await drive.machines.get(early.id));
+  if (vm?.state === 'running') return vm;
+  drive.cli = prepareCli(drive, userId);
+  return drive.cli;
+}
+
 /** Takes the credential out of the desktop and seals it. */
 export async function takeCredential(drive: Drive, row: SessionRow): Promise<void> {
   drive.cli ??= prepareCli(drive, row.userId);
@@ -45,11 +54,10 @@ export async function takeCredential(drive: Drive, row: SessionRow): Promise<voi
 
 /** Deliver, prove with the CLI itself, commit, and only then schedule the end of the browser VM. */
 export async function handOver(drive: Drive, row: SessionRow): Promise<void> {
-  drive.cli ??= prepareCli(drive, row.userId);
   try {
     const staged = await drive.vault.staged(row.id);
     if (staged) {
-      await deliver(drive, row, await drive.cli, staged.generation);
+      await deliver(drive, row, await readyCli(drive, row.userId), staged.generation);
       await drive.vault.commit(row.userId, row.provider, staged.generation);
     } else if (!(await drive.vault.isCommitted(row.id))) {
       throw new AppError('session_interrupted', 'The credential of this sign-in is not in the vault any more.');

@@ -110,6 +110,26 @@ describe('a login that fails', () => {
   });
 });
 
+describe('a CLI VM', () => {
+  test('that ended while the person signed in is started again for the hand-over', async () => {
+    const id = await desk.startSignIn();
+    const done = (session: Session) => session.steps.find(({ name }) => name === 'cli_vm')?.status === 'done';
+    await desk.until(id, 'awaiting_user_auth', done);
+    desk.host.vm('cli').row = { ...desk.host.vm('cli').row, state: 'stopped' };
+    desk.finishLogin('token');
+    expect(await desk.until(id, 'completed')).toMatchObject({ notice: null, cliVmId: desk.host.vm('cli').row.id });
+    expect(desk.cliToken()).toBe('token');
+  });
+
+  test('that could not be made ready while the person signed in is tried once more', async () => {
+    desk.host.failCli = new AppError('vm_lost', 'The CLI VM ended.');
+    const id = await desk.startSignIn();
+    await vi.waitFor(() => expect(desk.host.failCli).toBeUndefined());
+    desk.finishLogin('token');
+    expect(await desk.until(id, 'completed')).toMatchObject({ notice: null, error: null });
+  });
+});
+
 describe('a hand-over that fails', () => {
   test('the first time leaves no credential in the CLI VM, keeps the desktop and says why', async () => {
     const id = await desk.startSignIn();

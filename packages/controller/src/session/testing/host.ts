@@ -29,6 +29,8 @@ export interface TestHost {
   vm(kind: 'browser' | 'cli'): TestVm;
   /** Holds back that a browser VM becomes ready. */
   holdBoot: boolean;
+  /** What the next try to make the CLI VM ready fails with. */
+  failCli: AppError | undefined;
 }
 
 export const idleLogin: LoginStatus = {
@@ -65,7 +67,7 @@ export function createTestHost(): TestHost {
     return vm;
   }
 
-  const host: TestHost = { machines: makeMachines(), vms, vm, holdBoot: false };
+  const host: TestHost = { machines: makeMachines(), vms, vm, holdBoot: false, failCli: undefined };
   return host;
 
   function vm(kind: 'browser' | 'cli'): TestVm {
@@ -84,6 +86,9 @@ export function createTestHost(): TestHost {
       requireCapacity: async () => undefined,
       createBrowser: async ({ userId, sessionId }) => add('browser', userId, sessionId).row,
       ensureCli: async (userId, sessionId) => {
+        const { failCli } = host;
+        host.failCli = undefined;
+        if (failCli) throw failCli;
         const live = [...vms.values()].find((one) => one.row.kind === 'cli' && one.row.userId === userId && !gone(one));
         const cli = live ?? add('cli', userId, sessionId);
         cli.row = { ...cli.row, state: 'running' };
