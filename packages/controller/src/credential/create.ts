@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { AppError } from '@airlock/contract/errors';
 import type { Settings } from '@airlock/contract/settings';
 import type { Machines, VmRow } from '../machine/machine.js';
+import { whileUnanswered } from '../machine/patience.js';
 import type { CredentialRow, CustodyRow, Owner, Vault } from '../vault/vault.js';
 import { createApiKeys } from './api-key.js';
 import { createChecks } from './check.js';
@@ -81,7 +82,7 @@ export function createCustodian(deps: CustodianDeps): Custodian {
 
   machines.guard({
     starting: (vm) => setConfirmed(vm, false),
-    ready: async (vm) => void (await sync(vm.id)),
+    ready: async (vm) => void (await whileUnanswered({ machines, signal: lifetime.signal }, vm.id, () => sync(vm.id))),
     async ending(vm) {
       if (await syncQuietly(vm.id)) await setConfirmed(vm, true);
     },

@@ -7,7 +7,7 @@ import { CheckResult, CredentialBundle, proofName } from '@airlock/contract/gues
 import { providers } from '@airlock/contract/provider/registry';
 import type { VmRow } from '../machine/machine.js';
 import { apply, browserOf, type Drive } from './driven.js';
-import { callGuest, whileUnanswered } from './guest.js';
+import { callGuest, whileUnanswered } from '../machine/patience.js';
 import type { SessionRow } from './rows.js';
 
 const proofTimeoutMs = 180_000;

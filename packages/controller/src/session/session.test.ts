@@ -280,6 +280,18 @@ describe('an agent that was killed', () => {
     expect(await desk.until(id, 'completed')).toMatchObject({ error: null, notice: null });
   });
 
+  test('in the CLI VM is waited for, too, while that VM is made ready', async () => {
+    await desk.signIn('first');
+    let refusals = 5;
+    desk.host.vm('cli').onCall = (call) => {
+      if (call === 'GET /credentials' && refusals-- > 0) throw new AppError('guest_unreachable', 'connection refused');
+    };
+    const id = await desk.startSignIn();
+    desk.finishLogin('second');
+    expect(await desk.until(id, 'completed')).toMatchObject({ error: null, notice: null });
+    expect(refusals).toBeLessThan(0);
+  });
+
   test('in the middle of the login begins it again, and says so', async () => {
     const id = await desk.startSignIn();
     desk.host.vm('browser').login = { ...idleLogin };

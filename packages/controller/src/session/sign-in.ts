@@ -6,7 +6,7 @@ import { providers } from '@airlock/contract/provider/registry';
 import type { StepName } from '@airlock/contract/session';
 import type { StoredLogin } from '../store/schema.js';
 import { browserOf, type Drive } from './driven.js';
-import { callGuest, requireRunning } from './guest.js';
+import { callGuest, requireRunning } from '../machine/patience.js';
 import { prepareCli } from './hand-over.js';
 import type { SessionChange, SessionRow } from './rows.js';
 

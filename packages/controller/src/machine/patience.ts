@@ -1,9 +1,9 @@
-/** Calls to the agents in a session's VMs: patient with an agent that is being restarted, at once with a VM that is gone. */
+/** Calls to the agents in VMs: patient with an agent that is being restarted, at once with a VM that is gone. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
 import type { Answer, CallOptions } from '@airlock/contract/http-client';
-import type { Machines, VmRow } from '../machine/machine.js';
+import type { Machines, VmRow } from './machine.js';
 
 /** Between two tries, in ms. */
 const retryMs = 500;
@@ -55,5 +55,5 @@ export async function whileUnanswered<T>(
 /** @throws AppError what the VM ended with, or vm_lost */
 export function requireRunning(vm: VmRow | undefined, vmId: string): VmRow {
   if (vm?.state === 'running') return vm;
-  throw vm?.error ? AppError.fromBody(vm.error) : new AppError('vm_lost', `VM ${vmId} ended during the sign-in.`);
+  throw vm?.error ? AppError.fromBody(vm.error) : new AppError('vm_lost', `VM ${vmId} has ended.`);
 }
