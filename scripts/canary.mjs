@@ -2,10 +2,11 @@
  * `npm run canary`: do the newest published CLIs still sign in? Makes a scratch image of them and runs the end-to-end sign-ins
  * with it; the image in use is not touched.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildIfStale, checkNode, installNpmPackages, root } from './checkout.mjs';
+import { verdict } from './canary-verdict.mjs';
 import { installHostPackages } from './host-packages.mjs';
 import { must, readArgs, Stop } from './run.mjs';
 
@@ -32,9 +33,16 @@ await Stop.guard(async () => {
   const env = { ...process.env, AIRLOCK_HOME: home };
   try {
     await must([process.execPath, builder, 'build', '--refresh'], { cwd: root, env });
-    const options = ['run', '--project', 'e2e', '--reporter=verbose', ...asked.positionals];
-    await must([process.execPath, vitest, ...options], { cwd: root, env });
-    console.log('\nThe newest CLIs sign in. `npx airlock image build --refresh` takes them into use.');
+    const report = join(home, 'report.json');
+    const reporters = ['--reporter=verbose', '--reporter=json', `--outputFile.json=${report}`];
+    const options = ['run', '--project', 'e2e', ...reporters, ...asked.positionals];
+    await must([process.execPath, vitest, ...options], { cwd: root, env, okCodes: [0, 1] });
+    if (!existsSync(report)) throw new Stop('The sign-ins could not be run.', 'The reason is above.', 1);
+    const { versions } = JSON.parse(readFileSync(join(home, 'images/current/manifest.json'), 'utf8'));
+    const { lines, ok } = verdict(versions, JSON.parse(readFileSync(report, 'utf8')));
+    console.log(`\nThe newest published CLIs:\n${lines.map((line) => `  ${line}`).join('\n')}`);
+    if (!ok) throw new Stop('Not all of them sign in: stay with the versions in use.', '', 1);
+    console.log('`npx airlock image build --refresh` takes them into use.');
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
