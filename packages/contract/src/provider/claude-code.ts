@@ -65,6 +65,8 @@ function acceptsStatus(exitCode: number, output: string): boolean {
   return exitCode === 0 && readDocument(new Map([['status', json]]), 'status', Status).value !== undefined;
 }
 
+const authorizeUrl = /https:\/\/claude\.com\/cai\/oauth\/authorize\?[^\s"'<>]+/;
+
 export const claudeCode: Provider = {
   id: 'claude_code',
   aliases: ['claude', 'claude_code_pro', 'claude_code_max', 'anthropic'],
@@ -75,15 +77,16 @@ export const claudeCode: Provider = {
   login: {
     argv: ['claude', 'auth', 'login'],
     // Shown with the address of the page that gives a code; the browser gets one that calls back to the CLI.
-    authorizeUrl: /https:\/\/claude\.com\/cai\/oauth\/authorize\?[^\s"'<>]+/,
+    authorizeUrl,
     hosts: ['claude.com', 'claude.ai', 'platform.claude.com', 'api.anthropic.com'],
     credentialFiles,
     inspectCredential,
     handOver,
     expiry: (files) => expiryIn(files, tokensFile, Expiry),
     proof: { argv: ['claude', 'auth', 'status'], accepts: acceptsStatus },
-    // The CLI has none; `claude setup-token` makes a token that cannot be renewed, so it is no login to hand over.
-    deviceCode: null,
+    // No flow for devices: the same login shows the address of a page that ends with a code instead of calling back.
+    // (`claude setup-token` makes a token that cannot be renewed, so it is no login to hand over.)
+    deviceCode: { argv: ['claude', 'auth', 'login'], url: authorizeUrl, code: null },
     pasteCode: { prompt: /Paste code here if prompted >/, code: /[A-Za-z0-9_-]{16,1024}#[A-Za-z0-9_-]{16,1024}/ },
     apiKey: {
       key: /^sk-ant-[A-Za-z0-9_-]{16,256}$/,

@@ -70,7 +70,8 @@ describe('guide', () => {
     expect(guide(failed, codex).title).toBe('That did not work');
     const login = { method: 'device_code' as const, deviceCode: null, takesCode: false };
     expect(hasFailedTry({ ...failed, login })).toBe(false);
-    expect(guide({ ...failed, login }, codex).sentence).toMatch(/on any device/);
+    expect(guide({ ...failed, login }, codex).sentence).toMatch(/on any device.*type the code below/);
+    expect(guide({ ...failed, login: { ...login, takesCode: true } }, codex).sentence).toMatch(/paste the code/);
   });
 
   it('says that the CLI machine is ready at the end', () => {

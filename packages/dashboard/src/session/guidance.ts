@@ -34,7 +34,9 @@ export function guide(session: Session, { name, vendor }: Provider): Guidance {
       if (session.login?.method === 'device_code')
         return {
           title: 'Your turn',
-          sentence: `Open the page of ${vendor} on any device, sign in, and type the code below.`,
+          sentence: session.login.takesCode
+            ? `Open the page of ${vendor} on any device, sign in, and paste the code that it shows below.`
+            : `Open the page of ${vendor} on any device, sign in, and type the code below.`,
         };
       return {
         title: 'Your turn',

@@ -20,6 +20,8 @@ interface Recording {
 const none = { pageHost: null, deviceCode: null, takesCode: false };
 const codexPage = { ...none, pageHost: 'auth.openai.com' };
 const claudePage = { ...none, pageHost: 'claude.com', takesCode: true };
+/** Where the page that is shown on the terminal ends: with a code, and nothing calls back. */
+const claudeCodePage = encodeURIComponent('https://platform.claude.com/oauth/code/callback');
 const googlePage = { ...none, pageHost: 'accounts.google.com' };
 const deviceCode = { url: 'https://auth.openai.com/codex/device', code: 'G6C3-T6CV2' };
 
@@ -44,6 +46,13 @@ const recordings: readonly Recording[] = [
     provider: 'claude_code',
     method: 'browser',
     shows: claudePage,
+    says: 'Login successful.',
+  },
+  {
+    name: 'claude-2.1.197-login',
+    provider: 'claude_code',
+    method: 'device_code',
+    shows: { ...claudePage, deviceCode: { url: expect.stringContaining(claudeCodePage) as string, code: null } },
     says: 'Login successful.',
   },
   {
