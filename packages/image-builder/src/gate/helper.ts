@@ -109,8 +109,11 @@ function entry(name: string, mode: number, content: Buffer): Buffer {
 
 const padded = (bytes: Buffer): Buffer => Buffer.concat([bytes, Buffer.alloc(-bytes.length & 3)]);
 
-/** The image's initrd with the helper behind it: the kernel unpacks one archive after the other. */
-export function withHelper(initrd: Buffer): Buffer {
-  const archive = [entry('gate', 0o100644, Buffer.from(hook)), entry('TRAILER!!!', 0, Buffer.alloc(0))];
+/**
+ * The image's initrd with the helper behind it: the kernel unpacks one archive after the other. `more` is shell that a test adds,
+ * run with the system's own /run in place.
+ */
+export function withHelper(initrd: Buffer, more = ''): Buffer {
+  const archive = [entry('gate', 0o100644, Buffer.from(hook + more)), entry('TRAILER!!!', 0, Buffer.alloc(0))];
   return Buffer.concat([padded(initrd), ...archive]);
 }
