@@ -1,6 +1,7 @@
 /**
- * Prompts in a real CLI VM: the unmodified Codex answers through the simulated OpenAI, piece by piece; a cancelled prompt ends; the
- * VM stops when nobody uses it, and the next prompt finds the login as it was, in a home that is encrypted on the disk.
+ * Prompts in a real CLI VM: the unmodified Codex, Claude Code and Gemini CLI answer through their simulated providers, piece by
+ * piece; a cancelled prompt ends; the VM stops when nobody uses it, and the next prompt finds the login as it was, in a home that
+ * is encrypted on the disk.
  */
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
@@ -9,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ApiKeyResponse, CredentialList, PromptEvent, Vm, VmList } from '@airlock/contract/api';
 import { CheckResult, CredentialBundle } from '@airlock/contract/guest';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
+import type { ProviderId } from '@airlock/contract/provider/provider';
 import { run } from '@airlock/contract/process';
 import { runnerFiles } from '@airlock/contract/runner';
 import { apiClient, endController } from '../support/api.js';
@@ -23,6 +25,8 @@ import { until } from '../support/poll.js';
 const bootMs = 300_000;
 const answerMs = 240_000;
 const apiKey = `sk-canary${randomBytes(12).toString('hex')}`;
+const claudeKey = `sk-ant-canary${randomBytes(12).toString('hex')}`;
+const geminiKey = `AIzacanary${randomBytes(12).toString('hex')}`;
 const canaryToken = `canary${randomBytes(12).toString('hex')}`;
 
 let before: Snapshot;
@@ -64,6 +68,8 @@ beforeAll(async () => {
   before = await takeSnapshot({ home: home.path });
   internet = await createFakeInternet({ canaryToken, codex: { apiKey, model } });
   endings.push(internet.close);
+  internet.claudeProvider.addApiKey(claudeKey);
+  internet.googleProvider.addApiKey(geminiKey);
   await writeFile(join(home.path, 'test-ca.pem'), internet.caPem);
   await start();
   endings.push(async () => endController(controller));
@@ -82,7 +88,7 @@ const report = (what: string, since: number): void =>
 /** The events of a prompt as they come. */
 async function* ask(
   prompt: string,
-  more: { timeoutS?: number; signal?: AbortSignal } = {},
+  more: { provider?: ProviderId; timeoutS?: number; signal?: AbortSignal } = {},
 ): AsyncGenerator<PromptEvent> {
   const { signal, ...rest } = more;
   const body = { provider: 'codex', prompt, ...rest };
@@ -92,10 +98,25 @@ async function* ask(
   }
 }
 
-async function answerTo(prompt: string): Promise<PromptEvent[]> {
+async function answerTo(prompt: string, provider: ProviderId = 'codex'): Promise<PromptEvent[]> {
   const events: PromptEvent[] = [];
-  for await (const event of ask(prompt)) events.push(event);
+  for await (const event of ask(prompt, { provider })) events.push(event);
   return events;
+}
+
+/** Hands in an API key, until the CLI in the CLI VM has said that it accepts it. */
+async function connectByKey(provider: ProviderId, key: string): Promise<void> {
+  await api.call('PUT', `/api/credentials/${provider}/api-key`, ApiKeyResponse, { body: { key } });
+  await until(
+    'the API key to be accepted by the CLI in the CLI VM',
+    async () => {
+      const { credentials } = await api.call('GET', '/api/credentials', CredentialList);
+      const mine = credentials.find((credential) => credential.provider === provider);
+      if (mine?.error) throw new Error(JSON.stringify(mine.error));
+      return mine?.state === 'active';
+    },
+    { timeoutMs: bootMs + answerMs, intervalMs: 500 },
+  );
 }
 
 const vm = (): Promise<Vm> => api.call('GET', `/api/vm/${vmId}`, Vm);
@@ -121,17 +142,7 @@ describe('prompts in a CLI VM', () => {
     'run with an API key that went through the vault',
     async () => {
       const since = performance.now();
-      await api.call('PUT', '/api/credentials/codex/api-key', ApiKeyResponse, { body: { key: apiKey } });
-      await until(
-        'the API key to be accepted by the CLI in the CLI VM',
-        async () => {
-          const { credentials } = await api.call('GET', '/api/credentials', CredentialList);
-          const error = credentials.find((credential) => credential.error)?.error;
-          if (error) throw new Error(JSON.stringify(error));
-          return credentials.some(({ state }) => state === 'active');
-        },
-        { timeoutMs: bootMs + answerMs, intervalMs: 500 },
-      );
+      await connectByKey('codex', apiKey);
       report('CLI VM made, started, API key delivered and proved', since);
       const { vms } = await api.call('GET', '/api/vm', VmList);
       vmId = vms.find(({ kind }) => kind === 'cli')?.id ?? '';
@@ -192,6 +203,27 @@ describe('prompts in a CLI VM', () => {
     2 * answerMs,
   );
 
+  it.each([
+    ['claude_code', 'Claude Code', claudeKey, 'Simulated Claude heard: in $(id) "words"'],
+    ['gemini_cli', 'Gemini CLI', geminiKey, 'You said: in $(id) "words"'],
+  ] as const)(
+    'run with %s, too, in the same VM',
+    async (provider, name, key, answer) => {
+      const since = performance.now();
+      await connectByKey(provider, key);
+      report(`${name}: API key delivered and proved`, since);
+      const asked = performance.now();
+      const events = await answerTo('in $(id) "words"', provider);
+      report(`${name}: prompt, whole`, asked);
+      expect([events[0], events.at(-1)]).toEqual([{ status: `asking ${name}` }, { exitCode: 0 }]);
+      const chunks = events.slice(1, -1).map((event) => ('chunk' in event ? event.chunk : event));
+      expect(chunks.join('').trim()).toBe(answer);
+      // What the provider sends word by word comes so.
+      if (provider === 'claude_code') expect(chunks.length).toBeGreaterThan(2);
+    },
+    3 * answerMs,
+  );
+
   it(
     'find the login after the VM was stopped as idle and started again',
     async () => {
@@ -204,7 +236,10 @@ describe('prompts in a CLI VM', () => {
       const { stdout } = await run('debugfs', ['-R', 'ls /home/airlock', disk]);
       expect(stdout).not.toContain('.codex');
       expect(
-        await findCanary({ token: canaryToken, key: apiKey }, { roots: [join(home.path, 'vm')], processes: false }),
+        await findCanary(
+          { token: canaryToken, apiKey, claudeKey, geminiKey },
+          { roots: [join(home.path, 'vm')], processes: false },
+        ),
       ).toEqual([]);
 
       const since = performance.now();
