@@ -1,12 +1,15 @@
 /**
  * The main job with Claude Code: a person connects it and refuses, is told so, tries again, signs in by mouse and keyboard
- * through noVNC, and the CLI in the CLI VM says that it is logged in. Only Anthropic is simulated.
+ * through noVNC, and the CLI in the CLI VM says that it is logged in. Then the same from a second device, where Anthropic's page
+ * shows a code that the person pastes into the dashboard. Only Anthropic is simulated.
  */
 import { describe, expect, it } from 'vitest';
-import { SignInScenario } from '../support/sign-in.js';
+import { decideElsewhere } from '../support/second-device.js';
+import { bootMs, pageMs, SignInScenario } from '../support/sign-in.js';
 import { stepsAfterwards, stepsToTheEnd, stepsToTheLoginPage } from '../support/sign-in-steps.js';
 
 const scenario = new SignInScenario('claude_code');
+const wait = { timeout: pageMs };
 
 describe('a Claude Code sign-in', () => {
   stepsToTheLoginPage(scenario, 'Claude Code');
@@ -16,7 +19,10 @@ describe('a Claude Code sign-in', () => {
     await scenario.deny('Login failed: No authorization code received');
   }, 460_000);
 
-  it('opens the page anew in the same desktop', async () => scenario.tryAgain(), 260_000);
+  it('opens the page anew in the same desktop, from the ladder of other ways, which tells the reason', async () => {
+    expect(await scenario.openLadder()).toContain('The Claude Code login ended with exit code 1');
+    await scenario.tryAgain('rung-browser');
+  }, 260_000);
 
   stepsToTheEnd(scenario, '"loggedIn": true');
 
@@ -32,6 +38,39 @@ describe('a Claude Code sign-in', () => {
       messages: 0,
     });
   });
+
+  it(
+    'shows the address for another device after Connect, and tells why it takes no half code',
+    async () => {
+      const { page } = scenario;
+      await page.goto(`${scenario.controller.url}/dashboard/remote-cli`);
+      await page.getByTestId('connect-claude_code').click();
+      await scenario.expectStatus(/^awaiting_user_auth$/, bootMs + pageMs);
+      expect(await scenario.openLadder()).toBe('');
+      await page.getByTestId('rung-device-code').click();
+      await page.getByTestId('device-code').getByText('You chose to sign in to Anthropic with a code').waitFor(wait);
+      const field = page.getByLabel(/paste it here/);
+      await field.fill('half-a-code');
+      await page.getByRole('button', { name: 'Send the code' }).click();
+      await page.getByTestId('paste-code').getByText('does not look like a code').waitFor();
+      await scenario.screenshot('8-paste-code');
+    },
+    bootMs + 3 * pageMs,
+  );
+
+  it(
+    'completes by the code from a browser elsewhere, in the same CLI VM',
+    async () => {
+      const { page, internet } = scenario;
+      const address = (await page.getByTestId('device-url').getAttribute('href')) ?? '';
+      const code = await decideElsewhere(internet, address, 'Allow', (there) => there.getByLabel('Code').inputValue());
+      await page.getByLabel(/paste it here/).fill(code);
+      await page.getByRole('button', { name: 'Send the code' }).click();
+      await scenario.expectCompleted('"loggedIn": true');
+      expect(internet.claudeProvider.counts).toMatchObject({ consents: 2, codesRedeemed: 2, codesRefused: 0 });
+    },
+    bootMs + pageMs,
+  );
 
   stepsAfterwards(scenario);
 });

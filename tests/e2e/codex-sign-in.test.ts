@@ -1,5 +1,5 @@
 /**
- * The main job, whole: a person on the dashboard connects Codex, signs in on the provider's page inside the desktop, by
+ * The main job, whole: a person on the dashboard connects Codex, refuses, is told so and tries again, signs in on the provider's page inside the desktop, by
  * mouse and keyboard through noVNC, and the CLI in the CLI VM says that it is logged in. Only the provider is simulated.
  */
 import { describe, it } from 'vitest';
@@ -18,6 +18,12 @@ describe('a Codex sign-in', () => {
     await scenario.canvas.waitFor();
     await waitForColour(scenario.canvas, pageColours.primaryButton, { timeoutMs: 60_000 });
   }, 90_000);
+
+  it('tells truthfully that the person refused, and opens the page anew in the same desktop', async () => {
+    await scenario.logIn();
+    await scenario.deny('refused to sign in');
+    await scenario.tryAgain();
+  }, 460_000);
 
   stepsToTheEnd(scenario, 'Logged in using ChatGPT');
 

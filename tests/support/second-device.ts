@@ -1,8 +1,31 @@
-/** A person at another device: opens the page of the device code through the fake internet, signs in and types the code. */
+/** A person at another device: opens the address that the dashboard shows there, through the fake internet, and signs in. */
+import type { Page } from 'playwright-core';
 import { ProxyAgent, request } from 'undici';
+import { launchBrowser } from './browser.js';
 import type { FakeInternet } from './fake-internet.js';
 
-/** @throws Error unless the simulated OpenAI says that it is done */
+/** Logs in and decides by clicks in a browser of that device; `look` answers what the page shows then. */
+export async function decideElsewhere<T>(
+  internet: FakeInternet,
+  address: string,
+  decision: 'Allow' | 'Deny',
+  look: (page: Page) => Promise<T>,
+): Promise<T> {
+  const browser = await launchBrowser({ proxyUrl: internet.upstreamUrl() });
+  try {
+    const page = await browser.newPage({ ignoreHTTPSErrors: true });
+    await page.goto(address);
+    await page.getByLabel('Email address').fill(internet.account.email);
+    await page.getByLabel('Password').fill(internet.account.password);
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: decision }).click();
+    return await look(page);
+  } finally {
+    await browser.close();
+  }
+}
+
+/** Types the code of a device sign-in. @throws Error unless the simulated OpenAI says that it is done */
 export async function finishOnSecondDevice(
   internet: FakeInternet,
   { url, code }: { url: string; code: string },

@@ -157,18 +157,28 @@ export class SignInScenario {
     expect(notice?.hint).toContain('denied');
     expect(notice?.details?.['lastOutput']).toContain(saysTheCli);
     expect(await api.call('GET', '/api/credentials', CredentialList)).toEqual({ credentials: [] });
-    await this.screenshot('5-denied');
     await api.close();
+    const strip = this.page.getByTestId('failed-try');
+    await strip.getByText(notice?.hint ?? '').waitFor();
+    expect(await strip.textContent()).toContain(notice?.message);
+    await this.screenshot('5-denied');
   }
 
-  /** Starts the login anew in the same desktop; ends on the provider's page. */
-  async tryAgain(): Promise<void> {
-    const api = apiClient(this.controller.url, this.controller.token);
-    await api.call('POST', `/api/vm/auth/${this.sessionId}/fallback`, Session, { body: { method: 'browser' } });
-    await api.close();
+  /** Presses what starts the login anew in the same desktop; ends on the provider's page. */
+  async tryAgain(button: 'login-again' | 'rung-browser' = 'login-again'): Promise<void> {
+    await this.page.getByTestId(button).click();
     await waitForColour(this.canvas, pageColours.primaryButton, { timeoutMs: pageMs });
     await this.expectStatus(/^awaiting_user_auth$/, 10_000);
     await this.screenshot('6-login-page-again');
+  }
+
+  /** Opens the ladder of other ways, which tells why the last try failed if one did; answers what it tells. */
+  async openLadder(): Promise<string> {
+    await this.page.getByTestId('other-ways').click();
+    await this.page.getByTestId('ladder').waitFor();
+    await this.screenshot('5-ladder');
+    const reason = this.page.getByTestId('ladder-reason');
+    return (await reason.count()) === 0 ? '' : ((await reason.textContent()) ?? '');
   }
 
   /** A wrong password first, which the page tells, then the right one; ends on the consent page. */
@@ -187,10 +197,15 @@ export class SignInScenario {
     await this.screenshot('5-consent');
   }
 
-  /** Agrees, and waits until the page says that it is done: sealed, handed over, and accepted by the CLI in the CLI VM. */
+  /** Agrees, and waits until the page says that it is done. */
   async allowAndComplete(saysTheCli: string): Promise<void> {
-    const { page } = this;
     await clickColour(this.canvas, pageColours.allowButton, { timeoutMs: 30_000 });
+    await this.expectCompleted(saysTheCli);
+  }
+
+  /** The page says that it is done: sealed, handed over, and accepted by the CLI in the CLI VM. */
+  async expectCompleted(saysTheCli: string): Promise<void> {
+    const { page } = this;
     await page.getByTestId('result').waitFor({ timeout: bootMs + pageMs });
     expect(await page.getByTestId('result').getAttribute('data-status')).toBe('completed');
     await this.screenshot('6-done');
