@@ -79,7 +79,7 @@ async function runProject(project, filters) {
     const counts = readCounts(file);
     if (code !== 0 && counts.failed === 0) counts.failed = 1;
     add(counts);
-    if (counts.failed > 0) failures.push(`${project} tests`);
+    if (counts.failed > 0) failures.push(`${project} tests`, ...(counts.failures ?? []).map((name) => `  ${name}`));
   } catch (error) {
     if (!(error instanceof Stop)) throw error;
     total.failed += 1;
@@ -128,7 +128,7 @@ async function runTests({ wanted, filters }) {
 }
 
 function report() {
-  if (failures.length > 0) console.log(`\nFailed: ${failures.join('; ')}`);
+  if (failures.length > 0) console.log(`\nFailed:\n  ${failures.join('\n  ')}`);
   const { passed, failed, skipped } = total;
   if (failed > 0 || passed === 0) process.exitCode ||= 1;
   console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);

@@ -135,9 +135,6 @@ describe('the bundle', () => {
     await expect(call('POST', '/login', { provider: 'codex', argv: ['sh'] })).rejects.toMatchObject({
       code: 'invalid_request',
     });
-    await expect(call('POST', '/login', { provider: 'claude_code', method: 'device_code' })).rejects.toMatchObject({
-      code: 'provider_unavailable',
-    });
     await expect(call('POST', '/login', { provider: 'codex', method: 'telepathy' })).rejects.toMatchObject({
       code: 'invalid_request',
     });

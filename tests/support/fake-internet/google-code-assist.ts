@@ -54,12 +54,12 @@ function operationState(provider: GoogleState, name: string): WebResponse {
   return json(200, { name, done: true, response: { cloudaicompanionProject: { id: project, name: project } } });
 }
 
-/** The words of the last thing that the person said. */
+/** The words of the last thing that the person said; what the CLI tells of itself stands before them, in parts of its own. */
 export function promptOf(contents: unknown): string {
   const last: unknown = Array.isArray(contents) ? contents.at(-1) : contents;
   const parts: unknown = isRecord(last) ? last['parts'] : undefined;
   const texts = (Array.isArray(parts) ? parts : []).map((part: unknown) => (isRecord(part) ? part['text'] : undefined));
-  return texts.filter((text) => typeof text === 'string').join(' ');
+  return texts.findLast((text) => typeof text === 'string') ?? '';
 }
 
 /** One whole answer; a request for JSON (the CLI asks which model to take) gets an object. */

@@ -6,7 +6,7 @@ import type { VmKind } from '@airlock/contract/api';
 import type { MachineDeps } from './create.js';
 import type { VmRow } from './machine.js';
 import { newVmId, noTimings, type NewVm, type VmRows } from './rows.js';
-import { makeSecretDir, runnerSecrets, vmSpec } from './spec.js';
+import { runnerSecrets, secretDirOf, vmSpec } from './spec.js';
 import type { Watcher } from './watch.js';
 
 export interface Power {
@@ -33,7 +33,7 @@ export function createPower(deps: MachineDeps, rows: VmRows, watcher: Watcher): 
     const image = await images.get(row.imageId);
     const homeKey = row.homeKeySealed === null ? null : await deps.secrets.open(`home/${row.id}`, row.homeKeySealed);
     const secrets = await runnerSecrets(started, homeKey, await rows.proxyPort(row.userId), settings);
-    const secretDir = await makeSecretDir(row.id, settings.AIRLOCK_HOME);
+    const secretDir = await secretDirOf(row.id, settings.AIRLOCK_HOME);
     await engine.start(vmSpec(started, image, engine.folder(row.id), secretDir, settings), secrets);
     watcher.watch(row.id);
     return started;

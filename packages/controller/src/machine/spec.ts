@@ -1,6 +1,7 @@
 /** What a runner is told: the VM's spec (no secrets) and its secrets (never on disk). */
 import { createHash, randomBytes, randomInt } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import type { RunnerSecrets, VmSpec } from '@airlock/contract/runner';
@@ -65,20 +66,25 @@ export async function runnerSecrets(
   };
 }
 
-/** A folder for one VM's config drive, in memory where this host has such a place, readable by this user alone. */
-export async function makeSecretDir(vmId: string, home: string): Promise<string> {
+/**
+ * Where the config drive of one VM is to be: in memory where this host has such a place, else below the home. Makes nothing,
+ * so that nothing is left of a start that does not get far; the engine makes the folder.
+ */
+export async function secretDirOf(vmId: string, home: string): Promise<string> {
   const memory = process.env['XDG_RUNTIME_DIR'] ?? '/dev/shm';
   const inMemory = join(memory, `airlock-${createHash('sha256').update(home).digest('hex').slice(0, 12)}`);
-  for (const root of [inMemory, join(home, 'secret')]) {
-    try {
-      const dir = join(root, vmId);
-      await mkdir(dir, { recursive: true, mode: 0o700 });
-      return dir;
-    } catch (error) {
-      if (root !== inMemory) throw error;
-    }
+  const usable = (await isWritable(inMemory)) ?? (await isWritable(memory)) ?? false;
+  return join(usable ? inMemory : join(home, 'secret'), vmId);
+}
+
+/** Undefined when there is no such folder. */
+async function isWritable(folder: string): Promise<boolean | undefined> {
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : false;
   }
-  throw new AppError('internal', 'No place for the config drive.');
 }
 
 function vncPassword(): string {

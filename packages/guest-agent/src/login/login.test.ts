@@ -140,6 +140,14 @@ describe('createLogin', () => {
     expect(await isAlive(join(folder, 'bin/codex.child'))).toBe(false);
   });
 
+  it('refuses a way to sign in that the CLI does not have', async () => {
+    const { login } = await benchFor('', self, { deviceCode: null });
+    expect(() => login.start('codex', 'device_code')).toThrow(
+      expect.objectContaining({ code: 'provider_unavailable' }),
+    );
+    expect(login.status().state).toBe('idle');
+  });
+
   it.skipIf(!isRoot)('runs the CLI as another user without any of root’s groups (needs root)', async () => {
     const user = { uid: 1000, gid: 1000 };
     const { login, folder, home } = await benchFor(`id; cat /proc/$$/status | grep Groups; ${writeAuth}`, user);
