@@ -26,7 +26,10 @@ test('passed, failed, skipped with a reason, and a file that cannot be loaded', 
     ];
     const { code, stdout } = await capture(argv, { env: { ...process.env, TEST_COUNTS: file, NO_COLOR: '1' } });
     expect(code).toBe(1);
-    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ passed: 1, failed: 2, skipped: 2 });
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({
+      ...{ passed: 1, failed: 2, skipped: 2 },
+      failures: ['broken.test.mjs: this file cannot be loaded', 'mixed.test.mjs > fails'],
+    });
     expect(stdout).toContain('is skipped while it runs: no such device here');
     expect(stdout).toContain('is skipped: no reason given');
   } finally {
