@@ -1,5 +1,6 @@
 /** What a controller makes of the VMs that the one before left. Real rows; an engine without VMs. */
 import { expect, test } from 'vitest';
+import { AppError } from '@airlock/contract/errors';
 import type { VmRow } from './machine.js';
 import { useMachines } from './testing.js';
 
@@ -58,3 +59,31 @@ test('a CLI VM that was being started stands still, and the next use starts it',
   expect(await host.machines.get(vm.id)).toMatchObject({ state: 'stopped' });
   expect(await cli()).toMatchObject({ id: vm.id, state: 'running' });
 });
+
+/** What an engine meets on a disk that does not work. */
+const broken = new AppError('internal', 'input/output error');
+
+test('a browser VM that cannot start and cannot be cleaned up says why, and is cleaned up by a later sweep', async () => {
+  host.engine.startError = new AppError('vm_boot_timeout', 'It did not start.');
+  host.engine.stopError = broken;
+  const vm = await browser();
+  await expect(ready(vm)).rejects.toMatchObject({ code: 'vm_boot_timeout' });
+  expect(await host.machines.get(vm.id)).toMatchObject({ state: 'stopping', error: { code: 'vm_boot_timeout' } });
+  host.engine.stopError = undefined;
+  await expect.poll(async () => (await host.machines.get(vm.id))?.state, { timeout: 5000 }).toBe('destroyed');
+});
+
+test.each(['browser', 'cli'] as const)(
+  'a %s VM that ends by itself and cannot be cleaned up says so, and is cleaned up by a later sweep',
+  async (kind) => {
+    const vm = await (kind === 'cli' ? cli() : browser());
+    await ready(vm);
+    host.engine.stopError = broken;
+    host.engine.end(vm.id);
+    const state = async (): Promise<string | undefined> => (await host.machines.get(vm.id))?.state;
+    await expect.poll(state).toBe('stopping');
+    await expect(ready(vm)).rejects.toMatchObject({ code: 'vm_lost' });
+    host.engine.stopError = undefined;
+    await expect.poll(state, { timeout: 5000 }).toBe(kind === 'cli' ? 'stopped' : 'destroyed');
+  },
+);

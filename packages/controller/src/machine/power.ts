@@ -18,7 +18,10 @@ export interface Power {
   launch(row: VmRow): void;
   /** Resolves when no start of this VM is under way any more; never rejects. */
   settled(vmId: string): Promise<void>;
-  /** Gives up on a VM that could not be made or started: releases everything and tells the row why. Answers why. */
+  /**
+   * Gives up on a VM that could not be made or started: releases everything and tells the row why. Answers why.
+   * What cannot be released now is left to the sweep.
+   */
   fail(vmId: string, error: unknown): Promise<AppError>;
 }
 
@@ -69,9 +72,7 @@ export function createPower(deps: MachineDeps, rows: VmRows, watcher: Watcher): 
         .prepare(row.id)
         .then(() => power.on(row))
         .catch((error: unknown) => power.fail(row.id, error))
-        .catch((error: unknown) =>
-          log.error({ err: error, vmId: row.id }, 'a VM that could not start was not cleaned up'),
-        );
+        .catch((error: unknown) => log.error({ err: error, vmId: row.id }, 'what a VM failed with was not written'));
     },
 
     settled: async (vmId) => starting.get(vmId),
@@ -79,9 +80,14 @@ export function createPower(deps: MachineDeps, rows: VmRows, watcher: Watcher): 
     async fail(vmId, error) {
       const why = AppError.from(error);
       log.warn({ vmId, code: why.code, reason: why.message }, 'VM could not start');
-      await engine.stop(vmId, 0);
-      await engine.remove(vmId);
-      await rows.move(vmId, 'failed', { error: why.toBody(), homeKeySealed: null });
+      try {
+        await engine.stop(vmId, 0);
+        await engine.remove(vmId);
+        await rows.move(vmId, 'failed', { error: why.toBody(), homeKeySealed: null });
+      } catch (failure) {
+        log.error({ err: failure, vmId }, 'a VM that could not start was not cleaned up; trying again');
+        await rows.move(vmId, 'stopping', { error: why.toBody(), destroyAt: new Date() });
+      }
       watcher.forget(vmId);
       return why;
     },

@@ -25,6 +25,8 @@ export interface TestEngine extends Engine {
   /** While set, starts, or stops, fail with it. */
   startError: AppError | undefined;
   stopError: AppError | undefined;
+  /** The VM ends by itself. */
+  end(vmId: string): void;
 }
 
 const identity = { pid: 1, startTicks: 1, bootId: 'test' };
@@ -78,6 +80,10 @@ export function createTestEngine(home: string, client: JsonClient): TestEngine {
       return new Promise((_resolve, reject) => {
         AbortSignal.any([signal, end.signal]).addEventListener('abort', () => reject(gone()));
       });
+    },
+    end(vmId) {
+      engine.running.delete(vmId);
+      ends.get(vmId)?.abort();
     },
     openDesktop: () => Promise.reject(gone()),
     async stop(vmId) {

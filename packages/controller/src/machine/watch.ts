@@ -2,6 +2,7 @@
 import { EventEmitter, once } from 'node:events';
 import { and, eq, inArray } from 'drizzle-orm';
 import type { Logger } from 'pino';
+import type { VmState } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import type { RunnerStatus } from '@airlock/contract/runner';
 import type { Engine } from '../engine/engine.js';
@@ -28,6 +29,15 @@ interface Followed {
 const since = (start: number | null, end: number | null): number | null =>
   start === null || end === null ? null : end - start;
 
+const endStates: VmState[] = ['stopping', 'stopped', 'failed', 'destroyed'];
+
+/** Why a VM that is not to be waited for has ended. */
+function endOf({ id, state, error }: VmRow): AppError {
+  if (error) return AppError.fromBody(error);
+  if (state === 'stopping' || state === 'destroyed') return new AppError('vm_not_running', `VM ${id} was destroyed.`);
+  return new AppError('vm_lost', `VM ${id} has ended.`);
+}
+
 /** Watches until `signal` aborts. */
 export function createWatcher(deps: { db: Database; engine: Engine; log: Logger; signal: AbortSignal }): Watcher {
   const { db, engine, log } = deps;
@@ -51,19 +61,30 @@ export function createWatcher(deps: { db: Database; engine: Engine; log: Logger;
   /** The runner has ended by itself: the VM is gone. A CLI VM keeps its disk and can start again. */
   async function conclude(vmId: string): Promise<void> {
     const last = (await engine.status(vmId))?.status;
-    await engine.stop(vmId, 0);
     const error =
       last?.error ??
       new AppError('vm_lost', 'The VM ended unexpectedly.', {
         hint: `See its logs: npx airlock vm logs ${vmId}`,
       }).toBody();
     const [row] = await db.select().from(vms).where(eq(vms.id, vmId));
-    if (row?.kind !== 'cli') await engine.remove(vmId);
+    const kept = row?.kind === 'cli';
+    const released = await release(vmId, kept).then(
+      () => ({ state: kept ? 'stopped' : 'failed' }) as const,
+      (failure: unknown) => {
+        log.error({ err: failure, vmId }, 'a VM that ended was not cleaned up; trying again');
+        return { state: 'stopping', ...(!kept && { destroyAt: new Date() }) } as const;
+      },
+    );
     await db
       .update(vms)
-      .set({ state: row?.kind === 'cli' ? 'stopped' : 'failed', error, readyAt: null })
+      .set({ ...released, error, readyAt: null })
       .where(and(eq(vms.id, vmId), inArray(vms.state, ['creating', 'starting', 'running'])));
     log.warn({ vmId, code: error.code, reason: error.message }, 'VM ended');
+  }
+
+  async function release(vmId: string, keepDisk: boolean): Promise<void> {
+    await engine.stop(vmId, 0);
+    if (!keepDisk) await engine.remove(vmId);
   }
 
   async function follow(vmId: string, entry: Followed): Promise<void> {
@@ -97,10 +118,7 @@ export function createWatcher(deps: { db: Database; engine: Engine; log: Logger;
       const [row] = await db.select().from(vms).where(eq(vms.id, vmId));
       const last = followed.get(vmId)?.last;
       if (!row) throw new AppError('not_found', `There is no VM ${vmId}.`);
-      if (row.state === 'failed' || row.state === 'stopped')
-        throw row.error ? AppError.fromBody(row.error) : new AppError('vm_lost', `VM ${vmId} has ended.`);
-      if (row.state === 'destroyed' || row.state === 'stopping')
-        throw new AppError('vm_not_running', `VM ${vmId} was destroyed.`);
+      if (endStates.includes(row.state)) throw endOf(row);
       if (last?.egress.lastError) throw AppError.fromBody(last.egress.lastError);
       if (row.state === 'running') return row;
       if (last) onStatus(last);
