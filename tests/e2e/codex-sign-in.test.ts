@@ -1,6 +1,7 @@
 /**
- * The main job, whole: a person on the dashboard connects Codex, refuses, is told so and tries again, signs in on the provider's page inside the desktop, by
- * mouse and keyboard through noVNC, and the CLI in the CLI VM says that it is logged in. Only the provider is simulated.
+ * The main job, whole: a person on the dashboard connects Codex, refuses, is told so and tries again, signs in on the provider's
+ * page inside the desktop, by mouse and keyboard through noVNC; the CLI in the CLI VM says that it is logged in, and answers.
+ * Only the provider is simulated.
  */
 import { describe, it } from 'vitest';
 import { waitForColour } from '../support/canvas.js';
@@ -26,6 +27,11 @@ describe('a Codex sign-in', () => {
   }, 460_000);
 
   stepsToTheEnd(scenario, 'Logged in using ChatGPT');
+
+  it('answers a question asked on the page, with that login', async () => {
+    const question = 'Say hello to Ada, and "$(id)" <b>as it is</b>.';
+    await scenario.tryIt(question, `You said: ${question}`);
+  }, 300_000);
 
   it('went out through the user’s own upstream port only', () =>
     scenario.expectOwnUpstream('auth.openai.com', '/oauth/token'));

@@ -222,6 +222,18 @@ export class SignInScenario {
     await api.close();
   }
 
+  /** Asks the CLI in the "Try it" box of the page, with the new login. */
+  async tryIt(question: string, answer: string): Promise<void> {
+    const { page } = this;
+    await page.getByRole('link', { name: 'Back to your CLIs' }).click();
+    const box = page.getByTestId('try-it');
+    await box.getByLabel('Your prompt').fill(question);
+    await box.getByTestId('prompt-ask').click();
+    await box.getByTestId('prompt-text').getByText(answer, { exact: true }).waitFor({ timeout: pageMs });
+    await box.getByText('Exit code 0').waitFor({ timeout: pageMs });
+    await this.screenshot('7-try-it');
+  }
+
   /** How long each step took, in the test's output: the machine's part of a sign-in. */
   #tellTimes(session: Session): void {
     const time = (at: string | null | undefined): number => Date.parse(at ?? '');
@@ -282,7 +294,7 @@ export class SignInScenario {
     expect((await this.prove(vms.find((vm) => vm.kind === 'cli')?.id ?? '')).ok).toBe(true);
     await this.page.goto(this.controller.loginUrl);
     await this.page.getByTestId(`provider-${this.provider}`).waitFor();
-    await this.screenshot('7-connected');
+    await this.screenshot('8-connected');
     await again.call('POST', '/api/system/stop-vms', null, { timeoutMs: 90_000 });
     const stopped = await again.call('GET', '/api/vm', VmList);
     const states = Object.fromEntries(stopped.vms.map((vm) => [vm.kind, vm.state]));
