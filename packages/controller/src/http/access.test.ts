@@ -1,20 +1,12 @@
 /** Who gets in, and how requests are refused. */
 import { request as httpRequest } from 'node:http';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ErrorResponse } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
-import { startTestController, type TestController } from './testing/controller.js';
+import { useTestController, type TestController } from './testing/controller.js';
 import { createTestCustodian } from './testing/stand-ins.js';
 
-let c: TestController;
-beforeAll(async () => {
-  c = await startTestController();
-}, 120_000);
-afterAll(() => c.close(), 30_000);
-beforeEach(() => {
-  c.sessions.clear();
-  c.machines.clear();
-});
+const c = useTestController();
 
 const codeOf = async (answer: ReturnType<TestController['call']>): Promise<string> => {
   const { status, json } = await answer;

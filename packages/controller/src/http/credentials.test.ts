@@ -1,17 +1,9 @@
 /** Credentials and the vault through the API: who may, what is refused, and that no secret reaches a log or an answer. */
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { startTestController, type Person, type TestController } from './testing/controller.js';
+import { expect, test } from 'vitest';
+import { useTestController, type Person, type TestController } from './testing/controller.js';
 import { exampleCredential } from './testing/stand-ins.js';
 
-let c: TestController;
-beforeAll(async () => {
-  c = await startTestController();
-}, 120_000);
-afterAll(() => c.close(), 30_000);
-beforeEach(() => {
-  c.sessions.clear();
-  c.credentials.length = 0;
-});
+const c = useTestController();
 
 const as = ({ token }: Person, body?: unknown) => ({ token, ...(body !== undefined && { body }) });
 const codeOf = async (answer: ReturnType<TestController['call']>): Promise<string> => {

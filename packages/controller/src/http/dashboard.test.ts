@@ -2,13 +2,12 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startTestController, type TestController } from './testing/controller.js';
+import { useTestController } from './testing/controller.js';
 
-let c: TestController;
+const c = useTestController();
 let folder: string;
 let built: { base: string };
 beforeAll(async () => {
-  c = await startTestController();
   folder = join(c.home, 'built');
   await mkdir(join(folder, 'assets'), { recursive: true });
   await writeFile(join(folder, 'index.html'), '<title>Airlock</title>');
@@ -17,10 +16,7 @@ beforeAll(async () => {
   await writeFile(join(c.home, 'secret.txt'), 'CANARY');
   built = { base: (await c.another({ dashboardFolder: folder })).url };
 }, 120_000);
-afterAll(async () => {
-  await rm(folder, { recursive: true });
-  await c.close();
-}, 30_000);
+afterAll(() => rm(folder, { recursive: true }));
 
 test.each(['/dashboard/', '/dashboard/remote-cli', '/dashboard/remote-cli/auth?session=ses_1', '/dashboard/login'])(
   '%s is the page',

@@ -2,22 +2,14 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { DesktopTicket } from '@airlock/contract/api';
 import { ErrorResponse } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
-import { startTestController, type Person, type TestController } from './testing/controller.js';
+import { useTestController, type Person, type TestController } from './testing/controller.js';
 
-let c: TestController;
-beforeAll(async () => {
-  c = await startTestController();
-}, 120_000);
-afterAll(() => c.close(), 30_000);
-beforeEach(() => {
-  c.sessions.clear();
-  c.machines.clear();
-});
+const c = useTestController();
 
 const as = (person: Person) => ({ token: person.token });
 const codeOf = async (answer: ReturnType<TestController['call']>) => (await answer).json.error?.code;

@@ -10,11 +10,11 @@ import { newId } from '@airlock/contract/ids';
 import { createPrompts } from '../prompt/create.js';
 import { silentLog } from '../store/testing.js';
 import type { Server } from './deps.js';
-import { startTestController, type TestController } from './testing/controller.js';
+import { useTestController, type TestController } from './testing/controller.js';
 
 type Play = (response: ServerResponse, asked: PromptRequest) => void;
 
-let c: TestController;
+const c = useTestController();
 let base: string;
 let server: Server;
 let agent: ReturnType<typeof createServer>;
@@ -30,7 +30,6 @@ let uses: number;
 let start: () => Promise<void>;
 
 beforeAll(async () => {
-  c = await startTestController();
   agent = createServer((request, response) => void answer(request, response));
   agent.listen(0, '127.0.0.1');
   await once(agent, 'listening');
@@ -49,12 +48,10 @@ afterAll(async () => {
   await client.close();
   agent.closeAllConnections();
   agent.close();
-  await c.close();
 }, 30_000);
 
 beforeEach(() => {
-  c.machines.clear();
-  c.credentials.splice(0, 9, {
+  c.credentials.push({
     ...{ provider: 'codex', generation: 1, state: 'active', method: 'login', updatedAt: new Date().toISOString() },
     ...{ health: 'valid', healthReason: '', lastCheckedAt: null, expiresAt: null, holderVmId: null, copy: 'newest' },
     error: null,

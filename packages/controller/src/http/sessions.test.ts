@@ -1,21 +1,13 @@
 /** Sign-ins over HTTP: who sees which, and the stream of events. */
 import { get, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { newId } from '@airlock/contract/ids';
 import { Session } from '@airlock/contract/session';
-import { startTestController, type Person, type TestController } from './testing/controller.js';
+import { useTestController, type Person } from './testing/controller.js';
 import { exampleCredential } from './testing/stand-ins.js';
 
-let c: TestController;
-beforeAll(async () => {
-  c = await startTestController();
-}, 120_000);
-afterAll(() => c.close(), 30_000);
-beforeEach(() => {
-  c.sessions.clear();
-  c.credentials.length = 0;
-});
+const c = useTestController();
 
 const as = (person: Person) => ({ token: person.token });
 const start = async (person: Person, provider = 'codex') => {

@@ -1,6 +1,7 @@
 /** For tests of http: a listening server on a real store with real users, and calls as a program or a browser makes them. */
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { afterAll, beforeAll, beforeEach } from 'vitest';
 import type { CredentialSummary, User } from '@airlock/contract/api';
 import type { ErrorBody } from '@airlock/contract/errors';
 import { openEmbeddedTestStore, type TestStore } from '../../store/testing.js';
@@ -68,7 +69,20 @@ export interface Answer {
   json: Record<string, unknown> & { error?: ErrorBody };
 }
 
-export async function startTestController(): Promise<TestController> {
+/** A controller for a test file, there from its `beforeAll` on; sessions, VMs and credentials are gone before each test. */
+export function useTestController(): TestController {
+  const controller = {} as TestController;
+  beforeAll(async () => void Object.assign(controller, await startTestController()), 120_000);
+  afterAll(() => controller.close(), 30_000);
+  beforeEach(() => {
+    controller.sessions.clear();
+    controller.machines.clear();
+    controller.credentials.length = 0;
+  });
+  return controller;
+}
+
+async function startTestController(): Promise<TestController> {
   const database: TestStore = await openEmbeddedTestStore();
   const users = await createUsers(database.store, { settings: { AIRLOCK_PROXY_PORT_BASE: 10001 }, adminToken });
   const echo = await startEchoServer(join(database.home, 'echo.sock'));
