@@ -25,6 +25,12 @@ export async function makeRootfs(
   { rootfs, epoch }: Pick<Description, 'rootfs' | 'epoch'>,
   signal: AbortSignal,
 ): Promise<number> {
+  // A build as root leaves device files there, one by a mapped user cannot; the guest's own hide them.
+  await run('env', [...asOwner, 'find', join(root, 'dev'), '-xdev', '-mindepth', '1', '-delete'], {
+    cwd: '/',
+    env: { PATH: searchPath },
+    signal,
+  });
   const file = await open(target, 'wx');
   await file.truncate(rootfs.sizeMib * 1024 * 1024);
   await file.close();

@@ -82,7 +82,8 @@ export function useTestController(): TestController {
   return controller;
 }
 
-async function startTestController(): Promise<TestController> {
+/** What `useTestController` starts, for a program of its own; `close` ends it. */
+export async function startTestController(): Promise<TestController> {
   const database: TestStore = await openEmbeddedTestStore();
   const users = await createUsers(database.store, { settings: { AIRLOCK_PROXY_PORT_BASE: 10001 }, adminToken });
   const echo = await startEchoServer(join(database.home, 'echo.sock'));
