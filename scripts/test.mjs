@@ -20,7 +20,7 @@ Installs what tests need, builds the golden image if none is current, and runs e
   --only   run these kinds only
   --help   show this text
 
-A test that cannot run here is skipped and says why. AIRLOCK_SCREENSHOTS=<folder> keeps pictures of the end-to-end tests.
+A test that cannot run here is skipped and says why. TEST_SCREENSHOTS=<folder> keeps pictures of the end-to-end tests.
 `;
 
 const total = { passed: 0, failed: 0, skipped: 0 };

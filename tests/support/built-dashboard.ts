@@ -48,9 +48,9 @@ async function serveFile(route: Route, pathname: string): Promise<void> {
   return route.fulfill({ body: await readFile(join(built, file)), contentType });
 }
 
-/** Below $AIRLOCK_SCREENSHOTS, where that is set: wide, as on a phone, and both in dark. */
+/** Below $TEST_SCREENSHOTS, where that is set: wide, as on a phone, and both in dark. */
 export async function screenshots(page: Page, name: string): Promise<void> {
-  const folder = process.env['AIRLOCK_SCREENSHOTS'];
+  const folder = process.env['TEST_SCREENSHOTS'];
   if (folder === undefined) return;
   await mkdir(folder, { recursive: true });
   for (const colorScheme of ['light', 'dark'] as const) {

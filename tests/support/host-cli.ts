@@ -39,7 +39,7 @@ export async function findHostCli(
   program: string,
   npmPackage: string,
 ): Promise<{ path: string | null; reason: string }> {
-  const folder = process.env['AIRLOCK_TEST_CLIS'];
+  const folder = process.env['TEST_CLIS'];
   const own = folder === undefined ? null : join(folder, 'node_modules/.bin', program);
   const isThere =
     own !== null &&
@@ -48,7 +48,7 @@ export async function findHostCli(
       () => false,
     ));
   const path = isThere ? own : await findExecutable(program).catch(() => null);
-  const reason = `${program} is not on PATH, nor below AIRLOCK_TEST_CLIS; npm i --prefix DIR ${npmPackage} and AIRLOCK_TEST_CLIS=DIR run this test`;
+  const reason = `${program} is not on PATH, nor below TEST_CLIS; npm i --prefix DIR ${npmPackage} and TEST_CLIS=DIR run this test`;
   if (path === null) process.stderr.write(`Skipped: ${reason}\n`);
   return { path, reason };
 }

@@ -41,9 +41,9 @@ export class SignInScenario {
   browser!: Browser;
   page!: Page;
 
-  /** `provider` also names the folder of its screenshots below $AIRLOCK_SCREENSHOTS. */
+  /** `provider` also names the folder of its screenshots below $TEST_SCREENSHOTS. */
   constructor(readonly provider: ProviderId) {
-    const shots = process.env['AIRLOCK_SCREENSHOTS'];
+    const shots = process.env['TEST_SCREENSHOTS'];
     this.#shots = shots === undefined ? undefined : join(shots, provider);
   }
 

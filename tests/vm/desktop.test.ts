@@ -49,7 +49,7 @@ const newTicket = async (): Promise<string> =>
   (await api.call('POST', `/api/vm/${vm.id}/desktop-ticket`, DesktopTicket)).path;
 
 async function keepPicture(name: string, image: RgbaImage): Promise<void> {
-  const folder = process.env['AIRLOCK_SCREENSHOTS'];
+  const folder = process.env['TEST_SCREENSHOTS'];
   if (!folder) return;
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, `${name}.png`), encodePng(image));
