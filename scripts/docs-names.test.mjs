@@ -1,6 +1,7 @@
-/** What the documents name is there: files and folders of the project, and the tests that docs/security.md calls upon. */
+/** What documents and scripts name is there: files and folders of the project, settings, and the tests that docs/security.md calls upon. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { settingDefinitions } from '@airlock/contract/settings';
 
 const root = new URL('../', import.meta.url);
 const read = (path) => readFileSync(new URL(path, root), 'utf8');
@@ -8,6 +9,9 @@ const documents = readdirSync(new URL('docs/', root), { recursive: true })
   .filter((name) => name.endsWith('.md'))
   .map((name) => `docs/${name}`)
   .concat('README.md');
+const scripts = readdirSync(new URL('scripts/', root))
+  .filter((name) => /^[a-z-]+\.mjs$/.test(name))
+  .map((name) => `scripts/${name}`);
 
 /** Paths in a text, but for those with a placeholder, such as `<name>` or `*`. */
 function pathsIn(text) {
@@ -17,6 +21,11 @@ function pathsIn(text) {
 
 test.each(documents)('%s names files that exist', (document) => {
   expect(pathsIn(read(document)).filter((path) => !existsSync(new URL(path, root)))).toEqual([]);
+});
+
+test.each([...documents, ...scripts])('%s names settings that exist: any other AIRLOCK_ name is refused', (file) => {
+  const names = read(file).match(/\bAIRLOCK_[A-Z][A-Z_]*/g) ?? [];
+  expect(names.filter((name) => !(name in settingDefinitions))).toEqual([]);
 });
 
 test('each promise of docs/security.md has a test with this title', () => {
