@@ -234,6 +234,19 @@ describe('the box to try a CLI', () => {
     expect(calls).toHaveLength(1);
   });
 
+  it('brings the answer into view where the window is small', async () => {
+    await open(credentialOf('codex'));
+    const height = 500;
+    await page.setViewportSize({ width: 1280, height });
+    play = (response) => response.end(data({ chunk: 'In short: yes.' }));
+    await askCodex('Is it there?');
+    const bottom = async (): Promise<number> => {
+      const box = await page.getByTestId('prompt-text').boundingBox();
+      return box === null ? Infinity : box.y + box.height;
+    };
+    await expect.poll(bottom).toBeLessThan(height);
+  });
+
   it('leaving the page cancels as well', async () => {
     await open(credentialOf('codex'));
     let isLeft = false;

@@ -7,6 +7,11 @@ import { useNow } from '../ui/use-now.js';
 import { describeAnswer, type PromptAnswer } from './answer.js';
 import styles from './try-it.module.css';
 
+/** For what appears below the question, where a small window does not reach. */
+function intoView(element: HTMLElement | null): void {
+  element?.scrollIntoView({ block: 'nearest' });
+}
+
 export function AnswerView({ answer }: { answer: PromptAnswer }) {
   const { state, text, isCut, error, exitCode } = answer;
   const tone = state === 'running' ? 'busy' : state === 'cancelled' ? 'quiet' : exitCode === 0 ? 'good' : 'bad';
@@ -18,8 +23,16 @@ export function AnswerView({ answer }: { answer: PromptAnswer }) {
         <Elapsed answer={answer} />
       </p>
       {isCut && <p className={styles.cut}>The beginning of this long answer is left out.</p>}
-      {text !== '' && <Text text={text} />}
-      {error !== null && <Problem error={error} announce />}
+      {text !== '' && (
+        <div ref={intoView}>
+          <Text text={text} />
+        </div>
+      )}
+      {error !== null && (
+        <div ref={intoView}>
+          <Problem error={error} announce />
+        </div>
+      )}
     </div>
   );
 }
