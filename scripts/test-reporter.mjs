@@ -1,4 +1,7 @@
-/** A vitest reporter that counts: totals and the names of what failed go as JSON to the file $TEST_COUNTS, each skipped test with its reason to the output. */
+/**
+ * A vitest reporter that counts: totals and the names of what failed go as JSON to the file $TEST_COUNTS, each skipped test with
+ * its reason to the output.
+ */
 import { writeFileSync } from 'node:fs';
 
 export default class CountingReporter {

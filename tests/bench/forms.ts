@@ -6,7 +6,7 @@
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -41,15 +41,13 @@ export async function benchForms({ runs, against, signal, say }: Context): Promi
   const home = await createTestHome();
   try {
     const [before, now] = [await specOf(against), await specOf(home.image)];
-    const boot = (spec: VmSpec, folder: string) => async (): Promise<FormTimes> => {
+    const boot = (spec: VmSpec, image: string) => async (): Promise<FormTimes> => {
       const times = await watchBare(spec, signal, watchForm);
       const [vnc, ready, browser] = [times.vncMs, times.readyMs, times.browserMs].map((ms) => (ms / 1000).toFixed(1));
-      say(
-        `  ${basename(folder)}: VNC after ${vnc} s, agent content after ${ready} s, browser drawn after ${browser} s`,
-      );
+      say(`  ${image}: VNC after ${vnc} s, agent content after ${ready} s, browser drawn after ${browser} s`);
       return times;
     };
-    const [first, second] = await alternate(runs ?? 3, signal, boot(before, against), boot(now, home.image));
+    const [first, second] = await alternate(runs ?? 3, signal, boot(before, 'the other'), boot(now, 'current'));
     const used = { baseline: await usedGib(against), airlock: await usedGib(home.image) };
     const figure = (name: string, key: keyof FormTimes, what: string): Figure =>
       figureOf({

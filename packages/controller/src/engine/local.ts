@@ -116,6 +116,7 @@ export function createLocalEngine(home: string): Engine {
       await dropClient(spec.vmId);
       await rm(file(spec.vmId, 'status'), { force: true });
       await writeFile(file(spec.vmId, 'spec'), `${JSON.stringify(VmSpec.parse(spec), null, 2)}\n`, { mode: 0o600 });
+      // Not left to the runner: a browser VM counts as there as long as it has this folder.
       await mkdir(spec.secretDir, { recursive: true, mode: 0o700 });
       const log = await open(file(spec.vmId, 'runnerLog'), 'a', 0o600);
       const child = spawn(process.execPath, [runnerMain, folder(spec.vmId)], {

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
+import { open, readdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -103,7 +103,6 @@ async function powerOn(
   remove: () => Promise<void>,
 ): Promise<GateVm> {
   await writeFile(join(folder, runnerFiles.spec), JSON.stringify(spec), { mode: 0o600 });
-  await mkdir(spec.secretDir, { recursive: true, mode: 0o700 });
   const log = await open(join(folder, runnerFiles.runnerLog), 'a', 0o600);
   // setpriv: a builder that is killed takes its VM with it.
   const child = spawn('setpriv', ['--pdeathsig=KILL', '--', process.execPath, runnerMain, folder], {
