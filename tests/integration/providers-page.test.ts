@@ -238,13 +238,16 @@ describe('the box to try a CLI', () => {
     await open(credentialOf('codex'));
     const height = 500;
     await page.setViewportSize({ width: 1280, height });
-    play = (response) => response.end(data({ chunk: 'In short: yes.' }));
-    await askCodex('Is it there?');
-    const bottom = async (): Promise<number> => {
-      const box = await page.getByTestId('prompt-text').boundingBox();
+    const bottomOf = async (element: string): Promise<number> => {
+      const box = await page.getByTestId(element).boundingBox();
       return box === null ? Infinity : box.y + box.height;
     };
-    await expect.poll(bottom).toBeLessThan(height);
+    let say: (text: string) => void = () => undefined;
+    play = (response) => (say = (text) => response.write(text));
+    await askCodex('Is it there?');
+    await expect.poll(() => bottomOf('prompt-answer')).toBeLessThan(height);
+    say(data({ chunk: 'In short: yes.\n'.repeat(5) }));
+    await expect.poll(() => bottomOf('prompt-text')).toBeLessThan(height);
   });
 
   it('leaving the page cancels as well', async () => {

@@ -17,7 +17,7 @@ export function AnswerView({ answer }: { answer: PromptAnswer }) {
   const tone = state === 'running' ? 'busy' : state === 'cancelled' ? 'quiet' : exitCode === 0 ? 'good' : 'bad';
   return (
     <div className={styles.answer} data-testid="prompt-answer" data-state={state}>
-      <p className={styles.status}>
+      <p className={styles.status} ref={intoView}>
         <StatusDot tone={tone} />
         <output>{describeAnswer(answer)}</output>
         <Elapsed answer={answer} />

@@ -33,7 +33,7 @@ function Box({ connected }: { connected: Provider[] }) {
         onAsk={(question) => void ask(question)}
         onCancel={cancel}
       />
-      {answer !== null && <AnswerView answer={answer} />}
+      {answer !== null && <AnswerView key={answer.startedAt} answer={answer} />}
     </section>
   );
 }
