@@ -37,8 +37,8 @@ export const sessionSteps = {
   person: 'You sign in',
   credential: 'Receive the credential',
   sealed: 'Seal it in the vault',
-  cli_vm: 'Prepare your CLI machine',
-  delivered: 'Hand the credential to your CLI machine',
+  cli_vm: 'Prepare your CLI VM',
+  delivered: 'Hand the credential to your CLI VM',
   proved: 'Check with the CLI that it works',
 } as const;
 export const StepName = z.enum(Object.keys(sessionSteps) as [keyof typeof sessionSteps]);

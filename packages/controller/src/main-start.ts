@@ -1,4 +1,4 @@
-/** Brings a controller up in its order and down in the reverse one. What machines are made of is given by the caller. */
+/** Brings a controller up in its order and down in the reverse one. What vms are made of is given by the caller. */
 import { readFile } from 'node:fs/promises';
 import { AppError } from '@airlock/contract/errors';
 import type { SystemStatus } from '@airlock/contract/api';
@@ -11,7 +11,7 @@ import { buildServer, reachOf } from './http/server.js';
 import { openHome } from './lib/home.js';
 import type { Log } from './lib/log.js';
 import { createShutdown } from './lib/shutdown.js';
-import type { Machines } from './machine/machine.js';
+import type { Vms } from './vm/vm.js';
 import type { Prompts } from './prompt/prompt.js';
 import type { Sessions } from './session/session.js';
 import { openStore } from './store/open.js';
@@ -21,7 +21,7 @@ import { createUsers } from './user/users.js';
 import type { Users } from './user/user.js';
 
 export interface Parts {
-  machines: Machines;
+  vms: Vms;
   sessions: Sessions;
   vault: Vault;
   custodian: Custodian;
@@ -61,11 +61,11 @@ export async function startController(options: StartOptions): Promise<Controller
     const users = await createUsers(store, { settings, adminToken: home.token });
     shutdown.add('sweeper', sweep(users, log));
     const parts = await options.makeParts(store);
-    shutdown.add('machines', () => parts.machines.close());
+    shutdown.add('vms', () => parts.vms.close());
     shutdown.add('custodian', () => parts.custodian.close());
     shutdown.add('sessions', () => parts.sessions.close());
     shutdown.add('prompts', () => parts.prompts.close());
-    await parts.machines.reconcile();
+    await parts.vms.reconcile();
     await parts.custodian.resume();
     finishRotation(parts.vault, log);
     await parts.sessions.resume();

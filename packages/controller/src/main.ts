@@ -8,8 +8,8 @@ import { createLocalEngine } from './engine/local.js';
 import { createImages, type Images } from './image/image.js';
 import { makePrivateFolder } from './lib/file.js';
 import { createLog, type Log } from './lib/log.js';
-import { createMachines } from './machine/create.js';
-import { probeHost } from './machine/host.js';
+import { createVms } from './vm/create.js';
+import { probeHost } from './vm/host.js';
 import { startController, type Parts } from './main-start.js';
 import { createPrompts } from './prompt/create.js';
 import { createSessions } from './session/create.js';
@@ -28,14 +28,14 @@ async function makeParts(settings: Settings, log: Log, store: Store): Promise<Pa
   const vault = createVault(store, ring, log);
   const images = createImages(home);
   const engine = createLocalEngine(home);
-  const machines = createMachines({ store, engine, images, secrets: ring, host, settings, log });
-  const custodian = createCustodian({ vault, machines, settings, log });
-  const sessions = createSessions({ store, machines, vault, custodian, settings, log });
-  const prompts = createPrompts({ machines, custodian, settings, log });
+  const vms = createVms({ store, engine, images, secrets: ring, host, settings, log });
+  const custodian = createCustodian({ vault, vms, settings, log });
+  const sessions = createSessions({ store, vms, vault, custodian, settings, log });
+  const prompts = createPrompts({ vms, custodian, settings, log });
   // An image that nobody has compared with its manifest yet is read now, not when the first person waits for a VM.
   void currentImageId(images).catch((error: unknown) => log.warn({ err: error }, 'the golden image is not usable'));
   return {
-    machines: { ...machines, close: async () => void (await Promise.all([machines.close(), images.close()])) },
+    vms: { ...vms, close: async () => void (await Promise.all([vms.close(), images.close()])) },
     sessions,
     prompts,
     vault,

@@ -61,12 +61,12 @@ async function airlock(args: string[], input = ''): Promise<{ code: unknown; std
 test('the answer is on standard output, all else on standard error; the exit code is the CLI’s', async () => {
   play = (response) =>
     response.end(
-      `: still here\n\n${event({ status: 'starting the CLI machine' })}${event({ chunk: 'one\n' })}${event({ chunk: 'two\n' })}${end(3)}`,
+      `: still here\n\n${event({ status: 'starting the CLI VM' })}${event({ chunk: 'one\n' })}${event({ chunk: 'two\n' })}${end(3)}`,
     );
   expect(await airlock(['codex', '--timeout', '60', '--cwd', 'work/a'], 'from standard input\n')).toEqual({
     code: 3,
     stdout: 'one\ntwo\n',
-    stderr: 'starting the CLI machine\n',
+    stderr: 'starting the CLI VM\n',
   });
   const body = { provider: 'codex', prompt: 'from standard input\n', timeoutS: 60, cwd: 'work/a' };
   expect(bodies).toEqual([`POST /api/vm/me/cli/prompt ${JSON.stringify(body)}`]);

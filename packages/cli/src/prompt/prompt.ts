@@ -22,11 +22,9 @@ const interrupted = 130;
 export function addPrompt(program: Command): void {
   program
     .command('prompt <provider> [text]')
-    .description(
-      'Ask a connected CLI (codex, claude, gemini) in your CLI machine; starts the machine when it is stopped.',
-    )
+    .description('Ask a connected CLI (codex, claude, gemini) in your CLI VM; starts the machine when it is stopped.')
     .option('--timeout <seconds>', 'end the CLI after so many seconds')
-    .option('--cwd <folder>', 'run in this folder below the home of the CLI machine')
+    .option('--cwd <folder>', 'run in this folder below the home of the CLI VM')
     .option('--json', 'print every event as a line of JSON')
     .addHelpText(
       'after',

@@ -7,13 +7,13 @@ import { AppError } from '@airlock/contract/errors';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import type { ProviderLogin } from '@airlock/contract/provider/provider';
 import { providers } from '@airlock/contract/provider/registry';
-import type { Machines } from '../machine/machine.js';
+import type { Vms } from '../vm/vm.js';
 import type { CredentialRow, Owner, Vault } from '../vault/vault.js';
 import { prove } from './check.js';
 
 export interface ApiKeyDeps {
   vault: Vault;
-  machines: Machines;
+  vms: Vms;
   log: Logger;
   deliver(vmId: string, staged: Owner & { generation: number }): Promise<void>;
   sync(vmId: string): Promise<unknown>;
@@ -38,7 +38,7 @@ export interface ApiKeys {
 const nameOf = ({ userId, provider }: Owner): string => `${userId}/${provider}`;
 
 export function createApiKeys(deps: ApiKeyDeps): ApiKeys {
-  const { vault, machines, log } = deps;
+  const { vault, vms, log } = deps;
   const attempts = new Map<string, Attempt>();
 
   function begin(staged: Staged): void {
@@ -57,10 +57,10 @@ export function createApiKeys(deps: ApiKeyDeps): ApiKeys {
 
   async function attempt(staged: Staged, signal: AbortSignal): Promise<void> {
     const { userId, provider, generation } = staged;
-    const vm = await machines.ensureCli(userId, null, () => undefined, signal);
+    const vm = await vms.ensureCli(userId, null, () => undefined, signal);
     signal.throwIfAborted();
     await deps.deliver(vm.id, staged);
-    const proof = await prove(machines, vm.id, staged);
+    const proof = await prove(vms, vm.id, staged);
     signal.throwIfAborted();
     if (!proof.ok) {
       const { name } = providers[provider];

@@ -4,14 +4,14 @@ import type { CredentialSummary } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import { proofName, type CheckResult } from '@airlock/contract/guest';
 import type { Settings } from '@airlock/contract/settings';
-import type { Machines, VmRow } from '../machine/machine.js';
+import type { Vms, VmRow } from '../vm/vm.js';
 import type { CredentialRow, CustodyRow, Owner, Vault } from '../vault/vault.js';
 import { expiryOf, findingByExpiry, findingOf } from './health.js';
 import { summaries } from './summary.js';
 
 export interface CheckDeps {
   vault: Vault;
-  machines: Machines;
+  vms: Vms;
   settings: Pick<Settings, 'AIRLOCK_HEALTH_INTERVAL_S' | 'AIRLOCK_HEALTH_MAX_AGE_S'>;
   log: Logger;
   sync(vmId: string): Promise<unknown>;
@@ -19,15 +19,15 @@ export interface CheckDeps {
 }
 
 /** The CLI's own word on its login. */
-export const prove = (machines: Machines, vmId: string, { provider }: Owner): Promise<CheckResult> =>
-  machines.runCheck(vmId, proofName(provider));
+export const prove = (vms: Vms, vmId: string, { provider }: Owner): Promise<CheckResult> =>
+  vms.runCheck(vmId, proofName(provider));
 
 export function createChecks(deps: CheckDeps): {
   check(owner: Owner): Promise<CredentialSummary>;
   /** Checks what is due. Never rejects. */
   due(): Promise<void>;
 } {
-  const { vault, machines, settings, log, signal } = deps;
+  const { vault, vms, settings, log, signal } = deps;
 
   async function activeRow({ userId, provider }: Owner): Promise<CredentialRow> {
     const row = (await vault.list(userId)).find((one) => one.provider === provider && one.state === 'active');
@@ -37,10 +37,10 @@ export function createChecks(deps: CheckDeps): {
 
   async function check(owner: Owner): Promise<CredentialSummary> {
     await activeRow(owner);
-    await machines.ensureCli(owner.userId, null, () => undefined, signal);
+    await vms.ensureCli(owner.userId, null, () => undefined, signal);
     await checkInUse(owner);
     const { userId, provider } = owner;
-    const all = summaries(await vault.list(userId), await vault.custody(userId), await machines.list(userId));
+    const all = summaries(await vault.list(userId), await vault.custody(userId), await vms.list(userId));
     const found = all.find((one) => one.provider === provider && one.state === 'active');
     if (found) return found;
     throw new AppError('not_found', `The ${provider} credential was removed while it was checked.`);
@@ -48,12 +48,12 @@ export function createChecks(deps: CheckDeps): {
 
   /** Counts as a use of the CLI VM, so that it is not stopped as idle in the middle. */
   async function checkInUse(owner: Owner): Promise<void> {
-    const { vm, release } = await machines.useCli(owner.userId, () => undefined, signal);
+    const { vm, release } = await vms.useCli(owner.userId, () => undefined, signal);
     await checkIn(vm, owner).finally(release);
   }
 
   async function checkIn(vm: VmRow, owner: Owner): Promise<void> {
-    const proof = await prove(machines, vm.id, owner);
+    const proof = await prove(vms, vm.id, owner);
     // Asking may have made the CLI refresh it.
     await deps.sync(vm.id);
     const expiry = expiryOf(await vault.read(await activeRow(owner)));
@@ -63,7 +63,7 @@ export function createChecks(deps: CheckDeps): {
   async function checkWhenDue(row: CredentialRow, held: CustodyRow | undefined): Promise<void> {
     const age = Date.now() - (held?.checkedAt ?? row.updatedAt).getTime();
     if (age < settings.AIRLOCK_HEALTH_INTERVAL_S * 1000) return;
-    const vm = (await machines.list(row.userId)).find(({ kind, state }) => kind === 'cli' && state === 'running');
+    const vm = (await vms.list(row.userId)).find(({ kind, state }) => kind === 'cli' && state === 'running');
     if (vm) return checkInUse(row);
     if (age >= settings.AIRLOCK_HEALTH_MAX_AGE_S * 1000) return void (await check(row));
     const byExpiry = findingByExpiry(expiryOf(await vault.read(row)), Date.now());

@@ -2,8 +2,8 @@
 import type { Logger } from 'pino';
 import { AppError } from '@airlock/contract/errors';
 import type { Settings } from '@airlock/contract/settings';
-import type { Machines, VmRow } from '../machine/machine.js';
-import { whileUnanswered } from '../machine/patience.js';
+import type { Vms, VmRow } from '../vm/vm.js';
+import { whileUnanswered } from '../vm/patience.js';
 import type { CredentialRow, CustodyRow, Owner, Vault } from '../vault/vault.js';
 import { createApiKeys } from './api-key.js';
 import { createChecks } from './check.js';
@@ -13,24 +13,24 @@ import { give, tend } from './tend.js';
 
 export interface CustodianDeps {
   vault: Vault;
-  machines: Machines;
+  vms: Vms;
   settings: Pick<Settings, 'AIRLOCK_CREDENTIAL_POLL_S' | 'AIRLOCK_HEALTH_INTERVAL_S' | 'AIRLOCK_HEALTH_MAX_AGE_S'>;
   log: Logger;
 }
 
 /** Also takes over the guard of CLI VMs. */
 export function createCustodian(deps: CustodianDeps): Custodian {
-  const { vault, machines, settings, log } = deps;
+  const { vault, vms, settings, log } = deps;
   const lifetime = new AbortController();
   const oneByOne = createQueues();
-  const tending = { vault, log, guest: (vmId: string) => machines.guest(vmId) };
-  const checks = createChecks({ vault, machines, settings, log, sync, signal: lifetime.signal });
-  const apiKeys = createApiKeys({ vault, machines, log, deliver, sync, signal: lifetime.signal });
+  const tending = { vault, log, guest: (vmId: string) => vms.guest(vmId) };
+  const checks = createChecks({ vault, vms, settings, log, sync, signal: lifetime.signal });
+  const apiKeys = createApiKeys({ vault, vms, log, deliver, sync, signal: lifetime.signal });
   const poll = createLoop(syncAll, settings.AIRLOCK_CREDENTIAL_POLL_S * 1000);
   const health = createLoop(checks.due, Math.min(settings.AIRLOCK_HEALTH_INTERVAL_S, 60) * 1000);
 
   async function cliVm(vmId: string): Promise<VmRow> {
-    const vm = await machines.get(vmId);
+    const vm = await vms.get(vmId);
     if (vm?.kind === 'cli') return vm;
     throw new AppError('not_found', `There is no CLI VM ${vmId}.`);
   }
@@ -41,7 +41,7 @@ export function createCustodian(deps: CustodianDeps): Custodian {
   }
 
   async function syncAll(): Promise<void> {
-    const running = (await machines.list(null)).filter(({ kind, state }) => kind === 'cli' && state === 'running');
+    const running = (await vms.list(null)).filter(({ kind, state }) => kind === 'cli' && state === 'running');
     await Promise.all(running.map(({ id }) => syncQuietly(id)));
   }
 
@@ -61,7 +61,7 @@ export function createCustodian(deps: CustodianDeps): Custodian {
     await oneByOne(vmId, async () => {
       await tend(vm, tending);
       const { row, custody } = await find(staged);
-      await give({ vm, guest: await machines.guest(vmId), custody }, row, { vault });
+      await give({ vm, guest: await vms.guest(vmId), custody }, row, { vault });
     });
   }
 
@@ -80,9 +80,9 @@ export function createCustodian(deps: CustodianDeps): Custodian {
     }
   }
 
-  machines.guard({
+  vms.guard({
     starting: (vm) => setConfirmed(vm, false),
-    ready: async (vm) => void (await whileUnanswered({ machines, signal: lifetime.signal }, vm.id, () => sync(vm.id))),
+    ready: async (vm) => void (await whileUnanswered({ vms, signal: lifetime.signal }, vm.id, () => sync(vm.id))),
     async ending(vm) {
       if (await syncQuietly(vm.id)) await setConfirmed(vm, true);
     },
@@ -97,17 +97,17 @@ export function createCustodian(deps: CustodianDeps): Custodian {
 
     async retire(browserVmId, provider) {
       try {
-        const guest = await machines.guest(browserVmId);
+        const guest = await vms.guest(browserVmId);
         await guest.call('DELETE', `/credentials/${provider}`, null);
       } catch (error) {
         const { code, message } = AppError.from(error);
         log.warn({ vmId: browserVmId, code, reason: message }, 'the login could not be taken out; the VM is destroyed');
-        await machines.destroy(browserVmId);
+        await vms.destroy(browserVmId);
       }
     },
 
     async list(userId) {
-      return summaries(await vault.list(userId), await vault.custody(userId), await machines.list(userId));
+      return summaries(await vault.list(userId), await vault.custody(userId), await vms.list(userId));
     },
 
     async remove(owner) {
@@ -115,7 +115,7 @@ export function createCustodian(deps: CustodianDeps): Custodian {
       if (!(await vault.remove(owner)))
         throw new AppError('not_found', `There is no ${owner.provider} credential to remove.`);
       const held = (await vault.custody(owner.userId)).find(({ provider }) => provider === owner.provider);
-      const holder = await machines.get(held?.holderVmId ?? '');
+      const holder = await vms.get(held?.holderVmId ?? '');
       if (!holder || holder.state === 'failed' || holder.state === 'destroyed') return { cliVm: 'none' };
       const isDone = holder.state === 'running' && (await syncQuietly(holder.id));
       return { cliVm: isDone ? 'removed' : 'pending' };

@@ -7,7 +7,7 @@ import { bundleOf, createTestVault, databases, tokenOf, type TestVault } from '.
 import { createChecks } from './check.js';
 import { createCustodian } from './create.js';
 import type { Custodian } from './custodian.js';
-import { playMachines, type PlayedMachines } from './testing.js';
+import { playVms, type PlayedVms } from './testing.js';
 
 const settings = {
   AIRLOCK_CREDENTIAL_POLL_S: 3600,
@@ -20,7 +20,7 @@ for (const { name, open, skip } of databases) {
   describe.skipIf(skip !== '')(`${name} ${skip}`, { timeout: 60_000 }, () => {
     let store: TestStore;
     let v: TestVault;
-    let played: PlayedMachines;
+    let played: PlayedVms;
     let custodian: Custodian;
     let logged = '';
     beforeAll(async () => {
@@ -31,7 +31,7 @@ for (const { name, open, skip } of databases) {
       await store.empty();
       logged = '';
       v = await createTestVault(store);
-      played = playMachines(store, v.vmId);
+      played = playVms(store, v.vmId);
       restart();
     });
     afterEach(() => custodian.close());
@@ -39,7 +39,7 @@ for (const { name, open, skip } of databases) {
     /** As after a crash: nothing is remembered but the rows. */
     function restart(): void {
       const log = pino({ level: 'info' }, { write: (line: string) => void (logged += line) });
-      custodian = createCustodian({ vault: v.vault, machines: played.machines, settings, log });
+      custodian = createCustodian({ vault: v.vault, vms: played.vms, settings, log });
     }
 
     async function stage(token: string): Promise<{ userId: string; provider: 'codex'; generation: number }> {
@@ -291,7 +291,7 @@ for (const { name, open, skip } of databases) {
           played.guest.calls = [];
           const { vault } = v;
           const { signal } = new AbortController();
-          const deps = { vault, machines: played.machines, settings, log: silentLog, sync: custodian.sync, signal };
+          const deps = { vault, vms: played.vms, settings, log: silentLog, sync: custodian.sync, signal };
           await createChecks(deps).due();
         };
         await ago(60);

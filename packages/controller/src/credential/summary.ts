@@ -1,6 +1,6 @@
 /** Credentials as the API shows them. Pure: nothing sealed is opened for it. */
 import type { CredentialSummary } from '@airlock/contract/api';
-import type { VmRow } from '../machine/machine.js';
+import type { VmRow } from '../vm/vm.js';
 import type { CredentialRow, CustodyRow } from '../vault/vault.js';
 
 /** `vms`: of the same user. */

@@ -4,7 +4,7 @@ import { AppError } from '@airlock/contract/errors';
 import { CredentialBundle, GuestCredentials } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
 import { providerIds } from '@airlock/contract/provider/provider';
-import type { VmRow } from '../machine/machine.js';
+import type { VmRow } from '../vm/vm.js';
 import type { CredentialRow, CustodyRow, Owner, Vault } from '../vault/vault.js';
 import type { SyncReport } from './custodian.js';
 import { expiryOf } from './health.js';

@@ -3,8 +3,8 @@ import { AppError } from '@airlock/contract/errors';
 import type { CheckResult, CredentialBundle, GuestCredentials } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
 import { eq } from 'drizzle-orm';
-import type { CliGuard, Machines, VmRow } from '../machine/machine.js';
-import { vms } from '../store/schema.js';
+import type { CliGuard, Vms, VmRow } from '../vm/vm.js';
+import { vms as vmTable } from '../store/schema.js';
 import type { TestStore } from '../store/testing.js';
 
 export interface PlayedGuest {
@@ -20,11 +20,11 @@ export interface PlayedGuest {
   meanwhile: ((call: string) => Promise<void> | void) | null;
 }
 
-export interface PlayedMachines {
-  machines: Machines;
+export interface PlayedVms {
+  vms: Vms;
   guest: PlayedGuest;
   destroyed: string[];
-  /** What the machine folder does around the life of a CLI VM. */
+  /** What the vm folder does around the life of a CLI VM. */
   start(): Promise<void>;
   stop(): Promise<void>;
   /** Ends without a last look. */
@@ -34,7 +34,7 @@ export interface PlayedMachines {
 const fingerprintOf = (bundle: CredentialBundle): string => JSON.stringify(bundle.files);
 
 /** One CLI VM, `vmId`, whose row is in `store`. */
-export function playMachines({ store }: TestStore, vmId: string): PlayedMachines {
+export function playVms({ store }: TestStore, vmId: string): PlayedVms {
   const guest: PlayedGuest = {
     ...{ bundle: null, generation: null, calls: [], fails: null, meanwhile: null },
     proof: { ok: true, exitCode: 0, output: 'Logged in using ChatGPT' },
@@ -42,9 +42,10 @@ export function playMachines({ store }: TestStore, vmId: string): PlayedMachines
   const destroyed: string[] = [];
   let guard: CliGuard | undefined;
   const { db } = store;
-  const get = async (id: string): Promise<VmRow | undefined> => (await db.select().from(vms).where(eq(vms.id, id)))[0];
+  const get = async (id: string): Promise<VmRow | undefined> =>
+    (await db.select().from(vmTable).where(eq(vmTable.id, id)))[0];
   const move = async (state: VmRow['state']): Promise<void> =>
-    void (await db.update(vms).set({ state }).where(eq(vms.id, vmId)));
+    void (await db.update(vmTable).set({ state }).where(eq(vmTable.id, vmId)));
 
   async function answer(call: string, body: unknown): Promise<unknown> {
     guest.calls.push(call);
@@ -83,10 +84,10 @@ export function playMachines({ store }: TestStore, vmId: string): PlayedMachines
     await guard?.ready({ ...vm, state: 'running' });
   }
 
-  const machines: Machines = {
+  const vms: Vms = {
     guard: (given) => void (guard = given),
     get,
-    list: async (userId) => (await db.select().from(vms)).filter((vm) => userId === null || vm.userId === userId),
+    list: async (userId) => (await db.select().from(vmTable)).filter((vm) => userId === null || vm.userId === userId),
     guest: async (id) => {
       if (id === vmId) await running();
       return client;
@@ -98,7 +99,7 @@ export function playMachines({ store }: TestStore, vmId: string): PlayedMachines
     },
     cliOf: async () => get(vmId),
     useCli: async () => ({
-      vm: await machines.ensureCli('', null, () => undefined, new AbortController().signal),
+      vm: await vms.ensureCli('', null, () => undefined, new AbortController().signal),
       release: async () => undefined,
     }),
     runCheck: async (_id, name) => {
@@ -119,7 +120,7 @@ export function playMachines({ store }: TestStore, vmId: string): PlayedMachines
     close: async () => undefined,
   };
   return {
-    ...{ machines, guest, destroyed, start },
+    ...{ vms, guest, destroyed, start },
     cutPower: () => move('stopped'),
     async stop() {
       await guard?.ending(await running());

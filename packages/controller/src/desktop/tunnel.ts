@@ -1,12 +1,12 @@
-/** Carries the bytes of a desktop (RFB) between a viewer's WebSocket and the machine, both ways, never faster than either side. */
+/** Carries the bytes of a desktop (RFB) between a viewer's WebSocket and the VM, both ways, never faster than either side. */
 import type { RawData, WebSocket } from 'ws';
 import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import type { Log } from '../lib/log.js';
 
 export const closeCodes = {
-  /** The machine closed its desktop, as it does when it is stopped. */
+  /** The VM closed its desktop, as it does when it is stopped. */
   desktopEnded: 1000,
-  /** The way to the machine broke. */
+  /** The way to the VM broke. */
   desktopFailed: 1011,
   /** A text message came; RFB is binary. */
   notBinary: 1003,

@@ -65,7 +65,7 @@ describe('administration', () => {
     expect(await codeOf(c.call('POST', '/api/users', { token: c.admin.token, body: { name: 'carol' } }))).toBe(
       '409 user_exists',
     );
-    c.machines.add(c.ada.user.id);
+    c.vms.add(c.ada.user.id);
     const system = await c.call('GET', '/api/system', { token: c.admin.token });
     expect(system.json).toMatchObject({ vms: { running: 1, total: 1 }, accel: 'tcg', lostVmFolders: [] });
     expect((await c.call('POST', '/api/system/stop-vms', { token: c.admin.token })).status).toBe(204);
@@ -215,7 +215,7 @@ describe('requests of a wrong form', () => {
 
 test('the log holds every request and no secret of it', async () => {
   const cookie = await c.cookieOf(c.ada);
-  const vm = c.machines.add(c.ada.user.id);
+  const vm = c.vms.add(c.ada.user.id);
   await c.call('GET', `/api/vm/${vm.id}/desktop?ticket=CANARYCANARYCANARY`, { token: c.ada.token });
   await c.call('GET', '/api/me?password=CANARY', { headers: { cookie } });
   expect(c.logged()).toContain('"path":"/api/me"');

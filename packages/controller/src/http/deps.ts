@@ -6,7 +6,7 @@ import type { SystemStatus } from '@airlock/contract/api';
 import type { Settings } from '@airlock/contract/settings';
 import type { Custodian } from '../credential/custodian.js';
 import type { Log } from '../lib/log.js';
-import type { Machines } from '../machine/machine.js';
+import type { Vms } from '../vm/vm.js';
 import type { Prompts } from '../prompt/prompt.js';
 import type { Sessions } from '../session/session.js';
 import type { Users } from '../user/user.js';
@@ -17,11 +17,11 @@ export interface HttpDeps {
   log: Log;
   users: Users;
   sessions: Sessions;
-  machines: Machines;
+  vms: Vms;
   custodian: Pick<Custodian, 'list' | 'check' | 'remove' | 'setApiKey' | 'syncAll'>;
   vault: Pick<Vault, 'backup' | 'restore' | 'status' | 'rotate'>;
   prompts: Pick<Prompts, 'prepare'>;
-  /** The part of `GET /api/system` that does not come from machines. */
+  /** The part of `GET /api/system` that does not come from vms. */
   describeSystem(): Promise<
     Pick<SystemStatus, 'version' | 'startedAt' | 'accel' | 'accelReason' | 'imageId' | 'database'>
   >;

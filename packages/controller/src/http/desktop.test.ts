@@ -16,8 +16,8 @@ const codeOf = async (answer: ReturnType<TestController['call']>) => (await answ
 
 describe('VMs', () => {
   test('everybody sees their own; an administrator sees all', async () => {
-    const mine = c.machines.add(c.ada.user.id);
-    c.machines.add(c.bob.user.id, { kind: 'cli', state: 'stopped' });
+    const mine = c.vms.add(c.ada.user.id);
+    c.vms.add(c.bob.user.id, { kind: 'cli', state: 'stopped' });
     const ids = async (person: Person) => {
       const { json } = await c.call('GET', '/api/vm', as(person));
       return (json.vms as { id: string }[]).map(({ id }) => id);
@@ -48,23 +48,23 @@ describe('VMs', () => {
   test('checks run in CLI VMs and in VMs of their own, never where a person signs in', async () => {
     const check = (id: string, person = c.ada, name = 'node') =>
       c.call('POST', `/api/vm/${id}/check`, { ...as(person), body: { name } });
-    const cli = c.machines.add(c.ada.user.id, { kind: 'cli', sessionId: newId('ses') });
-    const free = c.machines.add(c.ada.user.id);
-    const signIn = c.machines.add(c.ada.user.id, { sessionId: newId('ses') });
-    c.machines.checks.length = 0;
+    const cli = c.vms.add(c.ada.user.id, { kind: 'cli', sessionId: newId('ses') });
+    const free = c.vms.add(c.ada.user.id);
+    const signIn = c.vms.add(c.ada.user.id, { sessionId: newId('ses') });
+    c.vms.checks.length = 0;
     expect((await check(cli.id)).json).toMatchObject({ name: 'node', ok: true });
     expect((await check(free.id)).status).toBe(200);
     expect(await codeOf(check(signIn.id))).toBe('forbidden');
     expect(await codeOf(check(signIn.id, c.admin))).toBe('forbidden');
     expect(await codeOf(check(cli.id, c.bob))).toBe('not_found');
     expect(await codeOf(check(cli.id, c.ada, 'rm -rf /'))).toBe('invalid_request');
-    expect(c.machines.checks).toEqual(['node', 'node']);
+    expect(c.vms.checks).toEqual(['node', 'node']);
   });
 
   test('a VM is destroyed by its owner, but not under a sign-in that is under way', async () => {
     const { json } = await c.call('POST', '/api/vm/auth', { ...as(c.ada), body: { provider: 'codex' } });
     const sessionId = String(json.sessionId);
-    const vm = c.machines.add(c.ada.user.id, { sessionId });
+    const vm = c.vms.add(c.ada.user.id, { sessionId });
     const refused = await c.call('DELETE', `/api/vm/${vm.id}`, as(c.ada));
     expect([refused.status, refused.json.error?.code]).toEqual([403, 'forbidden']);
     expect(refused.json.error?.hint).toContain(`/api/vm/auth/${sessionId}/cancel`);
@@ -108,18 +108,18 @@ function view(
 describe('a ticket', () => {
   test('is given to the owner of a VM that has a desktop', async () => {
     const ask = (id: string, person: Person) => codeOf(c.call('POST', `/api/vm/${id}/desktop-ticket`, as(person)));
-    const signIn = c.machines.add(c.ada.user.id, { sessionId: newId('ses') });
+    const signIn = c.vms.add(c.ada.user.id, { sessionId: newId('ses') });
     expect(await ask(signIn.id, c.ada)).toBeUndefined();
     expect(await ask(signIn.id, c.bob)).toBe('not_found');
     expect(await ask(signIn.id, c.admin)).toBe('forbidden');
-    expect(await ask(c.machines.add(c.ada.user.id).id, c.admin)).toBeUndefined();
-    expect(await ask(c.machines.add(c.ada.user.id, { kind: 'cli' }).id, c.ada)).toBe('desktop_not_ready');
-    expect(await ask(c.machines.add(c.ada.user.id, { state: 'destroyed' }).id, c.ada)).toBe('vm_not_running');
+    expect(await ask(c.vms.add(c.ada.user.id).id, c.admin)).toBeUndefined();
+    expect(await ask(c.vms.add(c.ada.user.id, { kind: 'cli' }).id, c.ada)).toBe('desktop_not_ready');
+    expect(await ask(c.vms.add(c.ada.user.id, { state: 'destroyed' }).id, c.ada)).toBe('vm_not_running');
   });
 
   test('opens the desktop once, of its VM, to its user', async () => {
-    const vm = c.machines.add(c.ada.user.id);
-    const other = c.machines.add(c.ada.user.id);
+    const vm = c.vms.add(c.ada.user.id);
+    const other = c.vms.add(c.ada.user.id);
     const path = await ticketFor(vm.id);
     const viewer = await view(path);
     expect(viewer.socket.protocol).toBe('binary');
@@ -137,23 +137,23 @@ describe('a ticket', () => {
   });
 
   test('opens the same desktop in a second browser of the same person, beside the first', async () => {
-    const vm = c.machines.add(c.ada.user.id, { sessionId: newId('ses') });
+    const vm = c.vms.add(c.ada.user.id, { sessionId: newId('ses') });
     const viewers = [];
     for (let i = 0; i < 2; i++) {
       const headers = { cookie: await c.cookieOf(c.ada), origin: c.origin };
       viewers.push(await view(await ticketFor(vm.id), headers));
     }
-    expect(c.machines.desktops.size).toBe(2);
+    expect(c.vms.desktops.size).toBe(2);
     for (const viewer of viewers) {
       await vi.waitFor(() => expect(viewer.received().toString()).toBe('RFB 003.008\n'));
       viewer.socket.close();
       await viewer.closed;
     }
-    await vi.waitFor(() => expect(c.machines.desktops.size).toBe(0));
+    await vi.waitFor(() => expect(c.vms.desktops.size).toBe(0));
   });
 
   test('does not replace the origin', async () => {
-    const vm = c.machines.add(c.ada.user.id);
+    const vm = c.vms.add(c.ada.user.id);
     const cookie = await c.cookieOf(c.ada);
     await expect(view(await ticketFor(vm.id), { cookie })).rejects.toThrow('origin_refused');
     await expect(view(await ticketFor(vm.id), { cookie, origin: 'https://evil.example' })).rejects.toThrow(
@@ -165,13 +165,13 @@ describe('a ticket', () => {
   });
 
   test('is nothing without an upgrade', async () => {
-    const vm = c.machines.add(c.ada.user.id);
+    const vm = c.vms.add(c.ada.user.id);
     expect(await codeOf(c.call('GET', await ticketFor(vm.id), as(c.ada)))).toBe('invalid_request');
   });
 });
 
 describe('the tunnel', () => {
-  const open = async () => view(await ticketFor(c.machines.add(c.ada.user.id).id));
+  const open = async () => view(await ticketFor(c.vms.add(c.ada.user.id).id));
 
   test('carries bytes both ways, unchanged', async () => {
     const viewer = await open();
@@ -184,12 +184,12 @@ describe('the tunnel', () => {
     expect(hash(viewer.received().subarray(12))).toBe(hash(all));
     viewer.socket.close();
     await viewer.closed;
-    await vi.waitFor(() => expect(c.machines.desktops.size).toBe(0));
+    await vi.waitFor(() => expect(c.vms.desktops.size).toBe(0));
   });
 
   test('tells the session of the hands at the desktop, not of the eyes', async () => {
     const sessionId = newId('ses');
-    const viewer = await view(await ticketFor(c.machines.add(c.ada.user.id, { sessionId }).id));
+    const viewer = await view(await ticketFor(c.vms.add(c.ada.user.id, { sessionId }).id));
     c.sessions.activity.length = 0;
     const updateRequest = Buffer.from([3, 1, 0, 0, 0, 0, 5, 0, 3, 32]);
     const key = Buffer.from([4, 1, 0, 0, 0, 0, 0, 97]);
@@ -214,7 +214,7 @@ describe('the tunnel', () => {
     c.desktop.connections.at(-1)?.end();
     expect(await ended.closed).toEqual({ code: 1000, reason: 'the desktop has ended' });
     const broken = await open();
-    [...c.machines.desktops].at(-1)?.destroy(new Error('gone'));
+    [...c.vms.desktops].at(-1)?.destroy(new Error('gone'));
     expect((await broken.closed).code).toBe(1011);
     const text = await open();
     text.socket.send('text');
@@ -222,12 +222,12 @@ describe('the tunnel', () => {
     const large = await open();
     large.socket.send(Buffer.alloc(1024 * 1024 + 1));
     expect((await large.closed).code).toBe(1009);
-    await vi.waitFor(() => expect(c.machines.desktops.size).toBe(0));
+    await vi.waitFor(() => expect(c.vms.desktops.size).toBe(0));
   });
 
   test('ends with the server, also when the viewer does not answer', async () => {
     const { url, server } = await c.another({});
-    const vm = c.machines.add(c.ada.user.id);
+    const vm = c.vms.add(c.ada.user.id);
     const polite = await view(await ticketFor(vm.id), undefined, url);
     const stuck = await view(await ticketFor(vm.id), undefined, url);
     stuck.socket.pause();
@@ -237,7 +237,7 @@ describe('the tunnel', () => {
     expect(await polite.closed).toEqual({ code: 1001, reason: 'the controller is shutting down' });
     stuck.socket.resume();
     await stuck.closed;
-    await vi.waitFor(() => expect(c.machines.desktops.size).toBe(0));
+    await vi.waitFor(() => expect(c.vms.desktops.size).toBe(0));
   });
 
   test('does not pile up what a viewer does not read', async () => {
@@ -267,7 +267,7 @@ describe('the tunnel', () => {
     viewer.socket.resume();
     await vi.waitFor(() => expect(written).toBeGreaterThan(64 * 1024 * 1024), { timeout: 10_000 });
     viewer.socket.terminate();
-    await vi.waitFor(() => expect(c.machines.desktops.size).toBe(0));
+    await vi.waitFor(() => expect(c.vms.desktops.size).toBe(0));
   });
 
   test('is about as fast as a plain connection', async () => {

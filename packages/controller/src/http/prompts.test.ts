@@ -36,7 +36,7 @@ beforeAll(async () => {
   const url = `http://127.0.0.1:${(agent.address() as AddressInfo).port}`;
   client = createJsonClient({ baseUrl: url, unreachable: 'runner_failed', name: 'the runner' });
   const prompts = createPrompts({
-    machines: { ...c.machines, useCli, guest: async () => client },
+    vms: { ...c.vms, useCli, guest: async () => client },
     custodian: { list: async () => c.credentials, sync: async (vmId) => (synced.push(vmId), []) },
     settings: { AIRLOCK_PROMPT_TIMEOUT_S: 600 },
     log: silentLog,
@@ -76,7 +76,7 @@ async function useCli(userId: string, onProgress: (text: string) => void) {
   onProgress('starting');
   await start();
   uses += 1;
-  const vm = await c.machines.cliOf(userId);
+  const vm = await c.vms.cliOf(userId);
   if (!vm) throw new AppError('not_found', 'There is none.');
   return { vm, release: async () => void (uses -= 1) };
 }
@@ -114,14 +114,14 @@ async function open(signal: AbortSignal) {
 }
 
 test('the answer comes as events, and ends with DONE', async () => {
-  const vm = c.machines.add(c.ada.user.id, { kind: 'cli' });
+  const vm = c.vms.add(c.ada.user.id, { kind: 'cli' });
   play = (response) => response.end('{"chunk":"one\\n"}\n\n{"chunk":"two"}\n{"exitCode":0}\n');
   const { status, headers, text } = await post(vm.id, { body: { ...body, provider: 'openai', cwd: 'work/a' } });
   expect(status).toBe(200);
   expect(headers.get('content-type')).toBe('text/event-stream');
   expect(headers.get('cache-control')).toBe('no-store');
   const told = [{ chunk: 'one\n' }, { chunk: 'two' }, { exitCode: 0 }];
-  expect(events(text)).toEqual([{ status: 'CLI machine: starting' }, { status: 'asking Codex' }, ...told]);
+  expect(events(text)).toEqual([{ status: 'CLI VM: starting' }, { status: 'asking Codex' }, ...told]);
   expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
   expect(asked).toEqual([{ provider: 'codex', prompt: 'hello', timeoutMs: 600_000, cwd: 'work/a' }]);
   await expect.poll(() => uses).toBe(0);
@@ -129,13 +129,13 @@ test('the answer comes as events, and ends with DONE', async () => {
 });
 
 test('each event is there at once, comments keep the connection, and the start of the VM is told', async () => {
-  c.machines.add(c.ada.user.id, { kind: 'cli', state: 'stopped' });
+  c.vms.add(c.ada.user.id, { kind: 'cli', state: 'stopped' });
   let started = (): void => undefined;
   start = () => new Promise((resolve) => (started = resolve));
   let agentSays = (_text: string): void => undefined;
   play = (response) => (agentSays = (text) => void response.write(text));
   const stream = await open(AbortSignal.timeout(10_000));
-  await stream.until('starting the CLI machine');
+  await stream.until('starting the CLI VM');
   await stream.until(': still here');
   started();
   await stream.until('asking Codex');
@@ -147,7 +147,7 @@ test('each event is there at once, comments keep the connection, and the start o
 });
 
 test('hanging up cancels the prompt in the VM, and the use of the VM ends', async () => {
-  c.machines.add(c.ada.user.id, { kind: 'cli' });
+  c.vms.add(c.ada.user.id, { kind: 'cli' });
   let hungUp = false;
   play = (response) => {
     response.once('close', () => (hungUp = true));
@@ -162,7 +162,7 @@ test('hanging up cancels the prompt in the VM, and the use of the VM ends', asyn
 });
 
 test('no more is taken from the VM than the caller takes', async () => {
-  c.machines.add(c.ada.user.id, { kind: 'cli' });
+  c.vms.add(c.ada.user.id, { kind: 'cli' });
   const line = `{"chunk":"${'x'.repeat(16_000)}"}\n`;
   let written = 0;
   let isFull = false;
@@ -207,7 +207,7 @@ test.each<[string, Play, unknown[]]>([
     [{ error: { code: 'prompt_failed' } }, { exitCode: 1 }],
   ],
 ])('%s is told in the stream', async (_what, playThis, expected) => {
-  c.machines.add(c.ada.user.id, { kind: 'cli' });
+  c.vms.add(c.ada.user.id, { kind: 'cli' });
   play = playThis;
   const { status, text } = await post('me');
   expect(status).toBe(200);
@@ -217,14 +217,14 @@ test.each<[string, Play, unknown[]]>([
 });
 
 test('a VM that cannot start is told in the stream', async () => {
-  c.machines.add(c.ada.user.id, { kind: 'cli', state: 'stopped' });
+  c.vms.add(c.ada.user.id, { kind: 'cli', state: 'stopped' });
   start = async () => {
     throw new AppError('vm_boot_timeout', 'It did not come up.');
   };
   const { text } = await post('me');
   expect(events(text)).toMatchObject([
-    { status: 'starting the CLI machine' },
-    { status: 'CLI machine: starting' },
+    { status: 'starting the CLI VM' },
+    { status: 'CLI VM: starting' },
     { error: { code: 'vm_boot_timeout' } },
     { exitCode: null },
   ]);
@@ -236,9 +236,9 @@ const codeOf = async (call: ReturnType<typeof post>): Promise<string> => {
 };
 
 test('refused is what is not the caller’s, or no CLI VM', async () => {
-  const own = c.machines.add(c.ada.user.id, { kind: 'cli' });
-  const browser = c.machines.add(c.ada.user.id, { kind: 'browser' });
-  const gone = c.machines.add(c.ada.user.id, { kind: 'cli', state: 'destroyed' });
+  const own = c.vms.add(c.ada.user.id, { kind: 'cli' });
+  const browser = c.vms.add(c.ada.user.id, { kind: 'browser' });
+  const gone = c.vms.add(c.ada.user.id, { kind: 'cli', state: 'destroyed' });
   expect(await codeOf(post(own.id, { token: c.bob.token }))).toBe('404 not_found');
   expect(await codeOf(post(own.id, { token: c.admin.token }))).toBe('403 forbidden');
   expect(await codeOf(post(browser.id))).toBe('403 forbidden');
@@ -251,7 +251,7 @@ test('refused is what is not the caller’s, or no CLI VM', async () => {
 
 test('refused is a provider that is not connected: no VM is made or started for it', async () => {
   expect(await codeOf(post('me'))).toBe('409 not_connected');
-  c.machines.add(c.ada.user.id, { kind: 'cli', state: 'stopped' });
+  c.vms.add(c.ada.user.id, { kind: 'cli', state: 'stopped' });
   c.credentials[0] = { ...c.credentials[0], state: 'staged' } as never;
   expect(await codeOf(post('me'))).toBe('409 not_connected');
   expect(await codeOf(post('me', { body: { ...body, provider: 'claude' } }))).toMatch(/^409 /);
@@ -266,22 +266,22 @@ test.each([
   ['a place outside of the home', { ...body, cwd: '../etc' }, '400 invalid_request'],
   ['an argument', { ...body, argv: ['--dangerous'] }, '400 invalid_request'],
 ])('refused is %s', async (_what, wrong, expected) => {
-  c.machines.add(c.ada.user.id, { kind: 'cli' });
+  c.vms.add(c.ada.user.id, { kind: 'cli' });
   expect(await codeOf(post('me', { body: wrong }))).toBe(expected);
   expect(asked).toEqual([]);
 });
 
 test('the longest text of any characters is taken', async () => {
-  c.machines.add(c.ada.user.id, { kind: 'cli' });
+  c.vms.add(c.ada.user.id, { kind: 'cli' });
   const prompt = '\u0001'.repeat(200_000);
   expect((await post('me', { body: { ...body, prompt } })).status).toBe(200);
   expect(asked[0]?.prompt).toBe(prompt);
 });
 
 test('the end of the server ends prompts', async () => {
-  c.machines.add(c.ada.user.id, { kind: 'cli' });
+  c.vms.add(c.ada.user.id, { kind: 'cli' });
   const prompts = createPrompts({
-    machines: { ...c.machines, useCli, guest: async () => client },
+    vms: { ...c.vms, useCli, guest: async () => client },
     custodian: { list: async () => c.credentials, sync: async () => [] },
     settings: { AIRLOCK_PROMPT_TIMEOUT_S: 600 },
     log: silentLog,

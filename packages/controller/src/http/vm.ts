@@ -1,7 +1,7 @@
 /** VMs as the API shows them, and who may do what with one. Pure. */
 import type { User, Vm } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
-import type { VmRow } from '../machine/machine.js';
+import type { VmRow } from '../vm/vm.js';
 
 const iso = (date: Date | null): string | null => date?.toISOString() ?? null;
 

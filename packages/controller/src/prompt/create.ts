@@ -8,11 +8,11 @@ import type { Provider } from '@airlock/contract/provider/provider';
 import { findProvider, providers } from '@airlock/contract/provider/registry';
 import type { Settings } from '@airlock/contract/settings';
 import type { Custodian } from '../credential/custodian.js';
-import type { CliUse, Machines } from '../machine/machine.js';
+import type { CliUse, Vms } from '../vm/vm.js';
 import type { Emit, Prompts } from './prompt.js';
 
 export interface PromptDeps {
-  machines: Pick<Machines, 'cliOf' | 'useCli' | 'guest' | 'requireCapacity'>;
+  vms: Pick<Vms, 'cliOf' | 'useCli' | 'guest' | 'requireCapacity'>;
   custodian: Pick<Custodian, 'sync'> & {
     list(userId: string): Promise<readonly Pick<CredentialSummary, 'provider' | 'state'>[]>;
   };
@@ -26,14 +26,14 @@ const silenceMs = 60_000;
 const afterLimitMs = 60_000;
 
 export function createPrompts(deps: PromptDeps): Prompts {
-  const { machines, custodian, settings } = deps;
+  const { vms, custodian, settings } = deps;
   const running = new Set<Promise<void>>();
   const ending = new AbortController();
 
   async function requireLogin(userId: string, { id, name }: Provider): Promise<void> {
-    const [own, vm] = await Promise.all([custodian.list(userId), machines.cliOf(userId)]);
+    const [own, vm] = await Promise.all([custodian.list(userId), vms.cliOf(userId)]);
     if (vm && own.some(({ provider, state }) => provider === id && state === 'active')) {
-      if (vm.state !== 'running') await machines.requireCapacity(userId);
+      if (vm.state !== 'running') await vms.requireCapacity(userId);
       return;
     }
     throw new AppError('not_connected', `${name} is not connected.`, { hint: 'Connect it on the dashboard first.' });
@@ -94,18 +94,18 @@ interface Prompt {
 }
 
 async function runPrompt(prompt: Prompt, deps: PromptDeps, emit: Emit, over: AbortSignal): Promise<void> {
-  const { machines, log } = deps;
+  const { vms, log } = deps;
   const startedAt = performance.now();
   try {
-    const vm = await machines.cliOf(prompt.userId);
-    let said = vm?.state === 'running' ? undefined : 'starting the CLI machine';
+    const vm = await vms.cliOf(prompt.userId);
+    let said = vm?.state === 'running' ? undefined : 'starting the CLI VM';
     if (said !== undefined) await emit({ status: said });
     const onProgress = (text: string): void => {
       if (text === said) return;
       said = text;
-      void emit({ status: `CLI machine: ${text}` });
+      void emit({ status: `CLI VM: ${text}` });
     };
-    const use = await machines.useCli(prompt.userId, onProgress, over);
+    const use = await vms.useCli(prompt.userId, onProgress, over);
     try {
       await emit({ status: `asking ${prompt.name}` });
       await passAnswer(prompt, use.vm.id, deps, emit, over);
@@ -142,12 +142,12 @@ const elapsed = (since: number): number => Math.round(performance.now() - since)
 async function passAnswer(
   { body }: Prompt,
   vmId: string,
-  { machines }: PromptDeps,
+  { vms }: PromptDeps,
   emit: Emit,
   over: AbortSignal,
 ): Promise<void> {
   const signal = withDeadline(over, body.timeoutMs + afterLimitMs);
-  const guest = await machines.guest(vmId);
+  const guest = await vms.guest(vmId);
   for await (const line of await guest.lines('POST', '/prompts', { body, signal, timeoutMs: silenceMs })) {
     const frame = PromptFrame.parse(JSON.parse(line));
     await untilAborted(emit(frame), signal);

@@ -69,7 +69,7 @@ export const clocks: Readonly<Record<OpenStatus, Clock>> = {
     words: '300 s more than twice `AIRLOCK_BOOT_TIMEOUT_S`: a new CLI VM may have to be made',
     event: 'fail',
     code: 'hand_over_timeout',
-    message: 'The credential could not be handed to the CLI machine in time.',
+    message: 'The credential could not be handed to the CLI VM in time.',
     hint: again,
   },
 };

@@ -32,7 +32,7 @@ interface Running {
 const activityMs = 5000;
 
 export function createSessions(deps: SessionDeps): Sessions {
-  const { machines, vault, settings, log, pollMs = 1000 } = deps;
+  const { vms, vault, settings, log, pollMs = 1000 } = deps;
   const rows = createSessionRows(deps.store.db, settings);
   const running = new Map<string, Running>();
   let upkeep: Upkeep | undefined;
@@ -74,12 +74,12 @@ export function createSessions(deps: SessionDeps): Sessions {
   /** Takes away what a session that did not complete has made, and nothing else. The custodian puts back what it overwrote. */
   async function release(row: SessionRow): Promise<void> {
     await vault.discard(row.id);
-    if (row.browserVmId) await machines.destroy(row.browserVmId);
-    const made = (await machines.list(row.userId)).filter((vm) => vm.sessionId === row.id);
+    if (row.browserVmId) await vms.destroy(row.browserVmId);
+    const made = (await vms.list(row.userId)).filter((vm) => vm.sessionId === row.id);
     const connected = (await vault.list(row.userId)).length > 0;
     const others = (await rows.open()).some((other) => other.userId === row.userId);
     for (const vm of made) {
-      if (vm.kind === 'browser' || (!connected && !others)) await machines.destroy(vm.id);
+      if (vm.kind === 'browser' || (!connected && !others)) await vms.destroy(vm.id);
     }
   }
 
@@ -99,7 +99,7 @@ export function createSessions(deps: SessionDeps): Sessions {
           hint: 'Connect another provider.',
         });
       }
-      await machines.requireCapacity(userId);
+      await vms.requireCapacity(userId);
       const row = await rows.insert(userId, providerId);
       drive(row);
       return toSession(row);
@@ -141,7 +141,7 @@ export function createSessions(deps: SessionDeps): Sessions {
     async typeCode(userId, sessionId, code) {
       const row = await owned(userId, sessionId);
       if (row.status !== 'awaiting_user_auth' || !row.login?.takesCode) throw notWaiting(row);
-      const guest = await machines.guest(browserOf(row));
+      const guest = await vms.guest(browserOf(row));
       await guest.call('POST', '/login/input', LoginStatus, { body: { code } });
       return toSession(await owned(userId, sessionId));
     },
@@ -175,7 +175,7 @@ export function createSessions(deps: SessionDeps): Sessions {
     async resume() {
       for (const row of await rows.open()) {
         log.info({ sessionId: row.id, status: row.status }, 'session resumed');
-        // The person's clock goes on; what the machines do gets its time again, for nobody worked at it meanwhile.
+        // The person's clock goes on; what the vms do gets its time again, for nobody worked at it meanwhile.
         const clock = startClock(row.status as OpenStatus, row, 'progress', settings, new Date());
         if (row.status !== 'awaiting_user_auth') await rows.apply(row.id, 'progress', { patch: clock });
         drive(row);
@@ -195,7 +195,7 @@ export function createSessions(deps: SessionDeps): Sessions {
 
   /** Browser VMs whose session ended without success while nobody could take them away. */
   async function releaseLeftovers(): Promise<void> {
-    for (const vm of await machines.list(null)) {
+    for (const vm of await vms.list(null)) {
       if (vm.sessionId === null || vm.state === 'destroyed' || vm.state === 'failed') continue;
       const row = await rows.get(vm.sessionId);
       if (row && isFinal(row.status) && row.status !== 'completed') await release(row);

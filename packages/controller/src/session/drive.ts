@@ -44,14 +44,14 @@ async function step(drive: Drive, row: SessionRow): Promise<void> {
 
 async function makeVm(drive: Drive, row: SessionRow): Promise<void> {
   // A controller that was killed here may have made it already.
-  const made = (await drive.machines.list(row.userId)).find((vm) => vm.sessionId === row.id && vm.kind === 'browser');
-  const vm = made ?? (await drive.machines.createBrowser({ userId: row.userId, sessionId: row.id, destroyAt: null }));
+  const made = (await drive.vms.list(row.userId)).find((vm) => vm.sessionId === row.id && vm.kind === 'browser');
+  const vm = made ?? (await drive.vms.createBrowser({ userId: row.userId, sessionId: row.id, destroyAt: null }));
   const recorded = await drive.rows.apply(row.id, 'vm_created', {
     patch: { browserVmId: vm.id },
     steps: { start: ['browser_vm'] },
   });
   if (recorded) return;
-  await drive.machines.destroy(vm.id);
+  await drive.vms.destroy(vm.id);
   throw new AppError('aborted', `Session ${row.id} ended while its VM was being made.`);
 }
 
@@ -59,7 +59,7 @@ async function bringUpDesktop(drive: Drive, row: SessionRow): Promise<void> {
   const onStatus = (status: RunnerStatus): void => {
     void drive.rows.apply(row.id, 'progress', { steps: bootSteps(status) });
   };
-  await drive.machines.waitReady(browserOf(row), onStatus, drive.signal);
+  await drive.vms.waitReady(browserOf(row), onStatus, drive.signal);
   await apply(drive, 'desktop_ready', { steps: { finish: ['browser_vm', 'desktop'], start: ['login_started'] } });
 }
 

@@ -2,14 +2,14 @@
 import { AppError } from '@airlock/contract/errors';
 import type { Settings } from '@airlock/contract/settings';
 import type { Custodian } from '../credential/custodian.js';
-import type { Machines, VmRow } from '../machine/machine.js';
+import type { Vms, VmRow } from '../vm/vm.js';
 import type { Vault } from '../vault/vault.js';
 import type { SessionChange, SessionRow, SessionRows } from './rows.js';
 import type { SessionEvent } from './transitions.js';
 
 export interface DriveDeps {
   rows: SessionRows;
-  machines: Machines;
+  vms: Vms;
   vault: Vault;
   custodian: Pick<Custodian, 'deliver' | 'retire' | 'sync'>;
   settings: Settings;

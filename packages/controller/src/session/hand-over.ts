@@ -5,9 +5,9 @@
 import { AppError } from '@airlock/contract/errors';
 import { CheckResult, CredentialBundle, proofName } from '@airlock/contract/guest';
 import { providers } from '@airlock/contract/provider/registry';
-import type { VmRow } from '../machine/machine.js';
+import type { VmRow } from '../vm/vm.js';
 import { apply, browserOf, type Drive } from './driven.js';
-import { callGuest, whileUnanswered } from '../machine/patience.js';
+import { callGuest, whileUnanswered } from '../vm/patience.js';
 import type { SessionRow } from './rows.js';
 
 const proofTimeoutMs = 180_000;
@@ -24,7 +24,7 @@ async function prepare(drive: Drive, userId: string): Promise<VmRow> {
   const onProgress = (text: string): void => {
     void drive.rows.apply(drive.id, 'progress', { steps: { detail: { name: 'cli_vm', text } } });
   };
-  const vm = await drive.machines.ensureCli(userId, drive.id, onProgress, drive.signal);
+  const vm = await drive.vms.ensureCli(userId, drive.id, onProgress, drive.signal);
   await apply(drive, 'progress', { patch: { cliVmId: vm.id }, steps: { finish: ['cli_vm'] } });
   return vm;
 }
@@ -32,7 +32,7 @@ async function prepare(drive: Drive, userId: string): Promise<VmRow> {
 /** The CLI VM, ready now. What was prepared while the person signed in may have failed or ended since: one more try tells. */
 async function readyCli(drive: Drive, userId: string): Promise<VmRow> {
   const early = await drive.cli?.catch(() => undefined);
-  const vm = early && (await drive.machines.get(early.id));
+  const vm = early && (await drive.vms.get(early.id));
   if (vm?.state === 'running') return vm;
   drive.cli = prepareCli(drive, userId);
   return drive.cli;
@@ -67,7 +67,7 @@ export async function handOver(drive: Drive, row: SessionRow): Promise<void> {
   }
   await drive.custodian.retire(browserOf(row), row.provider);
   const destroyAt = new Date(Date.now() + drive.settings.AIRLOCK_DESTROY_AFTER_S * 1000);
-  await drive.machines.scheduleDestroy(browserOf(row), destroyAt);
+  await drive.vms.scheduleDestroy(browserOf(row), destroyAt);
   await apply(drive, 'proved', {
     patch: { destroyAt },
     steps: { finish: ['delivered', 'proved'] },
@@ -101,7 +101,7 @@ async function deliver(drive: Drive, row: SessionRow, cli: VmRow, generation: nu
 async function failHandOver(drive: Drive, row: SessionRow, error: unknown): Promise<void> {
   drive.signal.throwIfAborted();
   const why = AppError.from(error);
-  const vm = await drive.machines.get(browserOf(row));
+  const vm = await drive.vms.get(browserOf(row));
   if (vm?.state !== 'running' || why.code === 'aborted') throw why;
   await drive.vault.discard(row.id);
   const { cliVmId } = (await drive.rows.get(row.id)) ?? row;

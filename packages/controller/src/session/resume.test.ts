@@ -56,7 +56,7 @@ describe('a controller that is killed', () => {
         expect(session).toMatchObject({ error: null });
         expect([desk.cliToken(), await desk.storedToken()]).toEqual(['new', 'new']);
         expect(await desk.vault.list(desk.ada)).toMatchObject([{ state: 'active' }]);
-        const made = [...desk.host.vms.values()].filter(({ row }) => row.sessionId === id);
+        const made = [...desk.host.all.values()].filter(({ row }) => row.sessionId === id);
         expect(made).toHaveLength(1);
       } finally {
         Object.assign(desk.vault, original);
@@ -76,6 +76,6 @@ describe('a controller that is killed', () => {
     desk.host.holdBoot = false;
     await desk.restart();
     await desk.until(id, 'ready');
-    expect(desk.host.vms.size).toBe(1);
+    expect(desk.host.all.size).toBe(1);
   });
 });

@@ -6,7 +6,7 @@ import { providers } from '@airlock/contract/provider/registry';
 import type { StepName } from '@airlock/contract/session';
 import type { StoredLogin } from '../store/schema.js';
 import { browserOf, type Drive } from './driven.js';
-import { callGuest, requireRunning } from '../machine/patience.js';
+import { callGuest, requireRunning } from '../vm/patience.js';
 import { prepareCli } from './hand-over.js';
 import type { SessionChange, SessionRow } from './rows.js';
 
@@ -91,7 +91,7 @@ const loginStatus = (drive: Drive, row: SessionRow): Promise<LoginStatus> =>
 /** One look at the login while the person signs in. The person's clock is the row's, and somebody else looks at it. */
 export async function awaitPerson(drive: Drive, row: SessionRow): Promise<void> {
   drive.cli ??= prepareCli(drive, row.userId);
-  requireRunning(await drive.machines.get(browserOf(row)), browserOf(row));
+  requireRunning(await drive.vms.get(browserOf(row)), browserOf(row));
   const { login } = row;
   if (login !== null) {
     const status = await loginStatus(drive, row);

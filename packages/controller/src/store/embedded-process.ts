@@ -20,7 +20,7 @@ export interface EmbeddedProcess {
 
 // By the package's own name: the compiled program is meant, also when this module runs as TypeScript in a test.
 const program = createRequire(import.meta.url).resolve('@airlock/controller/store/embedded');
-/** The first start makes a whole database cluster; slow machines need a multiple of the usual 4 to 9 s. */
+/** The first start makes a whole database cluster; slow vms need a multiple of the usual 4 to 9 s. */
 const startTimeoutMs = 90_000;
 const closeTimeoutMs = 3_000;
 

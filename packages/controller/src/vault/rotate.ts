@@ -62,7 +62,7 @@ export function createRotation(db: Database, ring: KeyRing, log: Log): Pick<Vaul
 }
 
 async function everySealed(db: Database): Promise<Sealed[]> {
-  const [stored, machines] = await Promise.all([
+  const [stored, homeKeys] = await Promise.all([
     db.select().from(credentials).orderBy(asc(credentials.userId), asc(credentials.provider)),
     db.select({ id: vms.id, sealed: vms.homeKeySealed }).from(vms).where(isNotNull(vms.homeKeySealed)),
   ]);
@@ -83,7 +83,7 @@ async function everySealed(db: Database): Promise<Sealed[]> {
             ),
           ),
     })),
-    ...machines.map(({ id, sealed }) => ({
+    ...homeKeys.map(({ id, sealed }) => ({
       context: homeContext(id),
       sealed: sealed ?? '',
       replace: (next: string) =>

@@ -61,7 +61,7 @@ export function ApiKeyForm({ provider, before, focus, onTaken }: ApiKeyFormProps
       </div>
       <p id={noteId} className={styles.fieldNote}>
         {key === '' || looksWhole
-          ? 'It is sealed in the vault, and used once the CLI in your CLI machine accepts it.'
+          ? 'It is sealed in the vault, and used once the CLI in your CLI VM accepts it.'
           : 'This does not look like a whole API key.'}
       </p>
       {use.error !== null && (

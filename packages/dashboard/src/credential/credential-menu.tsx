@@ -76,8 +76,8 @@ function RemoveDialog({ provider, opened, onClose }: RemoveDialogProps) {
   return (
     <Dialog opened={opened} onClose={onClose} title={`Remove ${provider.name}?`}>
       <p className={styles.text}>
-        The login is removed from the vault and from your CLI machine, whose other files stay. {provider.vendor} is not
-        told: to end the login everywhere, do that in your account there.
+        The login is removed from the vault and from your CLI VM, whose other files stay. {provider.vendor} is not told:
+        to end the login everywhere, do that in your account there.
       </p>
       {remove.error !== null && (
         <div className={styles.problem}>

@@ -21,8 +21,7 @@ const labels: Record<CredentialSummary['health'], string> = {
 export function describeHealth(credential: CredentialSummary, nowMs: number): HealthWords {
   if (credential.state === 'staged')
     return { facts: ['Being checked'], note: 'The CLI is asked whether it accepts it.' };
-  if (credential.state === 'removing')
-    return { facts: ['Removed'], note: 'The CLI machine forgets it at its next start.' };
+  if (credential.state === 'removing') return { facts: ['Removed'], note: 'The CLI VM forgets it at its next start.' };
   const { lastCheckedAt, method } = credential;
   const facts = [
     labelOf(credential, nowMs),

@@ -6,7 +6,7 @@ const after = (...events: PromptEvent[]): PromptAnswer => events.reduce(withEven
 const error = { code: 'prompt_timeout', message: 'Too slow.', hint: '' } as const;
 
 it.each<[PromptEvent[], string]>([
-  [[{ status: 'starting the CLI machine' }], 'Starting the CLI machine…'],
+  [[{ status: 'starting the CLI VM' }], 'Starting the CLI VM…'],
   [[{ status: 'asking Codex' }, { chunk: 'a' }], 'Codex is answering'],
 ])('%j while it runs: %s', (events, words) => expect(describeAnswer(after(...events))).toBe(words));
 

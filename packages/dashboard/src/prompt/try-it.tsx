@@ -1,4 +1,4 @@
-/** "Try it": sends one prompt to a connected CLI in the person's CLI machine, and shows the answer as it comes. */
+/** "Try it": sends one prompt to a connected CLI in the person's CLI VM, and shows the answer as it comes. */
 import type { Provider } from '@airlock/contract/provider/provider';
 import { providers } from '@airlock/contract/provider/registry';
 import { Button } from '@mantine/core';
@@ -25,7 +25,7 @@ function Box({ connected }: { connected: Provider[] }) {
     <section className={styles.box} aria-labelledby="try-it" data-testid="try-it">
       <h2 id="try-it">Try it</h2>
       <p className={styles.lead}>
-        Ask a connected CLI something. It runs in your CLI machine, which is started first when it stands still.
+        Ask a connected CLI something. It runs in your CLI VM, which is started first when it stands still.
       </p>
       <QuestionForm
         connected={connected}

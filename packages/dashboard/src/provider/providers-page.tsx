@@ -49,7 +49,7 @@ function HowItWorks() {
         </li>
         <li>
           <div>
-            <strong>Your CLI machine takes over</strong>
+            <strong>Your CLI VM takes over</strong>
             The credential is sealed and handed to it. The private computer is destroyed.
           </div>
         </li>

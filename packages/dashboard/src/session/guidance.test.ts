@@ -74,10 +74,10 @@ describe('guide', () => {
     expect(guide({ ...failed, login: { ...login, takesCode: true } }, codex).sentence).toMatch(/paste the code/);
   });
 
-  it('says that the CLI machine is ready at the end', () => {
+  it('says that the CLI VM is ready at the end', () => {
     expect(guide(session('completed'), codex)).toEqual({
       title: 'Codex is connected',
-      sentence: 'Your CLI machine is ready.',
+      sentence: 'Your CLI VM is ready.',
     });
   });
 });

@@ -52,10 +52,10 @@ export function guide(session: Session, { name, vendor }: Provider): Guidance {
     case 'delivering':
       return {
         title: 'You are signed in',
-        sentence: 'Your CLI machine is getting the credential. You may close this page; it goes on without you.',
+        sentence: 'Your CLI VM is getting the credential. You may close this page; it goes on without you.',
       };
     case 'completed':
-      return { title: `${name} is connected`, sentence: 'Your CLI machine is ready.' };
+      return { title: `${name} is connected`, sentence: 'Your CLI VM is ready.' };
     case 'failed':
       return {
         title: 'The sign-in failed',

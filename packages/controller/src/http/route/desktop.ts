@@ -22,7 +22,7 @@ declare module 'fastify' {
 const query = z.strictObject({ ticket: z.string().min(16).max(128) });
 
 export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
-  const { machines, sessions, users } = deps;
+  const { vms, sessions, users } = deps;
   server.decorateRequest('desktop', null);
   server.decorateRequest('watchedSession', null);
 
@@ -52,7 +52,7 @@ export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
     assertMayView(userOf(request), row);
     const { userId } = await users.redeemDesktopTicket(request.query.ticket, row.id);
     if (userId !== userOf(request).id) throw new AppError('ticket_invalid', 'This ticket was given to somebody else.');
-    const desktop = await machines.openDesktop(row.id);
+    const desktop = await vms.openDesktop(row.id);
     request.desktop = desktop;
     request.watchedSession = row.sessionId;
     request.raw.socket.once('close', () => desktop.destroy());

@@ -11,7 +11,7 @@ import { assertMayPrompt, visibleVm } from '../vm.js';
 /** Bytes: the longest prompt, each of its characters written as four bytes or as an escape. */
 const bodyLimit = 2 * 1024 * 1024;
 
-export function addPromptRoutes(server: Server, { machines, prompts, heartbeatMs = 15_000 }: HttpDeps): void {
+export function addPromptRoutes(server: Server, { vms, prompts, heartbeatMs = 15_000 }: HttpDeps): void {
   server.post(
     '/api/vm/:id/cli/prompt',
     {
@@ -32,7 +32,7 @@ export function addPromptRoutes(server: Server, { machines, prompts, heartbeatMs
     async (request, reply) => {
       const user = userOf(request);
       const { id } = request.params;
-      if (id !== 'me') assertMayPrompt(user, visibleVm(user, id, await machines.get(id)));
+      if (id !== 'me') assertMayPrompt(user, visibleVm(user, id, await vms.get(id)));
       const run = await prompts.prepare(user.id, request.body);
       return reply
         .type('text/event-stream')

@@ -6,7 +6,7 @@ import type { HttpDeps, Server } from '../deps.js';
 
 const Health = z.strictObject({ status: z.literal('ok') });
 
-export function addSystemRoutes(server: Server, { machines, describeSystem }: HttpDeps): void {
+export function addSystemRoutes(server: Server, { vms, describeSystem }: HttpDeps): void {
   server.get(
     '/healthz',
     {
@@ -23,13 +23,9 @@ export function addSystemRoutes(server: Server, { machines, describeSystem }: Ht
       schema: { response: answers(200, SystemStatus), summary: 'What runs here, and on what' },
     },
     async () => {
-      const [facts, vms, lostVmFolders] = await Promise.all([
-        describeSystem(),
-        machines.list(null),
-        machines.lostFolders(),
-      ]);
-      const running = vms.filter(({ state }) => state === 'running').length;
-      return { ...facts, vms: { running, total: vms.length }, lostVmFolders };
+      const [facts, all, lostVmFolders] = await Promise.all([describeSystem(), vms.list(null), vms.lostFolders()]);
+      const running = all.filter(({ state }) => state === 'running').length;
+      return { ...facts, vms: { running, total: all.length }, lostVmFolders };
     },
   );
 
@@ -43,7 +39,7 @@ export function addSystemRoutes(server: Server, { machines, describeSystem }: Ht
       },
     },
     async (_request, reply) => {
-      await machines.stopAll();
+      await vms.stopAll();
       return reply.status(204).send(undefined);
     },
   );

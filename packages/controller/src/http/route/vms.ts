@@ -5,7 +5,7 @@ import { CheckResult, GuestHealth } from '@airlock/contract/guest';
 import { VmId } from '@airlock/contract/ids';
 import { isFinal } from '@airlock/contract/session';
 import type { FastifyRequest } from 'fastify';
-import type { VmRow } from '../../machine/machine.js';
+import type { VmRow } from '../../vm/vm.js';
 import { answers, noContent } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
 import { userOf } from '../identity.js';
@@ -15,15 +15,15 @@ export const vmParams = z.strictObject({ id: VmId });
 
 /** The VM of the path, if the caller may know of it. @throws AppError not_found */
 export async function vmOf(
-  { machines }: Pick<HttpDeps, 'machines'>,
+  { vms }: Pick<HttpDeps, 'vms'>,
   request: FastifyRequest<{ Params: { id: string } }>,
 ): Promise<VmRow> {
   const { id } = request.params;
-  return visibleVm(userOf(request), id, await machines.get(id));
+  return visibleVm(userOf(request), id, await vms.get(id));
 }
 
 export function addVmRoutes(server: Server, deps: HttpDeps): void {
-  const { machines } = deps;
+  const { vms } = deps;
   const shown = (row: VmRow): Vm => toVm(row, deps.settings.AIRLOCK_CLI_IDLE_S);
 
   server.get(
@@ -31,7 +31,7 @@ export function addVmRoutes(server: Server, deps: HttpDeps): void {
     { schema: { response: answers(200, VmList), summary: 'The caller’s VMs; for administrators all' } },
     async (request) => {
       const user = userOf(request);
-      return { vms: (await machines.list(user.role === 'admin' ? null : user.id)).map(shown) };
+      return { vms: (await vms.list(user.role === 'admin' ? null : user.id)).map(shown) };
     },
   );
 
@@ -47,7 +47,7 @@ export function addVmRoutes(server: Server, deps: HttpDeps): void {
     },
     async (request, reply) => {
       const destroyAt = new Date(Date.now() + request.body.leaseMinutes * 60_000);
-      const row = await machines.createBrowser({ userId: userOf(request).id, sessionId: null, destroyAt });
+      const row = await vms.createBrowser({ userId: userOf(request).id, sessionId: null, destroyAt });
       return reply.status(202).send(shown(row));
     },
   );
@@ -64,7 +64,7 @@ export function addVmRoutes(server: Server, deps: HttpDeps): void {
     async (request, reply) => {
       const row = await vmOf(deps, request);
       assertMayDestroy(row, await isSessionOpen(row));
-      await machines.destroy(row.id);
+      await vms.destroy(row.id);
       return reply.status(204).send(undefined);
     },
   );
@@ -72,7 +72,7 @@ export function addVmRoutes(server: Server, deps: HttpDeps): void {
   server.get(
     '/api/vm/:id/health',
     { schema: { params: vmParams, response: answers(200, GuestHealth), summary: 'What the agent in the VM reports' } },
-    async (request) => machines.health((await vmOf(deps, request)).id),
+    async (request) => vms.health((await vmOf(deps, request)).id),
   );
 
   server.post(
@@ -88,7 +88,7 @@ export function addVmRoutes(server: Server, deps: HttpDeps): void {
     async (request) => {
       const row = await vmOf(deps, request);
       assertMayCheck(row);
-      return machines.runCheck(row.id, request.body.name);
+      return vms.runCheck(row.id, request.body.name);
     },
   );
 

@@ -12,12 +12,12 @@ import type { HttpDeps, Server } from '../deps.js';
 import { buildServer } from '../server.js';
 import {
   createTestCustodian,
-  createTestMachines,
+  createTestVms,
   createTestVault,
   type EchoServer,
   createTestSessions,
   startEchoServer,
-  type TestMachines,
+  type TestVms,
   type TestSessions,
 } from './stand-ins.js';
 
@@ -37,7 +37,7 @@ export interface TestController {
   settings: HttpDeps['settings'];
   users: Users;
   sessions: TestSessions;
-  machines: TestMachines;
+  vms: TestVms;
   credentials: CredentialSummary[];
   /** Bytes that play the desktop. */
   desktop: EchoServer;
@@ -76,7 +76,7 @@ export function useTestController(): TestController {
   afterAll(() => controller.close(), 30_000);
   beforeEach(() => {
     controller.sessions.clear();
-    controller.machines.clear();
+    controller.vms.clear();
     controller.credentials.length = 0;
   });
   return controller;
@@ -89,17 +89,17 @@ export async function startTestController(): Promise<TestController> {
   const echo = await startEchoServer(join(database.home, 'echo.sock'));
   const lines: string[] = [];
   const credentials: CredentialSummary[] = [];
-  const machines = createTestMachines(echo);
+  const vms = createTestVms(echo);
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
   const deps: HttpDeps = {
     settings: { AIRLOCK_HOST: '127.0.0.1', AIRLOCK_PORT: 0, AIRLOCK_PUBLIC_URL: undefined, AIRLOCK_CLI_IDLE_S: 900 },
     log,
     users,
     sessions: createTestSessions(),
-    machines,
+    vms,
     custodian: createTestCustodian(credentials),
     prompts: createPrompts({
-      machines,
+      vms,
       custodian: { list: async () => credentials, sync: async () => [] },
       settings: { AIRLOCK_PROMPT_TIMEOUT_S: 600 },
       log,
@@ -131,7 +131,7 @@ export async function startTestController(): Promise<TestController> {
     settings: deps.settings,
     users,
     sessions: deps.sessions as TestSessions,
-    machines: deps.machines as TestMachines,
+    vms: deps.vms as TestVms,
     credentials,
     desktop: echo,
     logged: () => lines.join(''),

@@ -1,4 +1,4 @@
-/** For tests of http: sessions and machines in memory, because the real ones need VMs. Everything else is real there. */
+/** For tests of http: sessions and vms in memory, because the real ones need VMs. Everything else is real there. */
 import { createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { connectBulk, type BulkSocket } from '@airlock/contract/bulk-socket';
@@ -8,8 +8,8 @@ import type { CheckName } from '@airlock/contract/guest';
 import { newId } from '@airlock/contract/ids';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { isFinal, sessionSteps, type Session, type StepName } from '@airlock/contract/session';
-import type { Machines, VmRow } from '../../machine/machine.js';
-import { exampleVm } from '../../machine/testing.js';
+import type { Vms, VmRow } from '../../vm/vm.js';
+import { exampleVm } from '../../vm/testing.js';
 import type { Sessions } from '../../session/session.js';
 import type { HttpDeps } from '../deps.js';
 
@@ -117,7 +117,7 @@ function newSession(provider: ProviderId): Session {
   };
 }
 
-export interface TestMachines extends Machines {
+export interface TestVms extends Vms {
   add(userId: string, values?: Partial<VmRow>): VmRow;
   /** Connections to desktops that are open now. */
   desktops: Set<Socket>;
@@ -126,8 +126,8 @@ export interface TestMachines extends Machines {
   clear(): void;
 }
 
-/** Machines whose desktops are connections to `target`, a server on a local socket. */
-export function createTestMachines(target: EchoServer): TestMachines {
+/** Vms whose desktops are connections to `target`, a server on a local socket. */
+export function createTestVms(target: EchoServer): TestVms {
   const rows = new Map<string, VmRow>();
   const desktops = new Set<Socket>();
   const checks: CheckName[] = [];
@@ -178,7 +178,7 @@ export function createTestMachines(target: EchoServer): TestMachines {
 
 export interface EchoServer {
   path: string;
-  /** Newest connection from a machine. */
+  /** Newest connection from a VM. */
   connections: Socket[];
   close(): Promise<void>;
 }

@@ -44,7 +44,7 @@ export interface Desk {
 export function useDesk(): Desk {
   const open = (): void => {
     const settings = readSettings({ AIRLOCK_HOME: '/nowhere', AIRLOCK_CREDENTIAL_POLL_S: '1' });
-    const shared = { machines: desk.host.machines, vault: desk.vault, settings, log: silentLog };
+    const shared = { vms: desk.host.vms, vault: desk.vault, settings, log: silentLog };
     desk.custodian = createCustodian(shared);
     desk.sessions = createSessions({ ...shared, custodian: desk.custodian, store: desk.store.store, pollMs: 5 });
   };

@@ -2,8 +2,8 @@
 import { AppError } from '@airlock/contract/errors';
 import type { CredentialBundle, LoginStatus } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
-import type { CliGuard, Machines, VmRow } from '../../machine/machine.js';
-import { exampleVm } from '../../machine/testing.js';
+import type { CliGuard, Vms, VmRow } from '../../vm/vm.js';
+import { exampleVm } from '../../vm/testing.js';
 
 /** One call to an agent, as a test reads it: `PUT /credentials/codex`. */
 export type GuestCall = `${string} ${string}`;
@@ -23,8 +23,8 @@ export interface TestVm {
 }
 
 export interface TestHost {
-  machines: Machines;
-  vms: Map<string, TestVm>;
+  vms: Vms;
+  all: Map<string, TestVm>;
   /** The newest of its kind. @throws Error when there is none */
   vm(kind: 'browser' | 'cli'): TestVm;
   /** Holds back that a browser VM becomes ready. */
@@ -67,7 +67,7 @@ export function createTestHost(): TestHost {
     return vm;
   }
 
-  const host: TestHost = { machines: makeMachines(), vms, vm, holdBoot: false, failCli: undefined };
+  const host: TestHost = { vms: makeVms(), all: vms, vm, holdBoot: false, failCli: undefined };
   return host;
 
   function vm(kind: 'browser' | 'cli'): TestVm {
@@ -76,7 +76,7 @@ export function createTestHost(): TestHost {
     return found;
   }
 
-  function makeMachines(): Machines {
+  function makeVms(): Vms {
     const nothing = async (): Promise<never> => {
       throw new Error('not part of this test');
     };

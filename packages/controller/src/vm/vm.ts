@@ -1,4 +1,4 @@
-/** The face of the machine folder: what sessions, desktop and http may ask of VMs. */
+/** The face of the vm folder: what sessions, desktop and http may ask of VMs. */
 import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import type { CheckName, CheckResult, GuestHealth } from '@airlock/contract/guest';
 import type { RunnerStatus } from '@airlock/contract/runner';
@@ -22,7 +22,7 @@ export interface CliUse {
   release(): Promise<void>;
 }
 
-export interface Machines {
+export interface Vms {
   /** Sets what is done around the life of every CLI VM; before anything is started. */
   guard(guard: CliGuard): void;
   /**

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
 import type { Answer, CallOptions } from '@airlock/contract/http-client';
-import type { Machines, VmRow } from './machine.js';
+import type { Vms, VmRow } from './vm.js';
 
 /** Between two tries, in ms. */
 const retryMs = 500;
@@ -11,7 +11,7 @@ const retryMs = 500;
 const restartMs = 90_000;
 
 interface GuestDeps {
-  machines: Pick<Machines, 'guest' | 'get'>;
+  vms: Pick<Vms, 'guest' | 'get'>;
   signal: AbortSignal;
 }
 
@@ -23,7 +23,7 @@ export async function callGuest<T extends z.ZodType | null>(
 ): Promise<Answer<T>> {
   const { method, path, schema, ...options } = call;
   return whileUnanswered(deps, vmId, async () => {
-    const guest = await deps.machines.guest(vmId);
+    const guest = await deps.vms.guest(vmId);
     return guest.call(method, path, schema, { ...options, signal: deps.signal });
   });
 }
@@ -32,18 +32,14 @@ export async function callGuest<T extends z.ZodType | null>(
  * Does `work`, again as long as the agent of the VM does not answer although the VM runs. Only for what may be repeated.
  * @throws AppError what `work` threw, what the VM ended with, guest_unreachable, or the signal's reason
  */
-export async function whileUnanswered<T>(
-  { machines, signal }: GuestDeps,
-  vmId: string,
-  work: () => Promise<T>,
-): Promise<T> {
+export async function whileUnanswered<T>({ vms, signal }: GuestDeps, vmId: string, work: () => Promise<T>): Promise<T> {
   const deadline = performance.now() + restartMs;
   for (;;) {
     try {
       return await work();
     } catch (error) {
       signal.throwIfAborted();
-      requireRunning(await machines.get(vmId), vmId);
+      requireRunning(await vms.get(vmId), vmId);
       const unanswered =
         error instanceof AppError && (error.code === 'guest_unreachable' || error.code === 'runner_failed');
       if (!unanswered || performance.now() > deadline) throw error;

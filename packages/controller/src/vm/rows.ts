@@ -19,7 +19,7 @@ import { newId } from '@airlock/contract/ids';
 import { finalStatuses } from '@airlock/contract/session';
 import type { Database } from '../store/store.js';
 import { authSessions, users, vms } from '../store/schema.js';
-import type { VmRow } from './machine.js';
+import type { VmRow } from './vm.js';
 
 const finalStates: VmState[] = ['failed', 'destroyed'];
 const openStates: VmState[] = ['creating', 'starting', 'running', 'stopping', 'stopped'];

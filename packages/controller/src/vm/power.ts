@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { AppError } from '@airlock/contract/errors';
 import type { VmKind } from '@airlock/contract/api';
-import type { MachineDeps } from './create.js';
-import type { VmRow } from './machine.js';
+import type { VmDeps } from './create.js';
+import type { VmRow } from './vm.js';
 import { newVmId, noTimings, type NewVm, type VmRows } from './rows.js';
 import { runnerSecrets, secretDirOf, vmSpec } from './spec.js';
 import type { Watcher } from './watch.js';
@@ -25,7 +25,7 @@ export interface Power {
   fail(vmId: string, error: unknown): Promise<AppError>;
 }
 
-export function createPower(deps: MachineDeps, rows: VmRows, watcher: Watcher): Power {
+export function createPower(deps: VmDeps, rows: VmRows, watcher: Watcher): Power {
   const { engine, images, host, settings, log } = deps;
   const starting = new Map<string, Promise<void>>();
 

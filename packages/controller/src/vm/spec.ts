@@ -8,7 +8,7 @@ import type { RunnerSecrets, VmSpec } from '@airlock/contract/runner';
 import { runnerFiles } from '@airlock/contract/runner';
 import { upstreamUrlFor, type Settings } from '@airlock/contract/settings';
 import type { CurrentImage } from '../image/image.js';
-import type { VmRow } from './machine.js';
+import type { VmRow } from './vm.js';
 
 /** Milliseconds from power-on to ready, at most. Emulation is some five times slower than this machine at its busiest. */
 const bootTimeoutMs = { kvm: 60_000, tcg: 240_000 } as const;

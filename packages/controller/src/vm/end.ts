@@ -1,7 +1,7 @@
 /** Taking VMs away: on demand, when their time has come, and what a crash has left. */
 import { AppError } from '@airlock/contract/errors';
-import type { MachineDeps } from './create.js';
-import type { CliGuard, VmRow } from './machine.js';
+import type { VmDeps } from './create.js';
+import type { CliGuard, VmRow } from './vm.js';
 import type { Power } from './power.js';
 import type { VmRows } from './rows.js';
 import type { Watcher } from './watch.js';
@@ -18,7 +18,7 @@ export interface End {
   reconcile(row: VmRow): Promise<void>;
 }
 
-export function createEnd(deps: MachineDeps, rows: VmRows, power: Power, watcher: Watcher, guard: () => CliGuard): End {
+export function createEnd(deps: VmDeps, rows: VmRows, power: Power, watcher: Watcher, guard: () => CliGuard): End {
   const { engine, log } = deps;
   const destroying = new Map<string, Promise<void>>();
 

@@ -1,4 +1,4 @@
-/** For tests: an engine whose VMs are entries of a map; everything else of a machine is real. */
+/** For tests: an engine whose VMs are entries of a map; everything else of the vm folder is real. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,8 +11,8 @@ import { readSettings } from '@airlock/contract/settings';
 import type { Engine } from '../engine/engine.js';
 import { users } from '../store/schema.js';
 import { openEmbeddedTestStore, silentLog, type TestStore } from '../store/testing.js';
-import { createMachines } from './create.js';
-import type { Machines, VmRow } from './machine.js';
+import { createVms } from './create.js';
+import type { Vms, VmRow } from './vm.js';
 
 export interface TestEngine extends Engine {
   /** What was done, in order: `start <vm>`, `stop <vm>`. */
@@ -106,25 +106,25 @@ export const exampleVm = (userId: string): VmRow => ({
   ...{ createdAt: new Date(), readyAt: new Date(), lastUsedAt: null, destroyAt: null },
 });
 
-export interface TestMachines {
+export interface TestVms {
   database: TestStore;
   engine: TestEngine;
-  machines: Machines;
+  vms: Vms;
   /** The one user there is. */
   readonly userId: string;
   /** A controller that ended, and the next one, which has not looked at the rows yet. */
   restart(): Promise<void>;
 }
 
-/** Machines on a real database for a test file; everything but the database is new before each test. `env`: more settings. */
-export function useMachines(env: Record<string, string> = {}): TestMachines {
+/** Vms on a real database for a test file; everything but the database is new before each test. `env`: more settings. */
+export function useVms(env: Record<string, string> = {}): TestVms {
   const client = createJsonClient({ baseUrl: 'http://127.0.0.1:1', unreachable: 'guest_unreachable', name: 'nobody' });
 
   function open(): void {
     const { database } = host;
     const disk = join(database.home, 'rootfs.ext4');
     const image = { folder: database.home, kernel: disk, initrd: disk, rootfs: disk, manifest: { id: 'img_000000' } };
-    host.machines = createMachines({
+    host.vms = createVms({
       store: database.store,
       engine: host.engine,
       images: { current: async () => image, get: async () => image } as never,
@@ -141,10 +141,10 @@ export function useMachines(env: Record<string, string> = {}): TestMachines {
   const host = {
     userId: newId('usr'),
     async restart() {
-      await host.machines.close();
+      await host.vms.close();
       open();
     },
-  } as TestMachines;
+  } as TestVms;
 
   beforeAll(async () => {
     host.database = await openEmbeddedTestStore();
@@ -157,6 +157,6 @@ export function useMachines(env: Record<string, string> = {}): TestMachines {
     host.engine = createTestEngine(host.database.home, client);
     open();
   });
-  afterEach(() => host.machines.close());
+  afterEach(() => host.vms.close());
   return host;
 }

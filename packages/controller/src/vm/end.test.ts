@@ -1,22 +1,21 @@
 /** What a controller makes of the VMs that the one before left. Real rows; an engine without VMs. */
 import { expect, test } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
-import type { VmRow } from './machine.js';
-import { useMachines } from './testing.js';
+import type { VmRow } from './vm.js';
+import { useVms } from './testing.js';
 
 const never = new AbortController().signal;
-const host = useMachines();
+const host = useVms();
 
-const browser = (): Promise<VmRow> =>
-  host.machines.createBrowser({ userId: host.userId, sessionId: null, destroyAt: null });
-const cli = (): Promise<VmRow> => host.machines.ensureCli(host.userId, null, () => undefined, never);
-const ready = (vm: VmRow): Promise<VmRow> => host.machines.waitReady(vm.id, () => undefined, never);
+const browser = (): Promise<VmRow> => host.vms.createBrowser({ userId: host.userId, sessionId: null, destroyAt: null });
+const cli = (): Promise<VmRow> => host.vms.ensureCli(host.userId, null, () => undefined, never);
+const ready = (vm: VmRow): Promise<VmRow> => host.vms.waitReady(vm.id, () => undefined, never);
 
 /** A controller that is killed while its engine starts a VM: nothing of that start goes on. */
 async function restartDuringStart(): Promise<void> {
   await host.restart();
   host.engine.startGate = undefined;
-  await host.machines.reconcile();
+  await host.vms.reconcile();
 }
 
 const forever = new Promise<void>(() => undefined);
@@ -25,7 +24,7 @@ test('a browser VM that runs is adopted', async () => {
   const vm = await browser();
   await ready(vm);
   await host.restart();
-  await host.machines.reconcile();
+  await host.vms.reconcile();
   expect(await ready(vm)).toMatchObject({ state: 'running', epoch: 1 });
   expect(host.engine.done).toEqual([`start ${vm.id}`]);
 });
@@ -33,7 +32,7 @@ test('a browser VM that runs is adopted', async () => {
 test('a browser VM that had not been powered on is started', async () => {
   host.engine.startGate = forever;
   const vm = await browser();
-  await expect.poll(async () => (await host.machines.get(vm.id))?.state).toBe('starting');
+  await expect.poll(async () => (await host.vms.get(vm.id))?.state).toBe('starting');
   await restartDuringStart();
   expect(await ready(vm)).toMatchObject({ state: 'running', error: null });
   expect(host.engine.done).toEqual([`start ${vm.id}`]);
@@ -42,21 +41,21 @@ test('a browser VM that had not been powered on is started', async () => {
 test('a browser VM that had run and is gone has failed, with the reason', async () => {
   const vm = await browser();
   await ready(vm);
-  await host.machines.close();
+  await host.vms.close();
   host.engine.running.delete(vm.id);
   await host.restart();
-  await host.machines.reconcile();
-  expect(await host.machines.get(vm.id)).toMatchObject({ state: 'failed', error: { code: 'vm_lost' } });
+  await host.vms.reconcile();
+  expect(await host.vms.get(vm.id)).toMatchObject({ state: 'failed', error: { code: 'vm_lost' } });
 });
 
 test('a CLI VM that was being started stands still, and the next use starts it', async () => {
   const vm = await cli();
-  await host.machines.stopAll();
+  await host.vms.stopAll();
   host.engine.startGate = forever;
   void cli();
-  await expect.poll(async () => (await host.machines.get(vm.id))?.state).toBe('starting');
+  await expect.poll(async () => (await host.vms.get(vm.id))?.state).toBe('starting');
   await restartDuringStart();
-  expect(await host.machines.get(vm.id)).toMatchObject({ state: 'stopped' });
+  expect(await host.vms.get(vm.id)).toMatchObject({ state: 'stopped' });
   expect(await cli()).toMatchObject({ id: vm.id, state: 'running' });
 });
 
@@ -68,9 +67,9 @@ test('a browser VM that cannot start and cannot be cleaned up says why, and is c
   host.engine.stopError = broken;
   const vm = await browser();
   await expect(ready(vm)).rejects.toMatchObject({ code: 'vm_boot_timeout' });
-  expect(await host.machines.get(vm.id)).toMatchObject({ state: 'stopping', error: { code: 'vm_boot_timeout' } });
+  expect(await host.vms.get(vm.id)).toMatchObject({ state: 'stopping', error: { code: 'vm_boot_timeout' } });
   host.engine.stopError = undefined;
-  await expect.poll(async () => (await host.machines.get(vm.id))?.state, { timeout: 5000 }).toBe('destroyed');
+  await expect.poll(async () => (await host.vms.get(vm.id))?.state, { timeout: 5000 }).toBe('destroyed');
 });
 
 test.each(['browser', 'cli'] as const)(
@@ -80,7 +79,7 @@ test.each(['browser', 'cli'] as const)(
     await ready(vm);
     host.engine.stopError = broken;
     host.engine.end(vm.id);
-    const state = async (): Promise<string | undefined> => (await host.machines.get(vm.id))?.state;
+    const state = async (): Promise<string | undefined> => (await host.vms.get(vm.id))?.state;
     await expect.poll(state).toBe('stopping');
     await expect(ready(vm)).rejects.toMatchObject({ code: 'vm_lost' });
     host.engine.stopError = undefined;

@@ -1,5 +1,5 @@
 /**
- * The machine folder's front door, put together. A row is written before anything is made; whatever a crash leaves is put
+ * The vm folder's front door, put together. A row is written before anything is made; whatever a crash leaves is put
  * right by `reconcile`. Deadlines are rows, looked at each second.
  */
 import type { Logger } from 'pino';
@@ -10,16 +10,16 @@ import type { Settings } from '@airlock/contract/settings';
 import type { Engine } from '../engine/engine.js';
 import type { Images } from '../image/image.js';
 import type { Store } from '../store/store.js';
-import { createCliMachines } from './cli.js';
+import { createCliVms } from './cli.js';
 import { requireRoom } from './disk.js';
 import { createEnd } from './end.js';
 import type { Host } from './host.js';
-import type { CliGuard, Machines, VmRow } from './machine.js';
+import type { CliGuard, Vms, VmRow } from './vm.js';
 import { createPower, requireMemory } from './power.js';
 import { createVmRows } from './rows.js';
 import { createWatcher } from './watch.js';
 
-export interface MachineDeps {
+export interface VmDeps {
   store: Pick<Store, 'db'>;
   engine: Engine;
   images: Images;
@@ -45,14 +45,14 @@ const unguarded: CliGuard = {
 };
 
 /** The VMs of this controller. Call `reconcile` once before anything else. */
-export function createMachines(deps: MachineDeps): Machines {
+export function createVms(deps: VmDeps): Vms {
   const { engine, images, settings, log } = deps;
   const lifetime = new AbortController();
   const rows = createVmRows(deps.store.db);
   const watcher = createWatcher({ db: deps.store.db, engine, log, signal: lifetime.signal });
   const power = createPower(deps, rows, watcher);
   let guard: CliGuard = unguarded;
-  const cli = createCliMachines(deps, rows, power, watcher, () => guard, lifetime.signal);
+  const cli = createCliVms(deps, rows, power, watcher, () => guard, lifetime.signal);
   const end = createEnd(deps, rows, power, watcher, () => guard);
   const stopSweeping = repeat(async () => {
     await end.sweep();

@@ -5,19 +5,19 @@ import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import { authSessions, users, vms } from '../store/schema.js';
 import { silentLog } from '../store/testing.js';
-import type { VmRow } from './machine.js';
-import { useMachines } from './testing.js';
+import type { VmRow } from './vm.js';
+import { useVms } from './testing.js';
 
 const idleS = 600;
 const never = new AbortController().signal;
-const host = useMachines({ AIRLOCK_CLI_IDLE_S: String(idleS) });
+const host = useVms({ AIRLOCK_CLI_IDLE_S: String(idleS) });
 const { userId } = host;
 
 let decoys = 0;
 
-const made = (): Promise<VmRow> => host.machines.ensureCli(userId, null, () => undefined, never);
-const use = (signal = never) => host.machines.useCli(userId, () => undefined, signal);
-const state = async (vm: VmRow): Promise<string | undefined> => (await host.machines.get(vm.id))?.state;
+const made = (): Promise<VmRow> => host.vms.ensureCli(userId, null, () => undefined, never);
+const use = (signal = never) => host.vms.useCli(userId, () => undefined, signal);
+const state = async (vm: VmRow): Promise<string | undefined> => (await host.vms.get(vm.id))?.state;
 /** Moves everything of the past further into it. */
 async function pass(seconds: number): Promise<void> {
   const ago = sql.raw(`interval '${seconds} seconds'`);
@@ -35,7 +35,7 @@ async function sweep(): Promise<void> {
   const decoy = { id: newId('vm'), userId: other.id, kind: 'cli' as const, state: 'running' as const, timings };
   const row = { ...decoy, imageId: 'img_000000', accel: 'tcg' as const, createdAt: new Date(0) };
   await host.database.store.db.insert(vms).values(row);
-  await expect.poll(async () => (await host.machines.get(decoy.id))?.state, { timeout: 10_000 }).toBe('stopped');
+  await expect.poll(async () => (await host.vms.get(decoy.id))?.state, { timeout: 10_000 }).toBe('stopped');
 }
 
 test('one that nobody uses is stopped, and the next use starts it, with its disk', async () => {
@@ -98,7 +98,7 @@ test('uses that come while it is being stopped wait for its end, then share one 
 
 test('a start that fails is told to everybody who waits, the disk is kept, and the next use tries again', async () => {
   const vm = await made();
-  await host.machines.stopAll();
+  await host.vms.stopAll();
   host.engine.startError = new AppError('vm_boot_failed', 'It cannot boot.');
   const results = await Promise.allSettled([use(), use()]);
   expect(results.map((result) => (result.status === 'rejected' ? result.reason : result))).toMatchObject([
@@ -134,23 +134,23 @@ test('a stop that breaks off is told in the log and tried again; what waits for 
 
 test('a start that fails and cannot be cleaned up is told as what it is, and cleaned up later', async () => {
   const vm = await made();
-  await host.machines.stopAll();
+  await host.vms.stopAll();
   host.engine.startError = new AppError('vm_boot_failed', 'It cannot boot.');
   host.engine.stopError = stopFails;
   await expect(use()).rejects.toMatchObject({ code: 'vm_boot_failed' });
   host.engine.startError = undefined;
   host.engine.stopError = undefined;
   await expect.poll(() => state(vm), { timeout: 5000 }).toBe('stopped');
-  expect((await host.machines.get(vm.id))?.error).toMatchObject({ code: 'vm_boot_failed' });
+  expect((await host.vms.get(vm.id))?.error).toMatchObject({ code: 'vm_boot_failed' });
   await (await use()).release();
   expect(await state(vm)).toBe('running');
 });
 
 test('a use makes no CLI VM, and can be given up while it waits', async () => {
   await expect(use()).rejects.toMatchObject({ code: 'not_found' });
-  expect(await host.machines.list(userId)).toEqual([]);
+  expect(await host.vms.list(userId)).toEqual([]);
   const vm = await made();
-  await host.machines.stopAll();
+  await host.vms.stopAll();
   let startNow = (): void => undefined;
   host.engine.startGate = new Promise((resolve) => (startNow = resolve));
   const cancel = new AbortController();
@@ -169,7 +169,7 @@ test('a restarted controller goes on to count', async () => {
   const vm = await made();
   await (await use()).release();
   await host.restart();
-  await host.machines.reconcile();
+  await host.vms.reconcile();
   await pass(idleS - 60);
   await sweep();
   expect(await state(vm)).toBe('running');

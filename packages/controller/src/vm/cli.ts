@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { runnerFiles } from '@airlock/contract/runner';
-import type { MachineDeps } from './create.js';
+import type { VmDeps } from './create.js';
 import { copyDisk, requireRoom } from './disk.js';
-import type { CliGuard, CliUse, Machines, VmRow } from './machine.js';
+import type { CliGuard, CliUse, Vms, VmRow } from './vm.js';
 import type { Power } from './power.js';
 import type { VmRows } from './rows.js';
 import type { Watcher } from './watch.js';
@@ -12,9 +12,9 @@ import type { Watcher } from './watch.js';
 /** Milliseconds for a CLI VM to shut down by itself. */
 const shutdownMs = 30_000;
 
-export interface CliMachines {
-  ensure: Machines['ensureCli'];
-  use: Machines['useCli'];
+export interface CliVms {
+  ensure: Vms['ensureCli'];
+  use: Vms['useCli'];
   /** Powers it off; the disk stays. */
   stop(row: VmRow): Promise<void>;
   /**
@@ -25,14 +25,14 @@ export interface CliMachines {
 }
 
 /** `signal` ends whatever is being prepared. */
-export function createCliMachines(
-  deps: MachineDeps,
+export function createCliVms(
+  deps: VmDeps,
   rows: VmRows,
   power: Power,
   watcher: Watcher,
   guard: () => CliGuard,
   signal: AbortSignal,
-): CliMachines {
+): CliVms {
   const { engine, images, settings, log } = deps;
   /** One preparation a user at a time; everybody who asks meanwhile waits for the same one. */
   const preparing = new Map<string, Promise<VmRow>>();
@@ -91,7 +91,7 @@ export function createCliMachines(
     }
   }
 
-  const ensure: Machines['ensureCli'] = async (userId, sessionId, onProgress, callerSignal) => {
+  const ensure: Vms['ensureCli'] = async (userId, sessionId, onProgress, callerSignal) => {
     const work =
       preparing.get(userId) ?? prepare(userId, sessionId, onProgress).finally(() => preparing.delete(userId));
     preparing.set(userId, work);

@@ -8,7 +8,7 @@ import type { RunnerStatus } from '@airlock/contract/runner';
 import type { Engine } from '../engine/engine.js';
 import type { Database } from '../store/store.js';
 import { vms } from '../store/schema.js';
-import type { VmRow } from './machine.js';
+import type { VmRow } from './vm.js';
 
 export interface Watcher {
   /** Starts following a VM whose runner lives; a second call changes nothing. */
