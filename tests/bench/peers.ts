@@ -103,8 +103,8 @@ const peers: Readonly<Record<PeerName, (...args: string[]) => Running>> = {
       return socket;
     };
     const open = vmId === '' ? openSource : async () => engine.openDesktop(vmId);
-    const { url } = await test.another({ machines: { ...test.machines, openDesktop: open } });
-    const vm = test.machines.add(test.admin.user.id);
+    const { url } = await test.another({ vms: { ...test.vms, openDesktop: open } });
+    const vm = test.vms.add(test.admin.user.id);
     return { ready: { url, token: test.admin.token, vmId: vm.id }, close: test.close };
   },
 };
