@@ -10,13 +10,12 @@ import { driveSize, encodeSlot } from '@airlock/contract/config-drive';
 import { AppError, type ErrorCode } from '@airlock/contract/errors';
 import { guestPorts, type GuestConfig } from '@airlock/contract/guest';
 import { tail } from '@airlock/contract/process';
-import type { VmSpec } from '@airlock/contract/runner';
+import { rootDriveId, type VmSpec } from '@airlock/contract/runner';
 import { createGuestAgent, type GuestAgent } from '@airlock/runner/guest/agent';
 import { waitUntilReady } from '@airlock/runner/guest/readiness';
 import { userNetdev } from '@airlock/runner/network/user';
 import { qemuProgram } from '@airlock/runner/vmm/qemu';
 import { qemuArguments } from '@airlock/runner/vmm/qemu-arguments';
-import { findTscKhz } from '@airlock/runner/vmm/tsc';
 import { listenAsProxy } from './proxy.js';
 
 /** Milliseconds from power-on until both sides give up: emulation on a busy machine is slow. */
@@ -77,8 +76,8 @@ export async function watchBare<T>(
     const netdev = userNetdev('net0', { desktop: true, gatewaySocket })
       .replace(`:0-:${guestPorts.agent}`, `:${agent}-:${guestPorts.agent}`)
       .replace(`:0-:${guestPorts.vnc}`, `:${vnc}-:${guestPorts.vnc}`);
-    const tscKhz = spec.tscKhz ?? (await findTscKhz(false));
-    const args = qemuArguments({ ...spec, rootDisk: spec.rootfs, configDrive, netdev, tscKhz });
+    const rootDisk = spec.drives.find(({ id }) => id === rootDriveId)?.path ?? '';
+    const args = qemuArguments({ ...spec, rootDisk, configDrive, netdev });
     const client = createGuestAgent(agent, config.agentToken);
     try {
       return await powerOn(folder, args, signal, (elapsedMs, either) =>

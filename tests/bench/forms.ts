@@ -14,7 +14,7 @@ import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import { imageFiles } from '@airlock/contract/image';
 import { run } from '@airlock/contract/process';
-import { HostProbe, VmSpec } from '@airlock/contract/runner';
+import { HostProbe, rootDriveId, VmSpec } from '@airlock/contract/runner';
 import { beginScreen, type Box, type Picture } from '@airlock/image-builder/gate/screen';
 import { openDesktop } from '@airlock/runner/guest/desktop';
 import { createTestHome } from '../support/home.js';
@@ -77,12 +77,12 @@ async function specOf(folder: string): Promise<VmSpec> {
     await once(createReadStream(join(folder, file), { highWaterMark: 2 ** 22 }).resume(), 'close');
   }
   return VmSpec.parse({
-    ...{ version: 1, vmId: newId('vm'), kind: 'browser', epoch: 1, driver: 'qemu', cpus: 2, memoryMib: 2048 },
+    ...{ version: 2, vmId: newId('vm'), kind: 'browser', epoch: 1, driver: 'qemu', cpus: 2, memoryMib: 2048 },
     accel: probe.kvm.usable ? 'kvm' : 'tcg',
     kernel: join(folder, imageFiles.kernel),
     initrd: join(folder, imageFiles.initrd),
-    rootfs: join(folder, imageFiles.rootfs),
-    ...{ disk: null, secretDir: folder, bootTimeoutMs: 300_000, directHosts: [] },
+    drives: [{ id: rootDriveId, path: join(folder, imageFiles.rootfs), readOnly: true }],
+    ...{ secretFolder: folder, bootTimeoutMs: 300_000, directHosts: [] },
     tscKhz: probe.tscKhz,
   });
 }

@@ -7,7 +7,7 @@ import { copyFile, mkdir, open, readFile, rm, symlink, writeFile } from 'node:fs
 import { join } from 'node:path';
 import { imageFiles, ImageManifest } from '@airlock/contract/image';
 import { checkFiles, hashFile } from '@airlock/contract/image-seal';
-import { runnerFiles, VmSpec } from '@airlock/contract/runner';
+import { readVmSpec, runnerFiles } from '@airlock/contract/runner';
 import { orderOf, reportOf, withHelper, type Part } from '@airlock/image-builder/gate/helper';
 import type { TestHome } from './home.js';
 import { until } from './poll.js';
@@ -45,10 +45,10 @@ export async function useKillableImage(home: TestHome): Promise<void> {
 /** Kills a process inside a VM of such an image, once it runs there; resolves when it is dead. */
 export async function killInside(home: TestHome, vmId: string, part: Part): Promise<void> {
   const folder = join(home.path, 'vm', vmId);
-  const { secretDir } = VmSpec.parse(JSON.parse(await readFile(join(folder, runnerFiles.spec), 'utf8')));
+  const { secretFolder } = readVmSpec(await readFile(join(folder, runnerFiles.spec), 'utf8'));
   // The helper takes an order whose number is greater than the last one's.
   const order = Date.now();
-  const drive = await open(join(secretDir, `${vmId}.config`), 'r+');
+  const drive = await open(join(secretFolder, `${vmId}.config`), 'r+');
   const bytes = orderOf(order, part);
   await drive.write(bytes, 0, bytes.length, 0).finally(() => drive.close());
   const report = async (): Promise<boolean> =>

@@ -36,39 +36,94 @@ export const ProcessIdentity = z.strictObject({
 });
 export type ProcessIdentity = z.infer<typeof ProcessIdentity>;
 
-/** `<vm folder>/spec.json`: everything about the VM that is not secret. Written once, before the runner starts. */
-export const VmSpec = z.strictObject({
-  version: z.literal(1),
+/** The drive that the guest boots from; the config drive is the runner's own and is not among `VmSpec.drives`. */
+export const rootDriveId = 'root';
+const configDriveId = 'config';
+
+/** A raw file that the guest sees as a disk with the serial number `airlock-<id>`. */
+export const VmDrive = z.strictObject({
+  id: z.string().regex(/^[a-z][a-z0-9-]{0,11}$/),
+  /** Absolute. */
+  path: z.string(),
+  readOnly: z.boolean(),
+});
+export type VmDrive = z.infer<typeof VmDrive>;
+
+/** What the specifications of all versions have in common. */
+const specMembers = {
   vmId: VmId,
   kind: z.enum(['browser', 'cli']),
   /** Grows with each start of the same VM; a runner with an older one refuses to go on. */
   epoch: z.int().positive(),
-  driver: z.literal('qemu'),
   accel: z.enum(['kvm', 'tcg']),
   cpus: z.int().min(1).max(16),
   /** MiB; 2048 is the floor for a desktop. */
-  memoryMib: z.int().min(256).max(65536),
-  /** Absolute paths. `disk` is null for a browser VM (rootfs read-only, overlay in memory). */
+  memoryMib: z.int().min(16).max(65536),
+  /** Absolute paths. */
   kernel: z.string(),
   initrd: z.string(),
-  rootfs: z.string(),
-  disk: z.string().nullable(),
-  /** A folder in memory where one exists, 0700, for the config drive. */
-  secretDir: z.string(),
   /** Milliseconds from power-on until the VM must be ready; already scaled for the accelerator. */
   bootTimeoutMs: z.int().positive(),
   /** Hosts (exact, or `.suffix`) that the gateway dials directly even when an upstream is set. */
   directHosts: z.array(z.string()),
-  /** HostProbe.tscKhz. Absent or null: the runner finds it where the host's kernel tells it, else the guest calibrates. */
-  tscKhz: z.int().positive().nullable().optional(),
+};
+
+/** `<vm folder>/spec.json`: everything about the VM that is not secret. Written once, before the runner starts. */
+export const VmSpec = z.strictObject({
+  version: z.literal(2),
+  ...specMembers,
+  /** Name of a driver in the runner's registry, which alone knows what it means. */
+  driver: z.string().regex(/^[a-z][a-z0-9-]{0,31}$/),
+  /** In the order in which the guest sees them; one is the root. */
+  drives: z
+    .array(VmDrive)
+    .min(1)
+    .max(8)
+    .refine((drives) => drives.some(({ id }) => id === rootDriveId), 'there is no root drive')
+    .refine((drives) => drives.every(({ id }) => id !== configDriveId), "the config drive is the runner's own")
+    .refine((drives) => new Set(drives.map(({ id }) => id)).size === drives.length, 'two drives have the same id'),
+  /** A folder in memory where one exists, 0700, for the config drive. */
+  secretFolder: z.string(),
+  /** HostProbe.tscKhz; null where the host's rate could not be found, and the guest has to find it by itself. */
+  tscKhz: z.int().positive().nullable(),
 });
 export type VmSpec = z.infer<typeof VmSpec>;
+
+/** What stands in the folders of VMs that a version before this one started. */
+const VmSpec1 = z.strictObject({
+  version: z.literal(1),
+  ...specMembers,
+  driver: z.literal('qemu'),
+  rootfs: z.string(),
+  disk: z.string().nullable(),
+  secretDir: z.string(),
+  tscKhz: z.int().positive().nullable().optional(),
+});
+
+/**
+ * The specification in the text of a spec.json of any version; a runner itself takes only the present one.
+ * @throws when it is none: a SyntaxError or a ZodError
+ */
+export function readVmSpec(text: string): VmSpec {
+  const spec = z.discriminatedUnion('version', [VmSpec, VmSpec1]).parse(JSON.parse(text));
+  if (spec.version === 2) return spec;
+  const { version: _, rootfs, disk, secretDir, tscKhz = null, ...same } = spec;
+  const root = { id: rootDriveId, path: disk ?? rootfs, readOnly: disk === null };
+  return { ...same, version: 2, drives: [root], secretFolder: secretDir, tscKhz };
+}
 
 /** Read by the runner from its standard input to the end; never on disk, in argv or in the environment. */
 export const RunnerSecrets = z.strictObject({
   guestConfig: GuestConfig,
-  /** `http://USER:PASS@HOST:PORT` of this user's upstream proxy; null: the gateway dials directly. */
-  upstreamUrl: z.string().nullable(),
+  /** This user's upstream proxy; null: the gateway dials directly. */
+  upstream: z
+    .strictObject({
+      /** `http://USER:PASS@HOST:PORT` */
+      url: z.string(),
+      /** Hosts that the upstream is asked for once, to learn early whether it lets this user in: the providers' sign-ins. */
+      trialHosts: z.array(z.string()),
+    })
+    .nullable(),
 });
 export type RunnerSecrets = z.infer<typeof RunnerSecrets>;
 

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -27,11 +27,11 @@ const images = async (): Promise<string[]> => (await readdir(imagesDir)).filter(
 async function makeVm(vmId: string, kind: VmSpec['kind'], image: string, alive: boolean): Promise<void> {
   const folder = join(home, 'vm', vmId);
   await mkdir(folder, { recursive: true });
-  const secretDir = join(home, 'secret', vmId);
+  const secretFolder = join(home, 'secret', vmId);
   const disk = kind === 'cli' ? join(folder, runnerFiles.disk) : null;
   const file = (name: string): string => join(imagesDir, image, name);
   const spec: VmSpec = {
-    version: 1,
+    version: 2,
     vmId,
     kind,
     epoch: 1,
@@ -41,15 +41,15 @@ async function makeVm(vmId: string, kind: VmSpec['kind'], image: string, alive: 
     memoryMib: 2048,
     kernel: file('vmlinux'),
     initrd: file('initrd.img'),
-    rootfs: file('rootfs.ext4'),
-    disk,
-    secretDir,
+    drives: [{ id: 'root', path: disk ?? file('rootfs.ext4'), readOnly: disk === null }],
+    secretFolder,
     bootTimeoutMs: 60_000,
     directHosts: [],
+    tscKhz: null,
   };
   await writeFile(join(folder, runnerFiles.spec), JSON.stringify(spec));
   if (alive && disk) await writeFile(disk, '');
-  else if (alive) await mkdir(secretDir, { recursive: true });
+  else if (alive) await mkdir(secretFolder, { recursive: true });
 }
 
 it('keeps the current one and the newest others', async () => {
@@ -67,6 +67,18 @@ it('keeps the images of VMs: a stopped CLI VM needs its kernel again, a destroye
   const { kept } = await prune(imagesDir, home, 0, later());
   expect(await images()).toEqual([idOf(1), idOf(2), idOf(5)]);
   expect(kept).toContainEqual({ id: idOf(1), why: 'used by vm_0000000000000001' });
+});
+
+it('keeps the image of a VM that a version before this one made, and takes no notice of what is no specification', async () => {
+  await makeVm('vm_0000000000000001', 'cli', idOf(1), true);
+  const file = join(home, 'vm', 'vm_0000000000000001', runnerFiles.spec);
+  const { version: _, drives, secretFolder: secretDir, ...same } = JSON.parse(await readFile(file, 'utf8')) as VmSpec;
+  const old = { ...same, version: 1, rootfs: '/rootfs.ext4', disk: drives[0]?.path, secretDir };
+  await writeFile(file, JSON.stringify(old));
+  await mkdir(join(home, 'vm', 'vm_0000000000000002'));
+  await writeFile(join(home, 'vm', 'vm_0000000000000002', runnerFiles.spec), 'cut sho');
+  await prune(imagesDir, home, 0, later());
+  expect(await images()).toEqual([idOf(1), idOf(5)]);
 });
 
 it('keeps what was current until just now: a VM may be on its way', async () => {

@@ -1,7 +1,8 @@
 /** Removing images that nobody needs any more. */
 import { readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { runnerFiles, VmSpec } from '@airlock/contract/runner';
+import { ZodError } from 'zod';
+import { readVmSpec, rootDriveId, runnerFiles, type VmSpec } from '@airlock/contract/runner';
 import { removeDeadGates } from './gate/folders.js';
 import { readHistory } from './history.js';
 import { currentId, listIds } from './image.js';
@@ -63,16 +64,27 @@ async function imagesOfVms(home: string): Promise<Map<string, string>> {
   });
   for (const name of names) {
     const text = await readFile(join(root, name, runnerFiles.spec), 'utf8').catch(() => null);
-    const spec = text === null ? null : VmSpec.safeParse(JSON.parse(text)).data;
+    const spec = text === null ? null : specIn(text);
     if (spec && (await isThere(spec))) found.set(basename(dirname(spec.kernel)), name);
   }
   return found;
 }
 
+function specIn(text: string): VmSpec | null {
+  try {
+    return readVmSpec(text);
+  } catch (error) {
+    // Nothing that ever ran: a runner refuses such a file too.
+    if (error instanceof SyntaxError || error instanceof ZodError) return null;
+    throw error;
+  }
+}
+
 /** A CLI VM lives as long as its disk, a browser VM as long as its config drive. */
 async function isThere(spec: VmSpec): Promise<boolean> {
-  const sign = spec.kind === 'cli' ? spec.disk : spec.secretDir;
-  return sign !== null && (await stat(sign).catch(() => null)) !== null;
+  const root = spec.drives.find(({ id }) => id === rootDriveId);
+  const sign = spec.kind === 'cli' ? root?.path : spec.secretFolder;
+  return sign !== undefined && (await stat(sign).catch(() => null)) !== null;
 }
 
 const removedPrefix = '.removed-';

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { AppError, type ErrorBody } from '@airlock/contract/errors';
-import { runnerFiles, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
+import { rootDriveId, runnerFiles, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
 import type { Logger } from 'pino';
 import { openGateway, type Gateway } from './egress/gateway.js';
 import { createConfigDrive } from './guest/config-drive.js';
@@ -15,7 +15,6 @@ import type { Vmm, VmmExit } from './vmm/driver.js';
 import { qemuDriver } from './vmm/qemu.js';
 import { checkRootDisk } from './vmm/root-disk.js';
 import { createSerialWatch } from './vmm/serial.js';
-import { findTscKhz } from './vmm/tsc.js';
 
 /** Names inside the VM folder that only the runner and its VMM use. */
 const egressSocket = 'e.sock';
@@ -47,7 +46,7 @@ export async function openEgress(context: BootContext): Promise<Gateway> {
   let logged = 0;
   const gateway = await openGateway({
     socketPath: join(folder, egressSocket),
-    upstreamUrl: secrets.upstreamUrl,
+    upstreamUrl: secrets.upstream?.url ?? null,
     directHosts: spec.directHosts,
     onUpstreamError: context.onUpstreamError,
     onRefused: (error) => {
@@ -62,8 +61,8 @@ export async function openEgress(context: BootContext): Promise<Gateway> {
 /** Powers the VM on. @throws AppError vm_boot_failed, image_missing, vmm_missing, vmm_failed, aborted */
 export async function powerOn(context: BootContext, signal: AbortSignal): Promise<Machine> {
   const { folder, spec, secrets, log, cleanup } = context;
-  const rootDisk = spec.kind === 'browser' ? spec.rootfs : spec.disk;
-  if (rootDisk === null) throw new AppError('invalid_request', 'The specification of this CLI VM names no disk.');
+  const rootDisk = spec.drives.find(({ id }) => id === rootDriveId)?.path;
+  if (rootDisk === undefined) throw new AppError('internal', 'The specification names no root drive.');
   await checkRootDisk(rootDisk);
 
   const openLog = async (name: string): Promise<BoundedLog> => {
@@ -73,13 +72,12 @@ export async function powerOn(context: BootContext, signal: AbortSignal): Promis
   };
   const serial = await openLog(runnerFiles.serialLog);
   const messages = await openLog(runnerFiles.vmmLog);
-  const drive = await createConfigDrive(spec.secretDir, secrets.guestConfig);
+  const drive = await createConfigDrive(spec.secretFolder, secrets.guestConfig);
   cleanup.add('config drive', () => drive.remove());
 
   const desktop = secrets.guestConfig.vncPassword !== null;
   const watch = createSerialWatch((meaning) => context.onBootFailure(meaning, serial.lastLines(20)));
-  const { vmId, kind, accel, cpus, memoryMib, kernel, initrd } = spec;
-  const tscKhz = spec.tscKhz ?? (await findTscKhz(false));
+  const { vmId, kind, accel, cpus, memoryMib, kernel, initrd, tscKhz } = spec;
   const vmm = await qemuDriver.start(
     {
       ...{ vmId, kind, accel, cpus, memoryMib, folder, kernel, initrd, rootDisk, tscKhz },

@@ -49,8 +49,9 @@ async function prepare(message: string, end: TinyEnd, change: Partial<VmSpec> = 
   await writeFile(initrd, 'no initrd');
   await writeFile(rootfs, tinyRootDisk());
   const spec: VmSpec = {
-    ...{ version: 1, vmId, kind: 'browser', epoch: 2, driver: 'qemu', accel: 'tcg', cpus: 1, memoryMib: 256 },
-    ...{ kernel, initrd, rootfs, disk: null, secretDir: join(root, 'secret'), bootTimeoutMs: 60_000, directHosts: [] },
+    ...{ version: 2, vmId, kind: 'browser', epoch: 2, driver: 'qemu', accel: 'tcg', cpus: 1, memoryMib: 256 },
+    ...{ kernel, initrd, drives: [{ id: 'root', path: rootfs, readOnly: true }], secretFolder: join(root, 'secret') },
+    ...{ bootTimeoutMs: 60_000, directHosts: [], tscKhz: null },
     ...change,
   };
   await writeFile(join(folder, 'spec.json'), JSON.stringify(spec));
@@ -79,7 +80,7 @@ function start(): ChildProcess {
     },
   };
   const upstreamUrl = `http://user:${upstreamPassword}@127.0.0.1:1`;
-  child.stdin?.end(JSON.stringify({ guestConfig, upstreamUrl }));
+  child.stdin?.end(JSON.stringify({ guestConfig, upstream: { url: upstreamUrl, trialHosts: ['login.example'] } }));
   return child;
 }
 
@@ -231,7 +232,7 @@ it('refuses secrets of a wrong form without repeating them', async () => {
   runners.push(child);
   let log = '';
   child.stdout.on('data', (chunk: Buffer) => (log += chunk.toString()));
-  child.stdin.end(JSON.stringify({ upstreamUrl: { password: upstreamPassword } }));
+  child.stdin.end(JSON.stringify({ upstream: { password: upstreamPassword } }));
   expect(await exitCode(child)).toBe(1);
   const status = await readStatus();
   expect(status).toMatchObject({ phase: 'failed', error: { code: 'invalid_request' } });

@@ -22,8 +22,6 @@ import { aborted, type StopSwitch } from './lib/stop.js';
 import { openRunnerSocket } from './socket.js';
 import { vmmFailed } from './vmm/qemu.js';
 
-/** Asked of the upstream once, to learn early whether it lets this user in. */
-const trialTarget = 'auth.openai.com:443';
 const noTraffic: RunnerStatus['egress'] = { connections: 0, refused: 0, bytesUp: 0, bytesDown: 0, lastError: null };
 
 export interface RunOptions {
@@ -127,7 +125,9 @@ async function boot(context: BootContext, life: Life, over: AbortSignal): Promis
   const gateway = await openEgress(context);
   life.gateway = gateway;
   // Beside the boot: it may take as long, and a VM without upstream is still worth showing.
-  gateway.tryUpstream(trialTarget, over).catch((err: unknown) => log.error({ err }, 'the upstream could not be tried'));
+  gateway
+    .tryUpstream(context.secrets.upstream?.trialHosts ?? [], over)
+    .catch((err: unknown) => log.error({ err }, 'the upstream could not be tried'));
 
   status.update({ phase: 'booting', poweredOnAt: Date.now() });
   const machine = await powerOn(context, over);

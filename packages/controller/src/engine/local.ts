@@ -13,7 +13,7 @@ import { connectBulk, type BulkSocket } from '@airlock/contract/bulk-socket';
 import { AppError, ErrorResponse } from '@airlock/contract/errors';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { identifyProcess, isRunning, killExactly, tail } from '@airlock/contract/process';
-import { runnerFiles, RunnerStatus, VmSpec, type ProcessIdentity } from '@airlock/contract/runner';
+import { readVmSpec, runnerFiles, RunnerStatus, VmSpec, type ProcessIdentity } from '@airlock/contract/runner';
 import type { Engine } from './engine.js';
 
 const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
@@ -85,9 +85,9 @@ export function createLocalEngine(home: string): Engine {
   async function forgetSecrets(vmId: string): Promise<void> {
     const text = await readFile(file(vmId, 'spec'), 'utf8').catch(() => undefined);
     if (text === undefined) return;
-    const { secretDir } = VmSpec.parse(JSON.parse(text));
-    await rm(secretDir, { recursive: true, force: true });
-    await rmdir(dirname(secretDir)).catch((error: unknown) => {
+    const { secretFolder } = readVmSpec(text);
+    await rm(secretFolder, { recursive: true, force: true });
+    await rmdir(dirname(secretFolder)).catch((error: unknown) => {
       if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
     });
   }
@@ -117,7 +117,7 @@ export function createLocalEngine(home: string): Engine {
       await rm(file(spec.vmId, 'status'), { force: true });
       await writeFile(file(spec.vmId, 'spec'), `${JSON.stringify(VmSpec.parse(spec), null, 2)}\n`, { mode: 0o600 });
       // Not left to the runner: a browser VM counts as there as long as it has this folder.
-      await mkdir(spec.secretDir, { recursive: true, mode: 0o700 });
+      await mkdir(spec.secretFolder, { recursive: true, mode: 0o700 });
       const log = await open(file(spec.vmId, 'runnerLog'), 'a', 0o600);
       const child = spawn(process.execPath, [runnerMain, folder(spec.vmId)], {
         detached: true,

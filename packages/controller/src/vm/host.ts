@@ -10,6 +10,7 @@ export interface Host {
   accel: 'kvm' | 'tcg';
   /** One sentence: why this accelerator. */
   accelReason: string;
+  tscKhz: HostProbe['tscKhz'];
 }
 
 /**
@@ -30,12 +31,14 @@ export function chooseAccel(probe: HostProbe, wanted: Settings['AIRLOCK_ACCEL'])
       hint: '`npx airlock doctor` says what to install.',
     });
   }
-  if (wanted === 'tcg') return { accel: 'tcg', accelReason: 'AIRLOCK_ACCEL=tcg asks for software emulation.' };
-  if (probe.kvm.usable) return { accel: 'kvm', accelReason: probe.kvm.reason };
+  const { tscKhz } = probe;
+  if (wanted === 'tcg') return { accel: 'tcg', accelReason: 'AIRLOCK_ACCEL=tcg asks for software emulation.', tscKhz };
+  if (probe.kvm.usable) return { accel: 'kvm', accelReason: probe.kvm.reason, tscKhz };
   if (wanted === 'kvm') {
     throw new AppError('host_unsupported', `AIRLOCK_ACCEL=kvm, but KVM does not work here: ${probe.kvm.reason}`, {
       hint: 'Set AIRLOCK_ACCEL=auto to use software emulation.',
     });
   }
-  return { accel: 'tcg', accelReason: `Software emulation, because KVM does not work here: ${probe.kvm.reason}` };
+  const accelReason = `Software emulation, because KVM does not work here: ${probe.kvm.reason}`;
+  return { accel: 'tcg', accelReason, tscKhz };
 }

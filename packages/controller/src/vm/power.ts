@@ -6,7 +6,7 @@ import type { VmKind } from '@airlock/contract/api';
 import type { VmDeps } from './create.js';
 import type { VmRow } from './vm.js';
 import { newVmId, noTimings, type NewVm, type VmRows } from './rows.js';
-import { runnerSecrets, secretDirOf, vmSpec } from './spec.js';
+import { runnerSecrets, secretFolderOf, vmSpec } from './spec.js';
 import type { Watcher } from './watch.js';
 
 export interface Power {
@@ -36,8 +36,9 @@ export function createPower(deps: VmDeps, rows: VmRows, watcher: Watcher): Power
     const image = await images.get(row.imageId);
     const homeKey = row.homeKeySealed === null ? null : await deps.secrets.open(`home/${row.id}`, row.homeKeySealed);
     const secrets = await runnerSecrets(started, homeKey, await rows.proxyPort(row.userId), settings);
-    const secretDir = await secretDirOf(row.id, settings.AIRLOCK_HOME);
-    await engine.start(vmSpec(started, image, engine.folder(row.id), secretDir, settings), secrets);
+    const secretFolder = await secretFolderOf(row.id, settings.AIRLOCK_HOME);
+    const places = { folder: engine.folder(row.id), secretFolder };
+    await engine.start(vmSpec(started, image, places, { settings, tscKhz: host.tscKhz }), secrets);
     watcher.watch(row.id);
     return started;
   }

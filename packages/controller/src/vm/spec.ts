@@ -4,8 +4,9 @@ import { constants } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import { providers } from '@airlock/contract/provider/registry';
 import type { RunnerSecrets, VmSpec } from '@airlock/contract/runner';
-import { runnerFiles } from '@airlock/contract/runner';
+import { rootDriveId, runnerFiles } from '@airlock/contract/runner';
 import { upstreamUrlFor, type Settings } from '@airlock/contract/settings';
 import type { CurrentImage } from '../image/image.js';
 import type { VmRow } from './vm.js';
@@ -16,9 +17,15 @@ const bootTimeoutMs = { kvm: 60_000, tcg: 240_000 } as const;
 const passwordAlphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789';
 
 /** The spec of the next start of `row`. */
-export function vmSpec(row: VmRow, image: CurrentImage, folder: string, secretDir: string, settings: Settings): VmSpec {
+export function vmSpec(
+  row: VmRow,
+  image: CurrentImage,
+  places: { folder: string; secretFolder: string },
+  { settings, tscKhz }: { settings: Settings; tscKhz: number | null },
+): VmSpec {
+  const disk = join(places.folder, runnerFiles.disk);
   return {
-    version: 1,
+    version: 2,
     vmId: row.id,
     kind: row.kind,
     epoch: row.epoch,
@@ -28,12 +35,16 @@ export function vmSpec(row: VmRow, image: CurrentImage, folder: string, secretDi
     memoryMib: settings.AIRLOCK_VM_MEMORY_MIB,
     kernel: image.kernel,
     initrd: image.initrd,
-    rootfs: image.rootfs,
-    disk: row.kind === 'cli' ? join(folder, runnerFiles.disk) : null,
-    secretDir,
+    drives: [
+      row.kind === 'cli'
+        ? { id: rootDriveId, path: disk, readOnly: false }
+        : { id: rootDriveId, path: image.rootfs, readOnly: true },
+    ],
+    secretFolder: places.secretFolder,
     bootTimeoutMs:
       settings.AIRLOCK_BOOT_TIMEOUT_S === undefined ? bootTimeoutMs[row.accel] : settings.AIRLOCK_BOOT_TIMEOUT_S * 1000,
     directHosts: settings.AIRLOCK_DIRECT_HOSTS,
+    tscKhz,
   };
 }
 
@@ -47,6 +58,7 @@ export async function runnerSecrets(
   proxyPort: number,
   settings: Settings,
 ): Promise<RunnerSecrets> {
+  const upstreamUrl = upstreamUrlFor(settings, proxyPort);
   return {
     guestConfig: {
       version: 1,
@@ -62,15 +74,20 @@ export async function runnerSecrets(
       homeKey,
       extraCaPem: await readExtraCa(settings.AIRLOCK_EXTRA_CA),
     },
-    upstreamUrl: upstreamUrlFor(settings, proxyPort),
+    upstream: upstreamUrl === null ? null : { url: upstreamUrl, trialHosts: trialHosts() },
   };
+}
+
+/** One host a provider: what a sign-in needs first. */
+function trialHosts(): string[] {
+  return Object.values(providers).flatMap(({ login }) => login?.hosts.slice(0, 1) ?? []);
 }
 
 /**
  * Where the config drive of one VM is to be: in memory where this host has such a place, else below the home. Makes nothing,
  * so that nothing is left of a start that does not get far; the engine makes the folder.
  */
-export async function secretDirOf(vmId: string, home: string): Promise<string> {
+export async function secretFolderOf(vmId: string, home: string): Promise<string> {
   const memory = process.env['XDG_RUNTIME_DIR'] ?? '/dev/shm';
   const inMemory = join(memory, `airlock-${createHash('sha256').update(home).digest('hex').slice(0, 12)}`);
   const usable = (await isWritable(inMemory)) ?? (await isWritable(memory)) ?? false;

@@ -22,7 +22,7 @@ const namedFor = (name: string, pid: number): string =>
 it('leaves the folders of a living process alone, and removes its own at the end', async () => {
   const places = await makePlaces();
   const own = await makeGateFolders(places);
-  expect([dirname(own.folder), dirname(own.secretDir)]).toEqual([places.disk, places.memory]);
+  expect([dirname(own.folder), dirname(own.secretFolder)]).toEqual([places.disk, places.memory]);
   expect(await removeDeadGates(places)).toEqual([]);
   await own.remove();
   await own.remove();
@@ -32,7 +32,7 @@ it('leaves the folders of a living process alone, and removes its own at the end
 it('removes what a dead process has left, and ends what still works there', async () => {
   const places = await makePlaces();
   const own = await makeGateFolders(places);
-  const [left, leftSecrets] = [own.folder, own.secretDir].map((path) =>
+  const [left, leftSecrets] = [own.folder, own.secretFolder].map((path) =>
     join(dirname(path), namedFor(basename(path), 999_999_999)),
   );
   for (const path of [left!, leftSecrets!]) await mkdir(path);

@@ -12,7 +12,7 @@ import { removeFolder, workRoot } from '../workspace.js';
 export interface GateFolders {
   folder: string;
   /** In memory. */
-  secretDir: string;
+  secretFolder: string;
   /** May be called again. */
   remove(): Promise<void>;
 }
@@ -34,11 +34,11 @@ export async function makeGateFolders(places = usualPlaces()): Promise<GateFolde
   const owner = await identifyProcess(process.pid);
   if (!owner) throw new AppError('internal', `Process ${process.pid} finds no entry of itself in /proc.`);
   const folder = await mkdtemp(join(places.disk, prefixOf(owner)));
-  const secretDir = await mkdtemp(join(places.memory, prefixOf(owner)));
+  const secretFolder = await mkdtemp(join(places.memory, prefixOf(owner)));
   const remove = async (): Promise<void> => {
-    await Promise.all([folder, secretDir].map(removeFolder));
+    await Promise.all([folder, secretFolder].map(removeFolder));
   };
-  return { folder, secretDir, remove };
+  return { folder, secretFolder, remove };
 }
 
 /** Removes what killed gates of this user have left, after ending what still works there. Answers the folders removed. */

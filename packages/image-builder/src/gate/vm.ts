@@ -13,7 +13,14 @@ import { createJsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
 import { imageFiles } from '@airlock/contract/image';
 import { run, tail } from '@airlock/contract/process';
-import { HostProbe, runnerFiles, RunnerStatus, VmSpec, type RunnerSecrets } from '@airlock/contract/runner';
+import {
+  HostProbe,
+  rootDriveId,
+  runnerFiles,
+  RunnerStatus,
+  VmSpec,
+  type RunnerSecrets,
+} from '@airlock/contract/runner';
 import { makeGateFolders } from './folders.js';
 import { withHelper } from './helper.js';
 
@@ -42,9 +49,9 @@ export async function startGateVm(imageFolder: string, signal: AbortSignal): Pro
   const { stdout } = await run(process.execPath, [runnerMain, 'probe'], { timeoutMs: 60_000, signal });
   const probe = HostProbe.parse(JSON.parse(stdout));
   if (!probe.qemu.ok) throw new AppError('vmm_missing', `QEMU cannot be used: ${probe.qemu.reason}`);
-  const { folder, secretDir, remove } = await makeGateFolders();
+  const { folder, secretFolder, remove } = await makeGateFolders();
   try {
-    const spec = specOf(imageFolder, secretDir, probe);
+    const spec = specOf(imageFolder, secretFolder, probe);
     const initrd = join(folder, imageFiles.initrd);
     await writeFile(initrd, withHelper(await readFile(spec.initrd)));
     return await powerOn(folder, { ...spec, initrd }, signal, remove);
@@ -54,10 +61,10 @@ export async function startGateVm(imageFolder: string, signal: AbortSignal): Pro
   }
 }
 
-function specOf(imageFolder: string, secretDir: string, probe: HostProbe): VmSpec {
+function specOf(imageFolder: string, secretFolder: string, probe: HostProbe): VmSpec {
   const accel = probe.kvm.usable ? 'kvm' : 'tcg';
   return VmSpec.parse({
-    version: 1,
+    version: 2,
     vmId: newId('vm'),
     kind: 'browser',
     epoch: 1,
@@ -67,9 +74,8 @@ function specOf(imageFolder: string, secretDir: string, probe: HostProbe): VmSpe
     memoryMib: 2048,
     kernel: join(imageFolder, imageFiles.kernel),
     initrd: join(imageFolder, imageFiles.initrd),
-    rootfs: join(imageFolder, imageFiles.rootfs),
-    disk: null,
-    secretDir,
+    drives: [{ id: rootDriveId, path: join(imageFolder, imageFiles.rootfs), readOnly: true }],
+    secretFolder,
     bootTimeoutMs: bootTimeoutMs[accel],
     directHosts: [],
     tscKhz: probe.tscKhz,
@@ -78,7 +84,7 @@ function specOf(imageFolder: string, secretDir: string, probe: HostProbe): VmSpe
 
 function secretsOf({ vmId }: VmSpec): RunnerSecrets {
   return {
-    upstreamUrl,
+    upstream: { url: upstreamUrl, trialHosts: [] },
     guestConfig: {
       version: 1,
       vmId,
@@ -139,9 +145,9 @@ async function powerOn(
     openDesktop: () => upgrade(socketPath, signal),
     console,
     async writeDrive(bytes) {
-      const [drive] = (await readdir(spec.secretDir)).filter((file) => file.endsWith('.config'));
+      const [drive] = (await readdir(spec.secretFolder)).filter((file) => file.endsWith('.config'));
       if (drive === undefined) throw new AppError('runner_failed', 'The boot gate’s VM has no config drive.');
-      const file = await open(join(spec.secretDir, drive), 'r+');
+      const file = await open(join(spec.secretFolder, drive), 'r+');
       await file.write(bytes, 0, bytes.length, 0).finally(() => file.close());
     },
     async end() {

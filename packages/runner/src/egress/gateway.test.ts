@@ -231,19 +231,25 @@ describe('through an upstream', () => {
     expect(JSON.stringify(counters().lastError)).not.toMatch(/wrong|secret|user:/);
 
     const before = errors.length;
-    await tryUpstream('auth.openai.com:443', new AbortController().signal);
+    await tryUpstream(['login.example'], new AbortController().signal);
     expect(errors).toHaveLength(before);
     expect(new Set(errors)).toEqual(new Set([code]));
   });
 
-  it('is tried once at the start', async () => {
-    const port = await fakeUpstream([]);
-    const good = await open({ upstreamUrl: `http://user:p%40ss@127.0.0.1:${port}` });
-    await good.tryUpstream('auth.openai.com:443', new AbortController().signal);
+  it('is tried with the hosts that come with it, but those dialled directly, until one tells its failure', async () => {
+    const seen: string[] = [];
+    const port = await fakeUpstream(seen);
+    const hosts = ['login.example', 'direct.example', 'other.example'];
+    const good = await open({
+      upstreamUrl: `http://user:p%40ss@127.0.0.1:${port}`,
+      directHosts: ['direct.example'],
+    });
+    await good.tryUpstream(hosts, new AbortController().signal);
     expect(good.counters().lastError).toBeNull();
+    expect(seen).toEqual(['CONNECT login.example:443', 'CONNECT other.example:443']);
     await good.close();
     const bad = await open({ upstreamUrl: `http://user:wrong@127.0.0.1:${port}` });
-    await bad.tryUpstream('auth.openai.com:443', new AbortController().signal);
+    await bad.tryUpstream(hosts, new AbortController().signal);
     expect(errors).toEqual(['upstream_auth_failed']);
   });
 });

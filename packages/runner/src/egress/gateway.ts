@@ -33,8 +33,8 @@ export interface GatewayOptions {
 
 export interface Gateway {
   counters(): RunnerStatus['egress'];
-  /** Tries the upstream once and records a failure; does nothing in direct mode. */
-  tryUpstream(target: string, signal: AbortSignal): Promise<void>;
+  /** Asks the upstream for each of these hosts, but those dialled directly, until one shows a failure of its; records that. */
+  tryUpstream(hosts: readonly string[], signal: AbortSignal): Promise<void>;
   /** Ends every connection and removes the socket. */
   close(): Promise<void>;
 }
@@ -133,8 +133,11 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
       bytesDown: sum(sockets, total.bytesDown, (socket) => socket.bytesWritten),
       lastError,
     }),
-    async tryUpstream(target, signal) {
-      if (upstreamUrl !== null) record(await tryUpstream(upstreamUrl, target, signal));
+    async tryUpstream(hosts, signal) {
+      if (upstreamUrl === null) return;
+      for (const host of hosts.filter((name) => !isListed(name, options.directHosts))) {
+        if (record(await tryUpstream(upstreamUrl, `${host}:443`, signal))) return;
+      }
     },
     async close() {
       for (const socket of sockets) socket.destroy();

@@ -152,16 +152,16 @@ describe('forwarding', () => {
 it('makes a config drive that only its owner reads, and removes it', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'airlock-drive-'));
   try {
-    const secretDir = join(folder, 'deep', 'secret');
+    const secretFolder = join(folder, 'deep', 'secret');
     const config: GuestConfig = {
       ...{ version: 1, vmId: 'vm_0123456789abcdef', kind: 'cli', sessionId: null, hostname: 'h', timezone: 'Etc/UTC' },
       ...{ epochMs: 1, entropy: Buffer.alloc(64).toString('base64'), agentToken: token, vncPassword: null },
       ...{ homeKey: Buffer.alloc(64).toString('base64'), extraCaPem: null },
     };
-    const drive = await createConfigDrive(secretDir, config);
+    const drive = await createConfigDrive(secretFolder, config);
     expect(decodeDrive(await readFile(drive.path))).toEqual({ generation: 1, config });
     expect((await stat(drive.path)).mode & 0o777).toBe(0o600);
-    expect((await stat(secretDir)).mode & 0o777).toBe(0o700);
+    expect((await stat(secretFolder)).mode & 0o777).toBe(0o700);
     await drive.remove();
     await drive.remove();
     await expect(stat(drive.path)).rejects.toThrow('ENOENT');

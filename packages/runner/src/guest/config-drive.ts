@@ -9,11 +9,11 @@ export interface ConfigDrive {
   remove(): Promise<void>;
 }
 
-/** Makes the drive in `secretDir`, which stays the caller's, with `config` as generation 1. */
-export async function createConfigDrive(secretDir: string, config: GuestConfig): Promise<ConfigDrive> {
+/** Makes the drive in `secretFolder`, which stays the caller's, with `config` as generation 1. */
+export async function createConfigDrive(secretFolder: string, config: GuestConfig): Promise<ConfigDrive> {
   const { offset, bytes } = encodeSlot({ generation: 1, config });
-  await mkdir(secretDir, { recursive: true, mode: 0o700 });
-  const path = join(secretDir, `${config.vmId}.config`);
+  await mkdir(secretFolder, { recursive: true, mode: 0o700 });
+  const path = join(secretFolder, `${config.vmId}.config`);
   // A file left by a runner that was killed: never reused, its mode is not known.
   await rm(path, { force: true });
   const file = await open(path, 'wx', 0o600);

@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest';
+import { readVmSpec, VmSpec } from './runner.js';
+
+const same: Omit<VmSpec, 'version' | 'drives' | 'secretFolder' | 'tscKhz'> = {
+  ...{ vmId: 'vm_0123456789abcdef', kind: 'browser', epoch: 3, driver: 'qemu', accel: 'tcg', cpus: 2, memoryMib: 2048 },
+  ...{ kernel: '/i/vmlinux', initrd: '/i/initrd.img', bootTimeoutMs: 240_000, directHosts: [] },
+};
+const root = { id: 'root', path: '/i/rootfs.ext4', readOnly: true };
+const spec: VmSpec = { version: 2, ...same, drives: [root], secretFolder: '/s/vm', tscKhz: null };
+
+describe('the specification', () => {
+  it.each([
+    ['no rate of the time stamp counter', { tscKhz: undefined }],
+    ['no root', { drives: [{ ...root, id: 'home' }] }],
+    ['two drives of one name', { drives: [root, root] }],
+    ['the drive that is the runner’s own', { drives: [root, { ...root, id: 'config' }] }],
+    ['a driver that is a path', { driver: '../qemu' }],
+    ['an unknown member', { netdev: 'user' }],
+  ])('with %s is refused', (_what, change) => {
+    expect(VmSpec.safeParse(spec).success).toBe(true);
+    expect(VmSpec.safeParse({ ...spec, ...change }).success).toBe(false);
+  });
+
+  it.each([
+    ['a browser VM', 'browser', null, { ...root }],
+    ['a CLI VM', 'cli', '/v/disk.ext4', { id: 'root', path: '/v/disk.ext4', readOnly: false }],
+  ] as const)('of %s that the version before wrote is still understood', (_what, kind, disk, drive) => {
+    const old = { version: 1, ...same, kind, rootfs: '/i/rootfs.ext4', disk, secretDir: '/s/vm' };
+    expect(readVmSpec(JSON.stringify(old))).toEqual({ ...spec, kind, drives: [drive] });
+    expect(VmSpec.safeParse(readVmSpec(JSON.stringify(old))).success).toBe(true);
+  });
+});
