@@ -1,9 +1,10 @@
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
-import { withDeadline } from './deadline.js';
+import { aborted, inTime, raceAbort, withDeadline } from './deadline.js';
+import { AppError } from './errors.js';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
@@ -23,4 +24,35 @@ it('fires with the signal that it was given', () => {
   abort.abort(new Error('enough'));
   expect(signal.reason).toMatchObject({ message: 'enough' });
   expect(withDeadline(AbortSignal.abort(new Error('before')), 1).reason).toMatchObject({ message: 'before' });
+});
+
+it('gives up waiting for work when the signal fires, with its reason', async () => {
+  const abort = new AbortController();
+  const forever = new Promise<never>(() => undefined);
+  const waiting = raceAbort(forever, abort.signal);
+  abort.abort(new AppError('shutting_down', 'It is over.'));
+  await expect(waiting).rejects.toMatchObject({ code: 'shutting_down' });
+  await expect(raceAbort(forever, abort.signal)).rejects.toMatchObject({ code: 'shutting_down' });
+  await expect(raceAbort(Promise.resolve(1), abort.signal)).rejects.toMatchObject({ code: 'shutting_down' });
+});
+
+it('passes on what the work came to, and leaves nothing at the signal', async () => {
+  const { signal } = new AbortController();
+  expect(await raceAbort(Promise.resolve(1), signal)).toBe(1);
+  await expect(raceAbort(Promise.reject(new Error('no')), signal)).rejects.toThrow('no');
+  expect(getEventListeners(signal, 'abort')).toEqual([]);
+});
+
+it('gives up waiting for work when its time is over', async () => {
+  const late = (): Error => new Error('too late');
+  await expect(inTime(new Promise(() => undefined), 1, late)).rejects.toThrow('too late');
+  expect(await inTime(Promise.resolve(1), 60_000, late)).toBe(1);
+});
+
+it('tells when a signal has fired', async () => {
+  const abort = new AbortController();
+  const told = aborted(abort.signal);
+  abort.abort();
+  await expect(told).resolves.toBeUndefined();
+  await expect(aborted(abort.signal)).resolves.toBeUndefined();
 });

@@ -1,4 +1,5 @@
-/** A signal that fires after a time, for one that also fires for another reason. */
+/** Ends of waits: each one has a signal, a time, or both. */
+import { AppError } from './errors.js';
 
 /**
  * Fires with `signal`, or after `ms` milliseconds with a TimeoutError. Does not keep the process alive.
@@ -10,4 +11,45 @@ export function withDeadline(signal: AbortSignal, ms: number): AbortSignal {
   const fire = (): void => late.abort(new DOMException(`The operation took longer than ${ms} ms.`, 'TimeoutError'));
   setTimeout(fire, ms).unref();
   return AbortSignal.any([signal, late.signal]);
+}
+
+/** Resolves when `signal` fires. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/**
+ * What `work` comes to, but not later than `signal`: the work goes on, only nobody waits for it any more.
+ * @throws AppError the signal's reason, when it fires first
+ */
+export async function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Whoever stops waiting does not want to hear how it failed later.
+  work.catch(() => undefined);
+  if (signal.aborted) throw AppError.from(signal.reason);
+  const waiting = new AbortController();
+  const gone = new Promise<never>((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(AppError.from(signal.reason)), { signal: waiting.signal });
+  });
+  try {
+    return await Promise.race([work, gone]);
+  } finally {
+    waiting.abort();
+  }
+}
+
+/** What `work` comes to, but not later than after `ms` milliseconds. @throws what `late` makes, when that time is over first */
+export async function inTime<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
+  work.catch(() => undefined);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(late()), ms);
+  });
+  try {
+    return await Promise.race([work, over]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

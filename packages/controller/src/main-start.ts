@@ -10,6 +10,7 @@ import { loginUrl } from './http/route/login.js';
 import { buildServer, reachOf } from './http/server.js';
 import { openHome } from './lib/home.js';
 import type { Log } from './lib/log.js';
+import { startLoop } from './lib/loop.js';
 import { createShutdown } from './lib/shutdown.js';
 import type { Vms } from './vm/vm.js';
 import type { Prompts } from './prompt/prompt.js';
@@ -59,7 +60,8 @@ export async function startController(options: StartOptions): Promise<Controller
     const store = await openStore(settings, log, options.onFatal);
     shutdown.add('store', store.close);
     const users = await createUsers(store, { settings, adminToken: home.token });
-    shutdown.add('sweeper', sweep(users, log));
+    const sweep = { name: 'sweep of tokens', everyMs: sweepIntervalMs, turn: () => users.sweep(), log };
+    shutdown.add('sweeper', startLoop(sweep).stop);
     const parts = await options.makeParts(store);
     shutdown.add('vms', () => parts.vms.close());
     shutdown.add('custodian', () => parts.custodian.close());
@@ -102,18 +104,6 @@ async function serve(deps: HttpDeps, onStop: (name: string, step: () => Promise<
     });
   }
   return baseUrl(reachOf(server, deps));
-}
-
-/** Removes expired secrets now and then; the answer stops that. */
-function sweep(users: Users, log: Log): () => Promise<void> {
-  let running = Promise.resolve();
-  const timer = setInterval(() => {
-    running = users.sweep().catch((error: unknown) => log.error({ err: error }, 'sweep of tokens failed'));
-  }, sweepIntervalMs);
-  return async () => {
-    clearInterval(timer);
-    await running;
-  };
 }
 
 function describer(parts: Parts, store: Store): HttpDeps['describeSystem'] {

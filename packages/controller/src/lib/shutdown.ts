@@ -1,4 +1,5 @@
 /** Ending a process in order: one list of steps, run once, each with what is left of a common deadline. */
+import { inTime } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import type { Log } from './log.js';
 
@@ -36,16 +37,6 @@ export function createShutdown(log: Log, timeoutMs: number): Shutdown {
 }
 
 async function withDeadline(name: string, step: () => Promise<void>, deadline: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
-      () => reject(new AppError('internal', `${name} did not end before the deadline of the shutdown.`)),
-      Math.max(deadline - Date.now(), 100),
-    );
-  });
-  try {
-    await Promise.race([step(), late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const late = (): Error => new AppError('internal', `${name} did not end before the deadline of the shutdown.`);
+  await inTime(step(), Math.max(deadline - Date.now(), 100), late);
 }

@@ -1,7 +1,7 @@
 /** Runs prompts through the agent of the CLI VM. Keeps nothing: a prompt lives as long as the call that asked for it. */
 import type { Logger } from 'pino';
 import type { CredentialSummary, RunPromptRequest } from '@airlock/contract/api';
-import { withDeadline } from '@airlock/contract/deadline';
+import { raceAbort, withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { PromptFrame, type PromptRequest } from '@airlock/contract/guest';
 import type { Provider } from '@airlock/contract/provider/provider';
@@ -150,22 +150,8 @@ async function passAnswer(
   const guest = await vms.guest(vmId);
   for await (const line of await guest.lines('POST', '/prompts', { body, signal, timeoutMs: silenceMs })) {
     const frame = PromptFrame.parse(JSON.parse(line));
-    await untilAborted(emit(frame), signal);
+    await raceAbort(emit(frame), signal);
     if ('exitCode' in frame) return;
   }
   throw new AppError('vm_lost', 'The CLI VM ended in the middle of the answer.');
-}
-
-/** @throws the reason of `signal` when it fires first */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const waiting = new AbortController();
-  const aborted = new Promise<never>((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(AppError.from(signal.reason)), { signal: waiting.signal });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    waiting.abort();
-  }
 }

@@ -4,6 +4,7 @@ import { AppError } from '@airlock/contract/errors';
 import { LoginStatus } from '@airlock/contract/guest';
 import { providers } from '@airlock/contract/provider/registry';
 import { isFinal } from '@airlock/contract/session';
+import type { Loop } from '../lib/loop.js';
 import type { Store } from '../store/store.js';
 import { activeDeadline, extendedDeadline, startClock, type OpenStatus } from './clocks.js';
 import { driveSession } from './drive.js';
@@ -12,7 +13,7 @@ import { createSessionRows, toSession, type SessionChange, type SessionRow } fro
 import type { Sessions } from './session.js';
 import { restartChange } from './sign-in.js';
 import type { SessionEvent } from './transitions.js';
-import { startUpkeep, type Upkeep } from './upkeep.js';
+import { startUpkeep } from './upkeep.js';
 
 export interface SessionDeps extends Omit<DriveDeps, 'rows' | 'pollMs'> {
   store: Pick<Store, 'db'>;
@@ -35,7 +36,7 @@ export function createSessions(deps: SessionDeps): Sessions {
   const { vms, vault, settings, log, pollMs = 1000 } = deps;
   const rows = createSessionRows(deps.store.db, settings);
   const running = new Map<string, Running>();
-  let upkeep: Upkeep | undefined;
+  let upkeep: Loop | undefined;
   let closing = false;
 
   async function owned(userId: string, sessionId: string): Promise<SessionRow> {
@@ -186,7 +187,7 @@ export function createSessions(deps: SessionDeps): Sessions {
 
     async close() {
       closing = true;
-      await upkeep?.close();
+      await upkeep?.stop();
       const all = [...running.values()];
       for (const { stop } of all) stop.abort(new AppError('shutting_down', 'The controller is shutting down.'));
       await Promise.all(all.map(({ done }) => done));

@@ -1,12 +1,9 @@
 /** Ends sessions whose time is up. */
 import type { Logger } from 'pino';
+import { startLoop, type Loop } from '../lib/loop.js';
 import { expiry, isExpired } from './clocks.js';
 import type { DriveDeps } from './driven.js';
 import type { SessionRow } from './rows.js';
-
-export interface Upkeep {
-  close(): Promise<void>;
-}
 
 interface UpkeepDeps extends Pick<DriveDeps, 'rows'> {
   log: Logger;
@@ -16,8 +13,8 @@ interface UpkeepDeps extends Pick<DriveDeps, 'rows'> {
 
 const sweepIntervalMs = 1000;
 
-/** Runs until `close`. */
-export function startUpkeep(deps: UpkeepDeps): Upkeep {
+/** Runs until it is stopped. */
+export function startUpkeep(deps: UpkeepDeps): Loop {
   const { rows, log } = deps;
 
   async function expire(found: SessionRow): Promise<void> {
@@ -35,17 +32,5 @@ export function startUpkeep(deps: UpkeepDeps): Upkeep {
     for (const row of await rows.expired()) await expire(row);
   }
 
-  let running: Promise<void> | undefined;
-  const timer = setInterval(() => {
-    running ??= sweep()
-      .catch((error: unknown) => log.error({ err: error }, 'sweep of sessions failed'))
-      .finally(() => (running = undefined));
-  }, sweepIntervalMs);
-
-  return {
-    async close() {
-      clearInterval(timer);
-      await running;
-    },
-  };
+  return startLoop({ name: 'sweep of sessions', everyMs: sweepIntervalMs, turn: sweep, log });
 }
