@@ -1,5 +1,6 @@
 /** Reads the stream of events that answers a prompt. Pure but for the reading. */
 import { PromptEvent } from '@airlock/contract/api';
+import { inTime } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 
 /** The controller gives a sign of life every 15 s; milliseconds of silence after which it is given up. */
@@ -27,7 +28,9 @@ async function* readData(stream: ReadableStream<Uint8Array>, silence: number): A
   let rest = '';
   try {
     for (;;) {
-      const { value, done } = await withinSilence(reader.read(), silence);
+      const { value, done } = await inTime(reader.read(), silence, () =>
+        brokenOff(`nothing came for ${silence / 1000} s`),
+      );
       if (done) return;
       const lines = (rest + decoder.decode(value, { stream: true })).split('\n');
       rest = lines.pop() ?? '';
@@ -36,18 +39,6 @@ async function* readData(stream: ReadableStream<Uint8Array>, silence: number): A
   } finally {
     // Whoever stops reading has had enough: the prompt is not to go on for nobody.
     await reader.cancel().catch(() => undefined);
-  }
-}
-
-async function withinSilence<T>(work: Promise<T>, silence: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const silent = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(brokenOff(`nothing came for ${silence / 1000} s`)), silence);
-  });
-  try {
-    return await Promise.race([work, silent]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 
