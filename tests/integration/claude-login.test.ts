@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { claudeCode } from '@airlock/contract/provider/claude-code';
-import type { FileTexts, ProviderLogin } from '@airlock/contract/provider/provider';
+import type { FileTexts, ProviderLogin } from '@airlock/contract/provider/facts';
 import { findHostCli, openHostCli, type CliRun, type HostCli } from '../support/host-cli.js';
 import { until } from '../support/poll.js';
 

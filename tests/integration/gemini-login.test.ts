@@ -7,7 +7,7 @@ import type { Browser } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { geminiCli } from '@airlock/contract/provider/gemini-cli';
 import { geminiPrompt } from '@airlock/contract/provider/gemini-prompt';
-import type { ProviderLogin } from '@airlock/contract/provider/provider';
+import type { ProviderLogin } from '@airlock/contract/provider/facts';
 import { findExecutable, launchBrowser } from '../support/browser.js';
 import { createFakeInternet, type FakeInternet } from '../support/fake-internet.js';
 import { until } from '../support/poll.js';

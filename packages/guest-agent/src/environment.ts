@@ -1,9 +1,13 @@
 /** The environment of everything that a person's CLI and the checks run in. */
 import { join } from 'node:path';
 import { guestNetwork, guestUser, type GuestConfig } from '@airlock/contract/guest';
+import { providers } from '@airlock/contract/provider/registry';
 import type { AgentSettings } from './settings.js';
 
 export type Variables = Readonly<Record<string, string>>;
+
+/** Node's own, and those of CLIs that have another. */
+const caVariables = ['NODE_EXTRA_CA_CERTS', ...Object.values(providers).flatMap((one) => one.caVariables ?? [])];
 
 /** What makes programs use the egress gateway, trust the extra authorities and know the session; also /run/airlock/proxy.env. */
 export function proxyVariables(config: GuestConfig, runDir: string): Variables {
@@ -19,7 +23,7 @@ export function proxyVariables(config: GuestConfig, runDir: string): Variables {
     no_proxy: direct,
     SSL_CERT_FILE: join(runDir, 'ca-certificates.crt'),
     TZ: config.timezone,
-    ...(config.extraCaPem !== null && { NODE_EXTRA_CA_CERTS: extraCa, CODEX_CA_CERTIFICATE: extraCa }),
+    ...(config.extraCaPem !== null && Object.fromEntries(caVariables.map((name) => [name, extraCa]))),
     ...(config.sessionId !== null && { SESSION_ID: config.sessionId }),
   };
 }

@@ -1,6 +1,7 @@
 /** How the CLI of a provider signs in, as the agent looks it up. */
 import { AppError } from '@airlock/contract/errors';
-import type { ProviderId, ProviderLogin } from '@airlock/contract/provider/provider';
+import type { ProviderLogin } from '@airlock/contract/provider/facts';
+import type { ProviderId } from '@airlock/contract/provider/provider';
 import { providers } from '@airlock/contract/provider/registry';
 
 /** @throws AppError provider_unavailable */

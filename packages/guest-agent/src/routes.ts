@@ -9,7 +9,8 @@ import {
   type CheckResult,
   type GuestHealth,
 } from '@airlock/contract/guest';
-import { ProviderId } from '@airlock/contract/provider/provider';
+import type { ProviderId } from '@airlock/contract/provider/provider';
+import { requireProvider } from '@airlock/contract/provider/registry';
 import type { z } from 'zod';
 import type { Custody } from './credential/custody.js';
 import type { CredentialStore } from './credential/store.js';
@@ -38,12 +39,6 @@ function parse<T extends z.ZodType>(schema: T, body: unknown, what: string): z.i
   // Zod's messages describe the expectation and never quote the value, which may be a secret.
   const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);
   throw new AppError('invalid_request', `The body is not a ${what}: ${problems.join('; ')}.`);
-}
-
-function providerOf(name: string): ProviderId {
-  const parsed = ProviderId.safeParse(name);
-  if (parsed.success) return parsed.data;
-  throw new AppError('provider_unknown', `No provider is called "${name}"; expected ${ProviderId.options.join(', ')}.`);
 }
 
 function checkOf(name: string): CheckName {
@@ -102,7 +97,7 @@ export function createRoutes(deps: RouteDeps): Route[] {
       method: 'GET',
       path: credentialPath,
       body: false,
-      handle: async (name) => ok(await credentials.read(providerOf(name))),
+      handle: async (name) => ok(await credentials.read(requireProvider(name).id)),
     },
     {
       method: 'PUT',
@@ -110,7 +105,7 @@ export function createRoutes(deps: RouteDeps): Route[] {
       body: true,
       handle: async (target, body) => {
         const [name = '', generation] = target.split('?generation=');
-        const bundle = bundleFor(providerOf(name), body);
+        const bundle = bundleFor(requireProvider(name).id, body);
         await custody.deliver(bundle, generation === undefined ? null : Number(generation));
         return noContent;
       },
@@ -120,7 +115,7 @@ export function createRoutes(deps: RouteDeps): Route[] {
       path: credentialPath,
       body: false,
       handle: async (name) => {
-        await custody.remove(providerOf(name));
+        await custody.remove(requireProvider(name).id);
         return noContent;
       },
     },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { claudeCode } from './claude-code.js';
-import type { FileTexts } from './provider.js';
+import type { FileTexts } from './facts.js';
 import { findProvider } from './registry.js';
 
 const { login } = claudeCode;

@@ -3,10 +3,10 @@
  * logins to MCP servers; who the account belongs to stands in `.claude.json` among everything else that the CLI remembers.
  */
 import { z } from 'zod';
-import { claudePrompt } from './claude-prompt.js';
 import { readDocument } from './credential-document.js';
 import { expiryIn } from './expiry.js';
-import type { CredentialFile, CredentialVerdict, FileTexts, Provider } from './provider.js';
+import type { CredentialFile, CredentialVerdict, FileTexts, ProviderFacts, ProviderPrompt } from './facts.js';
+import { readJsonLine } from './json-line.js';
 
 const tokensFile = '.claude/.credentials.json';
 const stateFile = '.claude.json';
@@ -67,18 +67,60 @@ function acceptsStatus(exitCode: number, output: string): boolean {
 
 const authorizeUrl = /https:\/\/claude\.com\/cai\/oauth\/authorize\?[^\s"'<>]+/;
 
-export const claudeCode: Provider = {
-  id: 'claude_code',
+/** A piece of what the model says; a subagent's words (they have a parent) are not for the person. */
+const Delta = z.looseObject({
+  type: z.literal('stream_event'),
+  parent_tool_use_id: z.null(),
+  event: z.looseObject({
+    type: z.literal('content_block_delta'),
+    delta: z.looseObject({ type: z.literal('text_delta'), text: z.string() }),
+  }),
+});
+/** The end of one message: what follows is another one. */
+const MessageEnd = z.looseObject({
+  type: z.literal('stream_event'),
+  parent_tool_use_id: z.null(),
+  event: z.looseObject({ type: z.literal('message_stop') }),
+});
+const Failure = z.looseObject({ type: z.literal('result'), is_error: z.literal(true), result: z.string().optional() });
+
+const prompt: ProviderPrompt = {
+  // Without an argument the prompt is read from standard input. No copy of the conversation stays on the disk.
+  argv: [
+    'claude',
+    '--print',
+    '--output-format',
+    'stream-json',
+    '--verbose',
+    '--include-partial-messages',
+    '--no-session-persistence',
+  ],
+  read(line) {
+    const delta = readJsonLine(Delta, line);
+    if (delta) return { text: delta.event.delta.text };
+    if (readJsonLine(MessageEnd, line)) return { text: '\n' };
+    const failure = readJsonLine(Failure, line);
+    return failure ? { error: failure.result ?? 'Claude Code gave no reason.' } : null;
+  },
+};
+
+export const claudeCode: ProviderFacts = {
   aliases: ['claude', 'claude_code_pro', 'claude_code_max', 'anthropic'],
   name: 'Claude Code',
   vendor: 'Anthropic',
   description: 'Anthropic’s coding agent. Sign in with a Claude account.',
   program: 'claude',
+  image: {
+    package: '@anthropic-ai/claude-code',
+    // Puts the native program in its place.
+    afterInstall: 'install.cjs',
+  },
+  version: { argv: ['claude', '--version'] },
   login: {
     argv: ['claude', 'auth', 'login'],
     // Shown with the address of the page that gives a code; the browser gets one that calls back to the CLI.
     authorizeUrl,
-    hosts: ['claude.com', 'claude.ai', 'platform.claude.com', 'api.anthropic.com'],
+    hosts: ['claude.ai', 'claude.com', 'platform.claude.com', 'api.anthropic.com'],
     credentialFiles,
     inspectCredential,
     handOver,
@@ -93,5 +135,5 @@ export const claudeCode: Provider = {
       files: (key) => new Map([[stateFile, `${JSON.stringify({ primaryApiKey: key, ...firstRunFlags }, null, 2)}\n`]]),
     },
   },
-  prompt: claudePrompt,
+  prompt,
 };

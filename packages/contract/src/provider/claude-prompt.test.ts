@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { claudePrompt } from './claude-prompt.js';
+import { claudeCode } from './claude-code.js';
+import type { ProviderPrompt } from './facts.js';
+
+const prompt = claudeCode.prompt as ProviderPrompt;
 
 const recorded = (name: string): string[] =>
   readFileSync(new URL(`fixtures/claude-2.1.197-${name}.jsonl`, import.meta.url), 'utf8')
     .trimEnd()
     .split('\n');
-const told = (lines: string[]) => lines.map((line) => claudePrompt.read(line)).filter((part) => part !== null);
+const told = (lines: string[]) => lines.map((line) => prompt.read(line)).filter((part) => part !== null);
 
 describe('claude --print', () => {
   it('tells the answer piece by piece, and once', () => {
@@ -23,7 +26,7 @@ describe('claude --print', () => {
 
   it('keeps the words of a subagent to itself', () => {
     const event = { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'inner' } };
-    expect(claudePrompt.read(JSON.stringify({ type: 'stream_event', parent_tool_use_id: 't', event }))).toBeNull();
+    expect(prompt.read(JSON.stringify({ type: 'stream_event', parent_tool_use_id: 't', event }))).toBeNull();
   });
 
   it.each([
@@ -35,5 +38,5 @@ describe('claude --print', () => {
     'Warning: x',
     '{"type":7}',
     '{"type":"result","is_error":false}',
-  ])('makes nothing of %j', (line) => expect(claudePrompt.read(line)).toBeNull());
+  ])('makes nothing of %j', (line) => expect(prompt.read(line)).toBeNull());
 });

@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { codexPrompt } from './codex-prompt.js';
+import { codex } from './codex.js';
+import type { ProviderPrompt } from './facts.js';
+
+const prompt = codex.prompt as ProviderPrompt;
 
 const recorded = (name: string): string[] =>
   readFileSync(new URL(`fixtures/codex-0.169-${name}.jsonl`, import.meta.url), 'utf8')
     .trimEnd()
     .split('\n');
-const told = (lines: string[]) => lines.map((line) => codexPrompt.read(line)).filter((part) => part !== null);
+const told = (lines: string[]) => lines.map((line) => prompt.read(line)).filter((part) => part !== null);
 
 describe('codex exec', () => {
   it('tells the answer and none of the troubles on the way', () => {
@@ -21,10 +24,10 @@ describe('codex exec', () => {
 
   it.each(['', 'null', '[]', '{', '{"type":"item.completed"}', 'WARNING: proceeding', '{"type":7}'])(
     'makes nothing of %j',
-    (line) => expect(codexPrompt.read(line)).toBeNull(),
+    (line) => expect(prompt.read(line)).toBeNull(),
   );
 
   it('never has the prompt in its arguments', () => {
-    expect(codexPrompt.argv.at(-1)).toBe('-');
+    expect(prompt.argv.at(-1)).toBe('-');
   });
 });

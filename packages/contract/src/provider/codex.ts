@@ -1,9 +1,9 @@
 /** OpenAI Codex CLI. Facts observed with @openai/codex 0.169. */
 import { z } from 'zod';
-import { codexPrompt } from './codex-prompt.js';
 import { readDocument } from './credential-document.js';
 import { expiryIn, jwtExpiry } from './expiry.js';
-import type { CredentialVerdict, FileTexts, Provider } from './provider.js';
+import type { CredentialVerdict, FileTexts, ProviderFacts, ProviderPrompt } from './facts.js';
+import { readJsonLine } from './json-line.js';
 
 const authFile = { path: '.codex/auth.json', mode: 0o600, required: true, delivery: 'replace' } as const;
 
@@ -32,13 +32,38 @@ const Expiry = z
     return expiresAt === null ? null : { expiresAt, renewable: tokens.refresh_token !== '' };
   });
 
-export const codex: Provider = {
-  id: 'codex',
+/** The events of a prompt (`--json`) that tell a person something. Others (reasoning, commands, passing troubles) come and go with versions. */
+const Event = z.union([
+  z.looseObject({
+    type: z.literal('item.completed'),
+    item: z.looseObject({ type: z.literal('agent_message'), text: z.string() }),
+  }),
+  z.looseObject({ type: z.literal('turn.failed'), error: z.looseObject({ message: z.string() }) }),
+]);
+
+const prompt: ProviderPrompt = {
+  // Ephemeral: no copy of the conversation stays on the disk. The folder need not be a git repository.
+  argv: ['codex', 'exec', '--json', '--ephemeral', '--skip-git-repo-check', '-'],
+  read(line) {
+    const event = readJsonLine(Event, line);
+    if (!event) return null;
+    return event.type === 'turn.failed' ? { error: event.error.message } : { text: `${event.item.text}\n` };
+  },
+};
+
+export const codex: ProviderFacts = {
   aliases: ['codex_cli', 'openai'],
   name: 'Codex',
   vendor: 'OpenAI',
   description: 'OpenAI’s coding agent. Sign in with a ChatGPT account.',
   program: 'codex',
+  image: {
+    package: '@openai/codex',
+    // A host for speech; a VM has no sound.
+    leftOut: ['*/codex-resources/voice'],
+  },
+  version: { argv: ['codex', '--version'] },
+  caVariables: ['CODEX_CA_CERTIFICATE'],
   login: {
     argv: ['codex', 'login'],
     authorizeUrl: /https:\/\/auth\.openai\.com\/oauth\/authorize\?[^\s"'<>]+/,
@@ -63,5 +88,5 @@ export const codex: Provider = {
         new Map([[authFile.path, `${JSON.stringify({ auth_mode: 'apikey', OPENAI_API_KEY: key }, null, 2)}\n`]]),
     },
   },
-  prompt: codexPrompt,
+  prompt,
 };

@@ -1,6 +1,6 @@
 /** Reads a JSON document of a credential, and says what is wrong with it without quoting it. Pure. */
 import type { z } from 'zod';
-import type { FileTexts } from './provider.js';
+import type { FileTexts } from './facts.js';
 
 export function readDocument<T>(
   files: FileTexts,

@@ -1,7 +1,7 @@
 /** Reads the end of a login out of its files. Pure; what cannot be read says nothing. */
 import { z } from 'zod';
 import { readDocument } from './credential-document.js';
-import type { CredentialExpiry, FileTexts } from './provider.js';
+import type { CredentialExpiry, FileTexts } from './facts.js';
 
 const Claims = z.looseObject({ exp: z.number().positive() });
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { geminiCli } from './gemini-cli.js';
-import type { ProviderLogin } from './provider.js';
+import type { ProviderLogin } from './facts.js';
 import { findProvider } from './registry.js';
 
 const login = geminiCli.login as ProviderLogin;

@@ -7,8 +7,15 @@
  */
 import { z } from 'zod';
 import { readDocument } from './credential-document.js';
-import { geminiPrompt } from './gemini-prompt.js';
-import type { CredentialExpiry, CredentialFile, CredentialVerdict, FileTexts, Provider } from './provider.js';
+import type {
+  CredentialExpiry,
+  CredentialFile,
+  CredentialVerdict,
+  FileTexts,
+  ProviderFacts,
+  ProviderPrompt,
+} from './facts.js';
+import { readJsonLine } from './json-line.js';
 
 const tokensFile = '.gemini/oauth_creds.json';
 const accountFile = '.gemini/google_accounts.json';
@@ -81,13 +88,42 @@ const env = { GEMINI_CLI_NO_RELAUNCH: 'true' };
 
 const authorizeUrl = /https:\/\/accounts\.google\.com\/o\/oauth2\/[^\s"'<>]+/;
 
-export const geminiCli: Provider = {
-  id: 'gemini_cli',
+/** The events of a prompt (stream-json) that tell a person something. Others (the prompt itself, tools, warnings) come and go with versions. */
+const Event = z.union([
+  z.looseObject({ type: z.literal('message'), role: z.literal('assistant'), content: z.string() }),
+  z.looseObject({
+    type: z.literal('result'),
+    status: z.literal('error'),
+    error: z.looseObject({ message: z.string() }),
+  }),
+]);
+
+const prompt: ProviderPrompt = {
+  // Whatever is not a terminal makes the CLI read its prompt from standard input.
+  argv: ['gemini', '--output-format', 'stream-json'],
+  // A login that is not accepted ends the run instead of asking for a new one.
+  env: { ...env, NO_BROWSER: 'true' },
+  read(line) {
+    const event = readJsonLine(Event, line);
+    if (!event) return null;
+    // Pieces of one answer: the CLI puts line breaks where they belong.
+    return event.type === 'result' ? { error: event.error.message } : { text: event.content };
+  },
+};
+
+export const geminiCli: ProviderFacts = {
   aliases: ['gemini', 'google'],
   name: 'Gemini CLI',
   vendor: 'Google',
   description: 'Google’s coding agent. Sign in with a Google account.',
   program: 'gemini',
+  image: {
+    package: '@google/gemini-cli',
+    // A browser under remote control, which no VM here may be.
+    leftOut: ['*/bundle/bundled'],
+    bundle: { folder: 'bundle', entry: 'gemini.js' },
+  },
+  version: { argv: ['gemini', '--version'], env, timeoutMs: 180_000 },
   login: {
     argv: ['gemini', '--list-extensions', '--prompt', 'x'],
     env,
@@ -138,5 +174,5 @@ export const geminiCli: Provider = {
         ]),
     },
   },
-  prompt: geminiPrompt,
+  prompt,
 };

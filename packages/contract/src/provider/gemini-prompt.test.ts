@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { geminiPrompt } from './gemini-prompt.js';
+import { geminiCli } from './gemini-cli.js';
+import type { ProviderPrompt } from './facts.js';
+
+const prompt = geminiCli.prompt as ProviderPrompt;
 
 const told = (name: string) =>
   readFileSync(new URL(`fixtures/gemini-0.61-${name}.jsonl`, import.meta.url), 'utf8')
     .trimEnd()
     .split('\n')
-    .map((line) => geminiPrompt.read(line))
+    .map((line) => prompt.read(line))
     .filter((part) => part !== null);
 
 describe('a prompt to gemini', () => {
@@ -20,10 +23,10 @@ describe('a prompt to gemini', () => {
 
   it.each(['', 'null', '[]', '{', '{"type":"message","role":"assistant"}', 'Warning: x', '{"type":7}'])(
     'makes nothing of %j',
-    (line) => expect(geminiPrompt.read(line)).toBeNull(),
+    (line) => expect(prompt.read(line)).toBeNull(),
   );
 
   it('never has the prompt in its arguments', () => {
-    expect(geminiPrompt.argv).not.toContain('--prompt');
+    expect(prompt.argv).not.toContain('--prompt');
   });
 });

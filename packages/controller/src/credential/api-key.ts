@@ -5,7 +5,7 @@
 import type { Logger } from 'pino';
 import { AppError } from '@airlock/contract/errors';
 import type { CredentialBundle } from '@airlock/contract/guest';
-import type { ProviderLogin } from '@airlock/contract/provider/provider';
+import type { ProviderLogin } from '@airlock/contract/provider/facts';
 import { providers } from '@airlock/contract/provider/registry';
 import type { Vms } from '../vm/vm.js';
 import type { CredentialRow, Owner, Vault } from '../vault/vault.js';

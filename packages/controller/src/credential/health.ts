@@ -1,7 +1,7 @@
 /** How well a credential is, from the CLI's own word and from what its files say of their end. Pure. */
 import type { CredentialHealth } from '@airlock/contract/api';
 import type { CredentialBundle } from '@airlock/contract/guest';
-import type { CredentialExpiry } from '@airlock/contract/provider/provider';
+import type { CredentialExpiry } from '@airlock/contract/provider/facts';
 import { providers } from '@airlock/contract/provider/registry';
 
 export interface Finding {

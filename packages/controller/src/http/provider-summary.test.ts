@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import type { CredentialHealth, CredentialSummary } from '@airlock/contract/api';
-import { claudeCode } from '@airlock/contract/provider/claude-code';
-import { codex } from '@airlock/contract/provider/codex';
+import { providers } from '@airlock/contract/provider/registry';
 import type { Session, SessionStatus } from '@airlock/contract/session';
 import { summarize } from './provider-summary.js';
 import { exampleCredential } from './testing/stand-ins.js';
@@ -48,7 +47,7 @@ test.each([
     null,
   ],
 ] as const)('%s', (_what, sessions, credentials, state, sessionId, failedId) => {
-  const summary = summarize(codex, sessions, credentials);
+  const summary = summarize(providers.codex, sessions, credentials);
   expect([summary.state, summary.sessionId, summary.lastFailure?.sessionId ?? null]).toEqual([
     state,
     sessionId,
@@ -57,7 +56,9 @@ test.each([
 });
 
 test('a provider that cannot be signed in to yet is not touched by the sessions of others', () => {
-  expect(summarize({ ...claudeCode, login: null }, [session('a', 'ready')], [credential('active')])).toMatchObject({
+  expect(
+    summarize({ ...providers.claude_code, login: null }, [session('a', 'ready')], [credential('active')]),
+  ).toMatchObject({
     id: 'claude_code',
     available: false,
     state: 'not_connected',
@@ -66,5 +67,5 @@ test('a provider that cannot be signed in to yet is not touched by the sessions 
 });
 
 test('a provider can be connected as soon as it has a login', () => {
-  expect(summarize(claudeCode, [], []).available).toBe(true);
+  expect(summarize(providers.claude_code, [], []).available).toBe(true);
 });

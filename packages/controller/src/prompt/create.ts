@@ -5,7 +5,7 @@ import { raceAbort, withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { PromptFrame, type PromptRequest } from '@airlock/contract/guest';
 import type { Provider } from '@airlock/contract/provider/provider';
-import { findProvider, providers } from '@airlock/contract/provider/registry';
+import { requireProvider } from '@airlock/contract/provider/registry';
 import type { Settings } from '@airlock/contract/settings';
 import type { Custodian } from '../credential/custodian.js';
 import type { CliUse, Vms } from '../vm/vm.js';
@@ -68,12 +68,7 @@ export function createPrompts(deps: PromptDeps): Prompts {
 }
 
 function providerOf(name: string): Provider {
-  const provider = findProvider(name);
-  if (!provider) {
-    throw new AppError('provider_unknown', `No provider is named ${JSON.stringify(name)}.`, {
-      hint: `Known are ${Object.keys(providers).join(', ')}.`,
-    });
-  }
+  const provider = requireProvider(name);
   if (provider.prompt) return provider;
   throw new AppError('provider_unavailable', `Airlock cannot run prompts with ${provider.name} yet.`);
 }

@@ -1,4 +1,4 @@
-import { codex } from '@airlock/contract/provider/codex';
+import { providers } from '@airlock/contract/provider/registry';
 import {
   sessionStatuses,
   sessionSteps,
@@ -52,30 +52,32 @@ function session(status: SessionStatus, changes: Partial<Session> = {}): Session
 
 describe('guide', () => {
   it.each(sessionStatuses)('has a title and one next step for %s', (status) => {
-    const { title, sentence } = guide(session(status), codex);
+    const { title, sentence } = guide(session(status), providers.codex);
     expect(title).not.toBe('');
     expect(sentence).toMatch(/[.]$/);
   });
 
   it('sends the person to the browser window only once it can be seen', () => {
-    const seen = guide(session('awaiting_user_auth', { desktopReady: true }), codex);
+    const seen = guide(session('awaiting_user_auth', { desktopReady: true }), providers.codex);
     expect(seen.sentence).toMatch(/Sign in to OpenAI in the browser window below/);
-    expect(guide(session('awaiting_user_auth'), codex).sentence).toMatch(/appears here in a moment/);
+    expect(guide(session('awaiting_user_auth'), providers.codex).sentence).toMatch(/appears here in a moment/);
   });
 
   it('tells of a try that failed, and where to type a code', () => {
     const notice = { code: 'proof_failed' as const, message: 'No.', hint: '' };
     const failed = session('awaiting_user_auth', { desktopReady: true, notice });
     expect(hasFailedTry(failed)).toBe(true);
-    expect(guide(failed, codex).title).toBe('That did not work');
+    expect(guide(failed, providers.codex).title).toBe('That did not work');
     const login = { method: 'device_code' as const, deviceCode: null, takesCode: false };
     expect(hasFailedTry({ ...failed, login })).toBe(false);
-    expect(guide({ ...failed, login }, codex).sentence).toMatch(/on any device.*type the code below/);
-    expect(guide({ ...failed, login: { ...login, takesCode: true } }, codex).sentence).toMatch(/paste the code/);
+    expect(guide({ ...failed, login }, providers.codex).sentence).toMatch(/on any device.*type the code below/);
+    expect(guide({ ...failed, login: { ...login, takesCode: true } }, providers.codex).sentence).toMatch(
+      /paste the code/,
+    );
   });
 
   it('says that the CLI VM is ready at the end', () => {
-    expect(guide(session('completed'), codex)).toEqual({
+    expect(guide(session('completed'), providers.codex)).toEqual({
       title: 'Codex is connected',
       sentence: 'Your CLI VM is ready.',
     });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../fixtures/config.js';
-import type { ProviderLogin } from '@airlock/contract/provider/provider';
+import type { ProviderLogin } from '@airlock/contract/provider/facts';
 import { loginOf } from '../provider-login.js';
 import { createCredentialStore, type CredentialStore } from './store.js';
 

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '@airlock/contract/errors';
 import type { CredentialBundle } from '@airlock/contract/guest';
-import type { CredentialFile, CredentialVerdict, ProviderId, ProviderLogin } from '@airlock/contract/provider/provider';
+import type { CredentialFile, CredentialVerdict, ProviderLogin } from '@airlock/contract/provider/facts';
+import type { ProviderId } from '@airlock/contract/provider/provider';
 import type { UserIds } from '../processes.js';
 import type { LoginOf } from '../provider-login.js';
 import { mergeDocument } from './document.js';

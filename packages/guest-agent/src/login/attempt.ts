@@ -5,7 +5,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '@airlock/contract/errors';
 import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
-import type { ProviderId, ProviderLogin } from '@airlock/contract/provider/provider';
+import type { ProviderLogin } from '@airlock/contract/provider/facts';
+import type { ProviderId } from '@airlock/contract/provider/provider';
 import type { CredentialStore } from '../credential/store.js';
 import { readUserFile, writeUserFile } from '../credential/folder.js';
 import type { Variables } from '../environment.js';

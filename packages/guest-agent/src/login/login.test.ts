@@ -1,7 +1,7 @@
 import { chown, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LoginStatus } from '@airlock/contract/guest';
-import type { ProviderLogin } from '@airlock/contract/provider/provider';
+import type { ProviderLogin } from '@airlock/contract/provider/facts';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createCredentialStore } from '../credential/store.js';
 import { userVariables } from '../environment.js';

@@ -1,5 +1,5 @@
 /** Finds in the text of a terminal what a login shows there, and knows a code when it is given one. Pure. */
-import type { DeviceCodeLogin } from '@airlock/contract/provider/provider';
+import type { DeviceCodeLogin } from '@airlock/contract/provider/facts';
 
 /**
  * What `pattern` finds in `text` (its first group where it has one), or null. A match at the very end does not count until

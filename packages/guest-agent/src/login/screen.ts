@@ -3,7 +3,7 @@
  * whether a code may be pasted, which keys are wanted. Pure: output in, keys out.
  */
 import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
-import type { ProviderLogin } from '@airlock/contract/provider/provider';
+import type { ProviderLogin } from '@airlock/contract/provider/facts';
 import { redactedTail, withoutSecrets } from '../redact.js';
 import { findDeviceCode, findPageHost } from './patterns.js';
 import { createTerminal, type TerminalSize } from './terminal.js';

@@ -9,7 +9,7 @@ import {
 } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import type { ProviderId } from '@airlock/contract/provider/provider';
-import { findProvider, providers } from '@airlock/contract/provider/registry';
+import { requireProvider } from '@airlock/contract/provider/registry';
 import { isFinal } from '@airlock/contract/session';
 import { answers } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
@@ -17,14 +17,6 @@ import { userOf } from '../identity.js';
 
 /** An id or an alias; an unknown one has its own error. */
 const params = z.strictObject({ provider: z.string().min(1).max(64) });
-
-function idOf(name: string): ProviderId {
-  const provider = findProvider(name);
-  if (provider) return provider.id;
-  throw new AppError('provider_unknown', `No provider is named ${JSON.stringify(name)}.`, {
-    hint: `Known are ${Object.keys(providers).join(', ')}.`,
-  });
-}
 
 export function addCredentialRoutes(server: Server, { custodian, sessions }: HttpDeps): void {
   server.get(
@@ -47,7 +39,8 @@ export function addCredentialRoutes(server: Server, { custodian, sessions }: Htt
         summary: 'Ask the CLI in the CLI VM whether its login works; starts the VM when it is stopped',
       },
     },
-    async (request) => custodian.check({ userId: userOf(request).id, provider: idOf(request.params.provider) }),
+    async (request) =>
+      custodian.check({ userId: userOf(request).id, provider: requireProvider(request.params.provider).id }),
   );
 
   server.delete(
@@ -60,7 +53,7 @@ export function addCredentialRoutes(server: Server, { custodian, sessions }: Htt
       },
     },
     async (request) => {
-      const owner = { userId: userOf(request).id, provider: idOf(request.params.provider) };
+      const owner = { userId: userOf(request).id, provider: requireProvider(request.params.provider).id };
       await assertNoSession(owner.userId, owner.provider);
       return custodian.remove(owner);
     },
@@ -77,7 +70,7 @@ export function addCredentialRoutes(server: Server, { custodian, sessions }: Htt
       },
     },
     async (request, reply) => {
-      const provider = idOf(request.params.provider);
+      const provider = requireProvider(request.params.provider).id;
       const { id } = userOf(request);
       await assertNoSession(id, provider);
       const { generation } = await custodian.setApiKey({ userId: id, provider }, request.body.key);

@@ -1,9 +1,8 @@
 /** Sign-ins: start, follow, help along, cancel. A session of somebody else is `not_found`. */
 import { z } from 'zod';
 import { SessionList, StartSessionRequest, StartSessionResponse } from '@airlock/contract/api';
-import { AppError } from '@airlock/contract/errors';
 import { SessionId } from '@airlock/contract/ids';
-import { findProvider, providers } from '@airlock/contract/provider/registry';
+import { requireProvider } from '@airlock/contract/provider/registry';
 import { CodeRequest, FallbackRequest, isFinal, Session } from '@airlock/contract/session';
 import { answers, noContent } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
@@ -23,13 +22,7 @@ export function addSessionRoutes(server: Server, { sessions, heartbeatMs = 15_00
       },
     },
     async (request, reply) => {
-      const provider = findProvider(request.body.provider);
-      if (!provider) {
-        throw new AppError('provider_unknown', `No provider is named ${JSON.stringify(request.body.provider)}.`, {
-          hint: `Known are ${Object.keys(providers).join(', ')}.`,
-        });
-      }
-      const session = await sessions.start(userOf(request).id, provider.id);
+      const session = await sessions.start(userOf(request).id, requireProvider(request.body.provider).id);
       return reply.status(202).send({ sessionId: session.id, provider: session.provider, status: session.status });
     },
   );

@@ -1,0 +1,158 @@
+/** What a provider's file says: data and pure functions, nothing of Airlock. Safe to load in a browser. */
+
+export type CredentialFile = {
+  /** Relative to the home directory. */
+  path: string;
+  /** Octal permission bits that the CLI itself uses. */
+  mode: number;
+  /** False: a login is complete without it. */
+  required: boolean;
+} & (
+  | /** Delivered, and removed, as a whole. */ { delivery: 'replace' }
+    /**
+     * The CLI keeps other things in the same JSON document: only the delivered top-level members are replaced, and only
+     * `members`, the ones that are the login, are removed with it.
+     */
+  | { delivery: 'json'; members: readonly string[] }
+);
+
+export type CredentialVerdict =
+  /** Complete: a CLI would accept it. */
+  | { complete: true }
+  /** What is missing, without any content. */
+  | { complete: false; reason: string };
+
+/** Text of files by path relative to the home directory. */
+export type FileTexts = ReadonlyMap<string, string>;
+
+export interface CredentialExpiry {
+  /** When the access token ends, Unix epoch milliseconds. */
+  expiresAt: number;
+  /** The CLI can get a new one by itself. */
+  renewable: boolean;
+}
+
+/** What is typed when the terminal shows a question. Each is answered once in a login. */
+export interface TerminalAnswer {
+  /** Matched against the text on the screen, escape sequences and line wraps removed. */
+  question: RegExp;
+  /** Keys, such as `\r`. */
+  keys: string;
+}
+
+/** A way to sign in without a browser inside the VM. */
+export interface DeviceCodeLogin {
+  argv: readonly [string, ...string[]];
+  env?: Readonly<Record<string, string>>;
+  /** The page to open on any device, and the code to type there, as they stand on the terminal: a pattern's group, or the whole match. */
+  url: RegExp;
+  /** null: the page takes no code but shows one at its end, which goes back to the CLI (`pasteCode`). */
+  code: RegExp | null;
+}
+
+/** A CLI that asks for a code that its provider's page shows, when the page cannot reach the CLI's callback. */
+export interface PasteCodeLogin {
+  /** On the terminal when a code may be pasted. */
+  prompt: RegExp;
+  /** What a whole code looks like; anything else is refused before it is typed. */
+  code: RegExp;
+}
+
+/** A login by API key: no browser, no VM, only files. */
+export interface ApiKeyLogin {
+  /** What a key looks like. */
+  key: RegExp;
+  /** The credential files that such a login consists of. */
+  files(key: string): FileTexts;
+}
+
+/** How the CLI of a provider signs in. `null` in `Provider.login` while Airlock cannot drive it yet. */
+export interface ProviderLogin {
+  /** Program and arguments, run in a PTY as the desktop user with DISPLAY and BROWSER set. */
+  argv: readonly [string, ...string[]];
+  /** Added to the environment of the login. */
+  env?: Readonly<Record<string, string>>;
+  /** Size of the terminal; some CLIs draw nothing in a small one. 80 x 24 when absent. */
+  terminal?: { columns: number; rows: number };
+  /** Files that must be there before the CLI starts, when they do not exist yet. */
+  before?: readonly { path: string; mode: number; text: string }[];
+  answers?: readonly TerminalAnswer[];
+  /** Finds the sign-in page in the CLI's output once escape sequences and line wraps are removed. */
+  authorizeUrl: RegExp;
+  /** For a CLI that opens its page without showing the address: what stands on the screen by then, and the page's host. */
+  opensUnseen?: { screen: RegExp; host: string };
+  /**
+   * Every host that the CLI and its sign-in page must reach. The first is also asked to find out whether a VM, or the upstream
+   * proxy, has a way to the internet at all.
+   */
+  hosts: readonly [string, ...string[]];
+  credentialFiles: readonly [CredentialFile, ...CredentialFile[]];
+  /** Decides from the text of the files whether the login is complete. Never throws. */
+  inspectCredential(files: FileTexts): CredentialVerdict;
+  /**
+   * What of the captured files is handed over, with the first-run and trust flags that a headless run needs added.
+   * Called on a complete credential only; applying it to its own result changes nothing. Absent: the files as they are.
+   */
+  handOver?(files: FileTexts): FileTexts;
+  /** What the files say about their own end; null where they say nothing. Called on a complete credential. Never throws. */
+  expiry?(files: FileTexts): CredentialExpiry | null;
+  /** The CLI's own word on whether it is logged in; run in the CLI VM. */
+  proof: {
+    argv: readonly [string, ...string[]];
+    env?: Readonly<Record<string, string>>;
+    accepts(exitCode: number, output: string): boolean;
+  };
+  deviceCode: DeviceCodeLogin | null;
+  pasteCode: PasteCodeLogin | null;
+  apiKey: ApiKeyLogin | null;
+}
+
+/** How a CLI runs one prompt without a terminal, with the login that it finds in its home. */
+export interface ProviderPrompt {
+  /** Program and arguments. The prompt's text comes on standard input: an argument could be read by other programs. */
+  argv: readonly [string, ...string[]];
+  env?: Readonly<Record<string, string>>;
+  /**
+   * What one line of standard output tells the person: text to append to the answer (with its line breaks), why the CLI
+   * gives up, or nothing. Pure; never throws. Standard error is never shown but in the tail of a failure.
+   */
+  read(line: string): { text: string } | { error: string } | null;
+}
+
+/** How the CLI comes into the golden image; its version and checksums stand in image-builder/clis.lock.json. */
+export interface ProviderImage {
+  /** The npm package of the CLI. */
+  package: string;
+  /** A script of the package to run with node after npm, whose scripts are off. */
+  afterInstall?: string;
+  /** Folders below the package, as `find -path` patterns, that no VM needs. */
+  leftOut?: readonly string[];
+  /** A folder of the package with the script that is started there: scripts that nothing can load from it are left out. */
+  bundle?: { folder: string; entry: string };
+}
+
+/** How the CLI tells its version. */
+export interface ProviderVersion {
+  argv: readonly [string, ...string[]];
+  env?: Readonly<Record<string, string>>;
+  /** For software emulation, where a CLI takes half a minute to say it; 90 s when absent. */
+  timeoutMs?: number;
+}
+
+/** Everything that is particular about one provider. Its id is the name under which registered.ts exports it. */
+export interface ProviderFacts {
+  /** Other names that the API accepts. */
+  aliases: readonly string[];
+  name: string;
+  vendor: string;
+  description: string;
+  /** Name of the CLI's program. */
+  program: string;
+  image: ProviderImage;
+  version: ProviderVersion;
+  /** Variables, besides the usual ones of Node and OpenSSL, that name the CLI a file of further certificate authorities. */
+  caVariables?: readonly string[];
+  login: ProviderLogin | null;
+  /** `null` while Airlock cannot run prompts with it. */
+  prompt: ProviderPrompt | null;
+}
