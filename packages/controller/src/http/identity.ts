@@ -101,6 +101,6 @@ function checkOrigin(request: FastifyRequest, reach: Reach): void {
 
 function unauthenticated(message: string): AppError {
   return new AppError('unauthenticated', message, {
-    hint: 'In a browser open a link made by `npx airlock login`; a program sends Authorization: Bearer.',
+    hint: 'In a browser open a login link, which whoever runs this Airlock gives you; a program sends Authorization: Bearer.',
   });
 }

@@ -51,7 +51,7 @@ export async function createUsers(store: Store, options: UsersOptions): Promise<
     const used = await redeem(db, 'login', token, now());
     if (!used) {
       throw new AppError('login_token_invalid', 'This login link is unknown, was used already, or has expired.', {
-        hint: 'Make a new one with `npx airlock login`; it is good once, for ten minutes.',
+        hint: 'Ask whoever runs this Airlock for a new one; it is good once, for ten minutes.',
       });
     }
     const { secret, expiresAt } = await issue(db, 'cookie', used.userId, now());

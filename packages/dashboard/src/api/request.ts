@@ -57,7 +57,7 @@ async function send(method: string, path: string, { body, signal }: RequestOptio
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new AppError('internal', 'Airlock cannot be reached.', {
-      hint: 'Check that the controller is running (npx airlock doctor) and that this computer is connected to it.',
+      hint: 'Check the connection of this computer, and try again; if that does not help, tell whoever runs this Airlock.',
       cause: error,
     });
   }

@@ -3,7 +3,7 @@ import { AppError } from '@airlock/contract/errors';
 import { CardPage } from '../ui/page.js';
 import { Problem } from '../ui/problem.js';
 import { useTitle } from '../ui/use-title.js';
-import styles from './login-page.module.css';
+import { LoginHelp } from './login-help.js';
 import { useLogin } from './use-login.js';
 
 export function LoginPage() {
@@ -19,11 +19,8 @@ export function LoginPage() {
   }
   return (
     <CardPage title="Open your login link">
-      <p>
-        Airlock has no passwords: you sign in with a link that works once. Get one on the computer that runs Airlock:
-      </p>
-      <LoginCommand />
-      <p>Then open the address that it prints, in this browser.</p>
+      <p>Airlock has no passwords: you sign in with a link that works once.</p>
+      <LoginHelp />
     </CardPage>
   );
 }
@@ -35,24 +32,15 @@ function LoginFailed({ error }: { error: AppError }) {
         <div style={{ marginTop: 16 }}>
           <Problem error={error.toBody()} announce />
         </div>
-        <p>Your link may still be good: open it once more. A new one comes from</p>
-        <LoginCommand />
+        <p>Your link may still be good: open it once more. If it is not, you need a new one.</p>
+        <LoginHelp />
       </CardPage>
     );
   }
   return (
     <CardPage title="This login link no longer works">
-      <p role="alert">A link works once, and only for a short time. Get a new one on the computer that runs Airlock:</p>
-      <LoginCommand />
-      <p>Then open the address that it prints, in this browser.</p>
+      <p role="alert">A link works once, and only for a short time. You need a new one.</p>
+      <LoginHelp />
     </CardPage>
-  );
-}
-
-function LoginCommand() {
-  return (
-    <code className={styles.command}>
-      <span className={styles.prompt}>$ </span>npx airlock login-url
-    </code>
   );
 }
