@@ -38,7 +38,10 @@ await Stop.guard(async () => {
     const options = ['run', '--project', 'e2e', ...reporters, ...asked.positionals];
     await must([process.execPath, vitest, ...options], { cwd: root, env, okCodes: [0, 1] });
     if (!existsSync(report)) throw new Stop('The sign-ins could not be run.', 'The reason is above.', 1);
-    const { versions } = JSON.parse(readFileSync(join(home, 'images/current/manifest.json'), 'utf8'));
+    // Only now: it is there once the checkout is built.
+    const { homePaths } = await import('@airlock/contract/home');
+    const manifest = join(homePaths(home).images.current, 'manifest.json');
+    const { versions } = JSON.parse(readFileSync(manifest, 'utf8'));
     const { lines, ok } = verdict(versions, JSON.parse(readFileSync(report, 'utf8')));
     console.log(`\nThe newest published CLIs:\n${lines.map((line) => `  ${line}`).join('\n')}`);
     if (!ok) throw new Stop('Not all of them sign in: stay with the versions in use.', '', 1);

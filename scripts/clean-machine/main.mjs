@@ -3,7 +3,7 @@
  * it there from a copy of this checkout to the ready line, and removes everything again. Needs root; takes some minutes.
  */
 import { mkdirSync, mkdtempSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { buildIfStale } from '../checkout.mjs';
 import { must, readArgs, Stop } from '../run.mjs';
 import { startMachine } from './machine.mjs';
@@ -135,7 +135,10 @@ async function main() {
   await buildIfStale();
   const folder = mkdtempSync('/var/tmp/airlock-clean-');
   const root = join(folder, 'root');
-  const images = join(root, homeOf(user), '.airlock/images');
+  // Only now: it is there once the checkout is built.
+  const { homePaths } = await import('@airlock/contract/home');
+  const inMachine = homePaths(`${homeOf(user)}/.airlock`).images.folder;
+  const images = join(root, inMachine);
   let machine;
   // Ctrl-C here: the machine's end lets the step under way fail, and then everything is removed as always.
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => void machine?.end());
@@ -145,9 +148,9 @@ async function main() {
     const { NODE_EXTRA_CA_CERTS: ca } = process.env;
     machine = await startMachine(root, { AIRLOCK_PORT: '0', ...(ca && { NODE_EXTRA_CA_CERTS: ca }) });
     if (values.image) {
-      mkdirSync(join(images, '..'));
+      mkdirSync(dirname(images));
       await must(['cp', '-a', '--sparse=always', values.image, images]);
-      await machine.start('root', `chown -R ${users[user]}: ${homeOf(user)}/.airlock`).ended;
+      await machine.start('root', `chown -R ${users[user]}: ${dirname(inMachine)}`).ended;
     }
     await runCase(machine, { user, ...values });
     if (values['save-image']) await must(['cp', '-a', images, values['save-image']]);

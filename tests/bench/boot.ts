@@ -6,11 +6,12 @@ import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { homePaths } from '@airlock/contract/home';
 import { Vm } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import type { JsonClient } from '@airlock/contract/http-client';
 import { imageFiles } from '@airlock/contract/image';
-import { runnerFiles, VmSpec } from '@airlock/contract/runner';
+import { VmSpec } from '@airlock/contract/runner';
 import { apiClient } from '../support/api.js';
 import { startController } from '../support/controller.js';
 import { createTestHome } from '../support/home.js';
@@ -88,7 +89,7 @@ async function bootThroughAirlock(api: JsonClient, home: string, signal: AbortSi
   };
   try {
     const times = await until(`VM ${id} to be ready`, look, { timeoutMs: bootTimeoutMs, intervalMs: 500, signal });
-    const spec = VmSpec.parse(JSON.parse(await readFile(join(home, 'vm', id, runnerFiles.spec), 'utf8')));
+    const spec = VmSpec.parse(JSON.parse(await readFile(homePaths(home).vmFile(id, 'spec'), 'utf8')));
     return { ...times, spec };
   } finally {
     await api.call('DELETE', `/api/vm/${id}`, null, { timeoutMs: 60_000 });

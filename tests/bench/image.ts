@@ -5,6 +5,7 @@
  */
 import { cp, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { homePaths } from '@airlock/contract/home';
 import { AppError } from '@airlock/contract/errors';
 import { run } from '@airlock/contract/process';
 import { networkOptions, readAptSources, sourcesFor } from '@airlock/image-builder/apt-sources';
@@ -40,7 +41,7 @@ export async function benchImage({ runs, signal, say }: Context): Promise<Figure
   if (!isRoot)
     throw new AppError('host_unsupported', 'Only root can make the bare form without more work than it measures.');
   const home = await mkdtemp('/var/tmp/airlock-b-');
-  const cache = debCacheOf(join(home, 'images'));
+  const cache = debCacheOf(homePaths(home).images.folder);
   const steps: Step[][] = [];
   try {
     if (!(await copyCache(home))) {
@@ -74,7 +75,7 @@ export async function benchImage({ runs, signal, say }: Context): Promise<Figure
 /** False when this machine has built nothing yet. */
 async function copyCache(home: string): Promise<boolean> {
   try {
-    await cp(join(imageHome(), 'cache/apt'), join(home, 'cache/apt'), { recursive: true });
+    await cp(homePaths(imageHome()).aptCache, homePaths(home).aptCache, { recursive: true });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
@@ -84,7 +85,7 @@ async function copyCache(home: string): Promise<boolean> {
 
 /** One build that is kept nowhere. Returns what the builder said about its steps. */
 async function build(home: string, signal: AbortSignal): Promise<Step[]> {
-  const imagesDir = join(home, 'images');
+  const imagesDir = homePaths(home).images.folder;
   const lines: string[] = [];
   const write = (line: string): void => void lines.push(line);
   await buildImage({ imagesDir, force: true, clis: { from: 'pins' }, browser: null, gate: null, signal, write });

@@ -9,8 +9,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { WebSocket } from 'ws';
+import { homePaths } from '@airlock/contract/home';
 import { DesktopTicket } from '@airlock/contract/api';
-import { runnerFiles } from '@airlock/contract/runner';
 import { apiClient } from '../support/api.js';
 import { alternate, figureOf, type Context, type Figure } from './figure.js';
 import { echo, receive, socketLink, throughput, webSocketLink, type Link, type Open } from './link.js';
@@ -34,7 +34,7 @@ export async function benchTunnel(context: Context): Promise<Figure[]> {
   return withPeers(async (start) => {
     const { port = '' } = await start('source');
     const relayPort = (await start('relay', port)).port ?? '';
-    const runnerSocket = join(home, 'vm', runnersVm, runnerFiles.socket);
+    const runnerSocket = homePaths(home).vmFile(runnersVm, 'socket');
     await mkdir(dirname(runnerSocket), { recursive: true });
     await start('runner', runnerSocket, (await start('source', 'rfb')).port ?? '');
     const tunnel = viewerOf(await start('controller', port), async () => undefined);

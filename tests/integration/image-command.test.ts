@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { homePaths } from '@airlock/contract/home';
 import { run, type RunResult } from '@airlock/contract/process';
 
 const cli = fileURLToPath(new URL('../../packages/cli/dist/main.js', import.meta.url));
@@ -44,7 +45,7 @@ describe('airlock image', () => {
   });
 
   it('names an image whose manifest is damaged', async () => {
-    const folder = join(home, 'images', 'img_000001');
+    const folder = homePaths(home).images.image('img_000001');
     await mkdir(folder, { recursive: true });
     await writeFile(join(folder, 'manifest.json'), '{');
     const { exitCode, stderr } = await airlock('verify', 'img_000001');

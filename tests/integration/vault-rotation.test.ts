@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { homePaths } from '@airlock/contract/home';
 import { VaultStatus } from '@airlock/contract/api';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import { newId } from '@airlock/contract/ids';
@@ -23,7 +24,7 @@ let home: string;
 let before: Snapshot;
 let controller: RunningController | undefined;
 
-const keyLines = async (): Promise<string[]> => (await readFile(join(home, 'vault.key'), 'utf8')).trim().split('\n');
+const keyLines = async (): Promise<string[]> => (await readFile(homePaths(home).vaultKey, 'utf8')).trim().split('\n');
 
 async function onStore<T>(work: (parts: Awaited<ReturnType<typeof openParts>>) => Promise<T>): Promise<T> {
   const parts = await openParts();
@@ -106,7 +107,7 @@ it('goes on after kill -9 at any row, keeps both keys until the end, and loses n
   const [begun, ...kept] = await keyLines();
   expect(kept).toEqual([old]);
   expect(begun).not.toBe(old);
-  expect((await stat(join(home, 'vault.key'))).mode & 0o777).toBe(0o600);
+  expect((await stat(homePaths(home).vaultKey)).mode & 0o777).toBe(0o600);
 
   // It goes on by itself, and is killed once more.
   controller = await startController({ home });

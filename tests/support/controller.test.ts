@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { startController } from './controller.js';
+import { homePaths } from '@airlock/contract/home';
 
 let home = '';
 let program = '';
@@ -17,7 +18,7 @@ console.log('Airlock is ready: http://127.0.0.1:4711/login?token=abc');
 setInterval(() => {}, 1000);`;
 
 it('reads the ready line and the token, and ends it either way', async () => {
-  await writeFile(join(home, 'token'), 'admin-token\n');
+  await writeFile(homePaths(home).token, 'admin-token\n');
   await writeFile(program, `${ready}\nprocess.on('SIGTERM', () => { console.error('bye'); process.exit(3); });`);
   process.env['AIRLOCK_LEAK'] = 'must not be passed on';
   const controller = await startController({ home, program });
@@ -42,7 +43,7 @@ it('says why there is none: it ended, it was late, it did not end', async () => 
   await expect(startController({ home, program, timeoutMs: 2_000 })).rejects.toThrow(
     /within 2000 ms[^]*still thinking/,
   );
-  await writeFile(join(home, 'token'), 'admin-token\n');
+  await writeFile(homePaths(home).token, 'admin-token\n');
   await writeFile(program, `process.on('SIGTERM', () => {});\n${ready}`);
   const controller = await startController({ home, program });
   await expect(controller.stop(200)).rejects.toThrow(/did not end within 200 ms/);

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { homePaths } from '@airlock/contract/home';
 
 export interface ControllerOptions {
   /** AIRLOCK_HOME of this controller. */
@@ -62,7 +63,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     return {
       url: new URL(loginUrl).origin,
       loginUrl,
-      token: (await readFile(join(options.home, 'token'), 'utf8')).trim(),
+      token: (await readFile(homePaths(options.home).token, 'utf8')).trim(),
       pid: child.pid ?? 0,
       log: () => log,
       stop: async (timeoutMs = 60_000) => stop(child, exit, timeoutMs, explain),

@@ -5,11 +5,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { homePaths } from '@airlock/contract/home';
 import { ProviderList, StartSessionResponse, VmList, type Vm } from '@airlock/contract/api';
 import { CheckResult } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
 import { isRunning, killExactly } from '@airlock/contract/process';
-import { runnerFiles, RunnerStatus } from '@airlock/contract/runner';
+import { RunnerStatus } from '@airlock/contract/runner';
 import { isFinal, Session } from '@airlock/contract/session';
 import { apiClient, endController } from './api.js';
 import { startController, type RunningController } from './controller.js';
@@ -104,7 +105,7 @@ export class CrashScenario {
 
   /** What the VM's runner says; null when there is none, or none any more. */
   async #vmStatus(vmId: string): Promise<RunnerStatus | null> {
-    const file = join(this.#home.path, 'vm', vmId, runnerFiles.status);
+    const file = homePaths(this.#home.path).vmFile(vmId, 'status');
     const text = await readFile(file, 'utf8').catch(() => null);
     if (text === null) return null;
     const status = RunnerStatus.parse(JSON.parse(text));

@@ -1,7 +1,8 @@
 /** A fresh AIRLOCK_HOME for one test, sharing only the golden image with others. */
 import { mkdir, mkdtemp, realpath, rm, symlink } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { defaultHome, homePaths } from '@airlock/contract/home';
 
 export interface TestHome {
   path: string;
@@ -12,7 +13,7 @@ export interface TestHome {
 
 /** The AIRLOCK_HOME whose golden image tests use: that of the environment, as `npm test` prepared it. */
 export function imageHome(): string {
-  return resolve(process.env['AIRLOCK_HOME'] || join(homedir(), '.airlock'));
+  return resolve(process.env['AIRLOCK_HOME'] || defaultHome());
 }
 
 /**
@@ -21,9 +22,9 @@ export function imageHome(): string {
  */
 export async function createTestHome(options: { withImages?: boolean } = {}): Promise<TestHome> {
   const path = await mkdtemp(join(tmpdir(), 'airlock-t-'));
-  const images = join(imageHome(), 'images');
-  const image = await realpath(join(images, 'current'));
-  if (options.withImages === false) await mkdir(join(path, 'images'));
-  else await symlink(images, join(path, 'images'));
+  const images = homePaths(imageHome()).images.folder;
+  const image = await realpath(homePaths(imageHome()).images.current);
+  if (options.withImages === false) await mkdir(homePaths(path).images.folder);
+  else await symlink(images, homePaths(path).images.folder);
   return { path, image, remove: async () => rm(path, { recursive: true, force: true }) };
 }

@@ -5,6 +5,7 @@
  */
 import { copyFile, mkdir, open, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { homePaths } from '@airlock/contract/home';
 import { imageFiles, ImageManifest } from '@airlock/contract/image';
 import { checkFiles, hashFile } from '@airlock/contract/image-seal';
 import { readVmSpec, runnerFiles } from '@airlock/contract/runner';
@@ -25,11 +26,11 @@ END
 
 /** Gives the home this image for its own; before its first VM. */
 export async function useKillableImage(home: TestHome): Promise<void> {
-  const images = join(home.path, 'images');
+  const images = homePaths(home.path).images;
   const manifest = ImageManifest.parse(JSON.parse(await readFile(join(home.image, imageFiles.manifest), 'utf8')));
   const { kernel, initrd, rootfs } = manifest.artefacts;
-  const folder = join(images, manifest.id);
-  await rm(images);
+  const folder = images.image(manifest.id);
+  await rm(images.folder);
   await mkdir(folder, { recursive: true });
   for (const { file } of [kernel, rootfs]) await symlink(join(home.image, file), join(folder, file));
   const bytes = withHelper(await readFile(join(home.image, initrd.file)), cheapBrowser);
@@ -39,12 +40,12 @@ export async function useKillableImage(home: TestHome): Promise<void> {
   await writeFile(join(folder, imageFiles.manifest), JSON.stringify(manifest));
   await copyFile(join(home.image, imageFiles.seal), join(folder, imageFiles.seal));
   await checkFiles(folder, [kernel, initrd, rootfs]);
-  await symlink(manifest.id, join(images, 'current'));
+  await symlink(manifest.id, images.current);
 }
 
 /** Kills a process inside a VM of such an image, once it runs there; resolves when it is dead. */
 export async function killInside(home: TestHome, vmId: string, part: Part): Promise<void> {
-  const folder = join(home.path, 'vm', vmId);
+  const folder = homePaths(home.path).vm(vmId);
   const { secretFolder } = readVmSpec(await readFile(join(folder, runnerFiles.spec), 'utf8'));
   // The helper takes an order whose number is greater than the last one's.
   const order = Date.now();

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
+import { homePaths } from '@airlock/contract/home';
 import { CredentialList, VmList } from '@airlock/contract/api';
 import { CheckResult, proofName } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
@@ -263,7 +264,12 @@ export class SignInScenario {
 
   /** Password and token are nowhere but in the sealed vault. */
   async expectSecretsOnlyInVault(): Promise<void> {
-    const pool = new pg.Pool({ host: join(this.home.path, 'db'), database: 'postgres', user: 'postgres', max: 1 });
+    const pool = new pg.Pool({
+      host: homePaths(this.home.path).database,
+      database: 'postgres',
+      user: 'postgres',
+      max: 1,
+    });
     try {
       const found = await findCanary(
         { password: this.canaryPassword, token: this.canaryToken },

@@ -2,6 +2,7 @@
 import { copyFile, mkdir, open, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { homePaths } from '@airlock/contract/home';
 import { ProviderList, StartSessionResponse, VmList } from '@airlock/contract/api';
 import type { JsonClient } from '@airlock/contract/http-client';
 import { ImageManifest } from '@airlock/contract/image';
@@ -63,7 +64,7 @@ async function useOwnImage(
   change: { rootfs?: Change; kernel?: Change },
   { vouched }: { vouched: boolean },
 ): Promise<void> {
-  const own = join(home.path, 'images', basename(home.image));
+  const own = homePaths(home.path).images.image(basename(home.image));
   await mkdir(own, { recursive: true });
   const manifest = ImageManifest.parse(JSON.parse(await readFile(join(home.image, 'manifest.json'), 'utf8')));
   for (const name of ['kernel', 'initrd', 'rootfs'] as const) {
@@ -74,7 +75,7 @@ async function useOwnImage(
     if (make && vouched) Object.assign(artefact, { size: (await stat(to)).size, sha256: await hashFile(to) });
   }
   await writeFile(join(own, 'manifest.json'), JSON.stringify(manifest));
-  await symlink(own, join(home.path, 'images', 'current'));
+  await symlink(own, homePaths(home.path).images.current);
 }
 
 async function flipByte(from: string, to: string): Promise<void> {
@@ -197,7 +198,7 @@ describe('a sign-in that cannot work', () => {
 
   it('is refused before anything is made when there is no room for the CLI VM’s disk', async ({ skip }) => {
     skip(process.getuid?.() !== 0, 'needs root to mount a small tmpfs');
-    const folder = join(home.path, 'vm');
+    const folder = homePaths(home.path).vms;
     await mkdir(folder);
     await run('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', folder]);
     try {
@@ -258,7 +259,7 @@ describe('a sign-in that is interrupted', () => {
     await start();
     const id = await connectCodex();
     const { browserVmId } = await untilSession(api, id, ['vm_created'], 20_000);
-    const statusFile = join(home.path, 'vm', browserVmId ?? '', 'status.json');
+    const statusFile = homePaths(home.path).vmFile(browserVmId ?? '', 'status');
     const status = await until(
       'the VM to be powered on',
       async () => {

@@ -5,6 +5,8 @@ import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { homePaths } from '@airlock/contract/home';
+import { imageFiles } from '@airlock/contract/image';
 import { ImageManifest } from '@airlock/contract/image';
 import { run } from '@airlock/contract/process';
 import { imageHome } from '../support/home.js';
@@ -17,9 +19,9 @@ let home: string;
 beforeAll(async () => {
   home = await mkdtemp('/var/tmp/airlock-t-');
   // Packages, so that they need not be fetched again, and the versions that this machine has chosen, if it has.
-  for (const path of ['cache/apt', 'images/pins.json']) {
-    await cp(join(imageHome(), path), join(home, path), { recursive: true }).catch(ignoreMissing);
-  }
+  const [from, to] = [homePaths(imageHome()), homePaths(home)];
+  await cp(from.aptCache, to.aptCache, { recursive: true }).catch(ignoreMissing);
+  await cp(from.images.pins, to.images.pins).catch(ignoreMissing);
 });
 afterAll(() => rm(home, { recursive: true }));
 
@@ -66,7 +68,7 @@ describe('image build', () => {
     );
     child.kill('SIGKILL');
     await once(child, 'exit');
-    const names = await readdir(join(home, 'images'));
+    const names = await readdir(homePaths(home).images.folder);
     expect(names.filter((name) => name.startsWith('img_') || name === 'current')).toEqual([]);
     expect(own).toBeDefined();
   }, 180_000);
@@ -76,10 +78,10 @@ describe('image build', () => {
     async () => {
       const made = await build();
       expect(await leftInVarTmp()).toEqual([]);
-      const names = await readdir(join(home, 'images'));
+      const names = await readdir(homePaths(home).images.folder);
       expect(names).toEqual([made.id]);
       let other = ImageManifest.parse(
-        JSON.parse(await readFile(join(imageHome(), 'images', 'current', 'manifest.json'), 'utf8')),
+        JSON.parse(await readFile(join(homePaths(imageHome()).images.current, imageFiles.manifest), 'utf8')),
       );
       expect(made.inputsSha256).toBe(other.inputsSha256);
       if (made.sbom?.sha256 !== other.sbom?.sha256) {

@@ -10,6 +10,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { homePaths } from '@airlock/contract/home';
 import { run } from '@airlock/contract/process';
 import { buildImage } from '@airlock/image-builder/build';
 import { googleChrome, type PinnedBrowser } from '@airlock/image-builder/chrome';
@@ -51,7 +52,7 @@ let browser: PinnedBrowser;
 
 beforeAll(async () => {
   home = await mkdtemp('/var/tmp/airlock-t-');
-  await cp(join(imageHome(), 'cache/apt'), join(home, 'cache/apt'), { recursive: true });
+  await cp(homePaths(imageHome()).aptCache, homePaths(home).aptCache, { recursive: true });
   const tree = join(home, 'package');
   for (const [path, [mode, text]] of Object.entries(content)) {
     await mkdir(dirname(join(tree, path)), { recursive: true });
@@ -78,7 +79,7 @@ afterAll(async () => {
 });
 
 it('makes an image whose browser is the other one, checked and started', async ({ signal }) => {
-  const imagesDir = join(home, 'images');
+  const imagesDir = homePaths(home).images.folder;
   const said: string[] = [];
   const { manifest, current } = await buildImage({
     ...{ imagesDir, force: false, clis: { from: 'pins' }, browser, gate: runGate, signal },

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { homePaths } from '@airlock/contract/home';
 import { killGroup, run } from '@airlock/contract/process';
 import { imageHome } from '../support/home.js';
 import { until } from '../support/poll.js';
@@ -22,8 +23,8 @@ let home: string;
 beforeAll(async () => {
   // Not below /var/tmp, which gets covered.
   home = await mkdtemp(join(tmpdir(), 'airlock-t-'));
-  await mkdir(join(home, 'images'));
-  await cp(join(imageHome(), 'cache/apt'), join(home, 'cache/apt'), { recursive: true });
+  await mkdir(homePaths(home).images.folder);
+  await cp(homePaths(imageHome()).aptCache, homePaths(home).aptCache, { recursive: true });
 });
 afterAll(() => rm(home, { recursive: true }));
 
@@ -44,7 +45,7 @@ interface Outcome {
 
 /** Builds; `whenFull` looks at what was said so far (nothing until all is mounted) and at what /var/tmp holds, and names a full folder. */
 async function buildWhile(whenFull: (said: string, usedMib: number) => string | null): Promise<Outcome> {
-  const command = [join(home, 'images'), process.execPath, builder, 'build', '--no-gate'];
+  const command = [homePaths(home).images.folder, process.execPath, builder, 'build', '--no-gate'];
   const child = spawn('unshare', ['--mount', '--propagation=private', 'sh', '-c', inNamespace, 'sh', ...command], {
     env: { ...process.env, AIRLOCK_HOME: home },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -92,7 +93,7 @@ it.runIf(isRoot)(
 it.runIf(isRoot)(
   'names the images folder when the file system does not fit in it, and makes nothing current',
   async () => {
-    const images = join(home, 'images');
+    const images = homePaths(home).images.folder;
     const { code, said } = await buildWhile((text) => (text.includes('Write the file system') ? images : null));
     expect(said).toMatch(new RegExp(`^disk_full: .*\\(${images}: \\d+ MiB free\\)`, 'm'));
     expect(code).toBe(1);

@@ -7,12 +7,12 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { homePaths } from '@airlock/contract/home';
 import { ApiKeyResponse, CredentialList, PromptEvent, Vm, VmList } from '@airlock/contract/api';
 import { CheckResult, CredentialBundle } from '@airlock/contract/guest';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { run } from '@airlock/contract/process';
-import { runnerFiles } from '@airlock/contract/runner';
 import { apiClient, endController } from '../support/api.js';
 import { findCanary } from '../support/canary.js';
 import { startController, type RunningController } from '../support/controller.js';
@@ -125,7 +125,7 @@ const proof = (): Promise<CheckResult> =>
 
 /** The agent, as the controller reaches it. */
 async function withAgent<T>(work: (agent: JsonClient) => Promise<T>): Promise<T> {
-  const socketPath = join(home.path, 'vm', vmId, runnerFiles.socket);
+  const socketPath = homePaths(home.path).vmFile(vmId, 'socket');
   const agent = createJsonClient({ baseUrl: 'http://r', socketPath, unreachable: 'runner_failed', name: 'the runner' });
   try {
     return await work(agent);
@@ -232,13 +232,13 @@ describe('prompts in a CLI VM', () => {
       await controller.stop();
       await start({ AIRLOCK_CLI_IDLE_S: '5' });
       await until('the idle CLI VM to be stopped', async () => (await vm()).state === 'stopped', { timeoutMs: 90_000 });
-      const disk = join(home.path, 'vm', vmId, runnerFiles.disk);
+      const disk = homePaths(home.path).vmFile(vmId, 'disk');
       const { stdout } = await run('debugfs', ['-R', 'ls /home/airlock', disk]);
       expect(stdout).not.toContain('.codex');
       expect(
         await findCanary(
           { token: canaryToken, apiKey, claudeKey, geminiKey },
-          { roots: [join(home.path, 'vm')], processes: false },
+          { roots: [homePaths(home.path).vms], processes: false },
         ),
       ).toEqual([]);
 

@@ -4,11 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { AppError } from './errors.js';
+import { replaceFile } from './file.js';
 import { imageFiles, type Artefact, type ImageManifest } from './image.js';
 
 /** By file name: what was hashed, and as what. The times change with every write, also one that keeps the size. */
@@ -140,9 +141,7 @@ async function readSeal(folder: string): Promise<Seal> {
 }
 
 async function writeSeal(folder: string, seal: Seal): Promise<void> {
-  const path = join(folder, imageFiles.seal);
-  await writeFile(`${path}.${process.pid}`, JSON.stringify(seal), { mode: 0o600 });
-  await rename(`${path}.${process.pid}`, path);
+  await replaceFile(join(folder, imageFiles.seal), JSON.stringify(seal), { durable: false });
 }
 
 function corrupt(folder: string, what: string): AppError {

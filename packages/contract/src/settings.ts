@@ -1,8 +1,8 @@
 /** Every setting of Airlock: environment variables, read once, all problems reported together. */
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import { AppError } from './errors.js';
+import { defaultHome } from './home.js';
 
 const seconds = (fallback: number, max = 86_400) => z.coerce.number().int().min(1).max(max).default(fallback);
 const hostList = z
@@ -32,7 +32,7 @@ export const settingDefinitions = {
     schema: z
       .string()
       .min(1)
-      .default(join(homedir(), '.airlock'))
+      .default(defaultHome())
       .transform((p) => resolve(p)),
     about: 'Folder that holds all state: token, vault key, database, images, VMs.',
   },

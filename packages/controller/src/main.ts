@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 /** The controller as a program. Standard output: log lines as JSON, and one line `Airlock is ready: <login URL>`. */
-import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import { makePrivateFolder } from '@airlock/contract/file';
+import { homePaths } from '@airlock/contract/home';
 import { readSettings, type Settings } from '@airlock/contract/settings';
 import { createCustodian } from './credential/create.js';
 import { createLocalEngine } from './engine/local.js';
 import { createImages, type Images } from './image/image.js';
-import { makePrivateFolder } from './lib/file.js';
 import { createLog, type Log } from './lib/log.js';
 import { createVms } from './vm/create.js';
 import { probeHost } from './vm/host.js';
@@ -22,7 +22,7 @@ import { createKeyRing } from './vault/ring.js';
 async function makeParts(settings: Settings, log: Log, store: Store): Promise<Parts> {
   const home = settings.AIRLOCK_HOME;
   // Where the probe of this host keeps its verdict.
-  await makePrivateFolder(join(home, 'cache'));
+  await makePrivateFolder(homePaths(home).cache);
   const host = await probeHost(settings);
   const ring = createKeyRing(await loadVaultKeys(home), (keys) => storeVaultKeys(home, keys));
   const vault = createVault(store, ring, log);

@@ -1,8 +1,8 @@
 /** Builds a golden image and makes it current. A build that fails or is killed changes nothing that is current. */
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import { imagesPaths } from '@airlock/contract/home';
 import type { GateReport, ImageManifest } from '@airlock/contract/image';
 import { checkSizes, filesOf, sealFiles } from '@airlock/contract/image-seal';
 import { assemble, assembleSteps } from './assemble.js';
@@ -64,7 +64,7 @@ export async function buildImage(options: BuildOptions): Promise<BuildResult> {
   }
   await checkTools(options.gate !== null);
   const name = randomBytes(4).toString('hex');
-  const folder = join(imagesDir, `.build-${name}`);
+  const folder = imagesPaths(imagesDir).build(name);
   const workspace = workspacePath(name);
   const release = await takeBuildLock(imagesDir, [folder, workspace], removeFolder).catch(async (error: unknown) => {
     throw await explainFailure(error, [imagesDir]);
@@ -100,7 +100,7 @@ async function chooseClis(base: CliSet, choice: CliChoice, signal: AbortSignal):
 
 async function isWhole(imagesDir: string, manifest: ImageManifest): Promise<boolean> {
   try {
-    await checkSizes(join(imagesDir, manifest.id), filesOf(manifest));
+    await checkSizes(imagesPaths(imagesDir).image(manifest.id), filesOf(manifest));
     return true;
   } catch (error) {
     if (error instanceof AppError) return false;

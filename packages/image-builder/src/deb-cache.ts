@@ -3,9 +3,11 @@
  * looking into it, so their checksums are kept too, and what does not match is dropped before a build.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { replaceFile } from '@airlock/contract/file';
+import { homePaths } from '@airlock/contract/home';
 
 const Sums = z.record(z.string(), z.string());
 
@@ -18,7 +20,7 @@ export interface DebCache {
 }
 
 export function debCacheOf(imagesDir: string): DebCache {
-  const folder = join(dirname(imagesDir), 'cache', 'apt');
+  const folder = homePaths(dirname(imagesDir)).aptCache;
   return { debs: join(folder, 'debs'), fresh: join(folder, 'fresh'), sums: join(folder, 'sha256.json') };
 }
 
@@ -59,6 +61,5 @@ export async function keepDebs({ debs, fresh, sums }: DebCache): Promise<void> {
   const found = await hashAll(fresh);
   await rm(debs, { recursive: true, force: true });
   await rename(fresh, debs);
-  await writeFile(`${sums}.new`, JSON.stringify(found), { mode: 0o600 });
-  await rename(`${sums}.new`, sums);
+  await replaceFile(sums, JSON.stringify(found));
 }

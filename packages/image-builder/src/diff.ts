@@ -1,6 +1,7 @@
 /** What differs between two images: versions, packages, artefacts, and on demand every file. */
 import { lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { imagesPaths } from '@airlock/contract/home';
 import { imageFiles, type ImageManifest } from '@airlock/contract/image';
 import { hashFile } from '@airlock/contract/image-seal';
 import { run } from '@airlock/contract/process';
@@ -61,7 +62,7 @@ export function changes(from: Readonly<Record<string, string>>, to: Readonly<Rec
 
 async function readPackages(imagesDir: string, manifest: ImageManifest): Promise<Record<string, string> | null> {
   if (!manifest.sbom) return null;
-  const text = await readFile(join(imagesDir, manifest.id, manifest.sbom.file), 'utf8');
+  const text = await readFile(join(imagesPaths(imagesDir).image(manifest.id), manifest.sbom.file), 'utf8');
   const { packages } = Sbom.parse(JSON.parse(text));
   return Object.fromEntries(packages.map((entry) => [entry.SPDXID.slice('SPDXRef-'.length), entry.versionInfo]));
 }
@@ -77,7 +78,7 @@ async function diffFiles(
     const trees: Record<string, string>[] = [];
     for (const { id } of [from, to]) {
       const tree = join(work, id);
-      await unpack(join(imagesDir, id, imageFiles.rootfs), tree, signal);
+      await unpack(join(imagesPaths(imagesDir).image(id), imageFiles.rootfs), tree, signal);
       trees.push(await describeTree(tree));
       await rm(tree, { recursive: true });
     }

@@ -1,7 +1,8 @@
 /** Which images were current, in order: `images/history.json`. What `rollback` goes back by. */
-import { readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { replaceFile } from '@airlock/contract/file';
+import { imagesPaths } from '@airlock/contract/home';
 import { ImageId } from '@airlock/contract/ids';
 
 const Entry = z.strictObject({
@@ -14,11 +15,9 @@ export type HistoryEntry = z.infer<typeof Entry>;
 /** Older entries than these are forgotten. */
 const keptEntries = 100;
 
-const historyFile = (imagesDir: string): string => join(imagesDir, 'history.json');
-
 /** Oldest first; empty when there is none, or none that can be read: then there is nothing to go back to. */
 export async function readHistory(imagesDir: string): Promise<HistoryEntry[]> {
-  const text = await readFile(historyFile(imagesDir), 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const text = await readFile(imagesPaths(imagesDir).history, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '[]';
     throw error;
   });
@@ -32,9 +31,7 @@ export async function readHistory(imagesDir: string): Promise<HistoryEntry[]> {
 
 export async function addToHistory(imagesDir: string, id: string, why: HistoryEntry['why']): Promise<void> {
   const entries = [...(await readHistory(imagesDir)), { id, at: new Date().toISOString(), why }];
-  const path = historyFile(imagesDir);
-  await writeFile(`${path}.new`, `${JSON.stringify(entries.slice(-keptEntries), null, 1)}\n`, { mode: 0o600 });
-  await rename(`${path}.new`, path);
+  await replaceFile(imagesPaths(imagesDir).history, `${JSON.stringify(entries.slice(-keptEntries), null, 1)}\n`);
 }
 
 /** Images that were current before `current`, newest first: one rollback after the other goes through them. Pure. */

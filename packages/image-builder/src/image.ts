@@ -1,18 +1,18 @@
 /** The images of an AIRLOCK_HOME: which there are, which is current, and making one current. */
-import { readFile, readdir, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { readFile, readdir, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import { replaceFile } from '@airlock/contract/file';
+import { imagesPaths } from '@airlock/contract/home';
 import { ImageManifest, imageFiles, type Artefact } from '@airlock/contract/image';
 import { hashFile } from '@airlock/contract/image-seal';
 import { ImageId } from '@airlock/contract/ids';
 import { addToHistory, type HistoryEntry } from './history.js';
 
-export const imagesDirOf = (home: string): string => join(home, 'images');
-
 /** The id that `images/current` names, or null. */
 export async function currentId(imagesDir: string): Promise<string | null> {
   try {
-    return basename(await readlink(join(imagesDir, 'current')));
+    return basename(await readlink(imagesPaths(imagesDir).current));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
@@ -23,7 +23,7 @@ const buildHint = 'Run `npx airlock image build`.';
 
 /** @throws AppError image_missing, or image_corrupt when the manifest cannot be read. */
 export async function readManifest(imagesDir: string, id: string): Promise<ImageManifest> {
-  const path = join(imagesDir, id, imageFiles.manifest);
+  const path = join(imagesPaths(imagesDir).image(id), imageFiles.manifest);
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new AppError('image_missing', `There is no image ${id}: ${path} cannot be read.`, { hint: buildHint, cause });
   });
@@ -37,8 +37,7 @@ export async function readManifest(imagesDir: string, id: string): Promise<Image
 /** Writes a manifest into an image's folder, whole or not at all. */
 export async function writeManifest(folder: string, manifest: ImageManifest): Promise<void> {
   const path = join(folder, imageFiles.manifest);
-  await writeFile(`${path}.new`, `${JSON.stringify(manifest, null, 2)}\n`);
-  await rename(`${path}.new`, path);
+  await replaceFile(path, `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o644 });
 }
 
 /**
@@ -88,14 +87,15 @@ export async function describeArtefact(folder: string, file: string): Promise<Ar
 
 /** Makes a finished build folder an image, by a rename: whole or not at all. It is not current yet. */
 export async function publish(imagesDir: string, buildFolder: string, id: string): Promise<void> {
-  await rename(buildFolder, join(imagesDir, id));
+  await rename(buildFolder, imagesPaths(imagesDir).image(id));
 }
 
 /** Makes an image the one that new VMs are made from, by a rename. Whether it may be is the caller's to know. */
 export async function makeCurrent(imagesDir: string, id: string, why: HistoryEntry['why']): Promise<void> {
-  const link = join(imagesDir, '.current.new');
+  const { current } = imagesPaths(imagesDir);
+  const link = `${current}.new`;
   await rm(link, { force: true });
   await symlink(id, link);
-  await rename(link, join(imagesDir, 'current'));
+  await rename(link, current);
   await addToHistory(imagesDir, id, why);
 }

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { identifyProcess } from '@airlock/contract/process';
-import { lockName, takeBuildLock } from './lock.js';
+import { imagesPaths } from '@airlock/contract/home';
+import { takeBuildLock } from './lock.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -27,25 +28,25 @@ it('takes over from a dead builder and removes what it left', async () => {
   const builder = await identifyProcess(child.pid ?? 0);
   child.kill('SIGKILL');
   await once(child, 'exit');
-  await writeFile(join(folder, lockName), JSON.stringify({ builder, folders: ['/left/behind'] }));
+  await writeFile(imagesPaths(folder).buildLock, JSON.stringify({ builder, folders: ['/left/behind'] }));
   const removed: string[] = [];
   const release = await takeBuildLock(folder, ['/mine'], async (path) => void removed.push(path));
   expect(removed).toEqual(['/left/behind']);
-  expect(JSON.parse(await readFile(join(folder, lockName), 'utf8'))).toMatchObject({ folders: ['/mine'] });
+  expect(JSON.parse(await readFile(imagesPaths(folder).buildLock, 'utf8'))).toMatchObject({ folders: ['/mine'] });
   await release();
 });
 
 it('takes over a lock of a process whose number was given away again', async () => {
   const self = await identifyProcess(process.pid);
   const builder = { ...self, startTicks: (self?.startTicks ?? 0) + 1 };
-  await writeFile(join(folder, lockName), JSON.stringify({ builder, folders: [] }));
+  await writeFile(imagesPaths(folder).buildLock, JSON.stringify({ builder, folders: [] }));
   const release = await takeBuildLock(folder, [], never);
   await release();
   expect(await readdir(folder)).toEqual([]);
 });
 
 it('takes over a lock that it cannot read', async () => {
-  await writeFile(join(folder, lockName), 'half');
+  await writeFile(imagesPaths(folder).buildLock, 'half');
   const release = await takeBuildLock(folder, [], never);
   await release();
   expect(await readdir(folder)).toEqual([]);

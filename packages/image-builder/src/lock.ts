@@ -1,8 +1,8 @@
 /** The build lock of an images folder: it names the process that builds and the folders that are its to fill. */
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
+import { imagesPaths } from '@airlock/contract/home';
 import { identifyProcess, isRunning } from '@airlock/contract/process';
 import { ProcessIdentity } from '@airlock/contract/runner';
 
@@ -12,8 +12,6 @@ const LockRecord = z.strictObject({
   folders: z.array(z.string()),
 });
 type LockRecord = z.infer<typeof LockRecord>;
-
-export const lockName = '.build.lock';
 
 /**
  * Takes the lock for this process. A lock whose builder is dead is taken over, after `removeFolder` has removed what it left.
@@ -26,7 +24,7 @@ export async function takeBuildLock(
   removeFolder: (path: string) => Promise<void>,
 ): Promise<() => Promise<void>> {
   await mkdir(imagesDir, { recursive: true });
-  const path = join(imagesDir, lockName);
+  const path = imagesPaths(imagesDir).buildLock;
   const builder = await identifyProcess(process.pid);
   if (!builder) throw new AppError('internal', `Process ${process.pid} finds no entry of itself in /proc.`);
   const own = JSON.stringify({ builder, folders } satisfies LockRecord);

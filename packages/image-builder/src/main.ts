@@ -1,9 +1,9 @@
 /** The image builder's command line. Progress goes to stderr, results to stdout. */
 import { parseArgs } from 'node:util';
 import { AppError } from '@airlock/contract/errors';
+import { homePaths } from '@airlock/contract/home';
 import { readSettings } from '@airlock/contract/settings';
 import { commands, help, optionTypes, say, type Command } from './commands.js';
-import { imagesDirOf } from './image.js';
 
 function parse(args: string[]): Pick<Command, 'options' | 'names'> & { name: string } {
   try {
@@ -34,7 +34,7 @@ async function main(): Promise<void> {
   const home = readSettings().AIRLOCK_HOME;
   const abort = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
-  await command.run({ home, imagesDir: imagesDirOf(home), names, options, signal: abort.signal });
+  await command.run({ home, imagesDir: homePaths(home).images.folder, names, options, signal: abort.signal });
 }
 
 await main().catch((error: unknown) => {

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CliSet, NpmLock } from './clis.js';
 import { description } from './description.js';
-import { applyPins, compareVersions, parseCliOptions, pinsFile, pinsOf, readPins, writePins } from './pins.js';
+import { imagesPaths } from '@airlock/contract/home';
+import { applyPins, compareVersions, parseCliOptions, pinsOf, readPins, writePins } from './pins.js';
 
 function setOf(codex: string): CliSet {
   const clis = description.clis.map((cli) => ({ ...cli, version: cli.id === 'codex' ? codex : '1.0.0' }));
@@ -71,7 +72,7 @@ describe('pins.json', () => {
   });
 
   it('is refused by name when it is damaged', async () => {
-    await writeFile(pinsFile(folder), '{"version":1');
+    await writeFile(imagesPaths(folder).pins, '{"version":1');
     await expect(readPins(folder)).rejects.toMatchObject({ code: 'config_invalid' });
   });
 });

@@ -2,10 +2,11 @@
  * Which CLI versions this AIRLOCK_HOME builds: those of the project, unless `images/pins.json` says otherwise. It is written
  * by `image build --cli` and `--refresh` once their image is current, and taken away by `--defaults`.
  */
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
+import { replaceFile } from '@airlock/contract/file';
+import { imagesPaths } from '@airlock/contract/home';
 import { lockedCli, NpmLock, type CliSet } from './clis.js';
 import type { Cli } from './description.js';
 
@@ -18,11 +19,9 @@ export const Pins = z.strictObject({
 });
 export type Pins = z.infer<typeof Pins>;
 
-export const pinsFile = (imagesDir: string): string => join(imagesDir, 'pins.json');
-
 /** @throws AppError config_invalid when the file is not what this program writes. */
 export async function readPins(imagesDir: string): Promise<Pins | null> {
-  const path = pinsFile(imagesDir);
+  const path = imagesPaths(imagesDir).pins;
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw error;
@@ -40,10 +39,9 @@ export async function readPins(imagesDir: string): Promise<Pins | null> {
 
 /** Writes the pins, or takes them away. */
 export async function writePins(imagesDir: string, pins: Pins | null): Promise<void> {
-  const path = pinsFile(imagesDir);
+  const path = imagesPaths(imagesDir).pins;
   if (pins === null) return rm(path, { force: true });
-  await writeFile(`${path}.new`, `${JSON.stringify(pins, null, 2)}\n`, { mode: 0o600 });
-  await rename(`${path}.new`, path);
+  await replaceFile(path, `${JSON.stringify(pins, null, 2)}\n`);
 }
 
 export function pinsOf({ clis, lock }: CliSet, from: Pins['from']): Pins {

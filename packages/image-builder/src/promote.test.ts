@@ -7,7 +7,7 @@ import type { RunGate } from './build.js';
 import { failed, idOf, makeImage, passed } from './fixtures/images.js';
 import { earlierImages, readHistory } from './history.js';
 import { currentId, makeCurrent, readManifest } from './image.js';
-import { lockName, takeBuildLock } from './lock.js';
+import { takeBuildLock } from './lock.js';
 import { promote, rollback, type ChoiceOptions } from './promote.js';
 import { verifyImage } from './verify.js';
 
@@ -102,7 +102,7 @@ describe('promote', () => {
     await expect(promote(options(), idOf(1))).rejects.toMatchObject({ code: 'image_build_failed' });
     await release();
     await promote(options(), idOf(1));
-    expect(await readdir(imagesDir)).not.toContain(lockName);
+    expect(await readdir(imagesDir)).not.toContain('.build.lock');
   });
 });
 

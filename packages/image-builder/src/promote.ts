@@ -1,5 +1,5 @@
 /** Choosing which image is current: `promote` and `rollback`. Only an image that passed every check becomes current. */
-import { join } from 'node:path';
+import { imagesPaths } from '@airlock/contract/home';
 import { AppError } from '@airlock/contract/errors';
 import type { ImageManifest } from '@airlock/contract/image';
 import { checkFiles, filesOf } from '@airlock/contract/image-seal';
@@ -45,7 +45,7 @@ export async function rollback(options: ChoiceOptions): Promise<ImageManifest> {
 async function choose(options: ChoiceOptions, id: string, why: HistoryEntry['why']): Promise<ImageManifest> {
   const { imagesDir, signal } = options;
   const manifest = await findImage(imagesDir, id);
-  const folder = join(imagesDir, manifest.id);
+  const folder = imagesPaths(imagesDir).image(manifest.id);
   await checkFiles(folder, filesOf(manifest), { anew: true, signal });
   const gated = manifest.gate ? manifest : await startOnce(options, folder, manifest);
   requirePassed(gated);

@@ -2,6 +2,7 @@
 import { readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ZodError } from 'zod';
+import { homePaths, imagesPaths } from '@airlock/contract/home';
 import { readVmSpec, rootDriveId, runnerFiles, type VmSpec } from '@airlock/contract/runner';
 import { removeDeadGates } from './gate/folders.js';
 import { readHistory } from './history.js';
@@ -57,7 +58,7 @@ async function reasonsToKeep(imagesDir: string, home: string, now: number): Prom
  */
 async function imagesOfVms(home: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
-  const root = join(home, 'vm');
+  const root = homePaths(home).vms;
   const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw error;
@@ -98,7 +99,7 @@ async function removeHalfRemoved(imagesDir: string): Promise<void> {
 
 /** Renamed first: what is half removed has no name that anything looks for. */
 async function removeImage(imagesDir: string, id: string): Promise<number> {
-  const folder = join(imagesDir, id);
+  const folder = imagesPaths(imagesDir).image(id);
   const gone = join(imagesDir, `${removedPrefix}${id}`);
   await rename(folder, gone);
   const sizes = (await readdir(gone)).map(async (name) => (await stat(join(gone, name))).blocks * 512);

@@ -1,5 +1,5 @@
 /** `image verify`: compares every file with the manifest, starts the image in a VM, and has the gate try all it can. */
-import { join } from 'node:path';
+import { imagesPaths } from '@airlock/contract/home';
 import type { ImageManifest } from '@airlock/contract/image';
 import { checkFiles, filesOf } from '@airlock/contract/image-seal';
 import { requirePassed, type RunGate } from './build.js';
@@ -19,7 +19,7 @@ export interface VerifyOptions {
  */
 export async function verifyImage(options: VerifyOptions, manifest: ImageManifest): Promise<ImageManifest> {
   const { imagesDir, gate, signal, write } = options;
-  const folder = join(imagesDir, manifest.id);
+  const folder = imagesPaths(imagesDir).image(manifest.id);
   const files = filesOf(manifest);
   await checkFiles(folder, files, { anew: true, signal });
   write(`${files.length} files are what the manifest says; ${manifest.checks.length} checks passed when it was built.`);

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { homePaths } from '@airlock/contract/home';
 import { driveSize, encodeSlot } from '@airlock/contract/config-drive';
 import { until } from '../poll.js';
 
@@ -24,7 +25,7 @@ export interface CliVm {
 
 /** The VM `vmId` of the controller with AIRLOCK_HOME `airlockHome`; `disk` is where its own files are. */
 export async function createCliVm(airlockHome: string, vmId: string, disk: string): Promise<CliVm> {
-  const folder = join(airlockHome, 'vm', vmId);
+  const folder = homePaths(airlockHome).vm(vmId);
   const home = join(disk, 'home');
   const env = await makeDisk(disk, home, vmId);
   await mkdir(folder, { recursive: true });

@@ -6,12 +6,14 @@ import { freemem, totalmem, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
+import { nullIfAbsent } from '@airlock/contract/file';
+import { homePaths, readControllerFile } from '@airlock/contract/home';
 import { imageFiles, ImageManifest } from '@airlock/contract/image';
 import { run } from '@airlock/contract/process';
 import { HostProbe } from '@airlock/contract/runner';
 import { SystemStatus } from '@airlock/contract/api';
 import { upstreamUrlFor, type Settings } from '@airlock/contract/settings';
-import { connect, nullIfAbsent, readControllerFile } from '../lib/api.js';
+import { connect } from '../lib/api.js';
 import { packageListFile, programs } from '../lib/checkout.js';
 
 export interface HostFacts {
@@ -129,7 +131,7 @@ async function exists(path: string): Promise<boolean> {
 
 /** The verdict is kept in the home's cache, once there is a home. */
 async function probeHost(home: string): Promise<HostFacts['probe']> {
-  const cache = (await exists(home)) ? ['--cache', join(home, 'cache', 'host-probe.json')] : [];
+  const cache = (await exists(home)) ? ['--cache', homePaths(home).hostProbe] : [];
   try {
     const { stdout } = await run(process.execPath, [programs.runner, 'probe', ...cache], { timeoutMs: 60_000 });
     return HostProbe.parse(JSON.parse(stdout));
@@ -185,7 +187,7 @@ async function findMissingPackages(): Promise<HostFacts['missingPackages']> {
 }
 
 async function readImage(home: string): Promise<HostFacts['image']> {
-  const folder = join(home, 'images', 'current');
+  const folder = homePaths(home).images.current;
   const text = await readFile(join(folder, imageFiles.manifest), 'utf8').catch(nullIfAbsent);
   if (text === null) return null;
   try {

@@ -1,6 +1,6 @@
 /** A log file that never grows without end: past the limit it becomes `<file>.1`, and a new one begins. */
 import { appendFile, rename, stat } from 'node:fs/promises';
-import { nullIfAbsent } from '../lib/api.js';
+import { nullIfAbsent } from '@airlock/contract/file';
 
 export interface BoundedLog {
   /** Queues one line; lines keep their order. */

@@ -4,9 +4,9 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { AppError } from '@airlock/contract/errors';
+import { homePaths } from '@airlock/contract/home';
 import { killGroup } from '@airlock/contract/process';
 import { note } from '../lib/output.js';
 import { openBoundedLog } from './bounded-log.js';
@@ -32,7 +32,7 @@ export interface ControllerOptions {
  */
 export async function runController(options: ControllerOptions): Promise<void> {
   const { home, stop, graceMs = 20_000 } = options;
-  const logFile = join(home, 'controller.log');
+  const logFile = homePaths(home).controllerLog;
   const log = await openBoundedLog(logFile);
   const child = spawn(process.execPath, [options.program], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const take = (line: string): void => {

@@ -2,15 +2,16 @@
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import { nullIfAbsent } from '@airlock/contract/file';
+import { homePaths } from '@airlock/contract/home';
 import { tail } from '@airlock/contract/process';
-import { nullIfAbsent } from '../lib/api.js';
 
 /** No more than this is read of the end of each log. */
 const maxBytes = 1024 * 1024;
 
 /** @throws AppError not_found when this home has no folder or no log for the VM. */
 export async function readLogs(home: string, vmId: string, lines: number): Promise<{ name: string; text: string }[]> {
-  const folder = join(home, 'vm', vmId);
+  const folder = homePaths(home).vm(vmId);
   const names = (await readdir(folder).catch(nullIfAbsent))?.filter((name) => name.endsWith('.log')).sort() ?? [];
   if (names.length === 0) {
     throw new AppError('not_found', `${folder} holds no log.`, { hint: '`airlock vm list` shows the VMs there are.' });

@@ -11,6 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connectBulk, type BulkSocket } from '@airlock/contract/bulk-socket';
 import { AppError, ErrorResponse } from '@airlock/contract/errors';
+import { homePaths } from '@airlock/contract/home';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { identifyProcess, isRunning, killExactly, tail } from '@airlock/contract/process';
 import { readVmSpec, runnerFiles, RunnerStatus, VmSpec, type ProcessIdentity } from '@airlock/contract/runner';
@@ -32,10 +33,8 @@ const keptFiles: readonly string[] = [
 
 /** Engine for this host; VM folders are `<home>/vm/<id>`. */
 export function createLocalEngine(home: string): Engine {
-  const root = join(home, 'vm');
+  const { vms: root, vm: folder, vmFile: file } = homePaths(home);
   const clients = new Map<string, JsonClient>();
-  const folder = (vmId: string): string => join(root, vmId);
-  const file = (vmId: string, name: keyof typeof runnerFiles): string => join(folder(vmId), runnerFiles[name]);
 
   function client(vmId: string): JsonClient {
     const known = clients.get(vmId);

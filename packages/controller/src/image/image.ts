@@ -3,9 +3,10 @@
  * packages/image-builder, never here.
  */
 import { readFile, realpath } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
-import { ImageManifest, type Artefact } from '@airlock/contract/image';
+import { homePaths } from '@airlock/contract/home';
+import { imageFiles, ImageManifest, type Artefact } from '@airlock/contract/image';
 import { checkFiles, checkSizes, fingerprint, isSealed } from '@airlock/contract/image-seal';
 
 export interface CurrentImage {
@@ -42,6 +43,7 @@ interface Loaded {
 
 /** Reads `<home>/images` anew on each call: a promoted image counts for the next VM. */
 export function createImages(home: string): Images {
+  const paths = homePaths(home).images;
   const lifetime = new AbortController();
   /** By folder: one reading at a time, however many VMs wait for it. */
   const reading = new Map<string, Promise<void>>();
@@ -49,8 +51,8 @@ export function createImages(home: string): Images {
   const broken = new Map<string, { why: AppError; looks: string }>();
 
   async function load(name: string): Promise<Loaded> {
-    const folder = await realpath(join(home, 'images', name)).catch((error: unknown) => {
-      throw new AppError('image_missing', `There is no golden image "${name}" in ${join(home, 'images')}.`, {
+    const folder = await realpath(paths.image(name)).catch((error: unknown) => {
+      throw new AppError('image_missing', `There is no golden image "${name}" in ${paths.folder}.`, {
         hint: 'Build one: `npx airlock image build` (`npm run up` does it by itself).',
         cause: error,
       });
@@ -91,7 +93,7 @@ export function createImages(home: string): Images {
 
   return {
     async current() {
-      const loaded = await load('current');
+      const loaded = await load(basename(paths.current));
       await refuseBroken(loaded);
       // Whoever starts a VM from it waits for the reading, and hears what it found.
       if (!(await isSealed(loaded.folder, loaded.files))) readAll(loaded).catch(() => undefined);
@@ -113,7 +115,7 @@ export function createImages(home: string): Images {
 }
 
 async function readManifest(folder: string): Promise<ImageManifest> {
-  const path = join(folder, 'manifest.json');
+  const path = join(folder, imageFiles.manifest);
   try {
     return ImageManifest.parse(JSON.parse(await readFile(path, 'utf8')));
   } catch (error) {

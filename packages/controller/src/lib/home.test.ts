@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openHome, readControllerFile } from './home.js';
+import { readControllerFile } from '@airlock/contract/home';
+import { openHome } from './home.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -25,7 +26,7 @@ test('makes the folder and the token for this user alone, and keeps the token', 
   expect(await readControllerFile(folder)).toEqual({ url: 'http://127.0.0.1:4000', pid: process.pid });
   await first.close();
   await first.close();
-  expect(await readControllerFile(folder)).toBeUndefined();
+  expect(await readControllerFile(folder)).toBeNull();
   const second = await openHome(folder);
   expect(second.token).toBe(first.token);
   await second.close();
@@ -51,7 +52,7 @@ test('is free at once after its holder was killed, whatever it left behind', asy
   await once(holder, 'exit');
   expect(await readFile(join(folder, 'controller.json'), 'utf8')).toContain(String(holder.pid));
   const home = await openHome(folder);
-  expect(await readControllerFile(folder)).toBeUndefined();
+  expect(await readControllerFile(folder)).toBeNull();
   await home.close();
 });
 

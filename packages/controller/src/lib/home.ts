@@ -1,21 +1,10 @@
 /** The folder AIRLOCK_HOME: one controller at a time owns it. Holds the lock, the admin's token and the controller's address. */
-import { readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { z } from 'zod';
+import { rm } from 'node:fs/promises';
 import { AppError } from '@airlock/contract/errors';
-import { makePrivateFolder, writeFileAtomic } from './file.js';
+import { makePrivateFolder, replaceFile } from '@airlock/contract/file';
+import { homePaths, readControllerFile, readToken, type ControllerFile } from '@airlock/contract/home';
 import { takeLock } from './lock.js';
 import { newSecret } from './secret.js';
-
-export const homeFiles = {
-  lock: 'controller.lock',
-  token: 'token',
-  controller: 'controller.json',
-} as const;
-
-/** `$AIRLOCK_HOME/controller.json`: where a running controller is found. */
-const ControllerFile = z.object({ url: z.string(), pid: z.int().positive() });
-export type ControllerFile = z.infer<typeof ControllerFile>;
 
 export interface Home {
   path: string;
@@ -33,17 +22,17 @@ export interface Home {
  */
 export async function openHome(path: string): Promise<Home> {
   await makePrivateFolder(path);
-  const controllerFile = join(path, homeFiles.controller);
-  const lock = await takeLock(join(path, homeFiles.lock));
+  const { controllerFile, controllerLock } = homePaths(path);
+  const lock = await takeLock(controllerLock);
   if (!lock) throw await homeLocked(path);
   let closed = false;
   try {
     await rm(controllerFile, { force: true });
-    const token = await readOrCreateToken(join(path, homeFiles.token));
+    const token = await readOrCreateToken(path);
     return {
       path,
       token,
-      announce: (address) => writeFileAtomic(controllerFile, `${JSON.stringify(address)}\n`),
+      announce: (address) => replaceFile(controllerFile, `${JSON.stringify(address)}\n`),
       close: async () => {
         if (closed) return;
         closed = true;
@@ -53,16 +42,6 @@ export async function openHome(path: string): Promise<Home> {
     };
   } catch (error) {
     await lock.release();
-    throw error;
-  }
-}
-
-/** The address in `$AIRLOCK_HOME/controller.json`, or undefined when there is none. */
-export async function readControllerFile(path: string): Promise<ControllerFile | undefined> {
-  try {
-    return ControllerFile.parse(JSON.parse(await readFile(join(path, homeFiles.controller), 'utf8')));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }
@@ -77,17 +56,16 @@ async function homeLocked(path: string): Promise<AppError> {
 }
 
 /** 32 random bytes, base64url; kept for ever, so that scripts which read the file go on working. */
-async function readOrCreateToken(path: string): Promise<string> {
-  try {
-    const token = (await readFile(path, 'utf8')).trim();
-    if (token.length >= 32) return token;
-    throw new AppError('config_invalid', `${path} holds ${token.length} characters; a token has at least 32.`, {
+async function readOrCreateToken(home: string): Promise<string> {
+  const path = homePaths(home).token;
+  const known = await readToken(home);
+  if (known !== null && known.length >= 32) return known;
+  if (known !== null) {
+    throw new AppError('config_invalid', `${path} holds ${known.length} characters; a token has at least 32.`, {
       hint: 'Remove the file: the next start makes a new token.',
     });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   const token = newSecret();
-  await writeFileAtomic(path, `${token}\n`);
+  await replaceFile(path, `${token}\n`);
   return token;
 }

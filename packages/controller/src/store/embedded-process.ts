@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { AppError } from '@airlock/contract/errors';
-import { makePrivateFolder } from '../lib/file.js';
+import { makePrivateFolder } from '@airlock/contract/file';
 import type { Log } from '../lib/log.js';
 import type { EmbeddedMessage } from './embedded.js';
 

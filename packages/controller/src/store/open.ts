@@ -6,11 +6,11 @@
  * `tx` for every statement in it, never the `db` around it.
  */
 import { fileURLToPath } from 'node:url';
-import { join } from 'node:path';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import { DatabaseError, Pool, type PoolConfig } from 'pg';
 import { AppError } from '@airlock/contract/errors';
+import { homePaths } from '@airlock/contract/home';
 import type { Settings } from '@airlock/contract/settings';
 import type { Log } from '../lib/log.js';
 import { startEmbedded } from './embedded-process.js';
@@ -30,7 +30,7 @@ export async function openStore(
   onLost: (error: AppError) => void = () => undefined,
 ): Promise<Store> {
   return settings.DATABASE_URL === undefined
-    ? openEmbedded(join(settings.AIRLOCK_HOME, 'db'), log, onLost)
+    ? openEmbedded(homePaths(settings.AIRLOCK_HOME).database, log, onLost)
     : openPostgres(settings.DATABASE_URL, log);
 }
 

@@ -4,12 +4,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { open, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
-import { writeFileAtomic } from '../lib/file.js';
+import { replaceFile } from '@airlock/contract/file';
+import { homePaths } from '@airlock/contract/home';
 import { vaultKey, type VaultKey } from './jwe.js';
 
-const keyFile = (home: string): string => join(home, 'vault.key');
 const lineOf = (key: VaultKey): string => `${Buffer.from(key.bytes).toString('base64')}\n`;
 
 export const newVaultKey = (): VaultKey => vaultKey(randomBytes(32));
@@ -19,7 +18,7 @@ export const newVaultKey = (): VaultKey => vaultKey(randomBytes(32));
  * @throws AppError vault_key_invalid when the file is readable by others or a line is not 32 bytes in base64
  */
 export async function loadVaultKeys(home: string): Promise<[VaultKey, ...VaultKey[]]> {
-  const path = keyFile(home);
+  const path = homePaths(home).vaultKey;
   try {
     const file = await open(path, 'wx', 0o600);
     try {
@@ -43,7 +42,7 @@ export async function loadVaultKeys(home: string): Promise<[VaultKey, ...VaultKe
 
 /** Replaces the file in one step. */
 export async function storeVaultKeys(home: string, keys: readonly VaultKey[]): Promise<void> {
-  await writeFileAtomic(keyFile(home), keys.map(lineOf).join(''));
+  await replaceFile(homePaths(home).vaultKey, keys.map(lineOf).join(''));
 }
 
 const parseKey = (line: string): VaultKey => vaultKey(Buffer.from(line.trim(), 'base64'));

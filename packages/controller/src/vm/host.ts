@@ -1,7 +1,7 @@
 /** What this host can do, as measured by `airlock-runner probe`, and which accelerator follows from it. */
 import { fileURLToPath } from 'node:url';
-import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import { homePaths } from '@airlock/contract/home';
 import { run } from '@airlock/contract/process';
 import { HostProbe } from '@airlock/contract/runner';
 import type { Settings } from '@airlock/contract/settings';
@@ -19,7 +19,7 @@ export interface Host {
  */
 export async function probeHost(settings: Settings): Promise<Host> {
   const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
-  const cache = join(settings.AIRLOCK_HOME, 'cache', 'host-probe.json');
+  const cache = homePaths(settings.AIRLOCK_HOME).hostProbe;
   const { stdout } = await run(process.execPath, [runnerMain, 'probe', '--cache', cache], { timeoutMs: 30_000 });
   return chooseAccel(HostProbe.parse(JSON.parse(stdout)), settings.AIRLOCK_ACCEL);
 }

@@ -4,6 +4,7 @@ import { constants } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import { homePaths } from '@airlock/contract/home';
 import { providers } from '@airlock/contract/provider/registry';
 import type { RunnerSecrets, VmSpec } from '@airlock/contract/runner';
 import { rootDriveId, runnerFiles } from '@airlock/contract/runner';
@@ -91,7 +92,7 @@ export async function secretFolderOf(vmId: string, home: string): Promise<string
   const memory = process.env['XDG_RUNTIME_DIR'] ?? '/dev/shm';
   const inMemory = join(memory, `airlock-${createHash('sha256').update(home).digest('hex').slice(0, 12)}`);
   const usable = (await isWritable(inMemory)) ?? (await isWritable(memory)) ?? false;
-  return join(usable ? inMemory : join(home, 'secret'), vmId);
+  return join(usable ? inMemory : homePaths(home).secrets, vmId);
 }
 
 /** Undefined when there is no such folder. */

@@ -4,6 +4,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
+import { homePaths } from '@airlock/contract/home';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
 import type { RunnerStatus } from '@airlock/contract/runner';
@@ -44,7 +45,8 @@ function readyStatus(vmId: string, epoch: number): RunnerStatus {
 export function createTestEngine(home: string, client: JsonClient): TestEngine {
   const statuses = new Map<string, RunnerStatus>();
   const ends = new Map<string, AbortController>();
-  const folder = (vmId: string): string => join(home, 'vm', vmId);
+  const paths = homePaths(home);
+  const folder = paths.vm;
   const gone = (): AppError => new AppError('runner_failed', 'The runner is gone.');
   const engine: TestEngine = {
     done: [],
@@ -56,7 +58,7 @@ export function createTestEngine(home: string, client: JsonClient): TestEngine {
     folder,
     client: () => client,
     async prepare(vmId) {
-      const path = vmId === undefined ? join(home, 'vm') : folder(vmId);
+      const path = vmId === undefined ? paths.vms : folder(vmId);
       await mkdir(path, { recursive: true });
       return path;
     },

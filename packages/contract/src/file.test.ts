@@ -2,7 +2,7 @@ import { mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { writeFileAtomic } from './file.js';
+import { replaceFile } from './file.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -12,8 +12,8 @@ afterEach(() => rm(folder, { recursive: true }));
 
 test('replaces a file whole, private from the first moment', async () => {
   const path = join(folder, 'token');
-  await writeFileAtomic(path, 'one');
-  await writeFileAtomic(path, 'two');
+  await replaceFile(path, 'one');
+  await replaceFile(path, 'two');
   expect(await readFile(path, 'utf8')).toBe('two');
   expect((await stat(path)).mode & 0o777).toBe(0o600);
   expect(await readdir(folder)).toEqual(['token']);
@@ -22,12 +22,12 @@ test('replaces a file whole, private from the first moment', async () => {
 test('many writers at once leave one whole content and no other file', async () => {
   const path = join(folder, 'state.json');
   const contents = Array.from({ length: 20 }, (_, i) => String(i).repeat(10_000));
-  await Promise.all(contents.map((content) => writeFileAtomic(path, content)));
+  await Promise.all(contents.map((content) => replaceFile(path, content)));
   expect(contents).toContain(await readFile(path, 'utf8'));
   expect(await readdir(folder)).toEqual(['state.json']);
 });
 
 test('fails, and leaves nothing, where there is no folder', async () => {
-  await expect(writeFileAtomic(join(folder, 'missing', 'x'), 'y')).rejects.toMatchObject({ code: 'ENOENT' });
+  await expect(replaceFile(join(folder, 'missing', 'x'), 'y')).rejects.toMatchObject({ code: 'ENOENT' });
   expect(await readdir(folder)).toEqual([]);
 });

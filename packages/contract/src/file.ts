@@ -1,0 +1,59 @@
+/** Private files and folders: made with their final mode, replaced in one step. The one mechanism for both. */
+import { randomUUID } from 'node:crypto';
+import { chmod, mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+export interface ReplaceOptions {
+  /** 0600 unless given. */
+  mode?: number;
+  /** False: whole for every reader, but after a power cut the old content may be back. For what is written often, or can be had anew. */
+  durable?: boolean;
+}
+
+/** Creates the folder (and its parents) unless it exists, and makes it readable by this user alone. */
+export async function makePrivateFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  await chmod(path, 0o700);
+}
+
+/**
+ * Replaces `path` by `content` in one step: a reader finds the old file or the new one, also after a crash. Any number of
+ * processes may write at once: one of them is last.
+ */
+export async function replaceFile(
+  path: string,
+  content: string | Uint8Array,
+  { mode = 0o600, durable = true }: ReplaceOptions = {},
+): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.new`;
+  try {
+    const file = await open(temporary, 'wx', mode);
+    try {
+      await file.writeFile(content);
+      if (durable) await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  if (durable) await syncFolder(dirname(path));
+}
+
+/** Makes the names in a folder durable. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** For `catch` after looking at a file: one that is not there is null, anything else is still an error. */
+export function nullIfAbsent(error: unknown): null {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+  throw error;
+}
