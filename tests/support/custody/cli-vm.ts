@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { homePaths } from '@airlock/contract/home';
 import { driveSize, encodeSlot } from '@airlock/contract/config-drive';
+import type { GuestConfig } from '@airlock/contract/guest';
 import { until } from '../poll.js';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -23,8 +24,16 @@ export interface CliVm {
   killAgent(): Promise<void>;
 }
 
-/** The VM `vmId` of the controller with AIRLOCK_HOME `airlockHome`; `disk` is where its own files are. */
-export async function createCliVm(airlockHome: string, vmId: string, disk: string): Promise<CliVm> {
+/**
+ * The VM `vmId` of the controller with AIRLOCK_HOME `airlockHome`; `disk` is where its own files are. `agent`: the bundle of its
+ * image, the one of this checkout by default.
+ */
+export async function createCliVm(
+  airlockHome: string,
+  vmId: string,
+  disk: string,
+  agent: string = agentBundle,
+): Promise<CliVm> {
   const folder = homePaths(airlockHome).vm(vmId);
   const home = join(disk, 'home');
   const env = await makeDisk(disk, home, vmId);
@@ -37,7 +46,7 @@ export async function createCliVm(airlockHome: string, vmId: string, disk: strin
     await rm(join(folder, 'agent.pid'), { force: true });
     const child = spawn(process.execPath, [here('./runner-stand-in.mjs')], { stdio: ['pipe', 'inherit', 'inherit'] });
     runner = child;
-    child.stdin.end(JSON.stringify({ folder, agent: agentBundle, env, token, vmId, epoch: 1 }));
+    child.stdin.end(JSON.stringify({ folder, agent, env, token, vmId, epoch: 1 }));
     await until('the agent to listen', async () => (await agentPid()) > 0, { timeoutMs: 30_000, intervalMs: 20 });
   }
 
@@ -66,20 +75,20 @@ export async function createCliVm(airlockHome: string, vmId: string, disk: strin
   };
 }
 
+/** What the config drive of such a VM carries. */
+export const guestConfig = (vmId: string): GuestConfig => ({
+  ...{ version: 1, vmId, kind: 'cli', sessionId: null, hostname: 'airlock', timezone: 'Etc/UTC' },
+  ...{ epochMs: Date.now(), entropy: Buffer.alloc(64, 7).toString('base64'), agentToken: token },
+  ...{ vncPassword: null, homeKey: null, extraCaPem: null },
+});
+
 async function makeDisk(disk: string, home: string, vmId: string): Promise<Record<string, string>> {
   const inside = (name: string): string => join(disk, name);
   await Promise.all(['run', 'home', 'skel', 'bin'].map((name) => mkdir(inside(name), { recursive: true })));
   await writeFile(inside('base.crt'), 'BASE\n');
   await writeFile(inside('skel/.profile'), '# profile\n');
   const image = Buffer.alloc(driveSize);
-  const { offset, bytes } = encodeSlot({
-    generation: 1,
-    config: {
-      ...{ version: 1, vmId, kind: 'cli', sessionId: null, hostname: 'airlock', timezone: 'Etc/UTC' },
-      ...{ epochMs: Date.now(), entropy: Buffer.alloc(64, 7).toString('base64'), agentToken: token },
-      ...{ vncPassword: null, homeKey: null, extraCaPem: null },
-    },
-  });
+  const { offset, bytes } = encodeSlot({ generation: 1, config: guestConfig(vmId) });
   bytes.copy(image, offset);
   await writeFile(inside('drive'), image);
   return {

@@ -1,0 +1,151 @@
+/**
+ * Makes the folder of upgrade fixtures of one landed version, with that version's own programs: see
+ * tests/fixtures/upgrade/README.md for what is in it and who reads it.
+ */
+import { createHash } from 'node:crypto';
+import { copyFile, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { capture, readArgs, Stop, timed } from '../run.mjs';
+import { fill } from './fixture-rows.mjs';
+
+const help = `Usage: node scripts/upgrade/fixtures.mjs --checkout DIR --image-home DIR --to FOLDER
+
+Makes the upgrade fixtures of the version in DIR, a checkout of it that is built, with the golden image of --image-home, which
+that version built. Starts two VMs of it for a minute. Needs PostgreSQL (pg_dump).
+
+  --checkout    the landed version, with node_modules, built
+  --image-home  AIRLOCK_HOME with the golden image that it made
+  --to          where the fixtures go: tests/fixtures/upgrade/<commit>
+`;
+
+const passphrase = 'only for tests: no secret is under it';
+/** 32 bytes that anybody can compute: whatever this key seals is for tests. */
+const testKey = createHash('sha256').update('airlock upgrade fixtures').digest();
+
+/** The landed version's own modules. */
+const from = (checkout) => (path) => import(pathToFileURL(join(checkout, path)).href);
+
+async function makeDatabase(load, folder) {
+  const [testing, { createVault }, { createKeyRing }, { vaultKey }, schema, { newSteps }] = await Promise.all(
+    ['store/testing', 'vault/create', 'vault/ring', 'vault/jwe', 'store/schema', 'session/steps'].map((name) =>
+      load(`packages/controller/dist/${name}.js`),
+    ),
+  );
+  const binaries = await testing.findPostgres();
+  if (binaries === undefined) throw new Stop('There is no PostgreSQL server in /usr/lib/postgresql.');
+  const database = await testing.openPostgresTestStore(binaries);
+  try {
+    const { store } = database;
+    const ring = createKeyRing([vaultKey(testKey)], async () => undefined);
+    const vault = createVault(store, ring, testing.silentLog);
+    const secrets = await fill({ store, vault, ring, schema, newSteps });
+    const { backup } = await vault.backup(passphrase);
+    await writeFile(join(folder, 'vault.key'), `${testKey.toString('base64')}\n`);
+    await writeFile(join(folder, 'backup.jwe'), `${backup}\n`);
+    await writeJson(join(folder, 'secrets.json'), { passphrase, ...secrets });
+    await writeFile(join(folder, 'database.sql'), await dump(binaries, store));
+  } finally {
+    await database.close();
+  }
+}
+
+/** Plain SQL that PGlite takes as well: without the commands that only psql knows. */
+async function dump(binaries, { db }) {
+  const asked = "select current_setting('unix_socket_directories') as folder, current_user as user";
+  const { folder, user } = (await db.$client.query(asked)).rows[0];
+  const argv = [
+    join(binaries, 'pg_dump'),
+    '-h',
+    folder,
+    '-U',
+    user,
+    '--column-inserts',
+    '--no-owner',
+    '--no-privileges',
+  ];
+  const { code, stdout, stderr } = await capture([...argv, 'postgres']);
+  if (code !== 0) throw new Stop(`pg_dump failed: ${stderr}`);
+  return stdout
+    .replace(/^\\.*\n/gm, '')
+    .replace(/^--.*\n/gm, '')
+    .replace(/\n{2,}/g, '\n\n');
+}
+
+const writeJson = (path, value) => writeFile(path, `${JSON.stringify(value, null, 2)}\n`);
+
+/** A sign-in as far as both its VMs being ready: what their runners wrote is kept, with the paths of no real machine. */
+async function makeRunning(load, folder, imageHome) {
+  const names = ['controller', 'api', 'fake-internet', 'poll'].map((name) => `tests/dist/support/${name}.js`);
+  const modules = await Promise.all([...names, 'packages/contract/dist/api.js'].map(load));
+  const [{ startController }, { apiClient, endController }, { createFakeInternet }, { until }, contract] = modules;
+  const home = await mkdtemp(join(tmpdir(), 'airlock-u-'));
+  await symlink(join(imageHome, 'images'), join(home, 'images'));
+  const internet = await createFakeInternet({ ports: [0, 0] });
+  await writeFile(join(home, 'ca.pem'), internet.caPem);
+  const controller = await startController({
+    home,
+    env: {
+      AIRLOCK_UPSTREAM_PROXY: internet.upstreamTemplate,
+      AIRLOCK_PROXY_PORT_BASE: String(internet.port),
+      AIRLOCK_EXTRA_CA: join(home, 'ca.pem'),
+    },
+  });
+  const api = apiClient(controller.url, controller.token);
+  try {
+    await api.call('POST', '/api/vm/auth', contract.StartSessionResponse, { body: { provider: 'codex' } });
+    const vms = await bothRunning(api, contract, until);
+    for (const { id, kind } of vms)
+      await keepFiles(join(home, 'vm', id), join(folder, 'runner', kind), [home, imageHome]);
+  } finally {
+    await api.close();
+    await endController(controller);
+    await internet.close();
+    await rm(home, { recursive: true });
+  }
+}
+
+async function bothRunning(api, { VmList }, until) {
+  return until(
+    'both VMs of the sign-in to run',
+    async () => {
+      const { vms } = await api.call('GET', '/api/vm', VmList);
+      const gone = vms.find(({ state }) => state === 'failed' || state === 'destroyed');
+      if (gone) throw new Stop(`A VM is ${gone.state}: ${JSON.stringify(gone.error)}`);
+      return vms.length === 2 && vms.every(({ state }) => state === 'running') && vms;
+    },
+    { timeoutMs: 300_000, intervalMs: 500 },
+  );
+}
+
+async function keepFiles(vmFolder, to, [home, imageHome]) {
+  await mkdir(to, { recursive: true });
+  for (const name of ['spec.json', 'status.json']) {
+    const text = await readFile(join(vmFolder, name), 'utf8');
+    const moved = text.replaceAll(home, '/srv/airlock').replaceAll(imageHome, '/srv/airlock');
+    await writeJson(join(to, name), JSON.parse(moved));
+  }
+}
+
+async function main() {
+  const options = Object.fromEntries(['checkout', 'image-home', 'to'].map((name) => [name, { type: 'string' }]));
+  const asked = readArgs(process.argv.slice(2), { help, options });
+  if (!asked) return;
+  for (const name of Object.keys(options))
+    if (!asked.values[name]) throw new Stop(`--${name} is missing.`, `\n${help}`);
+  const [checkout, imageHome, folder] = ['checkout', 'image-home', 'to'].map((name) => resolve(asked.values[name]));
+  const load = from(checkout);
+  await mkdir(folder, { recursive: true });
+  const agent = await readFile(join(checkout, 'packages/guest-agent/dist/agent.cjs'));
+  await writeFile(join(folder, 'agent.cjs.gz'), gzipSync(agent, { level: 9 }));
+  await copyFile(
+    join(await realpath(join(imageHome, 'images/current')), 'manifest.json'),
+    join(folder, 'manifest.json'),
+  );
+  await timed('The database, its backup and its secrets', () => makeDatabase(load, folder));
+  await timed('What runners of running VMs write', () => makeRunning(load, folder, imageHome));
+}
+
+await Stop.guard(main);
