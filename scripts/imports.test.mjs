@@ -19,9 +19,11 @@ test('each planted violation is reported, and the allowed import is not', async 
     'controller-http-imports-downward: unknown-noun.ts',
     'controller-pool-imports-downward: sideways.ts',
     'controller-store-imports-downward: upward.ts',
+    'drivers-do-not-see-each-other: driver.ts',
     'known-nouns-only: unknown-noun.ts',
     'no-cycle: cycle-one.ts',
     'no-test-in-production: test-only.ts',
+    'only-the-registry-sees-a-driver: boot.ts',
     'packages-meet-in-contract: run.ts',
   ]);
 });

@@ -10,12 +10,12 @@ import { driveSize, encodeSlot } from '@airlock/contract/config-drive';
 import { AppError, type ErrorCode } from '@airlock/contract/errors';
 import { guestPorts, type GuestConfig } from '@airlock/contract/guest';
 import { tail } from '@airlock/contract/process';
-import { rootDriveId, type VmSpec } from '@airlock/contract/runner';
+import { configDriveId, type VmSpec } from '@airlock/contract/runner';
 import { createGuestAgent, type GuestAgent } from '@airlock/runner/guest/agent';
 import { waitUntilReady } from '@airlock/runner/guest/readiness';
-import { userNetdev } from '@airlock/runner/network/user';
-import { qemuProgram } from '@airlock/runner/vmm/qemu';
-import { qemuArguments } from '@airlock/runner/vmm/qemu-arguments';
+import { attachNetwork } from '@airlock/runner/network/network';
+import { kernelArguments } from '@airlock/runner/vmm/kernel-arguments';
+import { qemuArguments, qemuProgram } from '@airlock/runner/vmm/qemu/arguments';
 import { listenAsProxy } from './proxy.js';
 
 /** Milliseconds from power-on until both sides give up: emulation on a busy machine is slow. */
@@ -30,8 +30,8 @@ export interface BootTimes {
 /** How to reach what runs in a VM that was just powered on. */
 export interface BareGuest {
   agent: GuestAgent;
-  /** Port of 127.0.0.1 that leads to x11vnc, and the password that it takes once the guest is configured. */
-  vnc: { port: number; password: string };
+  /** Where x11vnc is reached, and the password that it takes once the guest is configured. */
+  vnc: { to: { host: string; port: number }; password: string };
   /** Milliseconds since power-on. */
   elapsedMs(): number;
 }
@@ -54,7 +54,7 @@ export async function untilReady(
     configured: onConfigured,
     notYet: () => undefined,
   };
-  await waitUntilReady(agent, vnc.port, events, signal);
+  await waitUntilReady(agent, () => vnc.to, events, signal);
   return { vncMs, readyMs: elapsedMs() };
 }
 
@@ -65,23 +65,28 @@ export async function watchBare<T>(
   watch: (guest: BareGuest, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'airlock-b-'));
-  const gatewaySocket = 'e.sock';
-  const nowhere = await listenAsProxy({ path: join(folder, gatewaySocket) });
+  const network = await attachNetwork({ accepts: ['user'], folder, desktop: true });
+  const nowhere = await listenAsProxy({ path: network.gatewaySocket });
   try {
     const config = guestConfig(spec.vmId);
     const configDrive = join(folder, 'config');
     await writeFile(configDrive, driveOf(config), { mode: 0o600 });
     const [agent, vnc] = [await freePort(), await freePort()];
+    const drives = [...spec.drives, { id: configDriveId, path: configDrive, readOnly: true }];
+    const options = { ...spec, folder, drives, network: network.device, kernelArguments: kernelArguments(spec.kind) };
     // The runner lets QEMU choose its ports and asks the monitor for them.
-    const netdev = userNetdev('net0', { desktop: true, gatewaySocket })
-      .replace(`:0-:${guestPorts.agent}`, `:${agent}-:${guestPorts.agent}`)
-      .replace(`:0-:${guestPorts.vnc}`, `:${vnc}-:${guestPorts.vnc}`);
-    const rootDisk = spec.drives.find(({ id }) => id === rootDriveId)?.path ?? '';
-    const args = qemuArguments({ ...spec, rootDisk, configDrive, netdev });
-    const client = createGuestAgent(agent, config.agentToken);
+    const args = qemuArguments(options).map((argument) =>
+      argument
+        .replace(`:0-:${guestPorts.agent}`, `:${agent}-:${guestPorts.agent}`)
+        .replace(`:0-:${guestPorts.vnc}`, `:${vnc}-:${guestPorts.vnc}`),
+    );
+    const client = createGuestAgent(() => ({ host: '127.0.0.1', port: agent }), config.agentToken);
     try {
       return await powerOn(folder, args, signal, (elapsedMs, either) =>
-        watch({ agent: client, vnc: { port: vnc, password: config.vncPassword }, elapsedMs }, either),
+        watch(
+          { agent: client, vnc: { to: { host: '127.0.0.1', port: vnc }, password: config.vncPassword }, elapsedMs },
+          either,
+        ),
       );
     } finally {
       client.close();

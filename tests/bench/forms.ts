@@ -76,8 +76,9 @@ async function specOf(folder: string): Promise<VmSpec> {
   for (const file of [imageFiles.kernel, imageFiles.initrd, imageFiles.rootfs]) {
     await once(createReadStream(join(folder, file), { highWaterMark: 2 ** 22 }).resume(), 'close');
   }
+  const driver = probe.drivers.find(({ ok }) => ok)?.name;
   return VmSpec.parse({
-    ...{ version: 2, vmId: newId('vm'), kind: 'browser', epoch: 1, driver: 'qemu', cpus: 2, memoryMib: 2048 },
+    ...{ version: 2, vmId: newId('vm'), kind: 'browser', epoch: 1, driver, cpus: 2, memoryMib: 2048 },
     accel: probe.kvm.usable ? 'kvm' : 'tcg',
     kernel: join(folder, imageFiles.kernel),
     initrd: join(folder, imageFiles.initrd),

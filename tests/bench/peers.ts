@@ -79,7 +79,7 @@ const peers: Readonly<Record<PeerName, (...args: string[]) => Running>> = {
   /** A runner's socket with its way to the desktop, which is the byte source after the handshakes of VNC. */
   async runner(path = '', port = '') {
     const { signal } = new AbortController();
-    const options = { port: Number(port), password: '', handshakeMs: 30_000, signal };
+    const options = { to: { host: '127.0.0.1', port: Number(port) }, password: '', handshakeMs: 30_000, signal };
     const socket = await openRunnerSocket(path, {
       ...{ status: absent, statusAfter: absent, stop: absent, guest: absent },
       async desktop(viewer, accept) {

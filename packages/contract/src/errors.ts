@@ -36,7 +36,7 @@ export const errorCatalogue = {
   image_build_failed: { status: 500, meaning: 'The golden image could not be built.' },
   image_check_failed: { status: 500, meaning: 'The golden image did not pass its checks.' },
   disk_full: { status: 507, meaning: 'There is not enough disk space.' },
-  vmm_missing: { status: 500, meaning: 'QEMU, or a file that it needs, is not installed.' },
+  vmm_missing: { status: 500, meaning: 'No VMM, or not all of what one needs, is installed.' },
   vmm_failed: { status: 500, meaning: 'The virtual machine monitor ended or refused to start.' },
   vm_boot_timeout: { status: 504, meaning: 'The VM did not come up in time.' },
   vm_boot_failed: { status: 500, meaning: 'The VM started but its system could not boot.' },

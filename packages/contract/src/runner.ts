@@ -36,9 +36,9 @@ export const ProcessIdentity = z.strictObject({
 });
 export type ProcessIdentity = z.infer<typeof ProcessIdentity>;
 
-/** The drive that the guest boots from; the config drive is the runner's own and is not among `VmSpec.drives`. */
+/** The drive that the guest boots from, and the one that carries its configuration: the runner's own, not among `VmSpec.drives`. */
 export const rootDriveId = 'root';
-const configDriveId = 'config';
+export const configDriveId = 'config';
 
 /** A raw file that the guest sees as a disk with the serial number `airlock-<id>`. */
 export const VmDrive = z.strictObject({
@@ -93,7 +93,7 @@ export type VmSpec = z.infer<typeof VmSpec>;
 const VmSpec1 = z.strictObject({
   version: z.literal(1),
   ...specMembers,
-  driver: z.literal('qemu'),
+  driver: z.string(),
   rootfs: z.string(),
   disk: z.string().nullable(),
   secretDir: z.string(),
@@ -172,12 +172,21 @@ export const HostProbe = z.strictObject({
     /** One sentence: what was found. */
     reason: z.string(),
   }),
-  qemu: z.strictObject({
-    path: z.string().nullable(),
-    version: z.string().nullable(),
-    ok: z.boolean(),
-    reason: z.string(),
-  }),
+  /** The runner's drivers, the preferred one first. */
+  drivers: z.array(
+    z.strictObject({
+      /** What `VmSpec.driver` calls it. */
+      name: z.string(),
+      /** The program, and its version; null when it is not there. */
+      path: z.string().nullable(),
+      version: z.string().nullable(),
+      /** Runs VMs without KVM too. */
+      emulation: z.boolean(),
+      /** VMs can be run by it, and in one sentence why, or why not. */
+      ok: z.boolean(),
+      reason: z.string(),
+    }),
+  ),
   /** TSC frequency of the host in kHz (for `tsc_early_khz`), or null when it could not be found. */
   tscKhz: z.int().nullable(),
 });

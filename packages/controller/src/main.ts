@@ -40,7 +40,7 @@ async function makeParts(settings: Settings, log: Log, store: Store): Promise<Pa
     prompts,
     vault,
     custodian,
-    describe: async () => ({ ...host, imageId: await currentImageId(images) }),
+    describe: async () => ({ accel: host.accel, accelReason: host.accelReason, imageId: await currentImageId(images) }),
   };
 }
 

@@ -1,4 +1,4 @@
-/** Unpacks the ELF kernel out of Debian's bzImage: Firecracker boots nothing else, and QEMU boots it faster. */
+/** Unpacks the ELF kernel out of Debian's bzImage: some VMMs boot nothing else, and the others boot it faster. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { AppError } from '@airlock/contract/errors';
 import { run } from '@airlock/contract/process';

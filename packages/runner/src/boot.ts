@@ -1,23 +1,22 @@
 /**
- * The resources of one VM, made in order and registered for cleanup at once: egress gateway, config drive, logs, VMM.
+ * The resources of one VM, made in order and registered for cleanup at once: network, egress gateway, logs, config drive, VMM.
  * The caller runs the cleanup; nothing here survives it.
  */
 import { join } from 'node:path';
-import { AppError, type ErrorBody } from '@airlock/contract/errors';
-import { rootDriveId, runnerFiles, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
+import type { ErrorBody } from '@airlock/contract/errors';
+import { configDriveId, rootDriveId, runnerFiles, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
 import type { Logger } from 'pino';
 import { openGateway, type Gateway } from './egress/gateway.js';
-import { createConfigDrive } from './guest/config-drive.js';
+import { createConfigDrive, type ConfigDrive } from './guest/config-drive.js';
 import { openBoundedLog, type BoundedLog } from './lib/bounded-log.js';
 import type { Cleanup } from './lib/cleanup.js';
-import { parseUsernet, userNetdev, type GuestPorts } from './network/user.js';
-import type { Vmm, VmmExit } from './vmm/driver.js';
-import { qemuDriver } from './vmm/qemu.js';
+import { attachNetwork, type Network } from './network/network.js';
+import type { Vmm, VmmDriver, VmmEnd } from './vmm/driver.js';
+import { kernelArguments } from './vmm/kernel-arguments.js';
+import { chooseDriver } from './vmm/registry.js';
 import { checkRootDisk } from './vmm/root-disk.js';
 import { createSerialWatch } from './vmm/serial.js';
 
-/** Names inside the VM folder that only the runner and its VMM use. */
-const egressSocket = 'e.sock';
 /** Refusals that are logged one by one; a guest must not be able to fill the log. */
 const loggedRefusals = 200;
 
@@ -30,22 +29,41 @@ export interface BootContext {
   onUpstreamError: (error: ErrorBody) => void;
   /** The serial console shows that the system cannot boot. */
   onBootFailure: (meaning: string, lastLog: string) => void;
-  /** The VMM has ended, for whatever reason; with the last lines of the guest's console and of the VMM. */
-  onExit: (exit: VmmExit, lastLog: string, lastMessages: string) => void;
+  /** The VMM has ended, for whatever reason; with the last lines of the guest's console. */
+  onEnd: (end: VmmEnd, lastLog: string) => void;
 }
 
-export interface Machine {
+/** What the VM is connected with before it is powered on. */
+export interface Connections {
+  driver: VmmDriver;
+  network: Network;
+  gateway: Gateway;
+  drive: ConfigDrive;
+}
+
+export interface PoweredVm {
   vmm: Vmm;
-  ports: GuestPorts;
   serial: BoundedLog;
 }
 
-/** Opens this VM's way out. */
-export async function openEgress(context: BootContext): Promise<Gateway> {
-  const { folder, spec, secrets, log, cleanup } = context;
+/** Makes the VM's network, its way out and its config drive. @throws AppError host_unsupported */
+export async function connect(context: BootContext): Promise<Connections> {
+  const { folder, spec, secrets, cleanup } = context;
+  const driver = chooseDriver(spec);
+  const desktop = secrets.guestConfig.vncPassword !== null;
+  const network = await attachNetwork({ accepts: driver.capabilities.networks, folder, desktop });
+  cleanup.add('network', () => network.detach());
+  const gateway = await openEgress(context, network.gatewaySocket);
+  const drive = await createConfigDrive(spec.secretFolder, secrets.guestConfig);
+  cleanup.add('config drive', () => drive.remove());
+  return { driver, network, gateway, drive };
+}
+
+async function openEgress(context: BootContext, socketPath: string): Promise<Gateway> {
+  const { spec, secrets, log, cleanup } = context;
   let logged = 0;
   const gateway = await openGateway({
-    socketPath: join(folder, egressSocket),
+    socketPath,
     upstreamUrl: secrets.upstream?.url ?? null,
     directHosts: spec.directHosts,
     onUpstreamError: context.onUpstreamError,
@@ -59,30 +77,19 @@ export async function openEgress(context: BootContext): Promise<Gateway> {
 }
 
 /** Powers the VM on. @throws AppError vm_boot_failed, image_missing, vmm_missing, vmm_failed, aborted */
-export async function powerOn(context: BootContext, signal: AbortSignal): Promise<Machine> {
-  const { folder, spec, secrets, log, cleanup } = context;
-  const rootDisk = spec.drives.find(({ id }) => id === rootDriveId)?.path;
-  if (rootDisk === undefined) throw new AppError('internal', 'The specification names no root drive.');
-  await checkRootDisk(rootDisk);
-
-  const openLog = async (name: string): Promise<BoundedLog> => {
-    const file = await openBoundedLog(join(folder, name), (err) => log.error({ err }, `${name} cannot be written`));
-    cleanup.add(name, () => file.close());
-    return file;
-  };
-  const serial = await openLog(runnerFiles.serialLog);
-  const messages = await openLog(runnerFiles.vmmLog);
-  const drive = await createConfigDrive(spec.secretFolder, secrets.guestConfig);
-  cleanup.add('config drive', () => drive.remove());
-
-  const desktop = secrets.guestConfig.vncPassword !== null;
+export async function powerOn(context: BootContext, parts: Connections, signal: AbortSignal): Promise<PoweredVm> {
+  const { folder, spec, cleanup } = context;
+  const { driver, network, drive } = parts;
+  await checkRootDisk(spec.drives.find(({ id }) => id === rootDriveId)?.path ?? '');
+  const serial = await openLog(context, runnerFiles.serialLog);
+  const messages = await openLog(context, runnerFiles.vmmLog);
   const watch = createSerialWatch((meaning) => context.onBootFailure(meaning, serial.lastLines(20)));
   const { vmId, kind, accel, cpus, memoryMib, kernel, initrd, tscKhz } = spec;
-  const vmm = await qemuDriver.start(
+  const vmm = await driver.start(
     {
-      ...{ vmId, kind, accel, cpus, memoryMib, folder, kernel, initrd, rootDisk, tscKhz },
-      configDrive: drive.path,
-      netdev: userNetdev('net0', { desktop, gatewaySocket: egressSocket }),
+      ...{ vmId, accel, cpus, memoryMib, folder, kernel, initrd, tscKhz, kernelArguments: kernelArguments(kind) },
+      drives: [...spec.drives, { id: configDriveId, path: drive.path, readOnly: true }],
+      network: network.device,
       onSerial: (chunk) => {
         serial.write(chunk);
         watch(chunk);
@@ -93,6 +100,13 @@ export async function powerOn(context: BootContext, signal: AbortSignal): Promis
     signal,
   );
   cleanup.add('vmm', () => vmm.kill());
-  void vmm.exited.then((exit) => context.onExit(exit, serial.lastLines(20), messages.lastLines(20)));
-  return { vmm, serial, ports: parseUsernet(await vmm.monitor('info usernet'), desktop) };
+  void vmm.exited.then((end) => context.onEnd(end, serial.lastLines(20)));
+  network.poweredOn(vmm.forwards);
+  return { vmm, serial };
+}
+
+async function openLog({ folder, log, cleanup }: BootContext, name: string): Promise<BoundedLog> {
+  const file = await openBoundedLog(join(folder, name), (err) => log.error({ err }, `${name} cannot be written`));
+  cleanup.add(name, () => file.close());
+  return file;
 }

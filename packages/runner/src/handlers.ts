@@ -26,13 +26,12 @@ export function handlersOf(life: Life): RunnerHandlers {
       await life.agent.forward(request, response, path);
     },
     async desktop(viewer, accept) {
-      const port = life.machine?.ports.vnc;
       const password = life.secrets?.guestConfig.vncPassword;
-      if (typeof port !== 'number' || typeof password !== 'string' || status.current().vncAt === null) {
+      if (!life.parts || typeof password !== 'string' || status.current().vncAt === null) {
         throw new AppError('desktop_not_ready', 'The VNC server of this VM has not answered yet, or it has none.');
       }
       const signal = AbortSignal.any([stop.requested, trouble.signal]);
-      const options = { port, password, handshakeMs: desktopHandshakeMs, signal };
+      const options = { to: life.parts.network.dial('desktop'), password, handshakeMs: desktopHandshakeMs, signal };
       const vnc = await openDesktop(options);
       accept();
       await showDesktop(viewer, vnc, options);

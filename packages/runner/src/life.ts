@@ -1,8 +1,7 @@
 /** The state that the parts of one runner share: made by run.ts, read by the handlers of its socket. */
 import type { Logger } from 'pino';
 import type { RunnerSecrets } from '@airlock/contract/runner';
-import type { Machine } from './boot.js';
-import type { Gateway } from './egress/gateway.js';
+import type { Connections, PoweredVm } from './boot.js';
 import type { GuestAgent } from './guest/agent.js';
 import type { StatusStore } from './lib/status.js';
 import type { StopSwitch } from './lib/stop.js';
@@ -15,8 +14,8 @@ export interface Life {
   readonly trouble: AbortController;
   readonly log: Logger;
   secrets?: RunnerSecrets;
-  gateway?: Gateway;
-  machine?: Machine;
+  parts?: Connections;
+  vm?: PoweredVm;
   agent?: GuestAgent;
   /** Why the VM was not ready when it was last looked at. */
   notYet?: string;

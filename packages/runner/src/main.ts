@@ -16,7 +16,7 @@ const usage = `Usage: airlock-runner <vm folder>
 
 The first form runs the VM that <vm folder>/spec.json describes, with RunnerSecrets as JSON on standard input, until it
 is stopped (POST /stop on <vm folder>/r.sock, or SIGTERM), and logs to standard output.
-The second prints, as JSON, whether KVM is usable and which QEMU there is; --cache keeps the slow part until the next boot.
+The second prints, as JSON, whether KVM is usable and which VMMs there are; --cache keeps the slow part until the next boot.
 
   --help   shows this text
 `;

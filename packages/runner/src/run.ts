@@ -9,7 +9,7 @@ import type { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
 import { identifyProcess } from '@airlock/contract/process';
 import { RunnerSecrets, runnerFiles, VmSpec, type RunnerStatus } from '@airlock/contract/runner';
-import { openEgress, powerOn, type BootContext } from './boot.js';
+import { connect, powerOn, type BootContext } from './boot.js';
 import type { Gateway } from './egress/gateway.js';
 import { createGuestAgent } from './guest/agent.js';
 import { waitUntilReady } from './guest/readiness.js';
@@ -20,7 +20,6 @@ import { createCleanup } from './lib/cleanup.js';
 import { createStatusStore, type StatusStore } from './lib/status.js';
 import { aborted, type StopSwitch } from './lib/stop.js';
 import { openRunnerSocket } from './socket.js';
-import { vmmFailed } from './vmm/qemu.js';
 
 const noTraffic: RunnerStatus['egress'] = { connections: 0, refused: 0, bytesUp: 0, bytesDown: 0, lastError: null };
 
@@ -46,7 +45,7 @@ export async function runVm(options: RunOptions): Promise<boolean> {
   await claim(join(folder, runnerFiles.lock), spec.epoch, runner);
 
   const log = options.log.child({ vmId: spec.vmId, epoch: spec.epoch });
-  const life: Life = { stop, trouble, log, status: openStatus(folder, spec, runner, log, () => life.gateway) };
+  const life: Life = { stop, trouble, log, status: openStatus(folder, spec, runner, log, () => life.parts?.gateway) };
   const cleanup = createCleanup((what, err) => log.error({ err }, `${what} could not be released`));
   let failure: AppError | null = null;
   const socket = await openRunnerSocket(join(folder, runnerFiles.socket), handlersOf(life));
@@ -82,7 +81,7 @@ function openStatus(
   });
 }
 
-function bootEvents({ status, trouble, log }: Life): Pick<BootContext, 'onUpstreamError' | 'onBootFailure' | 'onExit'> {
+function bootEvents({ status, trouble, log }: Life): Pick<BootContext, 'onUpstreamError' | 'onBootFailure' | 'onEnd'> {
   return {
     onUpstreamError(error) {
       log.warn({ code: error.code }, error.message);
@@ -98,10 +97,8 @@ function bootEvents({ status, trouble, log }: Life): Pick<BootContext, 'onUpstre
         }),
       );
     },
-    onExit(exit, lastLog, lastMessages) {
-      const error =
-        exit.code === 0 ? guestEnded(status.current().readyAt !== null, lastLog) : vmmFailed(exit, lastMessages);
-      trouble.abort(error);
+    onEnd(end, lastLog) {
+      trouble.abort(end.by === 'guest' ? guestEnded(status.current().readyAt !== null, lastLog) : end.error);
     },
   };
 }
@@ -122,21 +119,23 @@ async function live(context: BootContext, life: Life): Promise<void> {
 
 async function boot(context: BootContext, life: Life, over: AbortSignal): Promise<void> {
   const { status, trouble, log } = life;
-  const gateway = await openEgress(context);
-  life.gateway = gateway;
+  const parts = await connect(context);
+  life.parts = parts;
+  const { gateway, network } = parts;
   // Beside the boot: it may take as long, and a VM without upstream is still worth showing.
   gateway
     .tryUpstream(context.secrets.upstream?.trialHosts ?? [], over)
     .catch((err: unknown) => log.error({ err }, 'the upstream could not be tried'));
 
   status.update({ phase: 'booting', poweredOnAt: Date.now() });
-  const machine = await powerOn(context, over);
-  const { vmm, ports, serial } = machine;
-  life.machine = machine;
+  const vm = await powerOn(context, parts, over);
+  const { vmm, serial } = vm;
+  life.vm = vm;
   status.update({ vmm: vmm.identity });
-  log.info({ pid: vmm.identity.pid, ports }, 'powered on');
+  log.info({ pid: vmm.identity.pid, driver: parts.driver.name }, 'powered on');
 
-  const agent = createGuestAgent(ports.agent, context.secrets.guestConfig.agentToken);
+  const { agentToken, vncPassword } = context.secrets.guestConfig;
+  const agent = createGuestAgent(() => network.dial('agent'), agentToken);
   context.cleanup.add('agent connections', () => agent.close());
   life.agent = agent;
   const timer = setTimeout(
@@ -144,7 +143,8 @@ async function boot(context: BootContext, life: Life, over: AbortSignal): Promis
     context.spec.bootTimeoutMs,
   );
   context.cleanup.add('boot timer', () => clearTimeout(timer));
-  await waitUntilReady(agent, ports.vnc, readinessEvents(life), over);
+  const desktop = vncPassword === null ? null : () => network.dial('desktop');
+  await waitUntilReady(agent, desktop, readinessEvents(life), over);
   clearTimeout(timer);
   status.update({ phase: 'ready', readyAt: Date.now() });
   log.info({ ms: Date.now() - status.current().startedAt }, 'ready');
@@ -180,7 +180,6 @@ function bootTimeout(timeoutMs: number, notYet: string | undefined, lastLog: str
   });
 }
 
-/** QEMU ends with 0 when its guest shuts down or resets. */
 function guestEnded(wasReady: boolean, lastLog: string): AppError {
   const details = { lastLog };
   return wasReady
@@ -189,14 +188,14 @@ function guestEnded(wasReady: boolean, lastLog: string): AppError {
 }
 
 /** Lets the guest end by itself while there is grace; the cleanup kills what is left. */
-async function shutDown({ status, stop, log, machine, agent }: Life): Promise<void> {
+async function shutDown({ status, stop, log, vm, agent }: Life): Promise<void> {
   status.update({ phase: 'stopping' });
-  if (!machine || stop.expired.aborted) return;
+  if (!vm || stop.expired.aborted) return;
   try {
     // A guest whose agent never answered cannot be asked; and one that refuses is not waited for.
     if (!agent || status.current().agentAt === null) return;
     await agent.powerOff(stop.expired);
-    await Promise.race([machine.vmm.exited, aborted(stop.expired)]);
+    await Promise.race([vm.vmm.exited, aborted(stop.expired)]);
   } catch (error) {
     log.warn({ reason: AppError.from(error).message }, 'the guest did not take the power-off; it is killed');
   }

@@ -12,7 +12,7 @@ const good: HostFacts = {
   probe: {
     bootId: 'b',
     kvm: { present: true, usable: true, probeMs: 50, certain: true, reason: 'counted fast' },
-    qemu: { path: '/usr/bin/qemu-system-x86_64', version: '10.0.2', ok: true, reason: 'fine' },
+    drivers: [{ name: 'qemu', path: '/usr/bin/qemu', version: '10.0.2', emulation: true, ok: true, reason: 'fine' }],
     tscKhz: 1,
   },
   qbootRom: '/usr/share/qemu/qboot.rom',

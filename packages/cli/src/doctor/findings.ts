@@ -84,9 +84,11 @@ function judgeQemu({ probe, qbootRom }: HostFacts): Finding[] {
   const install = 'Run `node scripts/host-packages.mjs run`.';
   if ('error' in probe)
     return [blocks('QEMU', `the runner's probe failed: ${probe.error}`, 'Run `npm run build`, then try again.')];
-  const { qemu } = probe;
+  const qemu = probe.drivers.find(({ ok: usable }) => usable) ?? probe.drivers[0];
   return [
-    qemu.ok ? ok('QEMU', `${qemu.version ?? 'unknown'} (${qemu.path ?? '?'})`) : blocks('QEMU', qemu.reason, install),
+    qemu?.ok === true
+      ? ok('QEMU', `${qemu.version ?? 'unknown'} (${qemu.path ?? '?'})`)
+      : blocks('QEMU', qemu?.reason ?? 'no driver', install),
     qbootRom
       ? ok('Firmware', qbootRom)
       : blocks('Firmware', 'qboot.rom was not found', `${install} It is in qemu-system-data.`),

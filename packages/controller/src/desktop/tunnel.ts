@@ -12,7 +12,7 @@ export const closeCodes = {
   notBinary: 1003,
 } as const;
 
-/** Types of the client messages of RFB that a hand makes: key, pointer, clipboard, and QEMU's form of a key. */
+/** Types of the client messages of RFB that a hand makes: key, pointer, clipboard, and the extended form of a key. */
 const inputTypes: readonly (number | undefined)[] = [4, 5, 6, 255];
 
 /**

@@ -10,6 +10,8 @@ export interface Host {
   accel: 'kvm' | 'tcg';
   /** One sentence: why this accelerator. */
   accelReason: string;
+  /** The VMM driver that VMs are started with. */
+  driver: string;
   tscKhz: HostProbe['tscKhz'];
 }
 
@@ -26,19 +28,24 @@ export async function probeHost(settings: Settings): Promise<Host> {
 
 /** Pure part of `probeHost`. */
 export function chooseAccel(probe: HostProbe, wanted: Settings['AIRLOCK_ACCEL']): Host {
-  if (!probe.qemu.ok) {
-    throw new AppError('vmm_missing', `QEMU cannot be used: ${probe.qemu.reason}`, {
-      hint: '`npx airlock doctor` says what to install.',
-    });
-  }
-  const { tscKhz } = probe;
-  if (wanted === 'tcg') return { accel: 'tcg', accelReason: 'AIRLOCK_ACCEL=tcg asks for software emulation.', tscKhz };
-  if (probe.kvm.usable) return { accel: 'kvm', accelReason: probe.kvm.reason, tscKhz };
-  if (wanted === 'kvm') {
-    throw new AppError('host_unsupported', `AIRLOCK_ACCEL=kvm, but KVM does not work here: ${probe.kvm.reason}`, {
+  const { tscKhz, kvm } = probe;
+  const accel = wanted === 'auto' ? (kvm.usable ? 'kvm' : 'tcg') : wanted;
+  if (accel === 'kvm' && !kvm.usable) {
+    throw new AppError('host_unsupported', `AIRLOCK_ACCEL=kvm, but KVM does not work here: ${kvm.reason}`, {
       hint: 'Set AIRLOCK_ACCEL=auto to use software emulation.',
     });
   }
-  const accelReason = `Software emulation, because KVM does not work here: ${probe.kvm.reason}`;
-  return { accel: 'tcg', accelReason, tscKhz };
+  const driver = probe.drivers.find(({ ok, emulation }) => ok && (emulation || accel === 'kvm'))?.name;
+  if (driver === undefined) {
+    throw new AppError('vmm_missing', `No VMM can be used: ${probe.drivers.map(({ reason }) => reason).join(' ')}`, {
+      hint: '`npx airlock doctor` says what to install.',
+    });
+  }
+  return { accel, accelReason: accelReason(accel, wanted, kvm.reason), driver, tscKhz };
+}
+
+function accelReason(accel: Host['accel'], wanted: Settings['AIRLOCK_ACCEL'], reason: string): string {
+  if (accel === 'kvm') return reason;
+  if (wanted === 'tcg') return 'AIRLOCK_ACCEL=tcg asks for software emulation.';
+  return `Software emulation, because KVM does not work here: ${reason}`;
 }

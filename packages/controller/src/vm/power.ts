@@ -38,7 +38,7 @@ export function createPower(deps: VmDeps, rows: VmRows, watcher: Watcher): Power
     const secrets = await runnerSecrets(started, homeKey, await rows.proxyPort(row.userId), settings);
     const secretFolder = await secretFolderOf(row.id, settings.AIRLOCK_HOME);
     const places = { folder: engine.folder(row.id), secretFolder };
-    await engine.start(vmSpec(started, image, places, { settings, tscKhz: host.tscKhz }), secrets);
+    await engine.start(vmSpec(started, image, places, { settings, host }), secrets);
     watcher.watch(row.id);
     return started;
   }

@@ -10,6 +10,7 @@ import type { RunnerSecrets, VmSpec } from '@airlock/contract/runner';
 import { rootDriveId, runnerFiles } from '@airlock/contract/runner';
 import { upstreamUrlFor, type Settings } from '@airlock/contract/settings';
 import type { CurrentImage } from '../image/image.js';
+import type { Host } from './host.js';
 import type { VmRow } from './vm.js';
 
 /** Milliseconds from power-on to ready, at most. Emulation is some five times slower than this machine at its busiest. */
@@ -22,7 +23,7 @@ export function vmSpec(
   row: VmRow,
   image: CurrentImage,
   places: { folder: string; secretFolder: string },
-  { settings, tscKhz }: { settings: Settings; tscKhz: number | null },
+  { settings, host }: { settings: Settings; host: Host },
 ): VmSpec {
   const disk = join(places.folder, runnerFiles.disk);
   return {
@@ -30,7 +31,7 @@ export function vmSpec(
     vmId: row.id,
     kind: row.kind,
     epoch: row.epoch,
-    driver: 'qemu',
+    driver: host.driver,
     accel: row.accel,
     cpus: settings.AIRLOCK_VM_CPUS,
     memoryMib: settings.AIRLOCK_VM_MEMORY_MIB,
@@ -45,7 +46,7 @@ export function vmSpec(
     bootTimeoutMs:
       settings.AIRLOCK_BOOT_TIMEOUT_S === undefined ? bootTimeoutMs[row.accel] : settings.AIRLOCK_BOOT_TIMEOUT_S * 1000,
     directHosts: settings.AIRLOCK_DIRECT_HOSTS,
-    tscKhz,
+    tscKhz: host.tscKhz,
   };
 }
 

@@ -134,7 +134,7 @@ export function useVms(env: Record<string, string> = {}): TestVms {
         sealing: (work) => work(async (_purpose, secret) => secret),
         open: async (_purpose, sealed) => sealed,
       },
-      host: { accel: 'tcg', accelReason: 'a test', tscKhz: null },
+      host: { accel: 'tcg', accelReason: 'a test', driver: 'a-test', tscKhz: null },
       settings: { ...readSettings({ AIRLOCK_HOME: database.home, ...env }), AIRLOCK_VM_MEMORY_MIB: 1 },
       log: silentLog,
     });

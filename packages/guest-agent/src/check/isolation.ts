@@ -14,7 +14,7 @@ export interface Attempt {
   expected: 'reached' | 'unreachable';
 }
 
-/** QEMU's user network offers a DNS server at .3 and the host's loopback at .2; the rest are addresses for documentation. */
+/** A user-mode network offers a DNS server at .3 and the host's loopback at .2; the rest are addresses for documentation. */
 export const isolationAttempts: readonly Attempt[] = [
   { kind: 'tcp', address: guestNetwork.gatewayHost, port: guestNetwork.gatewayPort, expected: 'reached' },
   { kind: 'dns', address: '10.0.2.3', port: 53, expected: 'unreachable' },

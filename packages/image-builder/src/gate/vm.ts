@@ -48,7 +48,6 @@ const upstreamUrl = 'http://127.0.0.1:1';
 export async function startGateVm(imageFolder: string, signal: AbortSignal): Promise<GateVm> {
   const { stdout } = await run(process.execPath, [runnerMain, 'probe'], { timeoutMs: 60_000, signal });
   const probe = HostProbe.parse(JSON.parse(stdout));
-  if (!probe.qemu.ok) throw new AppError('vmm_missing', `QEMU cannot be used: ${probe.qemu.reason}`);
   const { folder, secretFolder, remove } = await makeGateFolders();
   try {
     const spec = specOf(imageFolder, secretFolder, probe);
@@ -63,12 +62,16 @@ export async function startGateVm(imageFolder: string, signal: AbortSignal): Pro
 
 function specOf(imageFolder: string, secretFolder: string, probe: HostProbe): VmSpec {
   const accel = probe.kvm.usable ? 'kvm' : 'tcg';
+  const driver = probe.drivers.find(({ ok, emulation }) => ok && (emulation || accel === 'kvm'));
+  if (!driver) {
+    throw new AppError('vmm_missing', `No VMM can be used: ${probe.drivers.map(({ reason }) => reason).join(' ')}`);
+  }
   return VmSpec.parse({
     version: 2,
     vmId: newId('vm'),
     kind: 'browser',
     epoch: 1,
-    driver: 'qemu',
+    driver: driver.name,
     accel,
     cpus: 2,
     memoryMib: 2048,

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { decodeDrive } from '@airlock/contract/config-drive';
 import type { GuestConfig, GuestHealth } from '@airlock/contract/guest';
+import type { Address } from '../lib/device.js';
 import { createGuestAgent } from './agent.js';
 import { createConfigDrive } from './config-drive.js';
 import { waitUntilReady, type ReadinessEvents } from './readiness.js';
@@ -27,6 +28,8 @@ async function listen(server: net.Server): Promise<number> {
   servers.push(server);
   return (server.address() as AddressInfo).port;
 }
+
+const at = (port: number) => (): Address => ({ host: '127.0.0.1', port });
 
 const serveHttp = (answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<number> =>
   listen(createServer(answer));
@@ -71,8 +74,8 @@ describe('waiting for readiness', () => {
       }),
     );
     const { seen, events } = recorder();
-    const agent = createGuestAgent(port, token);
-    await waitUntilReady(agent, vnc, events, new AbortController().signal);
+    const agent = createGuestAgent(at(port), token);
+    await waitUntilReady(agent, at(vnc), events, new AbortController().signal);
     agent.close();
     expect(seen.filter((what) => what !== 'vnc')).toEqual(['agent', 'configured']);
     expect(seen).toContain('vnc');
@@ -84,7 +87,7 @@ describe('waiting for readiness', () => {
       (_request, response) => void response.end(JSON.stringify({ ...health, ready: false, error })),
     );
     const waiting = waitUntilReady(
-      createGuestAgent(port, token),
+      createGuestAgent(at(port), token),
       null,
       recorder().events,
       new AbortController().signal,
@@ -95,7 +98,9 @@ describe('waiting for readiness', () => {
   it('gives up when told to, also while nobody answers', async () => {
     const port = await listen(net.createServer((socket) => void socket.resume()));
     const signal = AbortSignal.timeout(100);
-    await expect(waitUntilReady(createGuestAgent(port, token), null, recorder().events, signal)).rejects.toMatchObject({
+    await expect(
+      waitUntilReady(createGuestAgent(at(port), token), null, recorder().events, signal),
+    ).rejects.toMatchObject({
       name: expect.stringMatching(/^(Timeout|Abort)Error$/) as string,
     });
     expect(signal.aborted).toBe(true);
@@ -105,7 +110,7 @@ describe('waiting for readiness', () => {
 describe('forwarding', () => {
   /** The way of a caller's request: its server passes everything on. */
   async function through(port: number, path: string, init: RequestInit = {}): Promise<Response> {
-    const agent = createGuestAgent(port, token);
+    const agent = createGuestAgent(at(port), token);
     const outer = await serveHttp((request, response) => {
       agent.forward(request, response, path).catch((error: { code: string }) => {
         if (response.headersSent) response.destroy();

@@ -1,9 +1,10 @@
 /** Calls to the agent inside the VM, authenticated here: its health for the runner, everything else passed through. */
 import { once } from 'node:events';
-import { Agent, request, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Agent, request, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { AppError } from '@airlock/contract/errors';
 import { GuestHealth } from '@airlock/contract/guest';
+import type { Address } from '../lib/device.js';
 
 export interface GuestAgent {
   /**
@@ -11,6 +12,8 @@ export interface GuestAgent {
    * @throws AppError guest_unreachable, with the socket's error as cause; guest_refused for any status but 200.
    */
   health(signal: AbortSignal): Promise<GuestHealth>;
+  /** Has the agent read its config drive again, and apply what is newer. @throws AppError guest_unreachable, guest_refused */
+  reload(signal: AbortSignal): Promise<GuestHealth>;
   /** Asks the guest to shut down. @throws AppError guest_unreachable, guest_refused */
   powerOff(signal: AbortSignal): Promise<void>;
   /** Passes a request on to `path` and streams the answer back. @throws AppError guest_unreachable before any answer */
@@ -23,64 +26,96 @@ const silenceMs = 300_000;
 /** Of the caller's headers only these concern the agent. */
 const passedOn = ['content-type', 'content-length', 'accept', 'accept-encoding'] as const;
 
-/** A client for the agent behind `port` of 127.0.0.1. */
-export function createGuestAgent(port: number, token: string): GuestAgent {
+/** A client for the agent that is reached at `reach()`. */
+export function createGuestAgent(reach: () => Address, token: string): GuestAgent {
   const pool = new Agent({ keepAlive: true, maxSockets: 16 });
-
-  function start(method: string, path: string, signal: AbortSignal, headers: Record<string, string> = {}) {
-    const options = { host: '127.0.0.1', port, agent: pool, timeout: silenceMs, signal, method, path };
-    const call = request({ ...options, headers: { ...headers, authorization: `Bearer ${token}` } });
-    call.on('timeout', () => call.destroy(new Error('no answer')));
-    return call;
-  }
-
-  async function ask(method: string, path: string, signal: AbortSignal): Promise<{ status: number; body: string }> {
-    try {
-      const call = start(method, path, signal);
-      call.end();
-      const [answer] = (await once(call, 'response')) as [IncomingMessage];
-      let body = '';
-      for await (const chunk of answer.setEncoding('utf8')) body += String(chunk);
-      return { status: answer.statusCode ?? 0, body };
-    } catch (cause) {
-      throw unreachable(method, path, cause);
-    }
-  }
-
+  const channel: Channel = { reach, token, pool };
   return {
-    async health(signal) {
-      const { status, body } = await ask('GET', '/health', signal);
-      const parsed = status === 200 ? GuestHealth.safeParse(parseJson(body)) : undefined;
-      if (parsed?.success) return parsed.data;
-      throw new AppError('guest_refused', `The agent answered GET /health with ${status} and an unexpected body.`);
-    },
+    health: (signal) => askHealth(channel, 'GET', '/health', signal),
+    reload: (signal) => askHealth(channel, 'POST', '/config/reload', signal),
     async powerOff(signal) {
-      const { status } = await ask('POST', '/power-off', signal);
+      const { status } = await ask(channel, 'POST', '/power-off', signal);
       if (status !== 204) throw new AppError('guest_refused', `The agent answered POST /power-off with ${status}.`);
     },
-    async forward(incoming, response, path) {
-      const gone = new AbortController();
-      response.once('close', () => gone.abort());
-      const headers: Record<string, string> = {};
-      for (const name of passedOn) {
-        const value = incoming.headers[name];
-        if (value !== undefined) headers[name] = value;
-      }
-      const method = incoming.method ?? 'GET';
-      const call = start(method, path, gone.signal, headers);
-      try {
-        // The agent may answer, and close, before it has read the whole body: its answer counts.
-        const answered = once(call, 'response');
-        pipeline(incoming, call).catch((error: unknown) => call.destroy(error instanceof Error ? error : undefined));
-        const [answer] = (await answered) as [IncomingMessage];
-        response.writeHead(answer.statusCode ?? 502, answer.headers);
-        await pipeline(answer, response);
-      } catch (cause) {
-        throw unreachable(method, path, cause);
-      }
-    },
+    forward: (incoming, response, path) => forward(channel, incoming, response, path),
     close: () => pool.destroy(),
   };
+}
+
+interface Channel {
+  reach: () => Address;
+  token: string;
+  pool: Agent;
+}
+
+interface Call {
+  method: string;
+  path: string;
+  signal: AbortSignal;
+  headers?: Record<string, string>;
+}
+
+function begin({ reach, token, pool }: Channel, { headers = {}, ...call }: Call): ClientRequest {
+  const to = reach();
+  const where = 'path' in to ? { socketPath: to.path } : to;
+  const started = request({
+    ...{ ...where, agent: pool, timeout: silenceMs, ...call },
+    headers: { ...headers, authorization: `Bearer ${token}` },
+  });
+  started.on('timeout', () => started.destroy(new Error('no answer')));
+  return started;
+}
+
+async function ask(channel: Channel, method: string, path: string, signal: AbortSignal): Promise<Answer> {
+  try {
+    const call = begin(channel, { method, path, signal });
+    call.end();
+    const [answer] = (await once(call, 'response')) as [IncomingMessage];
+    let body = '';
+    for await (const chunk of answer.setEncoding('utf8')) body += String(chunk);
+    return { status: answer.statusCode ?? 0, body };
+  } catch (cause) {
+    throw unreachable(method, path, cause);
+  }
+}
+
+interface Answer {
+  status: number;
+  body: string;
+}
+
+async function askHealth(channel: Channel, method: string, path: string, signal: AbortSignal): Promise<GuestHealth> {
+  const { status, body } = await ask(channel, method, path, signal);
+  const parsed = status === 200 ? GuestHealth.safeParse(parseJson(body)) : undefined;
+  if (parsed?.success) return parsed.data;
+  throw new AppError('guest_refused', `The agent answered ${method} ${path} with ${status} and an unexpected body.`);
+}
+
+async function forward(
+  channel: Channel,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const headers: Record<string, string> = {};
+  for (const name of passedOn) {
+    const value = incoming.headers[name];
+    if (value !== undefined) headers[name] = value;
+  }
+  const method = incoming.method ?? 'GET';
+  const call = begin(channel, { method, path, signal: gone.signal, headers });
+  try {
+    // The agent may answer, and close, before it has read the whole body: its answer counts.
+    const answered = once(call, 'response');
+    pipeline(incoming, call).catch((error: unknown) => call.destroy(error instanceof Error ? error : undefined));
+    const [answer] = (await answered) as [IncomingMessage];
+    response.writeHead(answer.statusCode ?? 502, answer.headers);
+    await pipeline(answer, response);
+  } catch (cause) {
+    throw unreachable(method, path, cause);
+  }
 }
 
 function parseJson(text: string): unknown {

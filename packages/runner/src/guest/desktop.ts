@@ -3,12 +3,13 @@ import type { Duplex } from 'node:stream';
 import { connectBulk, type BulkSocket } from '@airlock/contract/bulk-socket';
 import { withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
+import type { Address } from '../lib/device.js';
 import { handshakeAsClient, handshakeAsServer } from './rfb.js';
 import { splice } from './stream.js';
 
 export interface DesktopOptions {
-  /** Port of 127.0.0.1 that leads to x11vnc. */
-  port: number;
+  /** Where x11vnc is reached. */
+  to: Address;
   password: string;
   /** Milliseconds for each of the two handshakes. */
   handshakeMs: number;
@@ -19,7 +20,7 @@ export interface DesktopOptions {
 /** A signed-in connection to x11vnc, which waits for ClientInit. @throws AppError guest_unreachable, guest_refused */
 export async function openDesktop(options: DesktopOptions): Promise<BulkSocket> {
   const signal = withDeadline(options.signal, options.handshakeMs);
-  const vnc = connectBulk({ host: '127.0.0.1', port: options.port, noDelay: true });
+  const vnc = connectBulk({ ...options.to, noDelay: true });
   // Errors after the handshake end the splice; this listener only keeps them from being fatal in between.
   vnc.on('error', () => vnc.destroy());
   try {

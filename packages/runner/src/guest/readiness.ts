@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from 'node:net';
 import { AppError } from '@airlock/contract/errors';
 import type { GuestHealth } from '@airlock/contract/guest';
+import type { Address } from '../lib/device.js';
 import type { GuestAgent } from './agent.js';
 import { readBanner } from './rfb.js';
 
@@ -19,25 +20,25 @@ export interface ReadinessEvents {
 
 const pauseMs = 250;
 /**
- * QEMU accepts a connection before the guest can: while the guest's network is down nothing comes back, and the attempt is
- * worth little; once it is up, a closed port is refused at once, so whatever is slow then is only busy.
+ * A VMM's own network accepts a connection before the guest can: while the guest's network is down nothing comes back, and the
+ * attempt is worth little; once it is up, a closed port is refused at once, so whatever is slow then is only busy.
  */
 const attemptMs = { networkDown: 600, networkUp: 5000 } as const;
 
 /**
- * Resolves when the agent reports ready and (with a `vncPort`) the VNC server has answered.
+ * Resolves when the agent reports ready and (with a `desktop`) the VNC server has answered.
  * @throws the GuestHealth.error of the agent, or the reason of `signal`.
  */
 export async function waitUntilReady(
   agent: GuestAgent,
-  vncPort: number | null,
+  desktop: (() => Address) | null,
   events: ReadinessEvents,
   signal: AbortSignal,
 ): Promise<void> {
   const network = { up: false };
   await Promise.all([
     waitForAgent(agent, events, network, signal),
-    vncPort === null ? undefined : waitForVnc(vncPort, events, network, signal),
+    desktop === null ? undefined : waitForVnc(desktop, events, network, signal),
   ]);
 }
 
@@ -63,12 +64,12 @@ async function waitForAgent(
 }
 
 async function waitForVnc(
-  port: number,
+  desktop: () => Address,
   events: ReadinessEvents,
   network: { up: boolean },
   signal: AbortSignal,
 ): Promise<void> {
-  while (!(await attempt(network, events, signal, (limit) => fetchBanner(port, limit)))) {
+  while (!(await attempt(network, events, signal, (limit) => fetchBanner(desktop(), limit)))) {
     await delay(pauseMs, undefined, { signal });
   }
   events.vnc();
@@ -96,8 +97,8 @@ async function attempt<T>(
   }
 }
 
-async function fetchBanner(port: number, signal: AbortSignal): Promise<string> {
-  const socket = connect({ host: '127.0.0.1', port, signal });
+async function fetchBanner(to: Address, signal: AbortSignal): Promise<string> {
+  const socket = connect({ ...to, signal });
   try {
     return await readBanner(socket, signal);
   } catch (cause) {

@@ -51,7 +51,12 @@ function fakeVnc(password: string | null, banner = 'RFB 003.008\n'): Promise<num
   return listen((socket) => void talk(socket).catch(() => socket.destroy()));
 }
 
-const optionsFor = (port: number, password: string) => ({ port, password, handshakeMs: 2000, signal: never });
+const optionsFor = (port: number, password: string) => ({
+  to: { host: '127.0.0.1', port },
+  password,
+  handshakeMs: 2000,
+  signal: never,
+});
 
 /** A viewer connected through the desktop, its handshake done. */
 async function view(vncPort: number, password: string): Promise<Socket> {

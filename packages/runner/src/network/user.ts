@@ -1,47 +1,28 @@
-/**
- * The rootless network of a VM: QEMU's user-mode stack with everything closed (`restrict=on`) but two ways: from the host
- * to the agent and to x11vnc, on ports of 127.0.0.1 that the kernel chooses, and from the guest to its egress gateway.
- */
+/** The rootless network: the VMM's own user-mode stack. Nothing of it is on the host but the sockets of the VMM. */
+import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
-import { guestNetwork, guestPorts } from '@airlock/contract/guest';
+import { guestPorts } from '@airlock/contract/guest';
+import type { Address, GuestService, HostPorts } from '../lib/device.js';
+import type { Network, NetworkOptions } from './network.js';
 
-export interface GuestPorts {
-  agent: number;
-  /** null in a VM without desktop. */
-  vnc: number | null;
-}
+const servicePorts: Readonly<Record<GuestService, number>> = { agent: guestPorts.agent, desktop: guestPorts.vnc };
 
-/**
- * Value of `-netdev`. The gateway's socket is named relative to the VMM's working directory, the VM folder: a path in
- * here could hold a comma or a space. For each connection of the guest QEMU starts one `nc`; with -N it passes the
- * guest's end of stream on, and it ends when the gateway closes.
- */
-export function userNetdev(id: string, options: { desktop: boolean; gatewaySocket: string }): string {
-  const forwards = [guestPorts.agent, ...(options.desktop ? [guestPorts.vnc] : [])];
-  return [
-    `user,id=${id},restrict=on,ipv6=off`,
-    ...forwards.map((port) => `hostfwd=tcp:127.0.0.1:0-:${port}`),
-    `guestfwd=tcp:${guestNetwork.gatewayHost}:${guestNetwork.gatewayPort}-cmd:nc -N -U ${options.gatewaySocket}`,
-  ].join(',');
-}
+export function attachUserNetwork({ folder, desktop }: Pick<NetworkOptions, 'folder' | 'desktop'>): Network {
+  const gatewaySocket = join(folder, 'e.sock');
+  const forwards = [servicePorts.agent, ...(desktop ? [servicePorts.desktop] : [])];
+  let ports: HostPorts = new Map();
 
-/**
- * Finds the host's ports in what QEMU's `info usernet` prints, such as
- * `  TCP[HOST_FORWARD]  14       127.0.0.1 38123       10.0.2.15  8080     0     0`.
- * @throws AppError vmm_failed when a forward is missing.
- */
-export function parseUsernet(text: string, desktop: boolean): GuestPorts {
-  const forwards = new Map<number, number>();
-  for (const line of text.split(/\r?\n/)) {
-    const match = /^\s*TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+(\d+)\s/.exec(line);
-    if (match) forwards.set(Number(match[2]), Number(match[1]));
+  function dial(service: GuestService): Address {
+    const port = ports.get(servicePorts[service]);
+    if (port !== undefined) return { host: '127.0.0.1', port };
+    throw new AppError('guest_unreachable', `There is no way to the ${service} of this VM (now).`);
   }
-  const agent = forwards.get(guestPorts.agent);
-  const vnc = forwards.get(guestPorts.vnc);
-  if (agent === undefined || (desktop && vnc === undefined)) {
-    throw new AppError('vmm_failed', 'QEMU does not list the forwarded ports of this VM.', {
-      details: { usernet: text.slice(0, 2000) },
-    });
-  }
-  return { agent, vnc: vnc ?? null };
+
+  return {
+    device: { type: 'user', forwards, gatewaySocket },
+    gatewaySocket,
+    poweredOn: (told) => void (ports = told),
+    dial,
+    detach: () => Promise.resolve(),
+  };
 }

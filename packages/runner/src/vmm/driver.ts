@@ -1,56 +1,89 @@
-/** What a virtual machine monitor must offer. One implementation a file; the same tests run over each. */
-import type { ProcessIdentity } from '@airlock/contract/runner';
+/**
+ * What a virtual machine monitor (VMM) must offer. One folder a driver, known by the registry alone; the same tests
+ * (tests/vm/driver) run over each.
+ */
+import type { AppError } from '@airlock/contract/errors';
+import type { ProcessIdentity, VmDrive, VmSpec } from '@airlock/contract/runner';
+import type { HostPorts, NetworkDevice } from '../lib/device.js';
 
 export interface VmmDriver {
-  readonly name: 'qemu';
-  readonly capabilities: {
-    /** Several VMs can be started from one saved memory image. */
-    snapshot: boolean;
-    /** Runs without hardware virtualisation. */
-    emulation: boolean;
-  };
+  /** What `VmSpec.driver` and the host probe call it. */
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  readonly host: VmmHost;
   /**
    * Powers a VM on. When it rejects, nothing is left behind.
-   * @throws AppError vmm_missing, vmm_failed with the monitor's last words, or aborted.
+   * @throws AppError vmm_missing, vmm_failed with the VMM's last words, host_unsupported for a device that it does not
+   * take, or the reason of `signal`.
    */
   start(options: VmmOptions, signal: AbortSignal): Promise<Vmm>;
 }
 
-export interface VmmOptions {
-  vmId: string;
-  kind: 'browser' | 'cli';
-  accel: 'kvm' | 'tcg';
-  cpus: number;
-  memoryMib: number;
-  /** Working directory of the monitor; its relative names (sockets) are below it. */
+export interface Capabilities {
+  /** Runs without hardware virtualisation. */
+  readonly emulation: boolean;
+  /** Several VMs can be started from one saved memory image. */
+  readonly snapshot: boolean;
+  /** The VMM can be locked up in a folder and user of its own. */
+  readonly jail: boolean;
+  /** The forms of network device that it takes, the best first. */
+  readonly networks: readonly NetworkDevice['type'][];
+}
+
+/** The driver's part of the host probe. */
+export interface VmmHost {
+  /** What of the driver is here; cheap enough to be asked each time. */
+  look(): Promise<FoundVmm>;
+  /** Whether VMs can be run by what was found. */
+  judge(found: FoundVmm, kvmUsable: boolean): { ok: boolean; reason: string };
+  /** Lets a guest count to one million under KVM. @throws AppError command_failed when the guest does not run */
+  countUnderKvm(): Promise<Count>;
+  /** The rate of the host's time stamp counter as a guest sees it, in kHz; null when the driver cannot tell. */
+  measureTscKhz(): Promise<number | null>;
+}
+
+export interface FoundVmm {
+  path: string | null;
+  version: string | null;
+  /** What the program needs besides itself is there. */
+  complete: boolean;
+}
+
+export interface Count {
+  /** Milliseconds of processor time, and on the clock. */
+  cpuMs: number;
+  clockMs: number;
+  /** False when the guest was stopped before it had counted to the end. */
+  finished: boolean;
+}
+
+export interface VmmOptions extends Pick<
+  VmSpec,
+  'vmId' | 'accel' | 'cpus' | 'memoryMib' | 'kernel' | 'initrd' | 'tscKhz'
+> {
+  /** Absolute path of the VM folder, the working directory of the VMM. */
   folder: string;
-  kernel: string;
-  initrd: string;
-  /** Root file system: shared and read-only for a browser VM, the VM's own disk for a CLI VM. */
-  rootDisk: string;
-  configDrive: string;
-  /** The `-netdev` that the network made; its id is `net0`. */
-  netdev: string;
-  /** Rate of the host's time stamp counter in kHz, when known. */
-  tscKhz: number | null;
-  /** What the guest writes to its serial console, and what the monitor itself says. */
+  /** What the kernel is told under every driver; the driver adds what its own machine needs. */
+  kernelArguments: string;
+  /** In the order in which the guest sees them, the config drive among them; each has the serial number `airlock-<id>`. */
+  drives: readonly VmDrive[];
+  network: NetworkDevice;
+  /** What the guest writes to its serial console, and what the VMM itself says. */
   onSerial: (chunk: Buffer) => void;
   onMessage: (chunk: Buffer) => void;
-  /** The monitor's last lines, for an error. */
+  /** The VMM's last lines, for an error. */
   lastMessages: () => string;
 }
 
-export interface VmmExit {
-  code: number | null;
-  signal: NodeJS.Signals | null;
-}
+/** guest: it shut down or restarted by itself. fault: the VMM failed, or was killed. */
+export type VmmEnd = { by: 'guest' } | { by: 'fault'; error: AppError };
 
 export interface Vmm {
   readonly identity: ProcessIdentity;
+  /** The ports that the VMM forwards to the guest; none unless the network device is one that asks for it. */
+  readonly forwards: HostPorts;
   /** Resolves when the process is gone and its output was read; never rejects. */
-  readonly exited: Promise<VmmExit>;
-  /** Runs a line of the monitor's own command language and returns what it prints. */
-  monitor(line: string): Promise<string>;
+  readonly exited: Promise<VmmEnd>;
   /** Ends the VM as if its plug were pulled, and waits until the process is gone. Idempotent. */
   kill(): Promise<void>;
 }

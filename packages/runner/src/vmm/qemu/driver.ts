@@ -8,20 +8,52 @@ import { Duplex } from 'node:stream';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
 import { identifyProcess, killExactly } from '@airlock/contract/process';
-import type { Vmm, VmmDriver, VmmExit, VmmOptions } from './driver.js';
-import { qemuArguments, qmpFd } from './qemu-arguments.js';
+import type { ProcessIdentity } from '@airlock/contract/runner';
+import type { HostPorts } from '../../lib/device.js';
+import type { Vmm, VmmDriver, VmmEnd, VmmOptions } from '../driver.js';
+import { driverName, qemuArguments, qemuProgram, qmpFd } from './arguments.js';
+import { qemuHost } from './host.js';
 import { connectQmp, type Qmp } from './qmp.js';
-
-export const qemuProgram = 'qemu-system-x86_64';
+import { parseUsernet } from './user-network.js';
 
 export const qemuDriver: VmmDriver = {
-  name: 'qemu',
-  capabilities: { snapshot: false, emulation: true },
+  name: driverName,
+  capabilities: { emulation: true, snapshot: false, jail: false, networks: ['user'] },
+  host: qemuHost,
   start: startQemu,
 };
 
+interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/** A QEMU that was spawned. */
+interface Running {
+  options: VmmOptions;
+  identity: ProcessIdentity;
+  exited: Promise<Exit>;
+  qmp: Qmp;
+  kill(): Promise<void>;
+}
+
 async function startQemu(options: VmmOptions, signal: AbortSignal): Promise<Vmm> {
   signal.throwIfAborted();
+  const child = spawnQemu(options);
+  const exited = waitForExit(child);
+  await waitForSpawn(child);
+  const qmp = connectQmp(monitorStream(child));
+  const identity = child.pid === undefined ? null : await identifyProcess(child.pid);
+  if (!identity) throw earlyExit(await exited, options);
+  const kill = async (): Promise<void> => {
+    await killExactly(identity);
+    await exited;
+  };
+  const forwards = await untilRunning({ options, identity, exited, qmp, kill }, signal);
+  return { identity, forwards, exited: exited.then((exit) => endOf(exit, options)), kill };
+}
+
+function spawnQemu(options: VmmOptions): ChildProcess {
   const child = spawn(
     'setpriv',
     ['--no-new-privs', '--pdeathsig', 'KILL', '--', qemuProgram, ...qemuArguments(options)],
@@ -36,49 +68,34 @@ async function startQemu(options: VmmOptions, signal: AbortSignal): Promise<Vmm>
   child.stderr.on('data', options.onMessage);
   // Nobody types on the console; the pipe stays open because an end of input would close QEMU's side of it.
   child.stdin.on('error', (error) => options.onMessage(Buffer.from(`console: ${error.message}\n`)));
-  const exited = waitForExit(child);
-  await waitForSpawn(child);
-  const monitorEnd = monitorStream(child);
-  const qmp = connectQmp(monitorEnd);
-  const identity = child.pid === undefined ? null : await identifyProcess(child.pid);
-  if (!identity) throw earlyExit(await exited, options);
-
-  const vmm: Vmm = {
-    identity,
-    exited,
-    async monitor(line) {
-      try {
-        return z.string().parse(await qmp.execute('human-monitor-command', { 'command-line': line }));
-      } catch (error) {
-        // An ended QEMU is reported by its exit, which tells more than the end of this connection.
-        if (monitorEnd.destroyed) await exited;
-        throw error;
-      }
-    },
-    async kill() {
-      await killExactly(identity);
-      await exited;
-    },
-  };
-  await untilRunning(qmp, vmm, options, signal);
-  return vmm;
+  return child;
 }
 
 /** QEMU answers its monitor only after it has accepted its arguments and opened every file. */
-async function untilRunning(qmp: Qmp, vmm: Vmm, options: VmmOptions, signal: AbortSignal): Promise<void> {
-  const onAbort = (): void => void vmm.kill();
+async function untilRunning({ options, exited, qmp, kill }: Running, signal: AbortSignal): Promise<HostPorts> {
+  const onAbort = (): void => void kill();
   signal.addEventListener('abort', onAbort, { once: true });
+  let usernet: unknown;
   try {
-    await qmp.execute('query-status');
+    usernet = await qmp.execute('human-monitor-command', { 'command-line': 'info usernet' });
     signal.throwIfAborted();
   } catch (error) {
-    await vmm.kill();
+    await kill();
     signal.throwIfAborted();
-    const exit = await vmm.exited;
+    const exit = await exited;
     // 0: it ran its guest, which ended by itself before we could ask. That is the caller's to judge.
     if (exit.code !== 0) throw earlyExit(exit, options, error);
+    return new Map();
   } finally {
     signal.removeEventListener('abort', onAbort);
+  }
+  try {
+    return options.network.type === 'user'
+      ? parseUsernet(z.string().parse(usernet), options.network.forwards)
+      : new Map();
+  } catch (error) {
+    await kill();
+    throw error;
   }
 }
 
@@ -100,7 +117,7 @@ async function waitForSpawn(child: ChildProcess): Promise<void> {
 }
 
 /** An `nc` of the user network may hold QEMU's standard error open for a moment longer than QEMU lives: wait 1 s at most. */
-function waitForExit(child: ChildProcess): Promise<VmmExit> {
+function waitForExit(child: ChildProcess): Promise<Exit> {
   return new Promise((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }));
     child.once('exit', (code, signal) => setTimeout(() => resolve({ code, signal }), 1000).unref());
@@ -108,18 +125,24 @@ function waitForExit(child: ChildProcess): Promise<VmmExit> {
   });
 }
 
+/** With -no-reboot QEMU ends with 0 when its guest shuts down or resets. */
+function endOf(exit: Exit, options: VmmOptions): VmmEnd {
+  return exit.code === 0 ? { by: 'guest' } : { by: 'fault', error: qemuFailed(exit, options) };
+}
+
 /** The error for a QEMU that ended before its guest ran. setpriv reports a missing program by exit code 127. */
-function earlyExit(exit: VmmExit, options: VmmOptions, cause?: unknown): AppError {
+function earlyExit(exit: Exit, options: VmmOptions, cause?: unknown): AppError {
   if (exit.code === 127) {
     return new AppError('vmm_missing', `${qemuProgram} is not installed.`, {
       hint: 'Install QEMU 10 (package qemu-system-x86); `npx airlock doctor` says how.',
     });
   }
-  return vmmFailed(exit, options.lastMessages(), cause);
+  return qemuFailed(exit, options, cause);
 }
 
 /** The error for a QEMU that ended by itself, with its last words. */
-export function vmmFailed(exit: VmmExit, lastMessages: string, cause?: unknown): AppError {
+function qemuFailed(exit: Exit, options: VmmOptions, cause?: unknown): AppError {
+  const lastMessages = options.lastMessages();
   const how = exit.signal === null ? `with exit code ${exit.code}` : `by signal ${exit.signal}`;
   const last = lastMessages.split('\n').at(-1) ?? '';
   return new AppError('vmm_failed', `QEMU ended ${how}${last === '' ? '.' : `: ${last}`}`, {

@@ -1,0 +1,61 @@
+/** QEMU's command line: the `microvm` machine, the same devices under KVM and under software emulation (TCG). Pure. */
+import type { VmDrive } from '@airlock/contract/runner';
+import { refuseDevice } from '../../lib/device.js';
+import type { VmmOptions } from '../driver.js';
+import { userNetdev } from './user-network.js';
+
+export const driverName = 'qemu';
+export const qemuProgram = 'qemu-system-x86_64';
+/** File descriptor of the monitor's end of the QMP socket pair: no path, so no other process can talk to it. */
+export const qmpFd = 3;
+
+export type ArgumentOptions = Omit<VmmOptions, 'onSerial' | 'onMessage' | 'lastMessages'>;
+
+/**
+ * All arguments after the program's name. No secret is among them.
+ * @throws AppError host_unsupported for a network device of another form than `user`
+ */
+export function qemuArguments(options: ArgumentOptions): string[] {
+  const { accel, network, folder } = options;
+  if (network.type !== 'user') throw refuseDevice(driverName, network);
+  return [
+    ...['-name', `airlock-${options.vmId}`, '-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
+    // Without qboot the guest finds no disk: microvm has no PCI, and SeaBIOS sets up no virtio-mmio.
+    ...['-M', 'microvm,acpi=on,isa-serial=on,rtc=on,pit=on,pic=on', '-bios', 'qboot.rom'],
+    ...['-global', 'virtio-mmio.force-legacy=false'],
+    ...(accel === 'kvm'
+      ? ['-accel', 'kvm', '-cpu', 'host']
+      : ['-accel', 'tcg,thread=multi,tb-size=512', '-cpu', 'max']),
+    ...['-smp', String(options.cpus), '-m', String(options.memoryMib)],
+    ...['-kernel', options.kernel, '-initrd', options.initrd, '-append', kernelCommandLine(options)],
+    ...options.drives.flatMap(driveArguments),
+    ...['-netdev', userNetdev('net0', network, folder), '-device', 'virtio-net-device,netdev=net0'],
+    ...['-device', 'virtio-rng-device'],
+    ...['-chardev', 'stdio,id=serial,signal=off', '-serial', 'chardev:serial'],
+    ...['-chardev', `socket,id=qmp,fd=${qmpFd}`, '-mon', 'chardev=qmp,mode=control'],
+    // The user network starts one `nc` for each connection to the egress gateway, in a session of its own: spawn has to stay
+    // allowed, and `elevateprivileges=deny` would forbid setsid(); the driver sets no_new_privs instead.
+    ...['-sandbox', 'on,obsolete=deny,resourcecontrol=deny,spawn=allow,elevateprivileges=allow'],
+  ];
+}
+
+/** The kernel's arguments, with what this machine needs before them. */
+export function kernelCommandLine(options: Pick<VmmOptions, 'accel' | 'tscKhz' | 'kernelArguments'>): string {
+  const { accel, tscKhz } = options;
+  // Without tsc_early_khz a boot under emulation can hang for ever in the kernel's own calibration when the host is busy;
+  // without tsc=reliable a busy host makes the kernel's watchdog prefer counting timer ticks, which are then lost: the
+  // guest's clock ran at half speed. The counter itself is the host's, and right.
+  const tsc = accel === 'tcg' && tscKhz !== null ? ` tsc_early_khz=${tscKhz} tsc=reliable` : '';
+  return `reboot=t pci=off${tsc} ${options.kernelArguments}`;
+}
+
+/** A raw file as a virtio disk. A comma in a path is doubled. */
+function driveArguments({ id, path, readOnly }: VmDrive): string[] {
+  return [
+    '-drive',
+    // Through the host's page cache, so that a read in the guest sees what was just written to the file.
+    `id=${id},if=none,format=raw,cache=writeback,${readOnly ? 'readonly=on' : 'discard=unmap'},file=${path.replaceAll(',', ',,')}`,
+    '-device',
+    `virtio-blk-device,drive=${id},serial=airlock-${id}`,
+  ];
+}
