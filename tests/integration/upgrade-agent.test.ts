@@ -60,10 +60,8 @@ describe.each(await landedVersions())('after version $version', (version) => {
     const held = secrets.credentials.find(({ userId, state }) => userId === adaId() && state === 'active');
     await agent.call('PUT', '/guest/credentials/codex?generation=1', null, { body: held?.bundle });
     controller = await startController({ home, env: { AIRLOCK_CREDENTIAL_POLL_S: '1' } });
-    [ada, admin] = [secrets.token, controller.token].map((token) => apiClient(controller.url, token)) as [
-      JsonClient,
-      JsonClient,
-    ];
+    ada = apiClient(controller.url, secrets.token);
+    admin = apiClient(controller.url, controller.token);
   }, 180_000);
 
   afterAll(async () => {

@@ -1,5 +1,5 @@
 /** Calls to a controller under test, as its admin or as another user. */
-import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
+import { createJsonClient, type JsonClient, type StreamingClient } from '@airlock/contract/http-client';
 import { Session } from '@airlock/contract/session';
 import { Vm } from '@airlock/contract/api';
 import type { AppError } from '@airlock/contract/errors';
@@ -7,7 +7,7 @@ import type { RunningController } from './controller.js';
 import { until } from './poll.js';
 
 /** A client for the controller at `url`. */
-export function apiClient(url: string, token: string): JsonClient {
+export function apiClient(url: string, token: string): StreamingClient {
   return createJsonClient({ baseUrl: url, token, unreachable: 'internal', name: 'the controller under test' });
 }
 

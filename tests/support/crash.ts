@@ -8,7 +8,7 @@ import { expect } from 'vitest';
 import { homePaths } from '@airlock/contract/home';
 import { ProviderList, StartSessionResponse, VmList, type Vm } from '@airlock/contract/api';
 import { CheckResult } from '@airlock/contract/guest';
-import type { JsonClient } from '@airlock/contract/http-client';
+import type { StreamingClient } from '@airlock/contract/http-client';
 import { isRunning, killExactly } from '@airlock/contract/process';
 import { RunnerStatus } from '@airlock/contract/runner';
 import { isFinal, Session } from '@airlock/contract/session';
@@ -37,7 +37,7 @@ export class CrashScenario {
   #internet!: FakeInternet;
   #controller!: RunningController;
   #sessionId: string | undefined;
-  api!: JsonClient;
+  api!: StreamingClient;
 
   async open(): Promise<void> {
     this.#home = await createTestHome();
@@ -164,18 +164,9 @@ export class CrashScenario {
 
   /** The session as its events tell it, once it is newer than `seen`. */
   async #next(id: string, seen: number): Promise<Session> {
-    const headers = { authorization: `Bearer ${this.#controller.token}` };
-    const response = await fetch(`${this.#controller.url}/api/vm/auth/${id}/events`, { headers });
-    let text = '';
-    for await (const chunk of response.body ?? []) {
-      text += Buffer.from(chunk).toString();
-      for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-        const data = /^data: (.*)$/m.exec(text.slice(0, end))?.[1];
-        text = text.slice(end + 2);
-        const session = data === undefined ? undefined : Session.parse(JSON.parse(data));
-        // Leaving the loop closes the stream.
-        if (session && session.revision > seen) return session;
-      }
+    for await (const { data } of await this.api.events('GET', `/api/vm/auth/${id}/events`)) {
+      const session = Session.parse(JSON.parse(data));
+      if (session.revision > seen) return session;
     }
     return this.session(id);
   }

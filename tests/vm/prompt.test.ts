@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { homePaths } from '@airlock/contract/home';
 import { ApiKeyResponse, CredentialList, PromptEvent, Vm, VmList } from '@airlock/contract/api';
+import { endOfEvents } from '@airlock/contract/event-stream';
 import { CheckResult, CredentialBundle } from '@airlock/contract/guest';
-import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
+import { createJsonClient, type JsonClient, type StreamingClient } from '@airlock/contract/http-client';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { run } from '@airlock/contract/process';
 import { apiClient, endController } from '../support/api.js';
@@ -33,7 +34,7 @@ let before: Snapshot;
 let home: TestHome;
 let internet: FakeInternet;
 let controller: RunningController;
-let api: JsonClient;
+let api: StreamingClient;
 let vmId: string;
 const endings: (() => Promise<unknown>)[] = [];
 
@@ -93,8 +94,8 @@ async function* ask(
   const { signal, ...rest } = more;
   const body = { provider: 'codex', prompt, ...rest };
   const options = { body, timeoutMs: answerMs, ...(signal && { signal }) };
-  for await (const line of await api.lines('POST', '/api/vm/me/cli/prompt', options)) {
-    if (line.startsWith('data: {')) yield PromptEvent.parse(JSON.parse(line.slice('data: '.length)));
+  for await (const { data } of await api.events('POST', '/api/vm/me/cli/prompt', options)) {
+    if (data !== endOfEvents) yield PromptEvent.parse(JSON.parse(data));
   }
 }
 

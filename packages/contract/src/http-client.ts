@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { Agent, request, type Dispatcher } from 'undici';
 import type { z } from 'zod';
 import { AppError, ErrorResponse, type ErrorCode } from './errors.js';
+import { readEvents, type ServerEvent } from './event-stream.js';
 
 export interface Target {
   /** `http://127.0.0.1:4000`; with a socket, only the Host header. */
@@ -39,6 +40,12 @@ export interface JsonClient {
   close(): Promise<void>;
 }
 
+/** A client that also reads server-sent events, as the controller's API has them. */
+export interface StreamingClient extends JsonClient {
+  /** As `lines`, for server-sent events. */
+  events(method: string, path: string, options?: CallOptions): Promise<AsyncGenerator<ServerEvent, void>>;
+}
+
 /** The same client with `prefix` before every path. */
 export function withPrefix(client: JsonClient, prefix: string): JsonClient {
   return {
@@ -54,83 +61,90 @@ const maxLine = 1024 * 1024;
 const maxAnswer = 64 * 1024 * 1024;
 
 /** A client for one process. Close it when done: it keeps connections open. */
-export function createJsonClient(target: Target): JsonClient {
+export function createJsonClient(target: Target): StreamingClient {
   const agent = new Agent(target.socketPath === undefined ? {} : { connect: { socketPath: target.socketPath } });
-
-  /** The answer once its head has come. */
-  async function send(method: string, path: string, options: CallOptions): Promise<Dispatcher.ResponseData> {
-    const timeoutMs = options.timeoutMs ?? 30_000;
-    const answer = await request(new URL(path, target.baseUrl), {
-      method: method as 'GET',
-      dispatcher: agent,
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
-      headers: {
-        ...(target.token !== undefined && { authorization: `Bearer ${target.token}` }),
-        ...(options.body !== undefined && { 'content-type': 'application/json' }),
-      },
-      ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
-      ...(options.signal && { signal: options.signal }),
-    }).catch((error: unknown) => {
-      throw toAppError(error, target, `${method} ${path}`);
-    });
-    if (answer.statusCode < 400) return answer;
-    throw fromErrorAnswer(
-      await textOf(answer.body, `${method} ${path}`),
-      answer.statusCode,
-      target,
-      `${method} ${path}`,
-    );
-  }
-
-  /** The whole body. Leaving the loop hangs up. */
-  async function textOf(body: Readable, what: string): Promise<string> {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    try {
-      for await (const chunk of body as AsyncIterable<Buffer>) {
-        size += chunk.length;
-        if (size > (target.maxAnswer ?? maxAnswer)) throw new Error('an answer without end');
-        chunks.push(chunk);
-      }
-    } catch (error) {
-      // Cancelled with a reason of its own.
-      throw error instanceof AppError ? error : toAppError(error, target, what);
-    }
-    return Buffer.concat(chunks).toString('utf8');
-  }
-
-  async function call<T extends z.ZodType | null>(
-    method: string,
-    path: string,
-    schema: T,
-    options: CallOptions = {},
-  ): Promise<Answer<T>> {
-    const { body } = await send(method, path, options);
-    const text = await textOf(body, `${method} ${path}`);
-    return (schema === null ? undefined : parseAnswer(text, schema, target, `${method} ${path}`)) as Answer<T>;
-  }
-
-  async function* linesOf(body: Readable, what: string): AsyncGenerator<string, void> {
-    let rest = '';
-    try {
-      for await (const chunk of body.setEncoding('utf8')) {
-        const lines = (rest + String(chunk)).split('\n');
-        rest = lines.pop() ?? '';
-        if (rest.length > maxLine) throw new Error('a line without end');
-        yield* lines.filter((line) => line !== '');
-      }
-    } catch (error) {
-      throw toAppError(error, target, what);
-    }
-    if (rest !== '') yield rest;
-  }
-
+  const peer = { target, agent };
   return {
-    call,
-    lines: async (method, path, options = {}) => linesOf((await send(method, path, options)).body, `${method} ${path}`),
+    async call(method, path, schema, options = {}) {
+      const what = `${method} ${path}`;
+      const text = await wholeOf(await send(peer, method, path, options), target, what);
+      return (schema === null ? undefined : parseAnswer(text, schema, target, what)) as Answer<typeof schema>;
+    },
+    async lines(method, path, options = {}) {
+      return linesOf(await send(peer, method, path, options), target, `${method} ${path}`);
+    },
+    async events(method, path, options = {}) {
+      return eventsOf(await send(peer, method, path, options), target, `${method} ${path}`);
+    },
     close: () => agent.close(),
   };
+}
+
+interface Peer {
+  target: Target;
+  agent: Agent;
+}
+
+/** The body, once the head of the answer has come. */
+async function send({ target, agent }: Peer, method: string, path: string, options: CallOptions): Promise<Readable> {
+  const timeoutMs = options.timeoutMs ?? 30_000;
+  const what = `${method} ${path}`;
+  const answer = await request(new URL(path, target.baseUrl), {
+    method: method as Dispatcher.HttpMethod,
+    dispatcher: agent,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    headers: {
+      ...(target.token !== undefined && { authorization: `Bearer ${target.token}` }),
+      ...(options.body !== undefined && { 'content-type': 'application/json' }),
+    },
+    ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
+    ...(options.signal && { signal: options.signal }),
+  }).catch((error: unknown) => {
+    throw toAppError(error, target, what);
+  });
+  if (answer.statusCode < 400) return answer.body;
+  throw fromErrorAnswer(await wholeOf(answer.body, target, what), answer.statusCode, target, what);
+}
+
+/** The whole body. */
+async function wholeOf(body: Readable, target: Target, what: string): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > (target.maxAnswer ?? maxAnswer)) throw new Error('an answer without end');
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    // Cancelled with a reason of its own.
+    throw error instanceof AppError ? error : toAppError(error, target, what);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+async function* linesOf(body: Readable, target: Target, what: string): AsyncGenerator<string, void> {
+  let rest = '';
+  try {
+    for await (const chunk of body.setEncoding('utf8')) {
+      const lines = (rest + String(chunk)).split('\n');
+      rest = lines.pop() ?? '';
+      if (rest.length > maxLine) throw new Error('a line without end');
+      yield* lines.filter((line) => line !== '');
+    }
+  } catch (error) {
+    throw toAppError(error, target, what);
+  }
+  if (rest !== '') yield rest;
+}
+
+async function* eventsOf(body: Readable, target: Target, what: string): AsyncGenerator<ServerEvent, void> {
+  try {
+    yield* readEvents(body.setEncoding('utf8') as AsyncIterable<string>);
+  } catch (error) {
+    throw toAppError(error, target, what);
+  }
 }
 
 function parseAnswer<T extends z.ZodType>(text: string, schema: T, target: Target, what: string): z.infer<T> {

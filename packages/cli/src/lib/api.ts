@@ -1,10 +1,13 @@
 /** The controller's API as the CLI uses it: found through $AIRLOCK_HOME/controller.json, authorised by $AIRLOCK_HOME/token. */
 import { AppError } from '@airlock/contract/errors';
 import { readControllerFile, readToken } from '@airlock/contract/home';
-import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
+import { createJsonClient, type StreamingClient } from '@airlock/contract/http-client';
 import { readSettings } from '@airlock/contract/settings';
 
-export interface Api extends JsonClient {
+/** In a stream of events the controller gives a sign of life every 15 s; milliseconds of silence after which it is given up. */
+export const silenceMs = 60_000;
+
+export interface Api extends StreamingClient {
   url: string;
   token: string;
 }

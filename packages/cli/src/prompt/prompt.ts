@@ -4,7 +4,8 @@ import { text as textOf } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { PromptEvent, type RunPromptRequest } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
-import { withApi } from '../lib/api.js';
+import { endOfEvents } from '@airlock/contract/event-stream';
+import { silenceMs, withApi } from '../lib/api.js';
 import { describeError, note } from '../lib/output.js';
 import { untilInterrupted } from '../lib/signals.js';
 
@@ -14,8 +15,6 @@ interface Flags {
   cwd?: string;
 }
 
-/** The controller gives a sign of life every 15 s; milliseconds of silence after which it is given up. */
-const silenceMs = 60_000;
 /** What a shell reports of a program that Ctrl-C ended. */
 const interrupted = 130;
 
@@ -72,9 +71,9 @@ async function ask(body: RunPromptRequest, json: boolean, interrupt: AbortSignal
     return await withApi(async (api) => {
       let exitCode: number | null = null;
       const options = { body, signal, timeoutMs: silenceMs };
-      for await (const line of await api.lines('POST', '/api/vm/me/cli/prompt', options)) {
-        if (!line.startsWith('data: {')) continue;
-        const event = PromptEvent.parse(JSON.parse(line.slice('data: '.length)));
+      for await (const { data } of await api.events('POST', '/api/vm/me/cli/prompt', options)) {
+        if (data === endOfEvents) break;
+        const event = PromptEvent.parse(JSON.parse(data));
         await show(event, json, signal);
         if ('exitCode' in event) exitCode = event.exitCode;
       }

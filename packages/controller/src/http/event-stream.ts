@@ -1,35 +1,19 @@
-/** Server-sent events of one session: the current state at once, each change, the end. */
+/** A stream of server-sent events to one reader, with a sign of life now and then. Whoever ends or destroys it ends that too. */
 import { PassThrough } from 'node:stream';
-import { isFinal, type Session } from '@airlock/contract/session';
+import { eventText, signOfLife } from '@airlock/contract/event-stream';
 
-export type Subscribe = (listener: (session: Session) => void) => Promise<() => void>;
+export interface EventStream {
+  readonly stream: PassThrough;
+  /** False when the reader is behind: `drain` tells when it is not any more. */
+  send(event: Parameters<typeof eventText>[0]): boolean;
+}
 
-/** Text that waits for a viewer who does not read; past this the stream is given up, and the page connects anew. */
-const maxBacklog = 1024 * 1024;
-
-/**
- * A stream that follows the session until it is final; leaving it (destroy) unsubscribes.
- * Each event: `event: session`, `id: <revision>`, the whole session as data. Older revisions are never sent after newer ones.
- */
-export async function sessionEvents(subscribe: Subscribe, heartbeatMs: number): Promise<PassThrough> {
+export function openEventStream(heartbeatMs: number): EventStream {
   const stream = new PassThrough();
-  let sent = -1;
-  const heartbeat = setInterval(() => stream.write(': still here\n\n'), heartbeatMs);
-  stream.once('close', () => clearInterval(heartbeat));
-  const listener = (session: Session): void => {
-    if (stream.writableEnded || stream.destroyed || session.revision <= sent) return;
-    sent = session.revision;
-    stream.write(`event: session\nid: ${session.revision}\ndata: ${JSON.stringify(session)}\n\n`);
-    if (isFinal(session.status)) stream.end();
-    else if (stream.writableLength > maxBacklog) stream.destroy();
+  const live = (): void => {
+    if (!stream.writableEnded && !stream.writableNeedDrain) stream.write(signOfLife);
   };
-  try {
-    const unsubscribe = await subscribe(listener);
-    stream.once('close', unsubscribe);
-    if (stream.closed) unsubscribe();
-    return stream;
-  } catch (error) {
-    stream.destroy();
-    throw error;
-  }
+  const heartbeat = setInterval(live, heartbeatMs);
+  stream.once('close', () => clearInterval(heartbeat));
+  return { stream, send: (event) => stream.write(eventText(event)) };
 }

@@ -2,6 +2,7 @@
 import { PromptEvent } from '@airlock/contract/api';
 import { inTime } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
+import { endOfEvents, readEvents as readServerEvents } from '@airlock/contract/event-stream';
 
 /** The controller gives a sign of life every 15 s; milliseconds of silence after which it is given up. */
 export const silenceMs = 60_000;
@@ -14,27 +15,22 @@ export async function* readEvents(
   stream: ReadableStream<Uint8Array>,
   silence = silenceMs,
 ): AsyncGenerator<PromptEvent> {
-  for await (const data of readData(stream, silence)) {
-    if (data === '[DONE]') return;
+  for await (const { data } of readServerEvents(piecesOf(stream, silence))) {
+    if (data === endOfEvents) return;
     yield parseEvent(data);
   }
   throw brokenOff('it ended without saying so');
 }
 
-/** What stands after `data: `, line by line: the controller writes each event on one. */
-async function* readData(stream: ReadableStream<Uint8Array>, silence: number): AsyncGenerator<string> {
+async function* piecesOf(stream: ReadableStream<Uint8Array>, silence: number): AsyncGenerator<string> {
   const reader = stream.getReader();
   const decoder = new TextDecoder();
-  let rest = '';
+  const silent = (): AppError => brokenOff(`nothing came for ${silence / 1000} s`);
   try {
     for (;;) {
-      const { value, done } = await inTime(reader.read(), silence, () =>
-        brokenOff(`nothing came for ${silence / 1000} s`),
-      );
+      const { value, done } = await inTime(reader.read(), silence, silent);
       if (done) return;
-      const lines = (rest + decoder.decode(value, { stream: true })).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) if (line.startsWith('data: ')) yield line.slice('data: '.length);
+      yield decoder.decode(value, { stream: true });
     }
   } finally {
     // Whoever stops reading has had enough: the prompt is not to go on for nobody.

@@ -6,7 +6,7 @@ import { requireProvider } from '@airlock/contract/provider/registry';
 import { CodeRequest, FallbackRequest, isFinal, Session } from '@airlock/contract/session';
 import { answers, noContent } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
-import { sessionEvents } from '../event-stream.js';
+import { sessionEvents } from '../session-stream.js';
 import { userOf } from '../identity.js';
 
 const params = z.strictObject({ id: SessionId });

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
-import { parseEvents } from './events.js';
+import { eventText, readEvents, signOfLife } from './event-stream.js';
 
 const parse = async (chunks: string[]) => {
   const events = [];
-  for await (const event of parseEvents(Readable.from(chunks))) events.push(event);
+  for await (const event of readEvents(Readable.from(chunks))) events.push(event);
   return events;
 };
 
@@ -19,4 +19,17 @@ test.each([
 
 test('data over several lines, and an event cut off by the end', async () => {
   expect(await parse(['data: a\ndata: b\n\ndata: half'])).toEqual([{ event: 'message', data: 'a\nb' }]);
+});
+
+test('what one side writes, the other one reads', async () => {
+  const text = [eventText({ data: '{}' }), signOfLife, eventText({ event: 'session', id: 7, data: '"\\n"' })].join('');
+  expect(await parse([text])).toEqual([
+    { event: 'message', data: '{}' },
+    { event: 'session', data: '"\\n"' },
+  ]);
+});
+
+test('an event without end is left', async () => {
+  const piece = `data: ${'x'.repeat(1024 * 1024)}`;
+  await expect(parse(Array<string>(5).fill(piece))).rejects.toThrow('without end');
 });
