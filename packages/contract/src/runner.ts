@@ -4,6 +4,9 @@
  *
  *   GET  /status[?after=N]   RunnerStatus; with `after`, waits until revision > N or 20 s have passed
  *   POST /stop               {graceMs} → 202; powers the guest off (or kills it when graceMs is 0), cleans up, exits
+ *   POST /configure          ConfigureRequest → GuestHealth, once the configuration is in force in the running VM and its agent has
+ *                            reported so; one after the other. Errors: invalid_request, vm_not_running (not before the VM is
+ *                            configured, or not any more), guest_unreachable, guest_refused, the agent's own
  *   GET  /desktop            Upgrade: rfb → 101, then the RFB byte stream with security type None
  *   ANY  /guest/<path>       forwarded to the agent, authenticated by the runner
  *
@@ -155,6 +158,15 @@ export const RunnerStatus = z.strictObject({
   error: ErrorBody.nullable(),
 });
 export type RunnerStatus = z.infer<typeof RunnerStatus>;
+
+/**
+ * A new configuration for a running VM: written as the next generation of its config drive. Clock (forwards only), entropy,
+ * session, time zone and authorities may change; programs that run already keep the time zone and the authorities that they
+ * began with.
+ */
+export const ConfigureRequest = z.strictObject({ guestConfig: GuestConfig });
+/** Members that must be what the VM was powered on with: its identity, and what its runner and its disk rely on. */
+export const fixedInConfigure = ['vmId', 'kind', 'hostname', 'agentToken', 'vncPassword', 'homeKey'] as const;
 
 export const StopRequest = z.strictObject({ graceMs: z.int().min(0).max(120_000) });
 

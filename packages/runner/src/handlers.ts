@@ -21,6 +21,17 @@ export function handlersOf(life: Life): RunnerHandlers {
       log.info({ graceMs }, 'asked to stop');
       stop.request(graceMs);
     },
+    async configure(next) {
+      if (!life.configuration || !['configured', 'ready'].includes(status.current().phase)) {
+        throw new AppError(
+          'vm_not_running',
+          'The VM has not applied its first configuration yet, or it is being stopped.',
+        );
+      }
+      const health = await life.configuration.apply(next, AbortSignal.any([stop.requested, trouble.signal]));
+      log.info({ generation: health.generation }, 'configured anew');
+      return health;
+    },
     async guest(request, response, path) {
       if (!life.agent) throw new AppError('guest_unreachable', 'The VM is not powered on.');
       await life.agent.forward(request, response, path);

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { RunnerSecrets } from '@airlock/contract/runner';
 import type { Connections, PoweredVm } from './boot.js';
 import type { GuestAgent } from './guest/agent.js';
+import type { Configuration } from './guest/configuration.js';
 import type { StatusStore } from './lib/status.js';
 import type { StopSwitch } from './lib/stop.js';
 
@@ -17,6 +18,7 @@ export interface Life {
   parts?: Connections;
   vm?: PoweredVm;
   agent?: GuestAgent;
+  configuration?: Configuration;
   /** Why the VM was not ready when it was last looked at. */
   notYet?: string;
 }

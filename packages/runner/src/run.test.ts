@@ -57,30 +57,33 @@ async function prepare(message: string, end: TinyEnd, change: Partial<VmSpec> = 
   await writeFile(join(folder, 'spec.json'), JSON.stringify(spec));
 }
 
+const guestConfig = () => ({
+  ...{
+    version: 1,
+    vmId,
+    kind: 'browser',
+    sessionId: null,
+    hostname: 'test',
+    timezone: 'Etc/UTC',
+    epochMs: Date.now(),
+  },
+  ...{
+    entropy: Buffer.alloc(64).toString('base64'),
+    agentToken,
+    vncPassword: 'canaryvp',
+    homeKey: null,
+    extraCaPem: null,
+  },
+});
+
 function start(): ChildProcess {
   const child = spawn(process.execPath, [main, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdout?.resume();
   runners.push(child);
-  const guestConfig = {
-    ...{
-      version: 1,
-      vmId,
-      kind: 'browser',
-      sessionId: null,
-      hostname: 'test',
-      timezone: 'Etc/UTC',
-      epochMs: Date.now(),
-    },
-    ...{
-      entropy: Buffer.alloc(64).toString('base64'),
-      agentToken,
-      vncPassword: 'canaryvp',
-      homeKey: null,
-      extraCaPem: null,
-    },
-  };
   const upstreamUrl = `http://user:${upstreamPassword}@127.0.0.1:1`;
-  child.stdin?.end(JSON.stringify({ guestConfig, upstream: { url: upstreamUrl, trialHosts: ['login.example'] } }));
+  child.stdin?.end(
+    JSON.stringify({ guestConfig: guestConfig(), upstream: { url: upstreamUrl, trialHosts: ['login.example'] } }),
+  );
   return child;
 }
 
@@ -188,6 +191,10 @@ describe('a running VM', () => {
 
     expect(await exitCode(start())).toBe(3);
     expect(await statusWhen(() => true)).toMatchObject({ phase: 'booting', runner: { pid: first.pid } });
+
+    // A guest that never was configured is told nothing new; nor anything that is no configuration.
+    await expect(post('/configure', { guestConfig: guestConfig() })).rejects.toMatchObject({ code: 'vm_not_running' });
+    await expect(post('/configure', { guestConfig: {} })).rejects.toMatchObject({ code: 'invalid_request' });
 
     await post('/stop', { graceMs: 0 });
     expect(await exitCode(first)).toBe(0);

@@ -6,19 +6,21 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
+import { aborted } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { identifyProcess } from '@airlock/contract/process';
 import { RunnerSecrets, runnerFiles, VmSpec, type RunnerStatus } from '@airlock/contract/runner';
 import { connect, powerOn, type BootContext } from './boot.js';
 import type { Gateway } from './egress/gateway.js';
 import { createGuestAgent } from './guest/agent.js';
+import { createConfiguration } from './guest/configuration.js';
 import { waitUntilReady } from './guest/readiness.js';
 import { handlersOf } from './handlers.js';
 import type { Life } from './life.js';
 import { claim } from './lib/claim.js';
 import { createCleanup } from './lib/cleanup.js';
 import { createStatusStore, type StatusStore } from './lib/status.js';
-import { aborted, type StopSwitch } from './lib/stop.js';
+import type { StopSwitch } from './lib/stop.js';
 import { openRunnerSocket } from './socket.js';
 
 const noTraffic: RunnerStatus['egress'] = { connections: 0, refused: 0, bytesUp: 0, bytesDown: 0, lastError: null };
@@ -138,6 +140,7 @@ async function boot(context: BootContext, life: Life, over: AbortSignal): Promis
   const agent = createGuestAgent(() => network.dial('agent'), agentToken);
   context.cleanup.add('agent connections', () => agent.close());
   life.agent = agent;
+  life.configuration = createConfiguration({ drive: parts.drive, agent, first: context.secrets.guestConfig });
   const timer = setTimeout(
     () => trouble.abort(bootTimeout(context.spec.bootTimeoutMs, life.notYet, serial.lastLines(20))),
     context.spec.bootTimeoutMs,

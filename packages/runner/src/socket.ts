@@ -4,13 +4,16 @@ import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
+import { maxPayload } from '@airlock/contract/config-drive';
 import { AppError } from '@airlock/contract/errors';
-import { StopRequest, type RunnerStatus } from '@airlock/contract/runner';
+import type { GuestConfig, GuestHealth } from '@airlock/contract/guest';
+import { ConfigureRequest, StopRequest, type RunnerStatus } from '@airlock/contract/runner';
 
 export interface RunnerHandlers {
   status(): RunnerStatus;
   statusAfter(revision: number): Promise<RunnerStatus>;
   stop(graceMs: number): void;
+  configure(next: GuestConfig): Promise<GuestHealth>;
   guest(request: IncomingMessage, response: ServerResponse, path: string): Promise<void>;
   /** Must answer 101 by itself, through `accept`, once the desktop can be shown. */
   desktop(viewer: Duplex, accept: () => void): Promise<void>;
@@ -22,7 +25,9 @@ export interface RunnerSocket {
   close(): Promise<void>;
 }
 
+/** Bytes of a body, and of one that carries a configuration. */
 const maxBody = 64 * 1024;
+const maxConfigureBody = 2 * maxPayload;
 /** -1 is what a caller that has seen nothing yet may ask with. */
 const Revision = z.coerce.number().int().min(-1);
 
@@ -58,9 +63,12 @@ async function route(request: IncomingMessage, response: ServerResponse, handler
     const after = url.searchParams.get('after');
     sendJson(response, 200, after === null ? handlers.status() : await handlers.statusAfter(parse(Revision, after)));
   } else if (call === 'POST /stop') {
-    const { graceMs } = parse(StopRequest, parseJson(await readBody(request)));
+    const { graceMs } = parse(StopRequest, parseJson(await readBody(request, maxBody)));
     sendJson(response, 202, handlers.status());
     handlers.stop(graceMs);
+  } else if (call === 'POST /configure') {
+    const { guestConfig } = parse(ConfigureRequest, parseJson(await readBody(request, maxConfigureBody)));
+    sendJson(response, 200, await handlers.configure(guestConfig));
   } else {
     throw new AppError('not_found', `The runner has no ${call}.`);
   }
@@ -101,13 +109,13 @@ function sendJson(response: ServerResponse, status: number, body: unknown): void
   response.end(JSON.stringify(body));
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
+async function readBody(request: IncomingMessage, limit: number): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request) {
     if (!Buffer.isBuffer(chunk)) continue;
     size += chunk.length;
-    if (size > maxBody) throw new AppError('payload_too_large', `The body is larger than ${maxBody} bytes.`);
+    if (size > limit) throw new AppError('payload_too_large', `The body is larger than ${limit} bytes.`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -7,7 +7,7 @@ import { lookup as systemLookup, type LookupAddress } from 'node:dns';
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
-import { createServer, isIP, type Socket } from 'node:net';
+import { createServer, isIP, type Server as Listener, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { promisify } from 'node:util';
 import { Server, type PrepareRequestFunctionResult } from 'proxy-chain';
@@ -41,113 +41,138 @@ export interface Gateway {
 
 type Lookup = NonNullable<PrepareRequestFunctionResult['dnsLookup']>;
 
+/** What the parts of one gateway share. */
+interface Ctx {
+  options: GatewayOptions;
+  sockets: Set<Socket>;
+  /** Those whose newest request goes out directly: what fails there is not the upstream's fault. */
+  dialled: WeakSet<Socket>;
+  total: { connections: number; refused: number; bytesUp: number; bytesDown: number };
+  lastError: ErrorBody | null;
+}
+
 const resolveAll = (host: string): Promise<LookupAddress[]> => promisify(systemLookup)(host, { all: true });
 
 /** Opens the gateway; it listens when the promise resolves. */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
-  const { upstreamUrl, resolve = resolveAll, checkAddress: judge = checkOwnAndPublic } = options;
-  const sockets = new Set<Socket>();
-  /** Those whose newest request goes out directly: what fails there is not the upstream's fault. */
-  const dialled = new WeakSet<Socket>();
   const total = { connections: 0, refused: 0, bytesUp: 0, bytesDown: 0 };
-  let lastError: ErrorBody | null = null;
-
-  function record(error: AppError | null): AppError | null {
-    if (!error) return null;
-    // Each request of the guest may fail in the same way: news is only what differs.
-    const isNews = lastError?.message !== error.message;
-    lastError = error.toBody();
-    if (isNews) options.onUpstreamError(lastError);
-    return error;
-  }
-  const translate = (socket: Socket, status: number): AppError | null =>
-    upstreamUrl === null || dialled.has(socket) ? null : record(upstreamFailure(status, upstreamName(upstreamUrl)));
-
-  async function resolveOrFail(host: string): Promise<LookupAddress[]> {
-    try {
-      return await resolve(host);
-    } catch (cause) {
-      throw new AppError('not_found', `The name ${host} cannot be resolved.`, { cause });
-    }
-  }
-
-  /** Resolves and judges the name now, and pins the answer: what is dialled is exactly what was judged. */
-  async function dialDirectly(target: Target): Promise<PrepareRequestFunctionResult> {
-    const family = isIP(target.host);
-    const addresses = family === 0 ? await resolveOrFail(target.host) : [{ address: target.host, family }];
-    for (const { address } of addresses) judge(address, target.host, target.port);
-    return { upstreamProxyUrl: null, dnsLookup: pinned(addresses) };
-  }
-
-  async function prepare({ method = '', url = '', socket }: IncomingMessage): Promise<PrepareRequestFunctionResult> {
-    try {
-      const target = parseTarget(method, url);
-      checkTarget(target);
-      dialled.delete(socket);
-      if (upstreamUrl !== null && !isListed(target.host, options.directHosts)) return { upstreamProxyUrl: upstreamUrl };
-      dialled.add(socket);
-      return await dialDirectly(target);
-    } catch (error) {
-      const problem = AppError.from(error);
-      if (problem.code === 'egress_refused') {
-        total.refused += 1;
-        options.onRefused?.(problem);
-      }
-      throw requestError(problem);
-    }
-  }
-
+  const ctx: Ctx = { options, sockets: new Set(), dialled: new WeakSet(), total, lastError: null };
   const proxy = new Server({
     authRealm: 'airlock',
-    prepareRequestFunction: ({ request }) => prepare(request),
+    prepareRequestFunction: ({ request }) => prepare(ctx, request),
   });
   proxy.server.prependListener('request', ({ socket }, response) =>
-    translateResponse(response, (status) => translate(socket, status)),
+    translateResponse(response, (status) => translate(ctx, socket, status)),
   );
-
   // Half-open sockets are proxy-chain's way (a guest may send its end first); the end towards the guest closes the socket
   // altogether, because the `nc` between passes no other end on to the guest.
-  const listener = createServer({ allowHalfOpen: true }, (socket) => {
-    total.connections += 1;
-    sockets.add(socket);
-    socket.once('finish', () => socket.destroy());
-    socket.once('close', () => {
-      sockets.delete(socket);
-      total.bytesUp += socket.bytesRead;
-      total.bytesDown += socket.bytesWritten;
-    });
-    // proxy-chain takes a socket without remote address for one that has already been closed.
-    Object.defineProperty(socket, 'remoteAddress', { value: 'guest' });
-    translateEnd(socket, (status) => translate(socket, status));
-    proxy.server.emit('connection', socket);
-  });
+  const listener = createServer({ allowHalfOpen: true }, (socket) => admit(ctx, proxy, socket));
   // A runner that was killed leaves its socket behind; the folder is claimed, so nobody listens there.
   await rm(options.socketPath, { force: true });
   listener.listen(options.socketPath);
   await once(listener, 'listening');
-
   return {
-    counters: () => ({
-      ...total,
-      bytesUp: sum(sockets, total.bytesUp, (socket) => socket.bytesRead),
-      bytesDown: sum(sockets, total.bytesDown, (socket) => socket.bytesWritten),
-      lastError,
-    }),
-    async tryUpstream(hosts, signal) {
-      if (upstreamUrl === null) return;
-      for (const host of hosts.filter((name) => !isListed(name, options.directHosts))) {
-        if (record(await tryUpstream(upstreamUrl, `${host}:443`, signal))) return;
-      }
-    },
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      if (listener.listening) {
-        listener.close();
-        await once(listener, 'close');
-      }
-      await rm(options.socketPath, { force: true });
-    },
+    counters: () => counters(ctx),
+    tryUpstream: (hosts, signal) => tryHosts(ctx, hosts, signal),
+    close: () => close(ctx, listener),
   };
+}
+
+/** Counts a connection of the guest and hands it to the proxy. */
+function admit(ctx: Ctx, proxy: Server, socket: Socket): void {
+  const { sockets, total } = ctx;
+  total.connections += 1;
+  sockets.add(socket);
+  socket.once('finish', () => socket.destroy());
+  socket.once('close', () => {
+    sockets.delete(socket);
+    total.bytesUp += socket.bytesRead;
+    total.bytesDown += socket.bytesWritten;
+  });
+  // proxy-chain takes a socket without remote address for one that has already been closed.
+  Object.defineProperty(socket, 'remoteAddress', { value: 'guest' });
+  translateEnd(socket, (status) => translate(ctx, socket, status));
+  proxy.server.emit('connection', socket);
+}
+
+/** Decides about one request of the guest: by the upstream, directly, or not at all. */
+async function prepare(ctx: Ctx, request: IncomingMessage): Promise<PrepareRequestFunctionResult> {
+  const { method = '', url = '', socket } = request;
+  const { upstreamUrl, directHosts, onRefused } = ctx.options;
+  try {
+    const target = parseTarget(method, url);
+    checkTarget(target);
+    ctx.dialled.delete(socket);
+    if (upstreamUrl !== null && !isListed(target.host, directHosts)) return { upstreamProxyUrl: upstreamUrl };
+    ctx.dialled.add(socket);
+    return await dialDirectly(ctx, target);
+  } catch (error) {
+    const problem = AppError.from(error);
+    if (problem.code === 'egress_refused') {
+      ctx.total.refused += 1;
+      onRefused?.(problem);
+    }
+    throw requestError(problem);
+  }
+}
+
+/** Resolves and judges the name now, and pins the answer: what is dialled is exactly what was judged. */
+async function dialDirectly({ options }: Ctx, target: Target): Promise<PrepareRequestFunctionResult> {
+  const { resolve = resolveAll, checkAddress: judge = checkOwnAndPublic } = options;
+  const family = isIP(target.host);
+  const addresses = family === 0 ? await resolveOrFail(resolve, target.host) : [{ address: target.host, family }];
+  for (const { address } of addresses) judge(address, target.host, target.port);
+  return { upstreamProxyUrl: null, dnsLookup: pinned(addresses) };
+}
+
+async function resolveOrFail(resolve: typeof resolveAll, host: string): Promise<LookupAddress[]> {
+  try {
+    return await resolve(host);
+  } catch (cause) {
+    throw new AppError('not_found', `The name ${host} cannot be resolved.`, { cause });
+  }
+}
+
+/** What a failed answer to the guest says about the upstream; null when it says nothing about it. */
+function translate(ctx: Ctx, socket: Socket, status: number): AppError | null {
+  const { upstreamUrl } = ctx.options;
+  if (upstreamUrl === null || ctx.dialled.has(socket)) return null;
+  return record(ctx, upstreamFailure(status, upstreamName(upstreamUrl)));
+}
+
+function record(ctx: Ctx, error: AppError | null): AppError | null {
+  if (!error) return null;
+  // Each request of the guest may fail in the same way: news is only what differs.
+  const isNews = ctx.lastError?.message !== error.message;
+  ctx.lastError = error.toBody();
+  if (isNews) ctx.options.onUpstreamError(ctx.lastError);
+  return error;
+}
+
+async function tryHosts(ctx: Ctx, hosts: readonly string[], signal: AbortSignal): Promise<void> {
+  const { upstreamUrl, directHosts } = ctx.options;
+  if (upstreamUrl === null) return;
+  for (const host of hosts.filter((name) => !isListed(name, directHosts))) {
+    if (record(ctx, await tryUpstream(upstreamUrl, `${host}:443`, signal))) return;
+  }
+}
+
+function counters({ total, sockets, lastError }: Ctx): RunnerStatus['egress'] {
+  return {
+    ...total,
+    bytesUp: sum(sockets, total.bytesUp, (socket) => socket.bytesRead),
+    bytesDown: sum(sockets, total.bytesDown, (socket) => socket.bytesWritten),
+    lastError,
+  };
+}
+
+async function close({ sockets, options }: Ctx, listener: Listener): Promise<void> {
+  for (const socket of sockets) socket.destroy();
+  if (listener.listening) {
+    listener.close();
+    await once(listener, 'close');
+  }
+  await rm(options.socketPath, { force: true });
 }
 
 function sum(sockets: Iterable<Socket>, start: number, figure: (socket: Socket) => number): number {

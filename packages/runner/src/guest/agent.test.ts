@@ -1,16 +1,11 @@
 /** The channel to the agent and the wait for readiness, against a small server in the agent's place. */
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import net, { type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { decodeDrive } from '@airlock/contract/config-drive';
-import type { GuestConfig, GuestHealth } from '@airlock/contract/guest';
+import type { GuestHealth } from '@airlock/contract/guest';
 import type { Address } from '../lib/device.js';
 import { createGuestAgent } from './agent.js';
-import { createConfigDrive } from './config-drive.js';
 import { waitUntilReady, type ReadinessEvents } from './readiness.js';
 
 const token = 'secret-agent-token-secret-agent-token';
@@ -152,25 +147,4 @@ describe('forwarding', () => {
     expect(answer.status).toBe(504);
     expect(await answer.text()).toBe('guest_unreachable');
   });
-});
-
-it('makes a config drive that only its owner reads, and removes it', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'airlock-drive-'));
-  try {
-    const secretFolder = join(folder, 'deep', 'secret');
-    const config: GuestConfig = {
-      ...{ version: 1, vmId: 'vm_0123456789abcdef', kind: 'cli', sessionId: null, hostname: 'h', timezone: 'Etc/UTC' },
-      ...{ epochMs: 1, entropy: Buffer.alloc(64).toString('base64'), agentToken: token, vncPassword: null },
-      ...{ homeKey: Buffer.alloc(64).toString('base64'), extraCaPem: null },
-    };
-    const drive = await createConfigDrive(secretFolder, config);
-    expect(decodeDrive(await readFile(drive.path))).toEqual({ generation: 1, config });
-    expect((await stat(drive.path)).mode & 0o777).toBe(0o600);
-    expect((await stat(secretFolder)).mode & 0o777).toBe(0o700);
-    await drive.remove();
-    await drive.remove();
-    await expect(stat(drive.path)).rejects.toThrow('ENOENT');
-  } finally {
-    await rm(folder, { recursive: true });
-  }
 });

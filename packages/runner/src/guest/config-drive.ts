@@ -1,4 +1,7 @@
-/** The VM's config drive: a file in memory, readable by this user only, gone when the runner ends. */
+/**
+ * The VM's config drive: a file in memory, readable by this user only, gone when the runner ends. Each configuration goes into
+ * the slot that does not hold the newest one, so that the guest always finds a whole one.
+ */
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { driveSize, encodeSlot } from '@airlock/contract/config-drive';
@@ -6,22 +9,40 @@ import type { GuestConfig } from '@airlock/contract/guest';
 
 export interface ConfigDrive {
   readonly path: string;
+  /** Writes `config` as the next generation, and answers its number. Not to be called again before it has resolved. */
+  write(config: GuestConfig): Promise<number>;
   remove(): Promise<void>;
 }
 
 /** Makes the drive in `secretFolder`, which stays the caller's, with `config` as generation 1. */
 export async function createConfigDrive(secretFolder: string, config: GuestConfig): Promise<ConfigDrive> {
-  const { offset, bytes } = encodeSlot({ generation: 1, config });
-  await mkdir(secretFolder, { recursive: true, mode: 0o700 });
   const path = join(secretFolder, `${config.vmId}.config`);
+  // Before the file: one that is too large leaves nothing.
+  const first = encodeSlot({ generation: 1, config });
+  await mkdir(secretFolder, { recursive: true, mode: 0o700 });
   // A file left by a runner that was killed: never reused, its mode is not known.
   await rm(path, { force: true });
-  const file = await open(path, 'wx', 0o600);
+  await writeAt(path, 'wx', first);
+  let generation = 1;
+  return {
+    path,
+    async write(next) {
+      const slot = encodeSlot({ generation: generation + 1, config: next });
+      // The number is used up: a write that was cut short must not be taken for another one of the same number.
+      generation += 1;
+      await writeAt(path, 'r+', slot);
+      return generation;
+    },
+    remove: () => rm(path, { force: true }),
+  };
+}
+
+async function writeAt(path: string, flags: 'wx' | 'r+', slot: ReturnType<typeof encodeSlot>): Promise<void> {
+  const file = await open(path, flags, 0o600);
   try {
     await file.truncate(driveSize);
-    await file.write(bytes, 0, bytes.length, offset);
+    await file.write(slot.bytes, 0, slot.bytes.length, slot.offset);
   } finally {
     await file.close();
   }
-  return { path, remove: () => rm(path, { force: true }) };
 }

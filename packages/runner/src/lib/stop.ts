@@ -29,11 +29,3 @@ export function createStopSwitch(): StopSwitch {
     },
   };
 }
-
-/** Resolves when `signal` is aborted. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
-}
