@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import { homePaths } from '@airlock/contract/home';
 import { capture, readArgs, Stop, timed } from '../run.mjs';
 import { fill } from './fixture-rows.mjs';
 
@@ -43,7 +44,7 @@ async function makeDatabase(load, folder) {
     const vault = createVault(store, ring, testing.silentLog);
     const secrets = await fill({ store, vault, ring, schema, newSteps });
     const { backup } = await vault.backup(passphrase);
-    await writeFile(join(folder, 'vault.key'), `${testKey.toString('base64')}\n`);
+    await writeFile(join(folder, 'key.base64'), `${testKey.toString('base64')}\n`);
     await writeFile(join(folder, 'backup.jwe'), `${backup}\n`);
     await writeJson(join(folder, 'secrets.json'), { passphrase, ...secrets });
     await writeFile(join(folder, 'database.sql'), await dump(binaries, store));
@@ -82,7 +83,8 @@ async function makeRunning(load, folder, imageHome) {
   const modules = await Promise.all([...names, 'packages/contract/dist/api.js'].map(load));
   const [{ startController }, { apiClient, endController }, { createFakeInternet }, { until }, contract] = modules;
   const home = await mkdtemp(join(tmpdir(), 'airlock-u-'));
-  await symlink(join(imageHome, 'images'), join(home, 'images'));
+  const paths = homePaths(home);
+  await symlink(homePaths(imageHome).images.folder, paths.images.folder);
   const internet = await createFakeInternet({ ports: [0, 0] });
   await writeFile(join(home, 'ca.pem'), internet.caPem);
   const controller = await startController({
@@ -97,8 +99,7 @@ async function makeRunning(load, folder, imageHome) {
   try {
     await api.call('POST', '/api/vm/auth', contract.StartSessionResponse, { body: { provider: 'codex' } });
     const vms = await bothRunning(api, contract, until);
-    for (const { id, kind } of vms)
-      await keepFiles(join(home, 'vm', id), join(folder, 'runner', kind), [home, imageHome]);
+    for (const { id, kind } of vms) await keepFiles(paths.vm(id), join(folder, 'runner', kind), [home, imageHome]);
   } finally {
     await api.close();
     await endController(controller);
@@ -141,7 +142,7 @@ async function main() {
   const agent = await readFile(join(checkout, 'packages/guest-agent/dist/agent.cjs'));
   await writeFile(join(folder, 'agent.cjs.gz'), gzipSync(agent, { level: 9 }));
   await copyFile(
-    join(await realpath(join(imageHome, 'images/current')), 'manifest.json'),
+    join(await realpath(homePaths(imageHome).images.current), 'manifest.json'),
     join(folder, 'manifest.json'),
   );
   await timed('The database, its backup and its secrets', () => makeDatabase(load, folder));

@@ -8,8 +8,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CredentialList, VmList, type Vm } from '@airlock/contract/api';
 import { driveSize, encodeSlot } from '@airlock/contract/config-drive';
 import { CheckResult, checkNames, GuestHealth } from '@airlock/contract/guest';
+import { homePaths } from '@airlock/contract/home';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
-import { runnerFiles } from '@airlock/contract/runner';
 import { openStore } from '@airlock/controller/store/open';
 import { silentLog } from '@airlock/controller/store/testing';
 import { apiClient } from '../support/api.js';
@@ -55,7 +55,7 @@ describe.each(await landedVersions())('after version $version', (version) => {
       await writeFile(join(disk(), 'bin', name), anyCli, { mode: 0o755 });
     }
     await vm.start();
-    const socketPath = join(home, 'vm', vmId, runnerFiles.socket);
+    const socketPath = homePaths(home).vmFile(vmId, 'socket');
     agent = createJsonClient({ baseUrl: 'http://r', socketPath, unreachable: 'runner_failed', name: 'the stand-in' });
     const held = secrets.credentials.find(({ userId, state }) => userId === adaId() && state === 'active');
     await agent.call('PUT', '/guest/credentials/codex?generation=1', null, { body: held?.bundle });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it } from 'vitest';
+import { homePaths } from '@airlock/contract/home';
 import { ImageManifest } from '@airlock/contract/image';
 import { RunnerStatus } from '@airlock/contract/runner';
 import { createLocalEngine } from '@airlock/controller/engine/local';
@@ -132,16 +133,16 @@ describe.each(versions)('on a host of version $version', (version) => {
     const engine = createLocalEngine(home);
     expect(await engine.status(vmId)).toMatchObject({ alive: false, status: { vmId, phase: 'ready' } });
     await engine.stop(vmId, 0);
-    await expect(access(join(home, 'secret', vmId))).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(access(join(homePaths(home).secrets, vmId))).rejects.toMatchObject({ code: 'ENOENT' });
     await engine.close();
   });
 
   it('the image of a CLI VM is kept as long as its disk', async () => {
     const vmId = await writeLandedVm(version, home, 'cli');
-    const disk = join(home, 'vm', vmId, 'disk.ext4');
+    const disk = homePaths(home).vmFile(vmId, 'disk');
     await writeFile(disk, '');
     const { kernel } = (await version.json('runner/cli/spec.json')) as { kernel: string };
-    const [image, images] = [basename(dirname(kernel)), join(home, 'images')];
+    const [image, images] = [basename(dirname(kernel)), homePaths(home).images.folder];
     await mkdir(join(images, image), { recursive: true });
     expect((await prune(images, home, 0)).kept).toEqual([{ id: image, why: `used by ${vmId}` }]);
     await rm(disk);

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { giveEmptyDatabase } from '@airlock/controller/store/testing-database';
 import { homePaths } from '@airlock/contract/home';
 
 export interface ControllerOptions {
@@ -14,7 +15,7 @@ export interface ControllerOptions {
   arguments?: readonly string[];
   /** The script to run; the built controller by default. */
   program?: string;
-  /** Until the ready line; 120 s by default (a first start makes a database). */
+  /** Until the ready line; 120 s by default. */
   timeoutMs?: number;
 }
 
@@ -45,6 +46,8 @@ const keptCharacters = 2_000_000;
 
 /** @throws Error with the log's tail when it ends, or is not ready, before the deadline. Leaves no process then. */
 export async function startController(options: ControllerOptions): Promise<RunningController> {
+  const usesDatabase = options.program === undefined && options.env?.['DATABASE_URL'] === undefined;
+  if (usesDatabase) await giveEmptyDatabase(options.home);
   const child = spawn(process.execPath, [options.program ?? mainFile(), ...(options.arguments ?? [])], {
     env: { ...inheritedEnv(), AIRLOCK_HOME: options.home, AIRLOCK_PORT: '0', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

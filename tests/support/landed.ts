@@ -8,6 +8,7 @@ import { gunzip } from 'node:zlib';
 import pg from 'pg';
 import { pino } from 'pino';
 import type { CredentialBundle } from '@airlock/contract/guest';
+import { homePaths } from '@airlock/contract/home';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { startEmbedded } from '@airlock/controller/store/embedded-process';
 import { openStore } from '@airlock/controller/store/open';
@@ -62,7 +63,7 @@ function landed(version: string): Landed {
     json,
     secrets: async () => (await json('secrets.json')) as LandedSecrets,
     writeAgent: async (path) => writeFile(path, await promisify(gunzip)(await readFile(at('agent.cjs.gz')))),
-    writeVaultKey: async (home) => writeFile(join(home, 'vault.key'), await text('vault.key'), { mode: 0o600 }),
+    writeVaultKey: async (home) => writeFile(homePaths(home).vaultKey, await text('key.base64'), { mode: 0o600 }),
   };
 }
 
@@ -98,7 +99,7 @@ export interface LandedDatabase {
 /** An AIRLOCK_HOME of that version: its database in the default installation, and its vault key. */
 export async function createLandedHome(version: Landed): Promise<{ home: string; before: Rows }> {
   const home = await mkdtemp(join(tmpdir(), 'airlock-up-'));
-  const embedded = await startEmbedded(join(home, 'db'), log, (error) => {
+  const embedded = await startEmbedded(homePaths(home).database, log, (error) => {
     throw error;
   });
   const before = await load(version, { host: embedded.socketFolder, user: 'postgres', database: 'postgres' });
@@ -158,12 +159,13 @@ async function load(version: Landed, config: pg.ClientConfig): Promise<Rows> {
 /** A VM folder as that version left it: its files name this home instead of the one where they were written. */
 export async function writeLandedVm(version: Landed, home: string, kind: 'browser' | 'cli'): Promise<string> {
   const spec = (await version.json(`runner/${kind}/spec.json`)) as { vmId: string; secretDir: string };
-  const folder = join(home, 'vm', spec.vmId);
+  const { vm, secrets } = homePaths(home);
+  const folder = vm(spec.vmId);
   await mkdir(folder, { recursive: true });
   for (const name of ['spec.json', 'status.json']) {
     const text = (await version.text(`runner/${kind}/${name}`)).replaceAll('/srv/airlock', home);
-    await writeFile(join(folder, name), text.replaceAll(spec.secretDir, join(home, 'secret', spec.vmId)));
+    await writeFile(join(folder, name), text.replaceAll(spec.secretDir, join(secrets, spec.vmId)));
   }
-  await mkdir(join(home, 'secret', spec.vmId), { recursive: true });
+  await mkdir(join(secrets, spec.vmId), { recursive: true });
   return spec.vmId;
 }

@@ -9,6 +9,7 @@ import { pino } from 'pino';
 import { run } from '@airlock/contract/process';
 import { openStore } from './open.js';
 import type { Store } from './store.js';
+import { giveEmptyDatabase } from './testing-database.js';
 
 export interface TestStore {
   store: Store;
@@ -24,6 +25,7 @@ export const silentLog = pino({ level: 'silent' });
 /** A store on the embedded database, as in a default installation. */
 export async function openEmbeddedTestStore(): Promise<TestStore> {
   const home = await mkdtemp(join(tmpdir(), 'al-db-'));
+  await giveEmptyDatabase(home);
   const store = await openStore({ AIRLOCK_HOME: home, DATABASE_URL: undefined }, silentLog);
   return testStore(store, home, async () => undefined);
 }
