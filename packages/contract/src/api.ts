@@ -67,10 +67,19 @@ export const SessionList = z.strictObject({ sessions: z.array(Session) });
 export const VmKind = z.enum(['browser', 'cli']);
 export type VmKind = z.infer<typeof VmKind>;
 /**
- * creating → starting → running → stopping → stopped (CLI VM, may start again) | destroyed (final).
- * failed: could not start; its resources are already released.
+ * creating → starting → running → stopping → stopped (kept, may start again); from each of them → destroying → destroyed (final).
+ * failed (final): could not start, or ended by itself; its resources are already released. docs/vm-states.md has every way.
  */
-export const VmState = z.enum(['creating', 'starting', 'running', 'stopping', 'stopped', 'failed', 'destroyed']);
+export const VmState = z.enum([
+  'creating',
+  'starting',
+  'running',
+  'stopping',
+  'stopped',
+  'destroying',
+  'failed',
+  'destroyed',
+]);
 export type VmState = z.infer<typeof VmState>;
 
 export const Vm = z

@@ -33,7 +33,7 @@ export interface Parts {
 export interface StartOptions {
   settings: Settings;
   log: Log;
-  makeParts(store: Store): Promise<Parts>;
+  makeParts(store: Store, users: Users): Promise<Parts>;
   /** Something without which nothing works has ended; the process should end too. */
   onFatal(error: AppError): void;
 }
@@ -62,7 +62,7 @@ export async function startController(options: StartOptions): Promise<Controller
     const users = await createUsers(store, { settings, adminToken: home.token });
     const sweep = { name: 'sweep of tokens', everyMs: sweepIntervalMs, turn: () => users.sweep(), log };
     shutdown.add('sweeper', startLoop(sweep).stop);
-    const parts = await options.makeParts(store);
+    const parts = await options.makeParts(store, users);
     shutdown.add('vms', () => parts.vms.close());
     shutdown.add('custodian', () => parts.custodian.close());
     shutdown.add('sessions', () => parts.sessions.close());

@@ -5,6 +5,7 @@ import { makePrivateFolder } from '@airlock/contract/file';
 import { homePaths } from '@airlock/contract/home';
 import { readSettings, type Settings } from '@airlock/contract/settings';
 import { createCustodian } from './credential/create.js';
+import { createCredentialGuard } from './credential/guard.js';
 import { createLocalEngine } from './engine/local.js';
 import { createImages, type Images } from './image/image.js';
 import { createLog, type Log } from './lib/log.js';
@@ -13,13 +14,22 @@ import { probeHost } from './vm/host.js';
 import { startController, type Parts } from './main-start.js';
 import { createPrompts } from './prompt/create.js';
 import { createSessions } from './session/create.js';
+import { usersSigningIn } from './session/in-use.js';
 import type { Store } from './store/store.js';
+import type { Users } from './user/user.js';
 import { createVault } from './vault/create.js';
 import { loadVaultKeys, storeVaultKeys } from './vault/key.js';
 import { createKeyRing } from './vault/ring.js';
 
+interface Made {
+  settings: Settings;
+  log: Log;
+  store: Store;
+  users: Users;
+}
+
 /** Wires the real parts. */
-async function makeParts(settings: Settings, log: Log, store: Store): Promise<Parts> {
+async function makeParts({ settings, log, store, users }: Made): Promise<Parts> {
   const home = settings.AIRLOCK_HOME;
   // Where the probe of this host keeps its verdict.
   await makePrivateFolder(homePaths(home).cache);
@@ -28,8 +38,13 @@ async function makeParts(settings: Settings, log: Log, store: Store): Promise<Pa
   const vault = createVault(store, ring, log);
   const images = createImages(home);
   const engine = createLocalEngine(home);
-  const vms = createVms({ store, engine, images, secrets: ring, host, settings, log });
-  const custodian = createCustodian({ vault, vms, settings, log });
+  const guard = createCredentialGuard({ vault, log });
+  const signingIn = (since: Date): Promise<ReadonlySet<string>> => usersSigningIn(store.db, since);
+  const vms = createVms(
+    { store, engine, images, secrets: ring, proxyPort: users.proxyPort, signingIn, host, settings, log },
+    guard,
+  );
+  const custodian = createCustodian({ vault, vms, guard, settings, log });
   const sessions = createSessions({ store, vms, vault, custodian, settings, log });
   const prompts = createPrompts({ vms, custodian, settings, log });
   // An image that nobody has compared with its manifest yet is read now, not when the first person waits for a VM.
@@ -84,7 +99,7 @@ async function main(): Promise<void> {
   const controller = await startController({
     settings,
     log,
-    makeParts: (store) => makeParts(settings, log, store),
+    makeParts: (store, users) => makeParts({ settings, log, store, users }),
     onFatal,
   });
   endAtOnce = false;

@@ -1,29 +1,28 @@
-/** The custodian: looks into running CLI VMs every few seconds, guards their start and end, and answers for each credential. */
+/** The custodian: looks into running CLI VMs every few seconds, and answers for each credential. */
 import type { Logger } from 'pino';
 import { AppError } from '@airlock/contract/errors';
 import type { Settings } from '@airlock/contract/settings';
 import type { Vms, VmRow } from '../vm/vm.js';
-import { whileUnanswered } from '../vm/patience.js';
 import type { CredentialRow, CustodyRow, Owner, Vault } from '../vault/vault.js';
 import { createApiKeys } from './api-key.js';
 import { createChecks } from './check.js';
 import type { Custodian, SyncReport } from './custodian.js';
+import type { CredentialGuard } from './guard.js';
 import { summaries } from './summary.js';
 import { give, tend } from './tend.js';
 
 export interface CustodianDeps {
   vault: Vault;
   vms: Vms;
+  /** The one that `vms` was made with. */
+  guard: CredentialGuard;
   settings: Pick<Settings, 'AIRLOCK_CREDENTIAL_POLL_S' | 'AIRLOCK_HEALTH_INTERVAL_S' | 'AIRLOCK_HEALTH_MAX_AGE_S'>;
   log: Logger;
 }
 
-/** Also takes over the guard of CLI VMs. */
 export function createCustodian(deps: CustodianDeps): Custodian {
-  const { vault, vms, settings, log } = deps;
+  const { vault, vms, guard, settings, log } = deps;
   const lifetime = new AbortController();
-  const oneByOne = createQueues();
-  const tending = { vault, log, guest: (vmId: string) => vms.guest(vmId) };
   const checks = createChecks({ vault, vms, settings, log, sync, signal: lifetime.signal });
   const apiKeys = createApiKeys({ vault, vms, log, deliver, sync, signal: lifetime.signal });
   const poll = createLoop(syncAll, settings.AIRLOCK_CREDENTIAL_POLL_S * 1000);
@@ -36,30 +35,18 @@ export function createCustodian(deps: CustodianDeps): Custodian {
   }
 
   async function sync(vmId: string): Promise<SyncReport[]> {
-    const vm = await cliVm(vmId);
-    return oneByOne(vmId, () => tend(vm, tending));
+    return guard.sync(await cliVm(vmId), vms);
   }
 
   async function syncAll(): Promise<void> {
     const running = (await vms.list(null)).filter(({ kind, state }) => kind === 'cli' && state === 'running');
-    await Promise.all(running.map(({ id }) => syncQuietly(id)));
-  }
-
-  /** False when the VM could not be looked into. */
-  async function syncQuietly(vmId: string): Promise<boolean> {
-    try {
-      return (await sync(vmId)).every(({ result }) => result !== 'conflict');
-    } catch (error) {
-      const { code, message } = AppError.from(error);
-      log.warn({ vmId, code, reason: message }, 'the credentials of a CLI VM could not be looked after');
-      return false;
-    }
+    await Promise.all(running.map((vm) => guard.syncQuietly(vm, vms)));
   }
 
   async function deliver(vmId: string, staged: Owner & { generation: number }): Promise<void> {
     const vm = await cliVm(vmId);
-    await oneByOne(vmId, async () => {
-      await tend(vm, tending);
+    await guard.inTurn(vmId, async () => {
+      await tend(vm, { vault, log, guest: vms.guest });
       const { row, custody } = await find(staged);
       await give({ vm, guest: await vms.guest(vmId), custody }, row, { vault });
     });
@@ -73,20 +60,6 @@ export function createCustodian(deps: CustodianDeps): Custodian {
     if (!row) throw new AppError('vault_conflict', `Sign-in ${staged.generation} is not in the vault any more.`);
     return { row, custody: (await vault.custody(staged.userId)).find(isMine) };
   }
-
-  async function setConfirmed(vm: VmRow, confirmed: boolean): Promise<void> {
-    for (const held of await vault.custody(vm.userId)) {
-      if (held.holderVmId === vm.id) await vault.note(held, { confirmed });
-    }
-  }
-
-  vms.guard({
-    starting: (vm) => setConfirmed(vm, false),
-    ready: async (vm) => void (await whileUnanswered({ vms, signal: lifetime.signal }, vm.id, () => sync(vm.id))),
-    async ending(vm) {
-      if (await syncQuietly(vm.id)) await setConfirmed(vm, true);
-    },
-  });
 
   return {
     sync,
@@ -116,8 +89,8 @@ export function createCustodian(deps: CustodianDeps): Custodian {
         throw new AppError('not_found', `There is no ${owner.provider} credential to remove.`);
       const held = (await vault.custody(owner.userId)).find(({ provider }) => provider === owner.provider);
       const holder = await vms.get(held?.holderVmId ?? '');
-      if (!holder || holder.state === 'failed' || holder.state === 'destroyed') return { cliVm: 'none' };
-      const isDone = holder.state === 'running' && (await syncQuietly(holder.id));
+      if (!holder || ['failed', 'destroying', 'destroyed'].includes(holder.state)) return { cliVm: 'none' };
+      const isDone = holder.state === 'running' && (await guard.syncQuietly(holder, vms));
       return { cliVm: isDone ? 'removed' : 'pending' };
     },
 
@@ -131,21 +104,6 @@ export function createCustodian(deps: CustodianDeps): Custodian {
       lifetime.abort(new AppError('shutting_down', 'The controller is shutting down.'));
       await Promise.all([poll.stop(), health.stop(), apiKeys.close()]);
     },
-  };
-}
-
-/** Work with one key at a time, in the order of the calls. */
-function createQueues(): <T>(key: string, work: () => Promise<T>) => Promise<T> {
-  const last = new Map<string, Promise<unknown>>();
-  return (key, work) => {
-    const done = (last.get(key) ?? Promise.resolve()).then(work, work);
-    const settled = done.then(
-      () => undefined,
-      () => undefined,
-    );
-    last.set(key, settled);
-    void settled.then(() => last.get(key) === settled && last.delete(key));
-    return done;
   };
 }
 

@@ -7,6 +7,7 @@ import { bundleOf, createTestVault, databases, tokenOf, type TestVault } from '.
 import { createChecks } from './check.js';
 import { createCustodian } from './create.js';
 import type { Custodian } from './custodian.js';
+import { createCredentialGuard, type CredentialGuard } from './guard.js';
 import { playVms, type PlayedVms } from './testing.js';
 
 const settings = {
@@ -22,7 +23,9 @@ for (const { name, open, skip } of databases) {
     let v: TestVault;
     let played: PlayedVms;
     let custodian: Custodian;
+    let guard: CredentialGuard;
     let logged = '';
+    const log = pino({ level: 'info' }, { write: (line: string) => void (logged += line) });
     beforeAll(async () => {
       store = await open();
     }, 120_000);
@@ -31,15 +34,15 @@ for (const { name, open, skip } of databases) {
       await store.empty();
       logged = '';
       v = await createTestVault(store);
-      played = playVms(store, v.vmId);
+      guard = createCredentialGuard({ vault: v.vault, log });
+      played = playVms(store, v.vmId, guard);
       restart();
     });
     afterEach(() => custodian.close());
 
     /** As after a crash: nothing is remembered but the rows. */
     function restart(): void {
-      const log = pino({ level: 'info' }, { write: (line: string) => void (logged += line) });
-      custodian = createCustodian({ vault: v.vault, vms: played.vms, settings, log });
+      custodian = createCustodian({ vault: v.vault, vms: played.vms, guard, settings, log });
     }
 
     async function stage(token: string): Promise<{ userId: string; provider: 'codex'; generation: number }> {

@@ -34,13 +34,12 @@ export interface PlayedVms {
 const fingerprintOf = (bundle: CredentialBundle): string => JSON.stringify(bundle.files);
 
 /** One CLI VM, `vmId`, whose row is in `store`. */
-export function playVms({ store }: TestStore, vmId: string): PlayedVms {
+export function playVms({ store }: TestStore, vmId: string, guard: CliGuard): PlayedVms {
   const guest: PlayedGuest = {
     ...{ bundle: null, generation: null, calls: [], fails: null, meanwhile: null },
     proof: { ok: true, exitCode: 0, output: 'Logged in using ChatGPT' },
   };
   const destroyed: string[] = [];
-  let guard: CliGuard | undefined;
   const { db } = store;
   const get = async (id: string): Promise<VmRow | undefined> =>
     (await db.select().from(vmTable).where(eq(vmTable.id, id)))[0];
@@ -79,13 +78,12 @@ export function playVms({ store }: TestStore, vmId: string): PlayedVms {
   async function start(): Promise<void> {
     const vm = await get(vmId);
     if (!vm) return refuse();
-    await guard?.starting(vm);
+    await guard.starting(vm);
     await move('running');
-    await guard?.ready({ ...vm, state: 'running' });
+    await guard.ready({ ...vm, state: 'running' }, reach);
   }
 
   const vms: Vms = {
-    guard: (given) => void (guard = given),
     get,
     list: async (userId) => (await db.select().from(vmTable)).filter((vm) => userId === null || vm.userId === userId),
     guest: async (id) => {
@@ -93,7 +91,7 @@ export function playVms({ store }: TestStore, vmId: string): PlayedVms {
       return client;
     },
     ensureCli: async () => {
-      if ((await get(vmId))?.state === 'running') await guard?.ready(await running());
+      if ((await get(vmId))?.state === 'running') await guard.ready(await running(), reach);
       else await start();
       return running();
     },
@@ -119,11 +117,12 @@ export function playVms({ store }: TestStore, vmId: string): PlayedVms {
     lostFolders: async () => [],
     close: async () => undefined,
   };
+  const reach = { vms, signal: new AbortController().signal };
   return {
     ...{ vms, guest, destroyed, start },
     cutPower: () => move('stopped'),
     async stop() {
-      await guard?.ending(await running());
+      await guard.ending(await running(), reach);
       await move('stopped');
     },
   };

@@ -68,7 +68,7 @@ export function assertMayPrompt(user: User, row: VmRow): void {
       hint: 'POST /api/vm/me/cli/prompt finds your CLI VM.',
     });
   }
-  if (row.state === 'failed' || row.state === 'destroyed') {
+  if (['failed', 'destroying', 'destroyed'].includes(row.state)) {
     throw new AppError('vm_not_running', `The CLI VM ${row.id} is ${row.state}.`, {
       hint: 'POST /api/vm/me/cli/prompt finds the one in use.',
     });

@@ -6,6 +6,8 @@ export interface Users {
   byToken(token: string): Promise<User | undefined>;
   byCookie(cookie: string): Promise<User | undefined>;
   list(): Promise<User[]>;
+  /** The user's own port at the upstream proxy. @throws AppError not_found */
+  proxyPort(userId: string): Promise<number>;
   /** A new user with the next free proxy port; the token is returned this once. @throws AppError user_exists */
   create(name: string): Promise<{ user: User; token: string }>;
   /** @throws AppError not_found */

@@ -80,6 +80,7 @@ export async function createUsers(store: Store, options: UsersOptions): Promise<
     byToken,
     byCookie,
     list: async () => (await db.select().from(users).orderBy(asc(users.proxyPort))).map(toUser),
+    proxyPort: async (userId) => (await get(userId)).proxyPort,
     create: (name) => createUser(db, name, portBase),
     createLoginToken,
     login,

@@ -1,9 +1,9 @@
 /** CLI VMs are stopped when nobody uses them and started when somebody does. Real rows; an engine without VMs. */
-import { eq, sql } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import { expect, test, vi } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
-import { authSessions, users, vms } from '../store/schema.js';
+import { users, vms } from '../store/schema.js';
 import { silentLog } from '../store/testing.js';
 import type { VmRow } from './vm.js';
 import { useVms } from './testing.js';
@@ -24,7 +24,6 @@ async function pass(seconds: number): Promise<void> {
   await host.database.store.db.execute(
     sql`update vms set created_at = created_at - ${ago}, ready_at = ready_at - ${ago}, last_used_at = last_used_at - ${ago}`,
   );
-  await host.database.store.db.execute(sql`update auth_sessions set updated_at = updated_at - ${ago}`);
 }
 /** Resolves once a sweep has looked at everything: it has stopped a VM of somebody else that was idle at the same time. */
 async function sweep(): Promise<void> {
@@ -65,26 +64,21 @@ test('one in use is not stopped, however long that takes; its idle time begins a
   await expect.poll(() => state(vm), { timeout: 10_000 }).toBe('stopped');
 });
 
-test('a sign-in under way, or just ended, counts as use', async () => {
+test('a sign-in counts as use', async () => {
   const vm = await made();
-  const session = { id: newId('ses'), userId, provider: 'codex' as const, steps: [] };
-  await host.database.store.db.insert(authSessions).values({ ...session, status: 'awaiting_user_auth' });
+  host.signingIn.add(userId);
   await pass(10 * idleS);
   await sweep();
   expect(await state(vm)).toBe('running');
-  const ended = { status: 'completed' as const, updatedAt: new Date() };
-  await host.database.store.db.update(authSessions).set(ended).where(eq(authSessions.id, session.id));
-  await pass(idleS - 60);
-  await sweep();
-  expect(await state(vm)).toBe('running');
-  await pass(61);
+  host.signingIn.delete(userId);
   await expect.poll(() => state(vm), { timeout: 5000 }).toBe('stopped');
 }, 20_000);
 
 test('uses that come while it is being stopped wait for its end, then share one start', async () => {
   const vm = await made();
   let stopNow = (): void => undefined;
-  host.engine.stopGate = new Promise((resolve) => (stopNow = resolve));
+  const gate = new Promise<void>((resolve) => (stopNow = resolve));
+  host.engine.stopGate = () => gate;
   await pass(idleS + 1);
   await expect.poll(() => state(vm), { timeout: 5000 }).toBe('stopping');
   const users = [use(), use(), use()];

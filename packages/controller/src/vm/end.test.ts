@@ -1,6 +1,8 @@
 /** What a controller makes of the VMs that the one before left. Real rows; an engine without VMs. */
+import { eq } from 'drizzle-orm';
 import { expect, test } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
+import { vms } from '../store/schema.js';
 import type { VmRow } from './vm.js';
 import { useVms } from './testing.js';
 
@@ -67,7 +69,7 @@ test('a browser VM that cannot start and cannot be cleaned up says why, and is c
   host.engine.stopError = broken;
   const vm = await browser();
   await expect(ready(vm)).rejects.toMatchObject({ code: 'vm_boot_timeout' });
-  expect(await host.vms.get(vm.id)).toMatchObject({ state: 'stopping', error: { code: 'vm_boot_timeout' } });
+  expect(await host.vms.get(vm.id)).toMatchObject({ state: 'destroying', error: { code: 'vm_boot_timeout' } });
   host.engine.stopError = undefined;
   await expect.poll(async () => (await host.vms.get(vm.id))?.state, { timeout: 5000 }).toBe('destroyed');
 });
@@ -80,9 +82,32 @@ test.each(['browser', 'cli'] as const)(
     host.engine.stopError = broken;
     host.engine.end(vm.id);
     const state = async (): Promise<string | undefined> => (await host.vms.get(vm.id))?.state;
-    await expect.poll(state).toBe('stopping');
+    await expect.poll(state).toBe(kind === 'cli' ? 'stopping' : 'destroying');
     await expect(ready(vm)).rejects.toMatchObject({ code: 'vm_lost' });
     host.engine.stopError = undefined;
     await expect.poll(state, { timeout: 5000 }).toBe(kind === 'cli' ? 'stopped' : 'destroyed');
   },
 );
+
+test('a VM that cannot be destroyed holds up no other: neither its end nor the stop of one that is idle', async () => {
+  const stuck = await browser();
+  await ready(stuck);
+  const idle = await cli();
+  const other = await browser();
+  await ready(other);
+  let letGo = (): void => undefined;
+  const gate = new Promise<void>((resolve) => (letGo = resolve));
+  host.engine.stopGate = (vmId) => (vmId === stuck.id ? gate : undefined);
+  await host.vms.scheduleDestroy(stuck.id, new Date());
+  const state = async (vm: VmRow): Promise<string | undefined> => (await host.vms.get(vm.id))?.state;
+  await expect.poll(() => state(stuck), { timeout: 5000 }).toBe('destroying');
+  await host.vms.scheduleDestroy(other.id, new Date());
+  await host.database.store.db
+    .update(vms)
+    .set({ createdAt: new Date(0), readyAt: new Date(0), lastUsedAt: null })
+    .where(eq(vms.id, idle.id));
+  await expect.poll(() => state(other), { timeout: 5000 }).toBe('destroyed');
+  await expect.poll(() => state(idle), { timeout: 5000 }).toBe('stopped');
+  expect(await state(stuck)).toBe('destroying');
+  letGo();
+});

@@ -1,30 +1,21 @@
-/** VM rows. State moves only from states that allow it, so that a late writer changes nothing. */
-import {
-  and,
-  eq,
-  gt,
-  inArray,
-  isNotNull,
-  isNull,
-  lte,
-  ne,
-  notExists,
-  notInArray,
-  or,
-  sql,
-  type SQL,
-} from 'drizzle-orm';
+/** VM rows: the one function that applies an event, persists it and tells listeners; nothing else changes a state. */
+import type { EventEmitter } from 'node:events';
+import { and, eq, gt, inArray, isNotNull, lte, ne, notInArray, or, sql, type SQL } from 'drizzle-orm';
 import type { VmState } from '@airlock/contract/api';
 import { newId } from '@airlock/contract/ids';
-import { finalStatuses } from '@airlock/contract/session';
 import type { Database } from '../store/store.js';
-import { authSessions, users, vms } from '../store/schema.js';
+import { vms } from '../store/schema.js';
+import { activeStates, finalStates, firstState, waysOf, type VmEvent } from './transitions.js';
 import type { VmRow } from './vm.js';
 
-const finalStates: VmState[] = ['failed', 'destroyed'];
-const openStates: VmState[] = ['creating', 'starting', 'running', 'stopping', 'stopped'];
-/** States in which something of the VM runs, or is being made. */
-const activeStates: VmState[] = ['creating', 'starting', 'running', 'stopping'];
+/** What every change of a state is told to: by the VM's id, and as `any`. Arguments: the row as it is then, and the event. */
+export type VmChanges = EventEmitter<Record<string, [row: VmRow, event: VmEvent]>>;
+
+export interface RowContext {
+  db: Database;
+  changes: VmChanges;
+}
+
 /** A VM that failed or was destroyed is listed this long, in ms. */
 const listedMs = 3_600_000;
 
@@ -36,141 +27,129 @@ export interface NewVm {
   destroyAt: Date | null;
 }
 
-export interface VmRows {
-  get(vmId: string): Promise<VmRow | undefined>;
-  insert(vm: NewVm & Pick<VmRow, 'id' | 'kind' | 'imageId' | 'accel' | 'homeKeySealed'>): Promise<VmRow>;
-  /** Moves a VM to `state` when it is in one of `from` (any that is not final); undefined when it is not. */
-  move(vmId: string, state: VmState, more?: Partial<VmRow>, from?: VmState[]): Promise<VmRow | undefined>;
-  /** Notes that the VM is used now; undefined when it is not running. */
-  touch(vmId: string): Promise<VmRow | undefined>;
-  /** Running CLI VMs that nothing was done in, nor for, since `before`. */
-  idle(before: Date): Promise<VmRow[]>;
-  /** Moves a CLI VM to `stopping` if it is still idle; undefined when it is not. */
-  moveIdle(vmId: string, before: Date): Promise<VmRow | undefined>;
-  /** CLI VMs that are being stopped, to be kept. */
-  stopping(): Promise<VmRow[]>;
-  scheduleDestroy(vmId: string, at: Date): Promise<void>;
-  /** The user's CLI VM, unless it failed or was destroyed. */
-  liveCli(userId: string): Promise<VmRow | undefined>;
-  /** Rows whose VM may be running. */
-  active(): Promise<VmRow[]>;
-  /** Rows whose time of destruction has come. */
-  due(): Promise<VmRow[]>;
-  list(userId: string | null): Promise<VmRow[]>;
-  /** Ids of all VMs that may own something on this host. */
-  ownerIds(): Promise<Set<string>>;
-  /** The user's own port at the upstream proxy. */
-  proxyPort(userId: string): Promise<number>;
+/** Columns that an event may set. */
+export type VmPatch = Partial<
+  Pick<VmRow, 'epoch' | 'homeKeySealed' | 'timings' | 'error' | 'readyAt' | 'lastUsedAt' | 'destroyAt'>
+>;
+
+export interface VmChange {
+  patch?: VmPatch;
+  /** Asked of the row as it is at the moment of the change. */
+  when?: SQL | undefined;
 }
 
 export const newVmId = (): string => newId('vm');
 
-export function createVmRows(db: Database): VmRows {
-  const notFinal = notInArray(vms.state, finalStates);
-  /** A sign-in that is under way, or has just ended, uses the CLI VM as well. */
-  const isIdle = (before: Date): SQL | undefined =>
-    and(
-      eq(vms.kind, 'cli'),
-      eq(vms.state, 'running'),
-      lte(sql`greatest(${vms.lastUsedAt}, ${vms.readyAt}, ${vms.createdAt})`, before),
-      notExists(
-        db
-          .select({ id: authSessions.id })
-          .from(authSessions)
-          .where(
-            and(
-              eq(authSessions.userId, vms.userId),
-              or(notInArray(authSessions.status, [...finalStatuses]), gt(authSessions.updatedAt, before)),
-            ),
-          ),
-      ),
-    );
-  return {
-    async get(vmId) {
-      return (await db.select().from(vms).where(eq(vms.id, vmId)))[0];
-    },
+const notFinal = notInArray(vms.state, [...finalStates]);
 
-    async insert(vm) {
-      const [row] = await db
-        .insert(vms)
-        .values({ ...vm, state: 'creating', timings: noTimings })
-        .returning();
-      if (!row) throw new Error('INSERT … RETURNING gave no row');
-      return row;
-    },
+export async function get({ db }: RowContext, vmId: string): Promise<VmRow | undefined> {
+  return (await db.select().from(vms).where(eq(vms.id, vmId)))[0];
+}
 
-    async move(vmId, state, more = {}, from = openStates) {
-      const where = and(eq(vms.id, vmId), inArray(vms.state, from));
-      return (
-        await db
-          .update(vms)
-          .set({ ...more, state })
-          .where(where)
-          .returning()
-      )[0];
-    },
+export async function insert(
+  { db }: RowContext,
+  vm: NewVm & Pick<VmRow, 'id' | 'kind' | 'imageId' | 'accel' | 'homeKeySealed'>,
+): Promise<VmRow> {
+  const values = { ...vm, state: firstState, timings: noTimings };
+  const [row] = await db.insert(vms).values(values).returning();
+  if (!row) throw new Error('INSERT … RETURNING gave no row');
+  return row;
+}
 
-    async touch(vmId) {
-      const where = and(eq(vms.id, vmId), eq(vms.state, 'running'));
-      return (await db.update(vms).set({ lastUsedAt: new Date() }).where(where).returning())[0];
-    },
+/**
+ * Applies `event` in one statement. Undefined when the VM's state does not allow it, or `when` says no: nothing is changed
+ * then. Of two events that exclude one another, one is applied, whoever sends them.
+ */
+export async function apply(
+  { db, changes }: RowContext,
+  vmId: string,
+  event: VmEvent,
+  { patch = {}, when }: VmChange = {},
+): Promise<VmRow | undefined> {
+  const ways = waysOf(event);
+  const from = ways.map(([state]) => state);
+  const cases = ways.map(([state, next]) => sql`when ${state} then ${next}`);
+  const [row] = await db
+    .update(vms)
+    .set({ ...patch, state: sql<VmState>`case ${vms.state} ${sql.join(cases, sql` `)} end` })
+    .where(and(eq(vms.id, vmId), inArray(vms.state, from), when))
+    .returning();
+  if (!row) return undefined;
+  changes.emit(vmId, row, event);
+  changes.emit('any', row, event);
+  return row;
+}
 
-    idle: async (before) => db.select().from(vms).where(isIdle(before)),
+/** For `when`: the runner that says so is the one of the newest start. */
+export const ofEpoch = (epoch: number): SQL => eq(vms.epoch, epoch);
 
-    async moveIdle(vmId, before) {
-      const where = and(eq(vms.id, vmId), isIdle(before));
-      return (await db.update(vms).set({ state: 'stopping' }).where(where).returning())[0];
-    },
+/** For `when`: nothing was done in the VM, nor with it, since `before`. */
+export const unusedSince = (before: Date): SQL =>
+  lte(sql`greatest(${vms.lastUsedAt}, ${vms.readyAt}, ${vms.createdAt})`, before);
 
-    stopping: async () =>
-      db
-        .select()
-        .from(vms)
-        .where(and(eq(vms.kind, 'cli'), eq(vms.state, 'stopping'), isNull(vms.destroyAt))),
+export async function noteTimings({ db }: RowContext, vmId: string, timings: VmRow['timings']): Promise<void> {
+  const where = and(eq(vms.id, vmId), inArray(vms.state, ['starting', 'running']));
+  await db.update(vms).set({ timings }).where(where);
+}
 
-    async scheduleDestroy(vmId, at) {
-      await db
-        .update(vms)
-        .set({ destroyAt: at })
-        .where(and(eq(vms.id, vmId), notFinal));
-    },
+/** Notes that the VM is used now; undefined when it is not running. */
+export async function touch({ db }: RowContext, vmId: string): Promise<VmRow | undefined> {
+  const where = and(eq(vms.id, vmId), eq(vms.state, 'running'));
+  return (await db.update(vms).set({ lastUsedAt: new Date() }).where(where).returning())[0];
+}
 
-    async liveCli(userId) {
-      return (
-        await db
-          .select()
-          .from(vms)
-          .where(and(eq(vms.userId, userId), eq(vms.kind, 'cli'), notFinal))
-      )[0];
-    },
+export async function scheduleDestroy({ db }: RowContext, vmId: string, at: Date): Promise<void> {
+  const where = and(eq(vms.id, vmId), notFinal);
+  await db.update(vms).set({ destroyAt: at }).where(where);
+}
 
-    active: async () => db.select().from(vms).where(inArray(vms.state, activeStates)),
+/** Running CLI VMs that nothing was done in since `before`. */
+export async function idle({ db }: RowContext, before: Date): Promise<VmRow[]> {
+  const where = and(eq(vms.kind, 'cli'), eq(vms.state, 'running'), unusedSince(before));
+  return db.select().from(vms).where(where);
+}
 
-    due: async () =>
-      db
-        .select()
-        .from(vms)
-        .where(and(isNotNull(vms.destroyAt), lte(vms.destroyAt, new Date()), notFinal)),
+/** VMs that are being stopped, to be kept. */
+export async function stopping({ db }: RowContext): Promise<VmRow[]> {
+  return db.select().from(vms).where(eq(vms.state, 'stopping'));
+}
 
-    async list(userId) {
-      const endedAt = sql`greatest(${vms.destroyAt}, ${vms.createdAt})`;
-      const recent = or(notFinal, gt(endedAt, new Date(Date.now() - listedMs)));
-      return db
-        .select()
-        .from(vms)
-        .where(userId === null ? recent : and(eq(vms.userId, userId), recent))
-        .orderBy(vms.createdAt);
-    },
+/** VMs that are being removed, or whose time has come. */
+export async function due({ db }: RowContext): Promise<VmRow[]> {
+  const isDue = and(isNotNull(vms.destroyAt), lte(vms.destroyAt, new Date()), notFinal);
+  return db
+    .select()
+    .from(vms)
+    .where(or(eq(vms.state, 'destroying'), isDue));
+}
 
-    async ownerIds() {
-      const rows = await db.select({ id: vms.id }).from(vms).where(ne(vms.state, 'destroyed'));
-      return new Set(rows.map((row) => row.id));
-    },
+/** The user's CLI VM, unless it failed or was destroyed. */
+export async function liveCli({ db }: RowContext, userId: string): Promise<VmRow | undefined> {
+  const where = and(eq(vms.userId, userId), eq(vms.kind, 'cli'), notFinal);
+  return (await db.select().from(vms).where(where))[0];
+}
 
-    async proxyPort(userId) {
-      const [user] = await db.select({ port: users.proxyPort }).from(users).where(eq(users.id, userId));
-      if (!user) throw new Error(`no user ${userId}`);
-      return user.port;
-    },
-  };
+/** Rows whose VM may be running, or is being made or removed. */
+export async function active({ db }: RowContext): Promise<VmRow[]> {
+  return db
+    .select()
+    .from(vms)
+    .where(inArray(vms.state, [...activeStates]));
+}
+
+/** All VMs of a user, or of everybody with null; failed and destroyed ones only of the last hour. */
+export async function list({ db }: RowContext, userId: string | null): Promise<VmRow[]> {
+  const endedAt = sql`greatest(${vms.destroyAt}, ${vms.createdAt})`;
+  const recent = or(notFinal, gt(endedAt, new Date(Date.now() - listedMs)));
+  return db
+    .select()
+    .from(vms)
+    .where(userId === null ? recent : and(eq(vms.userId, userId), recent))
+    .orderBy(vms.createdAt);
+}
+
+/** Ids of all VMs that may own something. */
+export async function ownerIds({ db }: RowContext): Promise<Set<string>> {
+  const rows = await db.select({ id: vms.id }).from(vms).where(ne(vms.state, 'destroyed'));
+  return new Set(rows.map((row) => row.id));
 }

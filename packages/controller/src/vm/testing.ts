@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
+import { aborted, raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { homePaths } from '@airlock/contract/home';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
@@ -12,17 +13,18 @@ import { readSettings } from '@airlock/contract/settings';
 import type { Engine } from '../engine/engine.js';
 import { users } from '../store/schema.js';
 import { openEmbeddedTestStore, silentLog, type TestStore } from '../store/testing.js';
+import type { VmDeps } from './context.js';
 import { createVms } from './create.js';
-import type { Vms, VmRow } from './vm.js';
+import type { CliGuard, Vms, VmRow } from './vm.js';
 
 export interface TestEngine extends Engine {
   /** What was done, in order: `start <vm>`, `stop <vm>`. */
   done: string[];
   /** VMs that run. */
   running: Set<string>;
-  /** While set, starts, or stops, wait for it. */
+  /** While set, starts wait for it, and the stop of a VM for what it answers. */
   startGate: Promise<void> | undefined;
-  stopGate: Promise<void> | undefined;
+  stopGate: ((vmId: string) => Promise<void> | undefined) | undefined;
   /** While set, starts, or stops, fail with it. */
   startError: AppError | undefined;
   stopError: AppError | undefined;
@@ -79,9 +81,10 @@ export function createTestEngine(home: string, client: JsonClient): TestEngine {
       const end = ends.get(vmId);
       if (!status || !end || end.signal.aborted) return Promise.reject(gone());
       if (after < status.revision) return Promise.resolve(status);
-      return new Promise((_resolve, reject) => {
-        AbortSignal.any([signal, end.signal]).addEventListener('abort', () => reject(gone()));
-      });
+      return raceAbort(
+        aborted(end.signal).then(() => Promise.reject(gone())),
+        signal,
+      );
     },
     end(vmId) {
       engine.running.delete(vmId);
@@ -89,7 +92,7 @@ export function createTestEngine(home: string, client: JsonClient): TestEngine {
     },
     openDesktop: () => Promise.reject(gone()),
     async stop(vmId) {
-      await engine.stopGate;
+      await engine.stopGate?.(vmId);
       if (engine.stopError) throw engine.stopError;
       if (engine.running.delete(vmId)) engine.done.push(`stop ${vmId}`);
       ends.get(vmId)?.abort();
@@ -114,19 +117,27 @@ export interface TestVms {
   vms: Vms;
   /** The one user there is. */
   readonly userId: string;
+  /** Users who are signing in. */
+  signingIn: Set<string>;
   /** A controller that ended, and the next one, which has not looked at the rows yet. */
   restart(): Promise<void>;
 }
 
+const unguarded: CliGuard = {
+  starting: async () => undefined,
+  ready: async () => undefined,
+  ending: async () => undefined,
+};
+
 /** Vms on a real database for a test file; everything but the database is new before each test. `env`: more settings. */
-export function useVms(env: Record<string, string> = {}): TestVms {
+export function useVms(env: Record<string, string> = {}, guard = unguarded): TestVms {
   const client = createJsonClient({ baseUrl: 'http://127.0.0.1:1', unreachable: 'guest_unreachable', name: 'nobody' });
 
   function open(): void {
     const { database } = host;
     const disk = join(database.home, 'rootfs.ext4');
     const image = { folder: database.home, kernel: disk, initrd: disk, rootfs: disk, manifest: { id: 'img_000000' } };
-    host.vms = createVms({
+    const deps: VmDeps = {
       store: database.store,
       engine: host.engine,
       images: { current: async () => image, get: async () => image } as never,
@@ -134,10 +145,13 @@ export function useVms(env: Record<string, string> = {}): TestVms {
         sealing: (work) => work(async (_purpose, secret) => secret),
         open: async (_purpose, sealed) => sealed,
       },
+      proxyPort: async () => 10001,
+      signingIn: async () => host.signingIn,
       host: { accel: 'tcg', accelReason: 'a test', driver: 'a-test', tscKhz: null },
       settings: { ...readSettings({ AIRLOCK_HOME: database.home, ...env }), AIRLOCK_VM_MEMORY_MIB: 1 },
       log: silentLog,
-    });
+    };
+    host.vms = createVms(deps, guard);
   }
 
   const host = {
@@ -156,6 +170,7 @@ export function useVms(env: Record<string, string> = {}): TestVms {
     await host.database.empty();
     await host.database.store.db.insert(users).values({ id: host.userId, name: 'ada', role: 'user', proxyPort: 10001 });
     await writeFile(join(host.database.home, 'rootfs.ext4'), randomBytes(1000));
+    host.signingIn = new Set();
     host.engine = createTestEngine(host.database.home, client);
     open();
   });

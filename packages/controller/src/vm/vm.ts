@@ -7,14 +7,21 @@ import type { vms } from '../store/schema.js';
 
 export type VmRow = typeof vms.$inferSelect;
 
+/** How a guard gets at the VM that it is asked about. */
+export interface Reach {
+  vms: Pick<Vms, 'guest' | 'get'>;
+  /** Ends with the controller. */
+  signal: AbortSignal;
+}
+
 /** What must be done around the life of a CLI VM, whoever starts or ends it. */
 export interface CliGuard {
   /** Before it is powered on. */
   starting(row: VmRow): Promise<void>;
   /** It is ready, and nothing else has been done in it yet; also each time somebody asks for a running one. */
-  ready(row: VmRow): Promise<void>;
+  ready(row: VmRow, reach: Reach): Promise<void>;
   /** It runs and is about to be stopped or destroyed. Never rejects. */
-  ending(row: VmRow): Promise<void>;
+  ending(row: VmRow, reach: Reach): Promise<void>;
 }
 
 export interface CliUse {
@@ -23,8 +30,6 @@ export interface CliUse {
 }
 
 export interface Vms {
-  /** Sets what is done around the life of every CLI VM; before anything is started. */
-  guard(guard: CliGuard): void;
   /**
    * Whether a sign-in of this user can be carried through: image, memory, and disk space for a CLI VM that does not exist yet.
    * Asked before anything is made, so that nobody signs in for nothing.

@@ -11,6 +11,7 @@ const tones = {
   running: 'good',
   stopping: 'busy',
   stopped: 'quiet',
+  destroying: 'busy',
   failed: 'bad',
   destroyed: 'quiet',
 } as const satisfies Record<Vm['state'], string>;

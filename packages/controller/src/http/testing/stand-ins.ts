@@ -147,7 +147,6 @@ export function createTestVms(target: EchoServer): TestVms {
     return socket;
   }
   return {
-    guard: () => undefined,
     requireCapacity: async () => undefined,
     createBrowser: async ({ userId, sessionId, destroyAt }) => add(userId, { sessionId, destroyAt, state: 'creating' }),
     ensureCli: async (userId) => add(userId, { kind: 'cli' }),

@@ -6,6 +6,7 @@ import { openEmbeddedTestStore, silentLog, type TestStore } from '../../store/te
 import { createUsers } from '../../user/users.js';
 import { createCustodian } from '../../credential/create.js';
 import type { Custodian } from '../../credential/custodian.js';
+import { createCredentialGuard, type CredentialGuard } from '../../credential/guard.js';
 import { createVault } from '../../vault/create.js';
 import { newVaultKey } from '../../vault/key.js';
 import { createKeyRing } from '../../vault/ring.js';
@@ -42,10 +43,11 @@ export interface Desk {
 
 /** One for a test file; all but the database is new before each test. */
 export function useDesk(): Desk {
+  let guard: CredentialGuard;
   const open = (): void => {
     const settings = readSettings({ AIRLOCK_HOME: '/nowhere', AIRLOCK_CREDENTIAL_POLL_S: '1' });
     const shared = { vms: desk.host.vms, vault: desk.vault, settings, log: silentLog };
-    desk.custodian = createCustodian(shared);
+    desk.custodian = createCustodian({ ...shared, guard });
     desk.sessions = createSessions({ ...shared, custodian: desk.custodian, store: desk.store.store, pollMs: 5 });
   };
 
@@ -124,7 +126,8 @@ export function useDesk(): Desk {
     const settings = { AIRLOCK_PROXY_PORT_BASE: 10001 };
     const users = await createUsers(desk.store.store, { settings, adminToken: 'A'.repeat(43) });
     desk.ada = (await users.create('ada')).user.id;
-    desk.host = createTestHost();
+    guard = createCredentialGuard({ vault: desk.vault, log: silentLog });
+    desk.host = createTestHost(guard);
     open();
     await desk.custodian.resume();
   });

@@ -49,7 +49,7 @@ export const bundleOf = (content: string): CredentialBundle => ({
   files: [{ path: '.codex/auth.json', mode: 0o600, contentBase64: Buffer.from(content).toString('base64') }],
 });
 
-export function createTestHost(): TestHost {
+export function createTestHost(guard: CliGuard): TestHost {
   const vms = new Map<string, TestVm>();
   const gone = (vm: TestVm): boolean => vm.row.state === 'destroyed' || vm.row.state === 'failed';
 
@@ -80,9 +80,7 @@ export function createTestHost(): TestHost {
     const nothing = async (): Promise<never> => {
       throw new Error('not part of this test');
     };
-    let guard: CliGuard | undefined;
     return {
-      guard: (given) => void (guard = given),
       requireCapacity: async () => undefined,
       createBrowser: async ({ userId, sessionId }) => add('browser', userId, sessionId).row,
       ensureCli: async (userId, sessionId) => {
@@ -92,7 +90,7 @@ export function createTestHost(): TestHost {
         const live = [...vms.values()].find((one) => one.row.kind === 'cli' && one.row.userId === userId && !gone(one));
         const cli = live ?? add('cli', userId, sessionId);
         cli.row = { ...cli.row, state: 'running' };
-        await guard?.ready(cli.row);
+        await guard.ready(cli.row, { vms: host.vms, signal: new AbortController().signal });
         return cli.row;
       },
       cliOf: async (userId) =>

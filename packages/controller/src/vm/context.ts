@@ -1,0 +1,70 @@
+/** What the verbs of a VM work on: what was handed in, and what this controller remembers of work under way. */
+import { EventEmitter } from 'node:events';
+import type { Logger } from 'pino';
+import type { Settings } from '@airlock/contract/settings';
+import type { Engine } from '../engine/engine.js';
+import type { Images } from '../image/image.js';
+import { createQueue, createShared, type Queue, type Shared } from '../lib/keyed.js';
+import type { Store } from '../store/store.js';
+import type { Host } from './host.js';
+import type { RowContext } from './rows.js';
+import type { CliGuard, VmRow } from './vm.js';
+import type { Followed } from './watch.js';
+
+export interface VmDeps {
+  store: Pick<Store, 'db'>;
+  engine: Engine;
+  images: Images;
+  /** Seals the key of a CLI VM's home. */
+  secrets: {
+    /** Seals and stores within `work`, so that the key it uses is not retired in between. */
+    sealing<T>(work: (seal: (purpose: string, secret: string) => Promise<string>) => Promise<T>): Promise<T>;
+    open(purpose: string, sealed: string): Promise<string>;
+  };
+  /** The user's own port at the upstream proxy. */
+  proxyPort(userId: string): Promise<number>;
+  /** Users who are signing in, or were after `since`: they are about to need their CLI VM. */
+  signingIn(since: Date): Promise<ReadonlySet<string>>;
+  host: Host;
+  settings: Settings;
+  log: Logger;
+}
+
+export interface VmContext extends VmDeps, RowContext {
+  guard: CliGuard;
+  /** Aborts when the controller shuts down. */
+  signal: AbortSignal;
+  /** By VM: whatever makes, starts, stops or removes one, each after the other. */
+  turns: Queue;
+  /** By VM: removals under way. */
+  removals: Shared<void>;
+  /** Removals that only the sweep waits for. */
+  removing: Set<Promise<void>>;
+  /** By user: one preparation of the CLI VM at a time; everybody who asks meanwhile waits for the same one. */
+  preparations: Shared<VmRow>;
+  /** By user: how many use the CLI VM now. Uses end with the controller that knows them. */
+  uses: Map<string, number>;
+  /** By VM: runners that are followed. */
+  followed: Map<string, Followed>;
+  /** Emits the VM's id whenever its runner has reported. */
+  heard: EventEmitter<Record<string, []>>;
+}
+
+export function createContext(deps: VmDeps, guard: CliGuard, signal: AbortSignal): VmContext {
+  return {
+    ...deps,
+    db: deps.store.db,
+    changes: newEmitter<VmContext['changes']>(),
+    guard,
+    signal,
+    turns: createQueue(),
+    removals: createShared(),
+    removing: new Set(),
+    preparations: createShared(),
+    uses: new Map(),
+    followed: new Map(),
+    heard: newEmitter<VmContext['heard']>(),
+  };
+}
+
+const newEmitter = <T>(): T => new EventEmitter().setMaxListeners(0) as T;

@@ -1,0 +1,48 @@
+/** Reaching into a VM that runs: its agent, its checks, its desktop. */
+import type { BulkSocket } from '@airlock/contract/bulk-socket';
+import { AppError } from '@airlock/contract/errors';
+import { CheckResult, GuestHealth, type CheckName } from '@airlock/contract/guest';
+import { withPrefix, type JsonClient } from '@airlock/contract/http-client';
+import type { VmContext } from './context.js';
+import * as rows from './rows.js';
+import type { Reach, VmRow } from './vm.js';
+
+/** Checks run CLIs, which under emulation take more than a minute to start. */
+const checkTimeoutMs = 300_000;
+
+/** What the guard of CLI VMs is given. */
+export const reachOf = (ctx: VmContext): Reach => ({
+  vms: { get: (vmId) => rows.get(ctx, vmId), guest: (vmId) => guest(ctx, vmId) },
+  signal: ctx.signal,
+});
+
+/** The agent in the VM; paths as in contract/guest.ts. */
+export async function guest(ctx: VmContext, vmId: string): Promise<JsonClient> {
+  await requireUp(ctx, vmId);
+  return withPrefix(ctx.engine.client(vmId), '/guest');
+}
+
+export async function health(ctx: VmContext, vmId: string): Promise<GuestHealth> {
+  return (await guest(ctx, vmId)).call('GET', '/health', GuestHealth);
+}
+
+/** Counts as use of the VM. */
+export async function runCheck(ctx: VmContext, vmId: string, name: CheckName): Promise<CheckResult> {
+  const agent = await guest(ctx, vmId);
+  await rows.touch(ctx, vmId);
+  return agent.call('POST', `/checks/${name}`, CheckResult, { timeoutMs: checkTimeoutMs });
+}
+
+export async function openDesktop(ctx: VmContext, vmId: string): Promise<BulkSocket> {
+  const row = await requireUp(ctx, vmId);
+  if (row.kind !== 'browser') throw new AppError('desktop_not_ready', `VM ${vmId} has no desktop.`);
+  return ctx.engine.openDesktop(vmId);
+}
+
+/** @throws AppError not_found, vm_not_running */
+async function requireUp(ctx: VmContext, vmId: string): Promise<VmRow> {
+  const row = await rows.get(ctx, vmId);
+  if (!row) throw new AppError('not_found', `There is no VM ${vmId}.`);
+  if (row.state === 'running' || row.state === 'starting') return row;
+  throw new AppError('vm_not_running', `VM ${vmId} is ${row.state}.`);
+}
