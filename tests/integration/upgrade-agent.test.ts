@@ -121,7 +121,7 @@ describe.each(await landedVersions())('after version $version', (version) => {
       const { vms } = await admin.call('GET', '/api/vm', VmList);
       return vms.filter(({ id }) => id !== vmId).map(({ state }) => state);
     };
-    const restless: Vm['state'][] = ['creating', 'starting', 'stopping'];
+    const restless: Vm['state'][] = ['creating', 'starting', 'stopping', 'destroying'];
     await until('all VMs to rest', async () => (await states()).every((state) => !restless.includes(state as never)), {
       timeoutMs: 60_000,
     });

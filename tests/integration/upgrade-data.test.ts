@@ -41,6 +41,12 @@ const queries = ({ store }: LandedDatabase) => ({ query: (text: string) => store
 
 const byText = (a: unknown, b: unknown): number => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
 
+/** A row as this version has it: a VM that was being removed says so by its state. */
+const asNow = (table: string, row: Rows[string][number]): Rows[string][number] =>
+  table === 'vms' && row['state'] === 'stopping' && (row['destroy_at'] !== null || row['kind'] === 'browser')
+    ? { ...row, state: 'destroying' }
+    : row;
+
 /** `rows` with these columns only: a migration may add some. */
 const columnsOf = (rows: Rows[string], columns: string[]): unknown[] =>
   rows.map((row) => Object.fromEntries(columns.map((column) => [column, row[column]]))).sort(byText);
@@ -64,7 +70,12 @@ for (const { name, open, skip } of databases) {
       for (const [table, rows] of Object.entries(database.before)) {
         const columns = Object.keys(rows[0] ?? {});
         expect(rows.length, table).toBeGreaterThan(0);
-        expect(columnsOf(after[table] ?? [], columns), table).toEqual(columnsOf(rows, columns));
+        expect(columnsOf(after[table] ?? [], columns), table).toEqual(
+          columnsOf(
+            rows.map((row) => asNow(table, row)),
+            columns,
+          ),
+        );
       }
     });
 
