@@ -11,7 +11,7 @@ import { run } from '@airlock/contract/process';
 import { networkOptions, readAptSources, sourcesFor } from '@airlock/image-builder/apt-sources';
 import { mmdebstrapArguments } from '@airlock/image-builder/bootstrap';
 import { buildImage } from '@airlock/image-builder/build';
-import { withoutProject } from '@airlock/image-builder/clis';
+import { npmEnvironment } from '@airlock/contract/environment';
 import { debCacheOf, keepDebs, openDebCache, type DebCache } from '@airlock/image-builder/deb-cache';
 import { description } from '@airlock/image-builder/description';
 import {
@@ -113,7 +113,7 @@ async function makeBare(debCache: DebCache, signal: AbortSignal): Promise<void> 
     const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--engine-strict=false', '--prefer-offline'];
     await run('npm', ['install', '--global', `--prefix=${join(workspace.root, 'usr/local')}`, ...flags, ...packages], {
       cwd: workspace.stage,
-      env: withoutProject(process.env),
+      env: npmEnvironment(),
       cleanEnv: true,
       signal,
     });

@@ -96,7 +96,7 @@ const peers: Readonly<Record<PeerName, (...args: string[]) => Running>> = {
   /** The controller's HTTP server, whole, with one VM whose desktop is the byte source at `port`, or a runner's in `home`. */
   async controller(from = '', vmId = '') {
     const test = await startTestController();
-    const engine = createLocalEngine(from);
+    const engine = createLocalEngine({ AIRLOCK_HOME: from, AIRLOCK_SECRETS_ON_DISK: 'no' });
     const openSource = async (): Promise<BulkSocket> => {
       const socket = connectBulk({ host: '127.0.0.1', port: Number(from), noDelay: true });
       await once(socket, 'connect');

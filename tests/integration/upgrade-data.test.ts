@@ -141,7 +141,7 @@ describe.each(versions)('on a host of version $version', (version) => {
 
   it.each(['browser', 'cli'] as const)('a %s VM that ended is found, and its secrets go', async (kind) => {
     const vmId = await writeLandedVm(version, home, kind);
-    const engine = createLocalEngine(home);
+    const engine = createLocalEngine({ AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' });
     expect(await engine.status(vmId)).toMatchObject({ alive: false, status: { vmId, phase: 'ready' } });
     await engine.stop(vmId, 0);
     await expect(access(join(homePaths(home).secrets, vmId))).rejects.toMatchObject({ code: 'ENOENT' });

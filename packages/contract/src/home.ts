@@ -19,7 +19,7 @@
  *       .build.lock            names the process that builds; .build-<name>/ is where it works
  *     vm/
  *       <vm id>/               one VM; the names of its files are contract/runner's `runnerFiles`
- *     secret/                  config drives of a host that has no folder in memory for them
+ *     secret/                  config drives, only where AIRLOCK_SECRETS_ON_DISK=yes and there is no memory for them
  */
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';

@@ -76,6 +76,11 @@ export const settingDefinitions = {
       .optional(),
     about: 'PEM file with certificate authorities that VMs trust besides the public ones.',
   },
+  AIRLOCK_SECRETS_ON_DISK: {
+    schema: z.enum(['yes', 'no']).default('no'),
+    about:
+      'yes: where there is no folder in memory (/dev/shm), the secrets of running VMs may lie on the disk, below AIRLOCK_HOME. Otherwise no VM is started there.',
+  },
   AIRLOCK_ACCEL: {
     schema: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
     about: 'Virtualisation: auto probes whether KVM really works, tcg is software emulation.',

@@ -37,7 +37,7 @@ async function makeParts({ settings, log, store, users }: Made): Promise<Parts> 
   const ring = createKeyRing(await loadVaultKeys(home), (keys) => storeVaultKeys(home, keys));
   const vault = createVault(store, ring, log);
   const images = createImages(home);
-  const engine = createLocalEngine(home);
+  const engine = createLocalEngine(settings);
   const guard = createCredentialGuard({ vault, log });
   const signingIn = (since: Date): Promise<ReadonlySet<string>> => usersSigningIn(store.db, since);
   const vms = createVms(

@@ -3,6 +3,7 @@ import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { z } from 'zod';
+import { npmEnvironment } from '@airlock/contract/environment';
 import { AppError } from '@airlock/contract/errors';
 import { run } from '@airlock/contract/process';
 import type { Cli } from './description.js';
@@ -77,7 +78,7 @@ async function npm(
   signal: AbortSignal,
   onLine?: (line: string) => void,
 ): Promise<void> {
-  const options = { cwd, env: withoutProject(process.env), cleanEnv: true, signal, ...(onLine && { onLine }) };
+  const options = { cwd, env: npmEnvironment(), cleanEnv: true, signal, ...(onLine && { onLine }) };
   await run('npm', args, options).catch((error: unknown) => {
     throw explain(error, clis);
   });
@@ -135,14 +136,4 @@ async function finishCli(prefix: string, cli: Cli, signal: AbortSignal): Promise
   await mkdir(dirname(link), { recursive: true });
   await chmod(join(folder, program), 0o755);
   await symlink(relative(dirname(link), join(folder, program)), link);
-}
-
-/**
- * The environment without what `npm run` adds of the project it runs in: its prefix and its own strictness about scripts, with
- * which an install elsewhere fails. The machine's registry, proxy and CA settings stay.
- */
-export function withoutProject(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const ofProject =
-    /^npm_(lifecycle|package|command|execpath|node_execpath|config_(local_prefix|prefix|global_prefix|(strict_)?allow_scripts|engine_strict|call)$)/;
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !ofProject.test(name)));
 }

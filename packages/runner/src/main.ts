@@ -3,10 +3,12 @@
  * `airlock-runner <vm folder>`: owns one VM from power-on to its end. `airlock-runner probe`: what this host can do.
  * Exit codes: 0 stopped as asked, 1 the VM failed, 2 wrong usage or specification, 3 the claim was refused.
  */
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { pino } from 'pino';
+import { pino, type Logger } from 'pino';
 import { AppError } from '@airlock/contract/errors';
+import { runnerFiles } from '@airlock/contract/runner';
+import { openBoundedLog } from './lib/bounded-log.js';
 import { createStopSwitch } from './lib/stop.js';
 import { runVm } from './run.js';
 import { probeHost } from './vmm/probe.js';
@@ -15,7 +17,7 @@ const usage = `Usage: airlock-runner <vm folder>
        airlock-runner probe [--cache FILE]
 
 The first form runs the VM that <vm folder>/spec.json describes, with RunnerSecrets as JSON on standard input, until it
-is stopped (POST /stop on <vm folder>/r.sock, or SIGTERM), and logs to standard output.
+is stopped (POST /stop on <vm folder>/r.sock, or SIGTERM), and logs to <vm folder>/runner.log.
 The second prints, as JSON, whether KVM is usable and which VMMs there are; --cache keeps the slow part until the next boot.
 
   --help   shows this text
@@ -46,7 +48,18 @@ async function main(args: string[]): Promise<number> {
 
 async function runFolder(folder: string): Promise<number> {
   process.umask(0o077);
-  const log = pino();
+  const file = await openBoundedLog(join(folder, runnerFiles.runnerLog), complain, { append: true });
+  try {
+    return await runLogged(folder, pino({}, { write: (line) => file.write(Buffer.from(line)) }));
+  } finally {
+    await file.close();
+  }
+}
+
+const complain = (error: unknown): void =>
+  void process.stderr.write(`The log cannot be written: ${AppError.from(error).message}\n`);
+
+async function runLogged(folder: string, log: Logger): Promise<number> {
   const stop = createStopSwitch();
   const trouble = new AbortController();
   process.on('SIGTERM', () => stop.request(signalGraceMs));

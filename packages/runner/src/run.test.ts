@@ -134,7 +134,7 @@ async function post(path: string, body: unknown): Promise<void> {
 /** Only records are left: no socket, no config drive, no VMM. */
 async function expectReleased(status: RunnerStatus): Promise<void> {
   const files = (await readdir(folder)).sort();
-  const records = ['runner.lock', 'serial.log', 'spec.json', 'status.json', 'vmm.log'];
+  const records = ['runner.lock', 'runner.log', 'serial.log', 'spec.json', 'status.json', 'vmm.log'];
   expect(files.filter((name) => !records.includes(name))).toEqual([]);
   expect(await readdir(join(root, 'secret'))).toEqual([]);
   if (status.vmm) expect(await isRunning(status.vmm)).toBe(false);
@@ -237,11 +237,11 @@ it('refuses secrets of a wrong form without repeating them', async () => {
   await prepare('', 'halt');
   const child = spawn(process.execPath, [main, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
   runners.push(child);
-  let log = '';
-  child.stdout.on('data', (chunk: Buffer) => (log += chunk.toString()));
   child.stdin.end(JSON.stringify({ upstream: { password: upstreamPassword } }));
   expect(await exitCode(child)).toBe(1);
   const status = await readStatus();
   expect(status).toMatchObject({ phase: 'failed', error: { code: 'invalid_request' } });
+  const log = await readFile(join(folder, 'runner.log'), 'utf8');
+  expect(log).toContain('invalid_request');
   expect(log + JSON.stringify(status)).not.toContain(upstreamPassword);
 });

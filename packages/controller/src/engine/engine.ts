@@ -8,8 +8,11 @@ export interface Engine {
   folder(vmId: string): string;
   /** Makes the VM's folder (0700), or without an id only the folder of all VMs; answers its path. */
   prepare(vmId?: string): Promise<string>;
-  /** Writes the spec, starts the runner and resolves once it answers. @throws AppError runner_failed, runner_claim_refused */
-  start(spec: VmSpec, secrets: RunnerSecrets): Promise<void>;
+  /**
+   * Makes the place for its secrets, writes the spec, starts the runner and resolves once it answers.
+   * @throws AppError host_unsupported, runner_failed, runner_claim_refused
+   */
+  start(spec: Omit<VmSpec, 'secretFolder'>, secrets: RunnerSecrets): Promise<void>;
   /**
    * The runner's status: asked from the living runner (one that has only just been spawned is waited for), else its last word in
    * status.json with `alive: false`, else undefined.

@@ -16,7 +16,7 @@ let engine: Engine;
 
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'airlock-engine-'));
-  engine = createLocalEngine(home);
+  engine = createLocalEngine({ AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' });
 });
 afterEach(async () => {
   await engine.close();

@@ -2,20 +2,22 @@
  * Runners on this host: one detached process per VM, so that a restart of the controller drops no VM.
  * Leaves behind after `remove`: the VM's spec, last status and bounded logs.
  */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, open, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connectBulk, type BulkSocket } from '@airlock/contract/bulk-socket';
 import { AppError, ErrorResponse } from '@airlock/contract/errors';
+import { replaceFile } from '@airlock/contract/file';
 import { homePaths } from '@airlock/contract/home';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { identifyProcess, isRunning, killExactly, tail } from '@airlock/contract/process';
 import { readVmSpec, runnerFiles, RunnerStatus, VmSpec, type ProcessIdentity } from '@airlock/contract/runner';
+import { spawnRunner } from '@airlock/contract/spawn-runner';
 import type { Engine } from './engine.js';
+import { makeSecretFolder, removeSecretFolder, type SecretSettings } from './secret-folder.js';
 
 const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
 /** A runner answers on its socket within this time, in ms, or it has failed. Node itself starts in well under a second. */
@@ -32,8 +34,8 @@ const keptFiles: readonly string[] = [
 ];
 
 /** Engine for this host; VM folders are `<home>/vm/<id>`. */
-export function createLocalEngine(home: string): Engine {
-  const { vms: root, vm: folder, vmFile: file } = homePaths(home);
+export function createLocalEngine(settings: SecretSettings): Engine {
+  const { vms: root, vm: folder, vmFile: file } = homePaths(settings.AIRLOCK_HOME);
   const clients = new Map<string, JsonClient>();
 
   function client(vmId: string): JsonClient {
@@ -80,15 +82,11 @@ export function createLocalEngine(home: string): Engine {
     }
   }
 
-  /** The config drive of a VM that no longer runs, and the folder of all of them when it was the last. */
+  /** The config drive of a VM that no longer runs. */
   async function forgetSecrets(vmId: string): Promise<void> {
     const text = await readFile(file(vmId, 'spec'), 'utf8').catch(() => undefined);
     if (text === undefined) return;
-    const { secretFolder } = readVmSpec(text);
-    await rm(secretFolder, { recursive: true, force: true });
-    await rmdir(dirname(secretFolder)).catch((error: unknown) => {
-      if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    });
+    await removeSecretFolder(readVmSpec(text).secretFolder);
   }
 
   async function startFailure(vmId: string, reason: string): Promise<AppError> {
@@ -111,21 +109,15 @@ export function createLocalEngine(home: string): Engine {
       return path;
     },
 
-    async start(spec, secrets) {
-      await dropClient(spec.vmId);
-      await rm(file(spec.vmId, 'status'), { force: true });
-      await writeFile(file(spec.vmId, 'spec'), `${JSON.stringify(VmSpec.parse(spec), null, 2)}\n`, { mode: 0o600 });
+    async start(given, secrets) {
+      await dropClient(given.vmId);
+      await rm(file(given.vmId, 'status'), { force: true });
       // Not left to the runner: a browser VM counts as there as long as it has this folder.
-      await mkdir(spec.secretFolder, { recursive: true, mode: 0o700 });
-      const log = await open(file(spec.vmId, 'runnerLog'), 'a', 0o600);
-      const child = spawn(process.execPath, [runnerMain, folder(spec.vmId)], {
-        detached: true,
-        cwd: folder(spec.vmId),
-        stdio: ['pipe', log.fd, log.fd],
-      });
+      const secretFolder = await makeSecretFolder(given.vmId, settings);
+      const spec = VmSpec.parse({ ...given, secretFolder });
+      await replaceFile(file(spec.vmId, 'spec'), `${JSON.stringify(spec, null, 2)}\n`);
+      const child = await spawnRunner({ program: runnerMain, folder: folder(spec.vmId), secrets, outlives: true });
       const exited = once(child, 'exit').then(([code, signal]) => `ended at once (${String(code ?? signal)})`);
-      child.stdin?.end(JSON.stringify(secrets));
-      await log.close();
       child.unref();
       const answered = waitUntilAnswering(
         () => client(spec.vmId).call('GET', '/status', RunnerStatus, { timeoutMs: 2000 }),

@@ -20,7 +20,7 @@ let runner: Server | undefined;
 
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'airlock-engine-'));
-  engine = createLocalEngine(home);
+  engine = createLocalEngine({ AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' });
   await mkdir(engine.folder(vmId), { recursive: true });
 });
 

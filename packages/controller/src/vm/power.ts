@@ -5,7 +5,7 @@ import { AppError } from '@airlock/contract/errors';
 import type { VmKind } from '@airlock/contract/api';
 import type { VmContext } from './context.js';
 import * as rows from './rows.js';
-import { runnerSecrets, secretFolderOf, vmSpec } from './spec.js';
+import { runnerSecrets, vmSpec } from './spec.js';
 import type { VmRow } from './vm.js';
 import { watch } from './watch.js';
 
@@ -30,9 +30,7 @@ export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   const image = await ctx.images.get(row.imageId);
   const homeKey = row.homeKeySealed === null ? null : await ctx.secrets.open(`home/${row.id}`, row.homeKeySealed);
   const secrets = await runnerSecrets(started, homeKey, await ctx.proxyPort(row.userId), ctx.settings);
-  const secretFolder = await secretFolderOf(row.id, ctx.settings.AIRLOCK_HOME);
-  const places = { folder: ctx.engine.folder(row.id), secretFolder };
-  await ctx.engine.start(vmSpec(started, image, places, ctx), secrets);
+  await ctx.engine.start(vmSpec(started, image, ctx.engine.folder(row.id), ctx), secrets);
   watch(ctx, started);
 }
 

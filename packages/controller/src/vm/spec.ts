@@ -1,10 +1,8 @@
 /** What a runner is told: the VM's spec (no secrets) and its secrets (never on disk). */
-import { createHash, randomBytes, randomInt } from 'node:crypto';
-import { constants } from 'node:fs';
-import { access, readFile } from 'node:fs/promises';
+import { randomBytes, randomInt } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
-import { homePaths } from '@airlock/contract/home';
 import { providers } from '@airlock/contract/provider/registry';
 import type { RunnerSecrets, VmSpec } from '@airlock/contract/runner';
 import { rootDriveId, runnerFiles } from '@airlock/contract/runner';
@@ -22,10 +20,10 @@ const passwordAlphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456
 export function vmSpec(
   row: VmRow,
   image: CurrentImage,
-  places: { folder: string; secretFolder: string },
+  folder: string,
   { settings, host }: { settings: Settings; host: Host },
-): VmSpec {
-  const disk = join(places.folder, runnerFiles.disk);
+): Omit<VmSpec, 'secretFolder'> {
+  const disk = join(folder, runnerFiles.disk);
   return {
     version: 2,
     vmId: row.id,
@@ -42,7 +40,6 @@ export function vmSpec(
         ? { id: rootDriveId, path: disk, readOnly: false }
         : { id: rootDriveId, path: image.rootfs, readOnly: true },
     ],
-    secretFolder: places.secretFolder,
     bootTimeoutMs:
       settings.AIRLOCK_BOOT_TIMEOUT_S === undefined ? bootTimeoutMs[row.accel] : settings.AIRLOCK_BOOT_TIMEOUT_S * 1000,
     directHosts: settings.AIRLOCK_DIRECT_HOSTS,
@@ -83,27 +80,6 @@ export async function runnerSecrets(
 /** One host a provider: what a sign-in needs first. */
 function trialHosts(): string[] {
   return Object.values(providers).flatMap(({ login }) => login?.hosts.slice(0, 1) ?? []);
-}
-
-/**
- * Where the config drive of one VM is to be: in memory where this host has such a place, else below the home. Makes nothing,
- * so that nothing is left of a start that does not get far; the engine makes the folder.
- */
-export async function secretFolderOf(vmId: string, home: string): Promise<string> {
-  const memory = process.env['XDG_RUNTIME_DIR'] ?? '/dev/shm';
-  const inMemory = join(memory, `airlock-${createHash('sha256').update(home).digest('hex').slice(0, 12)}`);
-  const usable = (await isWritable(inMemory)) ?? (await isWritable(memory)) ?? false;
-  return join(usable ? inMemory : homePaths(home).secrets, vmId);
-}
-
-/** Undefined when there is no such folder. */
-async function isWritable(folder: string): Promise<boolean | undefined> {
-  try {
-    await access(folder, constants.W_OK | constants.X_OK);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : false;
-  }
 }
 
 function vncPassword(): string {

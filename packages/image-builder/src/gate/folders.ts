@@ -5,6 +5,7 @@
 import { mkdtemp, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import { findMemoryFolder } from '@airlock/contract/memory-folder';
 import { identifyProcess } from '@airlock/contract/process';
 import type { ProcessIdentity } from '@airlock/contract/runner';
 import { removeFolder, workRoot } from '../workspace.js';
@@ -23,13 +24,18 @@ interface Places {
   memory: string;
 }
 
-const usualPlaces = (): Places => ({ disk: workRoot, memory: process.env['XDG_RUNTIME_DIR'] ?? '/dev/shm' });
+async function usualPlaces(): Promise<Places> {
+  const memory = await findMemoryFolder();
+  // Of an image that nobody signs in to: its secrets open nothing once the gate has ended.
+  return { disk: workRoot, memory: 'path' in memory ? memory.path : workRoot };
+}
 
 const prefixOf = ({ pid, startTicks, bootId }: ProcessIdentity): string =>
   `airlock-gate-${pid}-${startTicks}-${bootId.slice(0, 8)}-`;
 
 /** Makes the folders of this process, after removing those of dead ones. */
-export async function makeGateFolders(places = usualPlaces()): Promise<GateFolders> {
+export async function makeGateFolders(given?: Places): Promise<GateFolders> {
+  const places = given ?? (await usualPlaces());
   await removeDeadGates(places);
   const owner = await identifyProcess(process.pid);
   if (!owner) throw new AppError('internal', `Process ${process.pid} finds no entry of itself in /proc.`);
@@ -42,9 +48,9 @@ export async function makeGateFolders(places = usualPlaces()): Promise<GateFolde
 }
 
 /** Removes what killed gates of this user have left, after ending what still works there. Answers the folders removed. */
-export async function removeDeadGates(places = usualPlaces()): Promise<string[]> {
+export async function removeDeadGates(given?: Places): Promise<string[]> {
   const removed: string[] = [];
-  for (const place of Object.values(places) as string[]) {
+  for (const place of new Set(Object.values(given ?? (await usualPlaces())) as string[])) {
     for (const name of await readdir(place)) {
       const path = join(place, name);
       if (!(await isDead(name)) || (await stat(path).catch(() => null))?.uid !== process.getuid?.()) continue;

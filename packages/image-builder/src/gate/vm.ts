@@ -1,5 +1,4 @@
 /** A browser VM that belongs to nobody, run by the real runner: made for the gate, and gone with everything it wrote. */
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { open, readdir, readFile, writeFile } from 'node:fs/promises';
@@ -13,6 +12,7 @@ import { createJsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
 import { imageFiles } from '@airlock/contract/image';
 import { run, tail } from '@airlock/contract/process';
+import { spawnRunner } from '@airlock/contract/spawn-runner';
 import {
   HostProbe,
   rootDriveId,
@@ -112,15 +112,8 @@ async function powerOn(
   remove: () => Promise<void>,
 ): Promise<GateVm> {
   await writeFile(join(folder, runnerFiles.spec), JSON.stringify(spec), { mode: 0o600 });
-  const log = await open(join(folder, runnerFiles.runnerLog), 'a', 0o600);
-  // setpriv: a builder that is killed takes its VM with it.
-  const child = spawn('setpriv', ['--pdeathsig=KILL', '--', process.execPath, runnerMain, folder], {
-    cwd: folder,
-    stdio: ['pipe', log.fd, log.fd],
-  });
-  await log.close();
+  const child = await spawnRunner({ program: runnerMain, folder, secrets: secretsOf(spec), outlives: false });
   const exited = once(child, 'exit');
-  child.stdin?.end(JSON.stringify(secretsOf(spec)));
   const socketPath = join(folder, runnerFiles.socket);
   const name = 'the runner of the boot gate';
   const client = createJsonClient({ baseUrl: 'http://runner', socketPath, unreachable: 'runner_failed', name });

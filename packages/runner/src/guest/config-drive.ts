@@ -2,10 +2,11 @@
  * The VM's config drive: a file in memory, readable by this user only, gone when the runner ends. Each configuration goes into
  * the slot that does not hold the newest one, so that the guest always finds a whole one.
  */
-import { mkdir, open, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { driveSize, encodeSlot } from '@airlock/contract/config-drive';
 import type { GuestConfig } from '@airlock/contract/guest';
+import { claimFolder } from '@airlock/contract/memory-folder';
 
 export interface ConfigDrive {
   readonly path: string;
@@ -14,12 +15,15 @@ export interface ConfigDrive {
   remove(): Promise<void>;
 }
 
-/** Makes the drive in `secretFolder`, which stays the caller's, with `config` as generation 1. */
+/**
+ * Makes the drive in `secretFolder`, which stays the caller's, with `config` as generation 1.
+ * @throws AppError host_unsupported when others can look into that folder
+ */
 export async function createConfigDrive(secretFolder: string, config: GuestConfig): Promise<ConfigDrive> {
   const path = join(secretFolder, `${config.vmId}.config`);
   // Before the file: one that is too large leaves nothing.
   const first = encodeSlot({ generation: 1, config });
-  await mkdir(secretFolder, { recursive: true, mode: 0o700 });
+  await claimFolder(secretFolder);
   // A file left by a runner that was killed: never reused, its mode is not known.
   await rm(path, { force: true });
   await writeAt(path, 'wx', first);

@@ -21,7 +21,7 @@ let drive: ConfigDrive;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'airlock-drive-'));
-  drive = await createConfigDrive(join(folder, 'deep', 'secret'), first);
+  drive = await createConfigDrive(join(folder, 'secret'), first);
 });
 afterEach(() => rm(folder, { recursive: true }));
 
@@ -31,7 +31,7 @@ describe('the drive', () => {
   it('is read by its owner only, and is removed', async () => {
     expect(await content()).toEqual({ generation: 1, config: first });
     expect((await stat(drive.path)).mode & 0o777).toBe(0o600);
-    expect((await stat(join(folder, 'deep', 'secret'))).mode & 0o777).toBe(0o700);
+    expect((await stat(join(folder, 'secret'))).mode & 0o777).toBe(0o700);
     await drive.remove();
     await drive.remove();
     await expect(stat(drive.path)).rejects.toThrow('ENOENT');

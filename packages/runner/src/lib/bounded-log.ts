@@ -2,8 +2,9 @@
  * A log file that never grows beyond its limit: the first and the last part are kept, the middle is left out.
  * Owns the file while it is open; the file stays when it is closed.
  */
-import { open, type FileHandle } from 'node:fs/promises';
+import { open, truncate, type FileHandle } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
+import { nullIfAbsent } from '@airlock/contract/file';
 
 export interface BoundedLog {
   /** Appends; never waits and never throws: a log that cannot be written must not stop a VM. */
@@ -16,27 +17,35 @@ export interface BoundedLog {
 
 const tailBytes = 16 * 1024;
 
+export interface BoundedLogOptions {
+  /** Bytes; 4 MiB by default. */
+  limit?: number;
+  /** Goes on after what the file holds already, also when others append to it; otherwise the file begins anew. */
+  append?: boolean;
+}
+
 /**
- * Opens `path` anew, for at most `limit` bytes (4 MiB by default). A line longer than 16 KiB is cut in `lastLines`.
- * `onError` is told once when the file cannot be written.
+ * Opens `path` for at most `limit` bytes. A line longer than 16 KiB is cut in `lastLines`. `onError` is told once when the
+ * file cannot be written.
  */
 export async function openBoundedLog(
   path: string,
   onError: (error: unknown) => void,
-  limit = 4 * 1024 * 1024,
+  { limit = 4 * 1024 * 1024, append: keeps = false }: BoundedLogOptions = {},
 ): Promise<BoundedLog> {
-  const file = await open(path, 'w+', 0o600);
+  if (!keeps) await truncate(path).catch(nullIfAbsent);
+  // What is appended goes to the end that the file has then, whoever else writes to it; only cutting needs a position.
+  const [file, cutter] = [await open(path, 'a', 0o600), await open(path, 'r+')];
   const decoder = new StringDecoder('utf8');
   let recent = '';
   let broken = false;
-  let size = 0;
   let pending: Promise<void> = Promise.resolve();
 
   async function append(chunk: Buffer): Promise<void> {
     if (broken) return;
-    await file.write(chunk, 0, chunk.length, size);
-    size += chunk.length;
-    if (size > limit) size = await leaveOutMiddle(file, size, limit);
+    await file.write(chunk);
+    const { size } = await file.stat();
+    if (size > limit) await leaveOutMiddle(cutter, size, limit);
   }
 
   return {
@@ -52,13 +61,13 @@ export async function openBoundedLog(
     lastLines: (count) => plainLines(recent).slice(-count).join('\n'),
     async close() {
       await pending;
-      await file.close();
+      await Promise.all([file.close(), cutter.close()]);
     },
   };
 }
 
-/** Keeps the first and the last quarter of `limit`; returns the new size. */
-async function leaveOutMiddle(file: FileHandle, size: number, limit: number): Promise<number> {
+/** Keeps the first and the last quarter of `limit`. */
+async function leaveOutMiddle(file: FileHandle, size: number, limit: number): Promise<void> {
   const part = Math.floor(limit / 4);
   const tail = Buffer.alloc(part);
   await file.read(tail, 0, part, size - part);
@@ -66,7 +75,6 @@ async function leaveOutMiddle(file: FileHandle, size: number, limit: number): Pr
   const text = Buffer.concat([mark, tail]);
   await file.write(text, 0, text.length, part);
   await file.truncate(part + text.length);
-  return part + text.length;
 }
 
 /** Lines without terminal escape sequences, carriage returns and empty ends. */

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -23,7 +23,7 @@ function fail(error: unknown): never {
 describe('a bounded log', () => {
   it('keeps the first and the last lines within its limit', async () => {
     const path = join(folder, 'serial.log');
-    const log = await openBoundedLog(path, fail, 4000);
+    const log = await openBoundedLog(path, fail, { limit: 4000 });
     for (let line = 0; line < 5000; line += 1) log.write(Buffer.from(`line ${line}\n`));
     expect(log.lastLines(2)).toBe('line 4998\nline 4999');
     await log.close();
@@ -32,6 +32,22 @@ describe('a bounded log', () => {
     expect(text).toMatch(/^line 0\nline 1\n/);
     expect(text).toMatch(/\[\.\.\. \d+ bytes left out \.\.\.\]/);
     expect(text).toMatch(/line 4998\nline 4999\n$/);
+  });
+
+  it('goes on within its limit after what was there before, and leaves what others append', async () => {
+    const path = join(folder, 'runner.log');
+    await writeFile(path, `begin\n${'earlier\n'.repeat(1000)}`);
+    const log = await openBoundedLog(path, fail, { limit: 4000, append: true });
+    log.write(Buffer.from('first\n'));
+    await log.close();
+    await appendFile(path, 'the runtime itself\n');
+    const again = await openBoundedLog(path, fail, { limit: 4000, append: true });
+    again.write(Buffer.from('second\n'));
+    await again.close();
+    const text = await readFile(path, 'utf8');
+    expect(text.length).toBeLessThanOrEqual(4000);
+    expect(text).toMatch(/^begin\nearlier\n/);
+    expect(text).toMatch(/earlier\nfirst\nthe runtime itself\nsecond\n$/);
   });
 
   it('shows lines without escape sequences', async () => {

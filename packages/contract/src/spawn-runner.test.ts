@@ -1,0 +1,41 @@
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { RunnerSecrets } from './runner.js';
+import { spawnRunner } from './spawn-runner.js';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'al-spawn-'));
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true });
+});
+
+const secrets = { upstream: { url: 'http://u:canary-given@h:1', trialHosts: [] } } as unknown as RunnerSecrets;
+
+test.each([true, false])(
+  'a runner gets its secrets and nothing that its starter knows besides (outlives: %s)',
+  async (outlives) => {
+    vi.stubEnv('DATABASE_URL', 'postgres://u:canary-database@h/db');
+    vi.stubEnv('AIRLOCK_UPSTREAM_PROXY', 'http://u:canary-upstream@h:{port}');
+    const program = join(folder, 'runner.mjs');
+    await writeFile(
+      program,
+      `import { readFileSync, writeFileSync } from 'node:fs';
+     const given = { env: process.env, args: process.argv.slice(2), cwd: process.cwd(), input: readFileSync(0, 'utf8') };
+     writeFileSync('given.json', JSON.stringify(given));
+     throw new Error('cannot begin');`,
+    );
+    const child = await spawnRunner({ program, folder, secrets, outlives });
+    await once(child, 'exit');
+    const given = JSON.parse(await readFile(join(folder, 'given.json'), 'utf8')) as Record<string, unknown>;
+    expect(given).toMatchObject({ args: [folder], cwd: folder, input: JSON.stringify(secrets) });
+    expect(given['env']).toMatchObject({ PATH: process.env['PATH'] });
+    expect(JSON.stringify(given['env'])).not.toContain('canary');
+    expect(await readFile(join(folder, 'runner.log'), 'utf8')).toContain('cannot begin');
+  },
+);
