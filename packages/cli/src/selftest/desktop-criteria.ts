@@ -64,18 +64,22 @@ async function untilTrue(rfb: RfbClient, holds: () => boolean, limitMs: number):
   }
 }
 
-const untilChanged = (rfb: RfbClient, area: Area, before: Uint32Array, pixels: number, limitMs: number) =>
-  untilTrue(rfb, () => countChanges(before, cut(rfb.screen, area)) >= pixels, limitMs);
+/** As `untilTrue`, for `pixels` in `area` that are not as they were `before`. */
+const untilChanged = (
+  rfb: RfbClient,
+  { area, before, pixels }: { area: Area; before: Uint32Array; pixels: number },
+  limitMs: number,
+) => untilTrue(rfb, () => countChanges(before, cut(rfb.screen, area)) >= pixels, limitMs);
 
 /** Criterion 5: nothing moves before the first key; then the terminal shows what is typed, and its echo. */
 export async function checkTyping(rfb: RfbClient, signal: AbortSignal): Promise<Outcome> {
   rfb.click(terminal.x + terminal.width / 2, terminal.y + terminal.height / 2);
   const before = await untilStill(rfb, terminalText, 30_000, signal);
   rfb.type('e');
-  const firstMs = await untilChanged(rfb, terminalText, before, 1, 15_000);
+  const firstMs = await untilChanged(rfb, { area: terminalText, before, pixels: 1 }, 15_000);
   if (firstMs === null) return { pass: false, figure: 'no change in the terminal within 15 s of a key' };
   rfb.type(`cho airlock-${Math.floor(Math.random() * 1e9)}\n`);
-  const allMs = await untilChanged(rfb, terminalText, before, leastTyped, 15_000);
+  const allMs = await untilChanged(rfb, { area: terminalText, before, pixels: leastTyped }, 15_000);
   const figure = `${Math.round(firstMs)} ms from key to changed screen`;
   return { pass: allMs !== null, figure: allMs === null ? `${figure}, but the echo did not appear` : figure };
 }
@@ -85,16 +89,16 @@ export async function checkNavigation(rfb: RfbClient, url: string, signal: Abort
   const unfocused = cut(rfb.screen, tabStrip);
   rfb.click(browser.x + browser.width / 2, browser.y + browser.height / 2);
   // The window that gets the focus changes the colour of its tab strip; keys pressed earlier would go to the terminal.
-  await untilChanged(rfb, tabStrip, unfocused, 1000, 10_000);
+  await untilChanged(rfb, { area: tabStrip, before: unfocused, pixels: 1000 }, 10_000);
   rfb.chord(keysyms.control, 'l'.charCodeAt(0));
   const before = await untilStill(rfb, page, 30_000, signal);
   const empty = cut(rfb.screen, addressBar);
   rfb.type(url);
-  await untilChanged(rfb, addressBar, empty, 1, 30_000);
+  await untilChanged(rfb, { area: addressBar, before: empty, pixels: 1 }, 30_000);
   // Under emulation the letters appear seconds later; Enter in the middle of them would open what was there before.
   await untilStill(rfb, addressBar, 10_000, signal);
   rfb.type('\n');
-  const ms = await untilChanged(rfb, page, before, leastPage, 90_000);
+  const ms = await untilChanged(rfb, { area: page, before, pixels: leastPage }, 90_000);
   if (ms === null) return { pass: false, figure: `the page did not change within 90 s of opening ${url}` };
   return { pass: true, figure: `${(ms / 1000).toFixed(1)} s until the page of ${url} was drawn` };
 }

@@ -49,7 +49,7 @@ async function selftest(api: Api, minutes: number, signal: AbortSignal): Promise
   try {
     machine = await createTestMachine(api, Math.min(240, Math.ceil(minutes) + 30), signal);
     note(`Test VM: ${machine.id}`);
-    await tryAll(api, machine, minutes, record, signal);
+    await tryAll({ api, machine, minutes, signal }, record);
   } catch (error) {
     if (signal.aborted) throw new AppError('aborted', 'The self-test was interrupted; its VM is destroyed.');
     const { message } = AppError.from(error);
@@ -61,13 +61,14 @@ async function selftest(api: Api, minutes: number, signal: AbortSignal): Promise
   return makeReport(outcomes, minutes);
 }
 
-async function tryAll(
-  api: Api,
-  machine: TestMachine,
-  minutes: number,
-  record: Note,
-  signal: AbortSignal,
-): Promise<void> {
+interface Trial {
+  api: Api;
+  machine: TestMachine;
+  minutes: number;
+  signal: AbortSignal;
+}
+
+async function tryAll({ api, machine, minutes, signal }: Trial, record: Note): Promise<void> {
   const { timings, accel } = await untilRunning(machine, signal);
   const { vncMs } = timings;
   record(1, {
@@ -86,7 +87,7 @@ async function tryAll(
     record(6, await checkNavigation(rfb, testUrl, signal));
     record(7, await runChecks(machine, ['fetch']));
     record(8, await runChecks(machine, ['codex', 'claude', 'gemini']));
-    const { alive, undisturbed } = await watchMachine(machine, rfb, tunnel.closed, minutes, signal);
+    const { alive, undisturbed } = await watchMachine(machine, { rfb, closed: tunnel.closed }, minutes, signal);
     record(9, alive);
     record(10, undisturbed);
   } finally {

@@ -51,8 +51,7 @@ export function judgeSamples(samples: readonly Sample[], minutes: number): Watch
 /** Watches for `minutes`; `closed` is the tunnel's end. */
 export async function watchMachine(
   machine: TestMachine,
-  rfb: RfbClient,
-  closed: Promise<string>,
+  { rfb, closed }: { rfb: RfbClient; closed: Promise<string> },
   minutes: number,
   signal: AbortSignal,
 ): Promise<Watched> {

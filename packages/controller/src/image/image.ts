@@ -5,7 +5,8 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
-import { homePaths } from '@airlock/contract/home';
+import { homePaths, type ImagesPaths } from '@airlock/contract/home';
+import { createShared } from '../lib/keyed.js';
 import { imageFiles, ImageManifest, type Artefact } from '@airlock/contract/image';
 import { checkFiles, checkSizes, fingerprint, isSealed } from '@airlock/contract/image-seal';
 
@@ -46,24 +47,9 @@ export function createImages(home: string): Images {
   const paths = homePaths(home).images;
   const lifetime = new AbortController();
   /** By folder: one reading at a time, however many VMs wait for it. */
-  const reading = new Map<string, Promise<void>>();
+  const reading = createShared<void>();
   /** By folder: what the last reading found wrong, and how the files looked then. */
   const broken = new Map<string, { why: AppError; looks: string }>();
-
-  async function load(name: string): Promise<Loaded> {
-    const folder = await realpath(paths.image(name)).catch((error: unknown) => {
-      throw new AppError('image_missing', `There is no golden image "${name}" in ${paths.folder}.`, {
-        hint: 'Build one: `npx airlock image build` (`npm run up` does it by itself).',
-        cause: error,
-      });
-    });
-    const manifest = await readManifest(folder);
-    const { kernel, initrd, rootfs } = manifest.artefacts;
-    const files = [kernel, initrd, rootfs];
-    await checkSizes(folder, files);
-    const path = ({ file }: Artefact): string => join(folder, file);
-    return { folder, files, image: { manifest, kernel: path(kernel), initrd: path(initrd), rootfs: path(rootfs) } };
-  }
 
   /** @throws AppError what the last reading found wrong, unless somebody has changed the files since. */
   async function refuseBroken({ folder, files }: Loaded): Promise<void> {
@@ -71,13 +57,7 @@ export function createImages(home: string): Images {
     if (known?.looks === (await fingerprint(folder, files))) throw known.why;
   }
 
-  function readAll({ folder, files }: Loaded): Promise<void> {
-    const known = reading.get(folder);
-    if (known) return known;
-    const work = read(folder, files).finally(() => reading.delete(folder));
-    reading.set(folder, work);
-    return work;
-  }
+  const readAll = ({ folder, files }: Loaded): Promise<void> => reading.run(folder, () => read(folder, files));
 
   async function read(folder: string, files: Artefact[]): Promise<void> {
     const looks = await fingerprint(folder, files);
@@ -93,7 +73,7 @@ export function createImages(home: string): Images {
 
   return {
     async current() {
-      const loaded = await load(basename(paths.current));
+      const loaded = await load(paths, basename(paths.current));
       await refuseBroken(loaded);
       // Whoever starts a VM from it waits for the reading, and hears what it found.
       if (!(await isSealed(loaded.folder, loaded.files))) readAll(loaded).catch(() => undefined);
@@ -101,7 +81,7 @@ export function createImages(home: string): Images {
     },
 
     async get(imageId) {
-      const loaded = await load(imageId);
+      const loaded = await load(paths, imageId);
       await refuseBroken(loaded);
       await readAll(loaded);
       return loaded.image;
@@ -109,9 +89,24 @@ export function createImages(home: string): Images {
 
     async close() {
       lifetime.abort(new AppError('shutting_down', 'The controller is shutting down.'));
-      await Promise.allSettled(reading.values());
+      await reading.allSettled();
     },
   };
+}
+
+async function load(paths: ImagesPaths, name: string): Promise<Loaded> {
+  const folder = await realpath(paths.image(name)).catch((error: unknown) => {
+    throw new AppError('image_missing', `There is no golden image "${name}" in ${paths.folder}.`, {
+      hint: 'Build one: `npx airlock image build` (`npm run up` does it by itself).',
+      cause: error,
+    });
+  });
+  const manifest = await readManifest(folder);
+  const { kernel, initrd, rootfs } = manifest.artefacts;
+  const files = [kernel, initrd, rootfs];
+  await checkSizes(folder, files);
+  const path = ({ file }: Artefact): string => join(folder, file);
+  return { folder, files, image: { manifest, kernel: path(kernel), initrd: path(initrd), rootfs: path(rootfs) } };
 }
 
 async function readManifest(folder: string): Promise<ImageManifest> {

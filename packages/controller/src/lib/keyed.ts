@@ -5,6 +5,8 @@ interface Keyed {
   has(key: string): boolean;
   /** Resolves when nothing with this key is under way any more that was when it was called; never rejects. */
   settled(key: string): Promise<void>;
+  /** The same for all keys. */
+  allSettled(): Promise<void>;
 }
 
 export interface Queue extends Keyed {
@@ -62,6 +64,9 @@ function createUnder<T>() {
       has: (key: string) => last.has(key),
       async settled(key: string): Promise<void> {
         await last.get(key)?.then(ignore, ignore);
+      },
+      async allSettled(): Promise<void> {
+        await Promise.allSettled(last.values());
       },
     },
   };

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { CredentialSummary, RunPromptRequest } from '@airlock/contract/api';
 import { raceAbort, withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
+import type { JsonClient } from '@airlock/contract/http-client';
 import { PromptFrame, type PromptRequest } from '@airlock/contract/guest';
 import type { Provider } from '@airlock/contract/provider/provider';
 import { requireProvider } from '@airlock/contract/provider/registry';
@@ -103,7 +104,7 @@ async function runPrompt(prompt: Prompt, deps: PromptDeps, emit: Emit, over: Abo
     const use = await vms.useCli(prompt.userId, onProgress, over);
     try {
       await emit({ status: `asking ${prompt.name}` });
-      await passAnswer(prompt, use.vm.id, deps, emit, over);
+      await passAnswer(await vms.guest(use.vm.id), prompt, emit, over);
     } finally {
       finish(use, deps);
     }
@@ -134,15 +135,8 @@ function finish({ vm, release }: CliUse, { custodian, log }: PromptDeps): void {
 const elapsed = (since: number): number => Math.round(performance.now() - since);
 
 /** Frames of the agent, up to the last one. @throws AppError when it breaks off */
-async function passAnswer(
-  { body }: Prompt,
-  vmId: string,
-  { vms }: PromptDeps,
-  emit: Emit,
-  over: AbortSignal,
-): Promise<void> {
+async function passAnswer(guest: JsonClient, { body }: Prompt, emit: Emit, over: AbortSignal): Promise<void> {
   const signal = withDeadline(over, body.timeoutMs + afterLimitMs);
-  const guest = await vms.guest(vmId);
   for await (const line of await guest.lines('POST', '/prompts', { body, signal, timeoutMs: silenceMs })) {
     const frame = PromptFrame.parse(JSON.parse(line));
     await raceAbort(emit(frame), signal);

@@ -89,8 +89,7 @@ export function startClock(
   status: OpenStatus,
   row: Deadlines,
   event: SessionEvent,
-  settings: ClockSettings,
-  now: Date,
+  { settings, now }: { settings: ClockSettings; now: Date },
 ): Deadlines {
   const deadlineAt = later(now, clocks[status].seconds(settings));
   if (status !== 'awaiting_user_auth') return { deadlineAt, deadlineMaxAt: row.deadlineMaxAt };

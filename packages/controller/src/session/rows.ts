@@ -67,7 +67,7 @@ export function createSessionRows(db: Database, settings: ClockSettings): Sessio
       updatedAt: now,
       ...(isFinal(status)
         ? ended
-        : status !== row.status && startClock(status as OpenStatus, row, event, settings, now)),
+        : status !== row.status && startClock(status as OpenStatus, row, event, { settings, now })),
     };
   }
 
@@ -76,13 +76,10 @@ export function createSessionRows(db: Database, settings: ClockSettings): Sessio
 
     async insert(userId, provider) {
       try {
-        const clock = startClock(
-          'pending',
-          { deadlineAt: null, deadlineMaxAt: null },
-          'progress',
+        const clock = startClock('pending', { deadlineAt: null, deadlineMaxAt: null }, 'progress', {
           settings,
-          new Date(),
-        );
+          now: new Date(),
+        });
         const [row] = await db
           .insert(authSessions)
           .values({ id: newId('ses'), userId, provider, status: 'pending', steps: newSteps(), ...clock })

@@ -219,20 +219,22 @@ describe('clocks', () => {
     await vi.waitFor(() => expect(desk.host.vm('browser').row.state).toBe('destroyed'));
 
     const fourth = await desk.startSignIn();
-    desk.host.vm('browser').onCall = (call) =>
-      call === 'GET /credentials/codex' ? new Promise((resolve) => setTimeout(resolve, 3000)) : undefined;
+    let answer = (): void => undefined;
+    const held = (): Promise<void> => new Promise((resolve) => (answer = resolve));
+    desk.host.vm('browser').onCall = (call) => (call === 'GET /credentials/codex' ? held() : undefined);
     desk.finishLogin('x');
     await desk.until(fourth, 'authenticating');
     await expire(fourth);
     expect((await desk.until(fourth, 'failed')).error?.code).toBe('credential_timeout');
+    answer();
 
     const fifth = await desk.startSignIn();
-    desk.host.vm('cli').onCall = (call) =>
-      call.startsWith('POST /checks') ? new Promise((resolve) => setTimeout(resolve, 3000)) : undefined;
+    desk.host.vm('cli').onCall = (call) => (call.startsWith('POST /checks') ? held() : undefined);
     desk.finishLogin('x');
     await desk.until(fifth, 'delivering');
     await expire(fifth);
     expect((await desk.until(fifth, 'failed')).error?.code).toBe('hand_over_timeout');
+    answer();
   }, 40_000);
 
   test('a try that failed, and that nobody repeated, is the reason in the end', async () => {

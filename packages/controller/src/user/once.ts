@@ -16,13 +16,12 @@ export const lifetimesMs = {
 export async function issue(
   db: Pick<Database, 'insert'>,
   kind: TokenRow['kind'],
-  userId: string,
+  holder: Pick<TokenRow, 'userId' | 'vmId'>,
   now: Date,
-  vmId: string | null = null,
 ): Promise<{ secret: string; expiresAt: Date }> {
   const secret = newSecret();
   const expiresAt = new Date(now.getTime() + lifetimesMs[kind]);
-  await db.insert(tokens).values({ hash: hashSecret(secret), kind, userId, vmId, expiresAt });
+  await db.insert(tokens).values({ hash: hashSecret(secret), kind, ...holder, expiresAt });
   return { secret, expiresAt };
 }
 

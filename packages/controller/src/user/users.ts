@@ -19,77 +19,81 @@ export interface UsersOptions {
 /** The people of this controller; makes the admin when there is none. */
 export async function createUsers(store: Store, options: UsersOptions): Promise<Users> {
   const { db } = store;
-  const now = options.now ?? (() => new Date());
   const portBase = options.settings.AIRLOCK_PROXY_PORT_BASE;
-  const adminHash = hashSecret(options.adminToken);
+  const ctx = { db, now: options.now ?? (() => new Date()), adminHash: hashSecret(options.adminToken) };
   await ensureAdmin(db, portBase);
-
-  async function byToken(token: string) {
-    const hash = hashSecret(token);
-    const row = sameHash(hash, adminHash)
-      ? await db.query.users.findFirst({ where: eq(users.name, 'admin') })
-      : await db.query.users.findFirst({ where: eq(users.tokenHash, hash) });
-    return row && toUser(row);
-  }
-
-  async function byCookie(cookie: string) {
-    const [found] = await db
-      .select({ user: users })
-      .from(tokens)
-      .innerJoin(users, eq(users.id, tokens.userId))
-      .where(and(eq(tokens.hash, hashSecret(cookie)), eq(tokens.kind, 'cookie'), gt(tokens.expiresAt, now())));
-    return found && toUser(found.user);
-  }
-
-  async function createLoginToken(userId: string) {
-    await get(userId);
-    const { secret, expiresAt } = await issue(db, 'login', userId, now());
-    return { token: secret, expiresAt };
-  }
-
-  async function login(token: string) {
-    const used = await redeem(db, 'login', token, now());
-    if (!used) {
-      throw new AppError('login_token_invalid', 'This login link is unknown, was used already, or has expired.', {
-        hint: 'Ask whoever runs this Airlock for a new one; it is good once, for ten minutes.',
-      });
-    }
-    const { secret, expiresAt } = await issue(db, 'cookie', used.userId, now());
-    return { user: toUser(await get(used.userId)), cookie: secret, expiresAt };
-  }
-
-  async function redeemDesktopTicket(ticket: string, vmId: string) {
-    const used = await redeem(db, 'desktop', ticket, now());
-    if (used?.vmId === vmId) return { userId: used.userId };
-    throw new AppError(
-      'ticket_invalid',
-      'This desktop ticket is unknown, was used already, expired, or is for another VM.',
-      {
-        hint: 'Ask for a new one: POST /api/vm/:id/desktop-ticket. It is good once, for 30 seconds.',
-      },
-    );
-  }
-
-  async function get(userId: string): Promise<UserRow> {
-    const row = await db.query.users.findFirst({ where: eq(users.id, userId) });
-    if (row) return row;
-    throw new AppError('not_found', `There is no user ${userId}.`);
-  }
-
   return {
-    byToken,
-    byCookie,
+    byToken: (token) => byToken(ctx, token),
+    byCookie: (cookie) => byCookie(ctx, cookie),
     list: async () => (await db.select().from(users).orderBy(asc(users.proxyPort))).map(toUser),
-    proxyPort: async (userId) => (await get(userId)).proxyPort,
+    proxyPort: async (userId) => (await get(db, userId)).proxyPort,
     create: (name) => createUser(db, name, portBase),
-    createLoginToken,
-    login,
-    logout: async (cookie) => void (await redeem(db, 'cookie', cookie, now())),
+    createLoginToken: (userId) => createLoginToken(ctx, userId),
+    login: (token) => login(ctx, token),
+    logout: async (cookie) => void (await redeem(db, 'cookie', cookie, ctx.now())),
     createDesktopTicket: async (userId, vmId) => {
-      const { secret, expiresAt } = await issue(db, 'desktop', userId, now(), vmId);
+      const { secret, expiresAt } = await issue(db, 'desktop', { userId, vmId }, ctx.now());
       return { ticket: secret, expiresAt };
     },
-    redeemDesktopTicket,
-    sweep: () => removeExpired(db, now()),
+    redeemDesktopTicket: (ticket, vmId) => redeemDesktopTicket(ctx, ticket, vmId),
+    sweep: () => removeExpired(db, ctx.now()),
   };
+}
+
+interface UsersContext {
+  db: Store['db'];
+  now: () => Date;
+  adminHash: string;
+}
+
+async function byToken({ db, adminHash }: UsersContext, token: string) {
+  const hash = hashSecret(token);
+  const row = sameHash(hash, adminHash)
+    ? await db.query.users.findFirst({ where: eq(users.name, 'admin') })
+    : await db.query.users.findFirst({ where: eq(users.tokenHash, hash) });
+  return row && toUser(row);
+}
+
+async function byCookie({ db, now }: UsersContext, cookie: string) {
+  const [found] = await db
+    .select({ user: users })
+    .from(tokens)
+    .innerJoin(users, eq(users.id, tokens.userId))
+    .where(and(eq(tokens.hash, hashSecret(cookie)), eq(tokens.kind, 'cookie'), gt(tokens.expiresAt, now())));
+  return found && toUser(found.user);
+}
+
+async function createLoginToken({ db, now }: UsersContext, userId: string) {
+  await get(db, userId);
+  const { secret, expiresAt } = await issue(db, 'login', { userId, vmId: null }, now());
+  return { token: secret, expiresAt };
+}
+
+async function login({ db, now }: UsersContext, token: string) {
+  const used = await redeem(db, 'login', token, now());
+  if (!used) {
+    throw new AppError('login_token_invalid', 'This login link is unknown, was used already, or has expired.', {
+      hint: 'Ask whoever runs this Airlock for a new one; it is good once, for ten minutes.',
+    });
+  }
+  const { secret, expiresAt } = await issue(db, 'cookie', { userId: used.userId, vmId: null }, now());
+  return { user: toUser(await get(db, used.userId)), cookie: secret, expiresAt };
+}
+
+async function redeemDesktopTicket({ db, now }: UsersContext, ticket: string, vmId: string) {
+  const used = await redeem(db, 'desktop', ticket, now());
+  if (used?.vmId === vmId) return { userId: used.userId };
+  throw new AppError(
+    'ticket_invalid',
+    'This desktop ticket is unknown, was used already, expired, or is for another VM.',
+    {
+      hint: 'Ask for a new one: POST /api/vm/:id/desktop-ticket. It is good once, for 30 seconds.',
+    },
+  );
+}
+
+async function get(db: Store['db'], userId: string): Promise<UserRow> {
+  const row = await db.query.users.findFirst({ where: eq(users.id, userId) });
+  if (row) return row;
+  throw new AppError('not_found', `There is no user ${userId}.`);
 }

@@ -55,7 +55,6 @@ function QuestionForm({ connected, isRunning, onAsk, onCancel }: QuestionFormPro
   const [chosen, setChosen] = useState<string | null>(null);
   const [text, setText] = useState('');
   const [limit, setLimit] = useState('');
-  const ids = { cli: useId(), text: useId(), limit: useId() };
   const provider = connected.find(({ id }) => id === chosen) ?? connected[0];
   if (provider === undefined) return null;
   const submit = (event: FormEvent): void => {
@@ -63,54 +62,13 @@ function QuestionForm({ connected, isRunning, onAsk, onCancel }: QuestionFormPro
     if (isRunning || text.trim() === '') return;
     onAsk({ provider, text, ...(limit !== '' && { timeoutS: Number(limit) }) });
   };
+  const clis = connected.map(({ id, name }) => [id, name] as const);
   return (
     <form className={styles.form} onSubmit={submit}>
-      <label htmlFor={ids.text}>Your prompt</label>
-      <textarea
-        id={ids.text}
-        className={fields.field}
-        rows={3}
-        maxLength={200_000}
-        placeholder="Explain what a symbolic link is, in two sentences."
-        value={text}
-        onChange={(event) => setText(event.currentTarget.value)}
-        onKeyDown={(event) => {
-          if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) event.currentTarget.form?.requestSubmit();
-        }}
-      />
+      <PromptField value={text} onChange={setText} />
       <div className={styles.row}>
-        <div>
-          <label htmlFor={ids.cli}>CLI</label>
-          <select
-            id={ids.cli}
-            className={fields.field}
-            value={provider.id}
-            disabled={isRunning}
-            onChange={(event) => setChosen(event.currentTarget.value)}
-          >
-            {connected.map(({ id, name }) => (
-              <option key={id} value={id}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </div>
-        <div>
-          <label htmlFor={ids.limit}>Time limit</label>
-          <select
-            id={ids.limit}
-            className={fields.field}
-            value={limit}
-            disabled={isRunning}
-            onChange={(event) => setLimit(event.currentTarget.value)}
-          >
-            {limits.map(([value, words]) => (
-              <option key={value} value={value}>
-                {words}
-              </option>
-            ))}
-          </select>
-        </div>
+        <Choice label="CLI" value={provider.id} options={clis} disabled={isRunning} onChange={setChosen} />
+        <Choice label="Time limit" value={limit} options={limits} disabled={isRunning} onChange={setLimit} />
         {/* Keys: were it one element, the click that cancels would become one that asks again. */}
         {isRunning ? (
           <Button key="cancel" variant="default" onClick={onCancel} data-testid="prompt-cancel">
@@ -123,5 +81,58 @@ function QuestionForm({ connected, isRunning, onAsk, onCancel }: QuestionFormPro
         )}
       </div>
     </form>
+  );
+}
+
+/** Ctrl+Enter sends. */
+function PromptField({ value, onChange }: { value: string; onChange: (text: string) => void }) {
+  const id = useId();
+  return (
+    <>
+      <label htmlFor={id}>Your prompt</label>
+      <textarea
+        id={id}
+        className={fields.field}
+        rows={3}
+        maxLength={200_000}
+        placeholder="Explain what a symbolic link is, in two sentences."
+        value={value}
+        onChange={(event) => onChange(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) event.currentTarget.form?.requestSubmit();
+        }}
+      />
+    </>
+  );
+}
+
+interface ChoiceProps {
+  label: string;
+  value: string;
+  /** Value and words of each. */
+  options: readonly (readonly [string, string])[];
+  disabled: boolean;
+  onChange: (value: string) => void;
+}
+
+function Choice({ label, value, options, disabled, onChange }: ChoiceProps) {
+  const id = useId();
+  return (
+    <div>
+      <label htmlFor={id}>{label}</label>
+      <select
+        id={id}
+        className={fields.field}
+        value={value}
+        disabled={disabled}
+        onChange={(event) => onChange(event.currentTarget.value)}
+      >
+        {options.map(([option, words]) => (
+          <option key={option} value={option}>
+            {words}
+          </option>
+        ))}
+      </select>
+    </div>
   );
 }

@@ -7,72 +7,69 @@ export interface Guidance {
   sentence: string;
 }
 
-/** `provider` is the session's own. */
-export function guide(session: Session, { name, vendor }: Provider): Guidance {
-  switch (session.status) {
-    case 'pending':
-      return {
-        title: 'Getting ready',
-        sentence: 'Nothing to do yet: a private computer is being made for this sign-in.',
-      };
-    case 'vm_created':
-      return {
-        title: 'Private computer starting',
-        sentence: 'Nothing to do yet: its desktop appears here as soon as it is up.',
-      };
-    case 'ready':
-      return {
-        title: 'Opening the sign-in page',
-        sentence: `Wait a moment: ${name} is opening the page of ${vendor} in the browser.`,
-      };
-    case 'awaiting_user_auth':
-      if (session.login === null && session.notice !== null)
-        return {
-          title: 'That did not work',
-          sentence: 'The private computer is still here: read why below, and try again.',
-        };
-      if (session.login?.method === 'device_code')
-        return {
-          title: 'Your turn',
-          sentence: session.login.takesCode
-            ? `Open the page of ${vendor} on any device, sign in, and paste the code that it shows below.`
-            : `Open the page of ${vendor} on any device, sign in, and type the code below.`,
-        };
-      return {
-        title: 'Your turn',
-        sentence: session.desktopReady
-          ? `Sign in to ${vendor} in the browser window below, as you would at home.`
-          : 'The sign-in page is open; its desktop appears here in a moment.',
-      };
-    case 'authenticating':
-      return {
-        title: 'Finishing the sign-in',
-        sentence: `${name} is receiving its credential. There is nothing more to type.`,
-      };
-    case 'delivering':
-      return {
-        title: 'You are signed in',
-        sentence: 'Your CLI VM is getting the credential. You may close this page; it goes on without you.',
-      };
-    case 'completed':
-      return { title: `${name} is connected`, sentence: 'Your CLI VM is ready.' };
-    case 'failed':
-      return {
-        title: 'The sign-in failed',
-        sentence: 'Here is what went wrong. Its private computer is being destroyed.',
-      };
-    case 'timeout':
-      return {
-        title: 'The time for this sign-in is up',
-        sentence: 'It was not finished in time. Try again when you are ready.',
-      };
-    case 'cancelled':
-      return {
-        title: 'The sign-in was cancelled',
-        sentence: 'Its private computer is being destroyed, with everything on it.',
-      };
-  }
+type Words = (session: Session, provider: Provider) => Guidance;
+
+/** What each status says. Where a name is the person's to know, it is the provider's. */
+const words: Readonly<Record<Session['status'], Words>> = {
+  pending: () => ({
+    title: 'Getting ready',
+    sentence: 'Nothing to do yet: a private computer is being made for this sign-in.',
+  }),
+  vm_created: () => ({
+    title: 'Private computer starting',
+    sentence: 'Nothing to do yet: its desktop appears here as soon as it is up.',
+  }),
+  ready: (_session, { name, vendor }) => ({
+    title: 'Opening the sign-in page',
+    sentence: `Wait a moment: ${name} is opening the page of ${vendor} in the browser.`,
+  }),
+  awaiting_user_auth: yourTurn,
+  authenticating: (_session, { name }) => ({
+    title: 'Finishing the sign-in',
+    sentence: `${name} is receiving its credential. There is nothing more to type.`,
+  }),
+  delivering: () => ({
+    title: 'You are signed in',
+    sentence: 'Your CLI VM is getting the credential. You may close this page; it goes on without you.',
+  }),
+  completed: (_session, { name }) => ({ title: `${name} is connected`, sentence: 'Your CLI VM is ready.' }),
+  failed: () => ({
+    title: 'The sign-in failed',
+    sentence: 'Here is what went wrong. Its private computer is being destroyed.',
+  }),
+  timeout: () => ({
+    title: 'The time for this sign-in is up',
+    sentence: 'It was not finished in time. Try again when you are ready.',
+  }),
+  cancelled: () => ({
+    title: 'The sign-in was cancelled',
+    sentence: 'Its private computer is being destroyed, with everything on it.',
+  }),
+};
+
+function yourTurn({ login, notice, desktopReady }: Session, { vendor }: Provider): Guidance {
+  if (login === null && notice !== null)
+    return {
+      title: 'That did not work',
+      sentence: 'The private computer is still here: read why below, and try again.',
+    };
+  if (login?.method === 'device_code')
+    return {
+      title: 'Your turn',
+      sentence: login.takesCode
+        ? `Open the page of ${vendor} on any device, sign in, and paste the code that it shows below.`
+        : `Open the page of ${vendor} on any device, sign in, and type the code below.`,
+    };
+  return {
+    title: 'Your turn',
+    sentence: desktopReady
+      ? `Sign in to ${vendor} in the browser window below, as you would at home.`
+      : 'The sign-in page is open; its desktop appears here in a moment.',
+  };
 }
+
+/** `provider` is the session's own. */
+export const guide = (session: Session, provider: Provider): Guidance => words[session.status](session, provider);
 
 /** The step that the session is at: the one running last in the list, the one that failed, or null. */
 export function currentStep(steps: readonly SessionStep[]): SessionStep | null {

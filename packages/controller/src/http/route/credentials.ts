@@ -18,7 +18,12 @@ import { userOf } from '../identity.js';
 /** An id or an alias; an unknown one has its own error. */
 const params = z.strictObject({ provider: z.string().min(1).max(64) });
 
-export function addCredentialRoutes(server: Server, { custodian, sessions }: HttpDeps): void {
+export function addCredentialRoutes(server: Server, deps: HttpDeps): void {
+  addLook(server, deps);
+  addChange(server, deps);
+}
+
+function addLook(server: Server, { custodian }: HttpDeps): void {
   server.get(
     '/api/credentials',
     {
@@ -42,7 +47,9 @@ export function addCredentialRoutes(server: Server, { custodian, sessions }: Htt
     async (request) =>
       custodian.check({ userId: userOf(request).id, provider: requireProvider(request.params.provider).id }),
   );
+}
 
+function addChange(server: Server, { custodian, sessions }: HttpDeps): void {
   server.delete(
     '/api/credentials/:provider',
     {
@@ -54,7 +61,7 @@ export function addCredentialRoutes(server: Server, { custodian, sessions }: Htt
     },
     async (request) => {
       const owner = { userId: userOf(request).id, provider: requireProvider(request.params.provider).id };
-      await assertNoSession(owner.userId, owner.provider);
+      await assertNoSession(sessions, owner.userId, owner.provider);
       return custodian.remove(owner);
     },
   );
@@ -72,17 +79,17 @@ export function addCredentialRoutes(server: Server, { custodian, sessions }: Htt
     async (request, reply) => {
       const provider = requireProvider(request.params.provider).id;
       const { id } = userOf(request);
-      await assertNoSession(id, provider);
+      await assertNoSession(sessions, id, provider);
       const { generation } = await custodian.setApiKey({ userId: id, provider }, request.body.key);
       return reply.status(202).send({ provider, generation });
     },
   );
+}
 
-  async function assertNoSession(userId: string, provider: ProviderId): Promise<void> {
-    const open = (await sessions.list(userId)).find((one) => one.provider === provider && !isFinal(one.status));
-    if (!open) return;
-    throw new AppError('session_busy', `A sign-in for ${provider} is under way (${open.id}).`, {
-      hint: 'Finish it, or cancel it first.',
-    });
-  }
+async function assertNoSession(sessions: HttpDeps['sessions'], userId: string, provider: ProviderId): Promise<void> {
+  const open = (await sessions.list(userId)).find((one) => one.provider === provider && !isFinal(one.status));
+  if (!open) return;
+  throw new AppError('session_busy', `A sign-in for ${provider} is under way (${open.id}).`, {
+    hint: 'Finish it, or cancel it first.',
+  });
 }

@@ -11,7 +11,15 @@ import { userOf } from '../identity.js';
 
 const params = z.strictObject({ id: SessionId });
 
-export function addSessionRoutes(server: Server, { sessions, heartbeatMs = 15_000 }: HttpDeps): void {
+export function addSessionRoutes(server: Server, deps: HttpDeps): void {
+  addStart(server, deps);
+  addLook(server, deps);
+  addEnd(server, deps);
+  addHelp(server, deps);
+  addEvents(server, deps);
+}
+
+function addStart(server: Server, { sessions }: HttpDeps): void {
   server.post(
     '/api/vm/auth',
     {
@@ -26,7 +34,9 @@ export function addSessionRoutes(server: Server, { sessions, heartbeatMs = 15_00
       return reply.status(202).send({ sessionId: session.id, provider: session.provider, status: session.status });
     },
   );
+}
 
+function addLook(server: Server, { sessions }: HttpDeps): void {
   server.get(
     '/api/vm/auth',
     { schema: { response: answers(200, SessionList), summary: 'The caller’s newest sessions, at most 50' } },
@@ -38,13 +48,17 @@ export function addSessionRoutes(server: Server, { sessions, heartbeatMs = 15_00
     { schema: { params, response: answers(200, Session), summary: 'One session' } },
     async (request) => sessions.get(userOf(request).id, request.params.id),
   );
+}
 
+function addEnd(server: Server, { sessions }: HttpDeps): void {
   server.post(
     '/api/vm/auth/:id/cancel',
     { schema: { params, response: answers(200, Session), summary: 'End a session, whatever it is doing' } },
     async (request) => sessions.cancel(userOf(request).id, request.params.id),
   );
+}
 
+function addHelp(server: Server, { sessions }: HttpDeps): void {
   server.post(
     '/api/vm/auth/:id/extend',
     { schema: { params, response: answers(200, Session), summary: 'Give the person more time' } },
@@ -76,7 +90,9 @@ export function addSessionRoutes(server: Server, { sessions, heartbeatMs = 15_00
     },
     async (request) => sessions.typeCode(userOf(request).id, request.params.id, request.body.code),
   );
+}
 
+function addEvents(server: Server, { sessions, heartbeatMs = 15_000 }: HttpDeps): void {
   const open = new Set<{ end(): void }>();
   server.addHook('preClose', async () => open.forEach((stream) => stream.end()));
 

@@ -23,9 +23,15 @@ export async function vmOf(
 }
 
 export function addVmRoutes(server: Server, deps: HttpDeps): void {
-  const { vms } = deps;
   const shown = (row: VmRow): Vm => toVm(row, deps.settings.AIRLOCK_CLI_IDLE_S);
+  addList(server, deps, shown);
+  addOne(server, deps, shown);
+  addGuest(server, deps);
+}
 
+type Shown = (row: VmRow) => Vm;
+
+function addList(server: Server, { vms }: HttpDeps, shown: Shown): void {
   server.get(
     '/api/vm',
     { schema: { response: answers(200, VmList), summary: 'The caller’s VMs; for administrators all' } },
@@ -51,7 +57,10 @@ export function addVmRoutes(server: Server, deps: HttpDeps): void {
       return reply.status(202).send(shown(row));
     },
   );
+}
 
+function addOne(server: Server, deps: HttpDeps, shown: Shown): void {
+  const { vms } = deps;
   server.get(
     '/api/vm/:id',
     { schema: { params: vmParams, response: answers(200, Vm), summary: 'One VM' } },
@@ -63,12 +72,15 @@ export function addVmRoutes(server: Server, deps: HttpDeps): void {
     { schema: { params: vmParams, response: answers(204, noContent), summary: 'Destroy a VM with all it holds' } },
     async (request, reply) => {
       const row = await vmOf(deps, request);
-      assertMayDestroy(row, await isSessionOpen(row));
+      assertMayDestroy(row, await isSessionOpen(row, deps));
       await vms.destroy(row.id);
       return reply.status(204).send(undefined);
     },
   );
+}
 
+function addGuest(server: Server, deps: HttpDeps): void {
+  const { vms } = deps;
   server.get(
     '/api/vm/:id/health',
     { schema: { params: vmParams, response: answers(200, GuestHealth), summary: 'What the agent in the VM reports' } },
@@ -91,9 +103,9 @@ export function addVmRoutes(server: Server, deps: HttpDeps): void {
       return vms.runCheck(row.id, request.body.name);
     },
   );
+}
 
-  async function isSessionOpen(row: VmRow): Promise<boolean> {
-    if (row.sessionId === null) return false;
-    return !isFinal((await deps.sessions.get(row.userId, row.sessionId)).status);
-  }
+async function isSessionOpen(row: VmRow, { sessions }: HttpDeps): Promise<boolean> {
+  if (row.sessionId === null) return false;
+  return !isFinal((await sessions.get(row.userId, row.sessionId)).status);
 }

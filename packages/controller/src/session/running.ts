@@ -1,0 +1,107 @@
+/** The sessions that are driven now: begun, ended, resumed after a restart, and what they made taken away. */
+import type { Logger } from 'pino';
+import { AppError } from '@airlock/contract/errors';
+import { isFinal } from '@airlock/contract/session';
+import type { Loop } from '../lib/loop.js';
+import { startClock, type OpenStatus } from './clocks.js';
+import { driveSession } from './drive.js';
+import type { DriveDeps } from './driven.js';
+import type { SessionRow } from './rows.js';
+import { startUpkeep } from './upkeep.js';
+
+interface Run {
+  stop: AbortController;
+  done: Promise<void>;
+  /** When input at the desktop was looked at last, in ms. */
+  activeAt: number;
+}
+
+/** What the functions of this folder share while a controller lives. */
+export interface RunContext extends DriveDeps {
+  log: Logger;
+  /** By session: those that are driven. */
+  readonly running: Map<string, Run>;
+  /** Since the first session. */
+  upkeep: Loop | undefined;
+  closing: boolean;
+}
+
+/** Takes the session on from wherever its row says it is. */
+export function run(ctx: RunContext, row: SessionRow): void {
+  keepUp(ctx);
+  const stop = new AbortController();
+  const done = driveSession(row.id, ctx, stop.signal)
+    .catch((error: unknown) =>
+      ctx.closing || stop.signal.aborted ? undefined : end(ctx, row.id, AppError.from(error)),
+    )
+    .catch((error: unknown) => ctx.log.error({ err: error, sessionId: row.id }, 'session could not be ended cleanly'))
+    .finally(() => ctx.running.delete(row.id));
+  ctx.running.set(row.id, { stop, done, activeAt: 0 });
+}
+
+function keepUp(ctx: RunContext): void {
+  const { rows, log } = ctx;
+  ctx.upkeep ??= startUpkeep({ rows, log, onExpired: (row) => stopAndRelease(ctx, row) });
+}
+
+/** A session that could not go on: told in its row first, then everything that it made is taken away. */
+async function end(ctx: RunContext, sessionId: string, error: AppError): Promise<void> {
+  const { rows, log } = ctx;
+  if (error.code === 'internal') log.error({ err: error, sessionId }, 'session failed by an internal fault');
+  const row = await rows.apply(sessionId, 'fail', { patch: { error: error.toBody() } });
+  if (!row) return;
+  log.info({ sessionId, code: error.code, reason: error.message }, 'session ended without success');
+  await release(ctx, row);
+}
+
+/** For a session that somebody else than its driver has ended. */
+export async function stopAndRelease(ctx: RunContext, row: SessionRow): Promise<void> {
+  const active = ctx.running.get(row.id);
+  active?.stop.abort(new AppError('aborted', 'The session has ended.'));
+  await active?.done;
+  await release(ctx, row);
+}
+
+/** Takes away what a session that did not complete has made, and nothing else. The custodian puts back what it overwrote. */
+async function release({ vault, vms, rows }: RunContext, row: SessionRow): Promise<void> {
+  await vault.discard(row.id);
+  if (row.browserVmId) await vms.destroy(row.browserVmId);
+  const made = (await vms.list(row.userId)).filter((vm) => vm.sessionId === row.id);
+  const connected = (await vault.list(row.userId)).length > 0;
+  const others = (await rows.open()).some((other) => other.userId === row.userId);
+  for (const vm of made) {
+    if (vm.kind === 'browser' || (!connected && !others)) await vms.destroy(vm.id);
+  }
+}
+
+/** After a start of the controller: goes on with every session that is not final, and takes away what ended ones left. */
+export async function resumeAll(ctx: RunContext): Promise<void> {
+  const { rows, settings, log } = ctx;
+  for (const row of await rows.open()) {
+    log.info({ sessionId: row.id, status: row.status }, 'session resumed');
+    // The person's clock goes on; what the VMs do gets its time again, for nobody worked at it meanwhile.
+    const clock = startClock(row.status as OpenStatus, row, 'progress', { settings, now: new Date() });
+    if (row.status !== 'awaiting_user_auth') await rows.apply(row.id, 'progress', { patch: clock });
+    run(ctx, row);
+  }
+  keepUp(ctx);
+  await releaseLeftovers(ctx);
+}
+
+/** Browser VMs whose session ended without success while nobody could take them away. */
+async function releaseLeftovers(ctx: RunContext): Promise<void> {
+  for (const vm of await ctx.vms.list(null)) {
+    if (vm.sessionId === null || vm.state === 'destroyed' || vm.state === 'failed') continue;
+    const row = await ctx.rows.get(vm.sessionId);
+    if (row && isFinal(row.status) && row.status !== 'completed') await release(ctx, row);
+  }
+}
+
+/** Stops driving; rows stay as they are. */
+export async function closeRuns(ctx: RunContext): Promise<void> {
+  ctx.closing = true;
+  await ctx.upkeep?.stop();
+  const all = [...ctx.running.values()];
+  for (const { stop } of all) stop.abort(new AppError('shutting_down', 'The controller is shutting down.'));
+  await Promise.all(all.map(({ done }) => done));
+}
