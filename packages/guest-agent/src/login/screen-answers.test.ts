@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { loginOf } from '../provider-login.js';
 import { createScreen } from './screen.js';
 
-const fixture = new URL('../../../contract/src/provider/fixtures/gemini-0.61-sign-in.txt', import.meta.url);
+const fixture = new URL('../../../contract/src/provider/fixtures/gemini_cli/0.61-sign-in.txt', import.meta.url);
 const recorded = readFileSync(fixture, 'utf8');
 const question = recorded.split('[Y/n]: ')[0] ?? '';
 
