@@ -86,7 +86,7 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
 
   void takeFirst();
   return {
-    handle: (request, response) => void answer(request, response, routes, gate, log),
+    handle: (request, response) => void answer(request, response, { routes, gate, log }),
     end: async () => {
       ending.abort();
       desktop.stop();

@@ -33,7 +33,7 @@ interface Call {
 /** A server with these routes; the function makes one call to it. */
 async function serve(currentToken: string | null): Promise<(call: Call) => Promise<Reply>> {
   const gate = { token: () => currentToken, anonymousHealth: () => ({ minimal: true }) };
-  const server = createServer((req, res) => void answer(req, res, routes, gate, () => undefined));
+  const server = createServer((req, res) => void answer(req, res, { routes, gate, log: () => undefined }));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {
     server.closeAllConnections();
@@ -123,7 +123,7 @@ describe('answer', () => {
     const gate = { token: () => token, anonymousHealth: () => ({}) };
     const handled = new Promise<void>((resolve) => {
       const server = createServer((req, res) => {
-        void answer(req, res, routes, gate, (line) => lines.push(line)).then(resolve);
+        void answer(req, res, { routes, gate, log: (line) => lines.push(line) }).then(resolve);
         req.once('data', () => call.destroy());
       });
       onTestFinished(() => void server.close());

@@ -34,6 +34,12 @@ export interface Gate {
   anonymousHealth(): unknown;
 }
 
+export interface Api {
+  routes: readonly Route[];
+  gate: Gate;
+  log: Log;
+}
+
 /** Compares digests, so that the time taken tells nothing about the token or its length. */
 function sameSecret(given: string, expected: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
@@ -132,9 +138,7 @@ function send(response: ServerResponse, answer: Answer): void {
 export async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  routes: readonly Route[],
-  gate: Gate,
-  log: Log,
+  { routes, gate, log }: Api,
 ): Promise<void> {
   try {
     const found = await answerOf(request, routes, gate);

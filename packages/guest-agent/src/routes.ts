@@ -54,19 +54,32 @@ function bundleFor(provider: ProviderId, body: unknown): CredentialBundle {
 }
 
 export function createRoutes(deps: RouteDeps): Route[] {
-  const { login, credentials, custody } = deps;
-  const credentialPath = /^\/credentials\/([A-Za-z0-9_-]{1,64})$/;
+  return [...vmRoutes(deps), ...loginRoutes(deps), ...credentialRoutes(deps), ...cliRoutes(deps)];
+}
+
+function vmRoutes({ health, reload, powerOff }: RouteDeps): Route[] {
   return [
-    { method: 'GET', path: /^\/health$/, body: false, handle: () => ok(deps.health()) },
+    { method: 'GET', path: /^\/health$/, body: false, handle: () => ok(health()) },
     {
       method: 'POST',
       path: /^\/config\/reload$/,
       body: false,
       handle: async () => {
-        await deps.reload();
-        return ok(deps.health());
+        await reload();
+        return ok(health());
       },
     },
+    {
+      method: 'POST',
+      path: /^\/power-off$/,
+      body: false,
+      handle: () => ({ ...noContent, afterwards: powerOff }),
+    },
+  ];
+}
+
+function loginRoutes({ login }: RouteDeps): Route[] {
+  return [
     {
       method: 'POST',
       path: /^\/login$/,
@@ -92,6 +105,12 @@ export function createRoutes(deps: RouteDeps): Route[] {
         return ok(login.status());
       },
     },
+  ];
+}
+
+function credentialRoutes({ credentials, custody }: RouteDeps): Route[] {
+  const credentialPath = /^\/credentials\/([A-Za-z0-9_-]{1,64})$/;
+  return [
     { method: 'GET', path: /^\/credentials$/, body: false, handle: async () => ok(await custody.list()) },
     {
       method: 'GET',
@@ -119,11 +138,17 @@ export function createRoutes(deps: RouteDeps): Route[] {
         return noContent;
       },
     },
+  ];
+}
+
+/** What runs a CLI to its end. */
+function cliRoutes({ check, prompts }: RouteDeps): Route[] {
+  return [
     {
       method: 'POST',
       path: /^\/checks\/([A-Za-z0-9_-]{1,64})$/,
       body: false,
-      handle: async (name) => ok(await deps.check(checkOf(name))),
+      handle: async (name) => ok(await check(checkOf(name))),
     },
     {
       method: 'POST',
@@ -131,14 +156,8 @@ export function createRoutes(deps: RouteDeps): Route[] {
       body: true,
       handle: async (_, body) => ({
         status: 200,
-        lines: await deps.prompts.start(parse(PromptRequest, body, 'prompt request')),
+        lines: await prompts.start(parse(PromptRequest, body, 'prompt request')),
       }),
-    },
-    {
-      method: 'POST',
-      path: /^\/power-off$/,
-      body: false,
-      handle: () => ({ ...noContent, afterwards: deps.powerOff }),
     },
   ];
 }

@@ -96,7 +96,7 @@ export function startAttempt(plan: LoginPlan, deps: LoginDeps): Attempt {
   }
 
   const starting = start();
-  const done = follow(provider, status, starting, deps, () => look(true))
+  const done = follow({ provider, status, deps, onEnd: () => look(true) }, starting)
     .catch((error: unknown) => {
       const lastOutput = `The login could not be followed: ${AppError.from(error).message}`;
       Object.assign(status, { state: 'failed', takesCode: false, lastOutput });
@@ -139,20 +139,23 @@ function createTypist(write: (keys: string) => void): { type(text: string): void
   };
 }
 
-/** Waits for the program's end and judges it; `onEnd` is called once there will be no more output. */
-async function follow(
-  provider: ProviderId,
-  status: LoginStatus,
-  starting: Promise<Pty>,
-  deps: LoginDeps,
-  onEnd: () => void,
-): Promise<void> {
+interface Followed {
+  provider: ProviderId;
+  status: LoginStatus;
+  deps: LoginDeps;
+  /** Called once there will be no more output. */
+  onEnd: () => void;
+}
+
+/** Waits for the program's end and judges it. */
+async function follow(followed: Followed, starting: Promise<Pty>): Promise<void> {
+  const { provider, status, deps } = followed;
   const [before, running] = await Promise.all([currentFingerprint(provider, deps), starting]);
   const linger = new AbortController();
-  const lingered = endLingering(running, provider, before, deps, linger.signal);
+  const lingered = endLingering(followed, running, before, linger.signal);
   status.exitCode = await running.ended;
   linger.abort();
-  onEnd();
+  followed.onEnd();
   const hasEndedWell = status.exitCode === 0 || (await lingered);
   const verdict = hasEndedWell ? await waitForCredential(provider, deps) : 'The CLI did not end well.';
   if (verdict !== null) status.lastOutput = `${status.lastOutput}\n${verdict}`.trim();
@@ -178,10 +181,9 @@ async function currentFingerprint(provider: ProviderId, deps: LoginDeps): Promis
 
 /** Ends a CLI that goes on running although its new credential is complete; true when it had to. */
 async function endLingering(
+  { provider, deps }: Followed,
   pty: Pty,
-  provider: ProviderId,
   before: string | null,
-  deps: LoginDeps,
   signal: AbortSignal,
 ): Promise<boolean> {
   let completeMs = 0;

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { UserIds } from '../processes.js';
 import type { Variables } from '../environment.js';
-import type { TerminalSize } from './terminal.js';
+import type { TerminalSize } from './grid.js';
 
 export interface PtyRequest {
   argv: readonly [string, ...string[]];

@@ -6,7 +6,8 @@ import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
 import type { ProviderLogin } from '@airlock/contract/provider/facts';
 import { redactedTail, withoutSecrets } from '../redact.js';
 import { findDeviceCode, findPageHost } from './patterns.js';
-import { createTerminal, type TerminalSize } from './terminal.js';
+import type { TerminalSize } from './grid.js';
+import { createTerminal } from './terminal.js';
 
 export type ScreenStatus = Pick<LoginStatus, 'pageHost' | 'deviceCode' | 'takesCode' | 'lastOutput'>;
 

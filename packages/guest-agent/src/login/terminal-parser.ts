@@ -22,82 +22,91 @@ const inRange = (character: string, low: number, high: number): boolean => {
   return code >= low && code <= high;
 };
 
-/** The function takes the next chunk and calls `events` for what it completes. */
-export function createTerminalParser(events: TerminalEvents): (chunk: string) => void {
-  let state: State = 'ground';
-  let collected = '';
-  let isOsc = false;
+export interface Parser {
+  readonly events: TerminalEvents;
+  state: State;
+  /** The parameters, or the text, of the sequence so far. */
+  collected: string;
+  /** The string that may be ending is an OSC. */
+  isOsc: boolean;
+}
 
-  function enter(next: State): void {
-    state = next;
-    collected = '';
+/** It calls `events` for what `feedParser` completes. */
+export const newParser = (events: TerminalEvents): Parser => ({ events, state: 'ground', collected: '', isOsc: false });
+
+/** Takes the next chunk. */
+export function feedParser(parser: Parser, chunk: string): void {
+  for (const character of chunk) take(parser, character);
+}
+
+function take(parser: Parser, character: string): void {
+  if (always(parser, character)) return;
+  const { state } = parser;
+  if (state === 'ground') parser.events.print(character);
+  else if (state === 'escape') escape(parser, character);
+  else if (state === 'intermediate') parser.state = inRange(character, 0x20, 0x2f) ? 'intermediate' : 'ground';
+  else if (state === 'csi') inCsi(parser, character);
+  else if (state === 'osc' || state === 'string') inString(parser, character);
+  else if (character === '\\') endString(parser);
+  else {
+    // ESC that does not end the string begins another sequence.
+    enter(parser, 'escape');
+    take(parser, character);
   }
+}
 
-  function escape(character: string): void {
-    if (character === '[') enter('csi');
-    else if (character === ']') enter('osc');
-    else if ('PX^_'.includes(character)) enter('string');
-    else if (inRange(character, 0x20, 0x2f)) enter('intermediate');
-    else enter('ground');
-  }
-
-  function endString(): void {
-    if (isOsc) events.osc(collected);
-    enter('ground');
-  }
-
-  function inString(character: string): void {
-    if (character === '\x1b') {
-      isOsc = state === 'osc';
-      state = 'string_escape';
-    } else if (character === '\x07' && state === 'osc') {
-      isOsc = true;
-      endString();
-    } else if (character === '\x9c') {
-      isOsc = state === 'osc';
-      endString();
-    } else if ((collected += character).length > sequenceLimit) enter('ground');
-  }
-
-  function inCsi(character: string): void {
-    if (inRange(character, 0x40, 0x7e)) {
-      const parameters = collected;
-      enter('ground');
-      events.csi(parameters, character);
-    } else if ((collected += character).length > sequenceLimit) enter('ground');
-  }
-
-  /** Characters that act inside of any sequence; true when this was one. */
-  function always(character: string): boolean {
-    if (character === '\x18' || character === '\x1a') {
-      enter('ground');
-      return true;
-    }
-    if (state === 'osc' || state === 'string' || state === 'string_escape') return false;
-    if (character === '\x1b') enter('escape');
-    else if (character === '\x9b') enter('csi');
-    else if (character === '\x9d') enter('osc');
-    else if (inRange(character, 0x00, 0x1f) || inRange(character, 0x7f, 0x9f)) events.control(character);
-    else return false;
+/** Characters that act inside of any sequence; true when this was one. */
+function always(parser: Parser, character: string): boolean {
+  if (character === '\x18' || character === '\x1a') {
+    enter(parser, 'ground');
     return true;
   }
+  if (['osc', 'string', 'string_escape'].includes(parser.state)) return false;
+  if (character === '\x1b') enter(parser, 'escape');
+  else if (character === '\x9b') enter(parser, 'csi');
+  else if (character === '\x9d') enter(parser, 'osc');
+  else if (inRange(character, 0x00, 0x1f) || inRange(character, 0x7f, 0x9f)) parser.events.control(character);
+  else return false;
+  return true;
+}
 
-  function take(character: string): void {
-    if (always(character)) return;
-    if (state === 'ground') events.print(character);
-    else if (state === 'escape') escape(character);
-    else if (state === 'intermediate') state = inRange(character, 0x20, 0x2f) ? 'intermediate' : 'ground';
-    else if (state === 'csi') inCsi(character);
-    else if (state === 'osc' || state === 'string') inString(character);
-    else if (character === '\\') endString();
-    else {
-      // ESC that does not end the string begins another sequence.
-      enter('escape');
-      take(character);
-    }
-  }
+function enter(parser: Parser, next: State): void {
+  parser.state = next;
+  parser.collected = '';
+}
 
-  return (chunk) => {
-    for (const character of chunk) take(character);
-  };
+function escape(parser: Parser, character: string): void {
+  if (character === '[') enter(parser, 'csi');
+  else if (character === ']') enter(parser, 'osc');
+  else if ('PX^_'.includes(character)) enter(parser, 'string');
+  else if (inRange(character, 0x20, 0x2f)) enter(parser, 'intermediate');
+  else enter(parser, 'ground');
+}
+
+function inCsi(parser: Parser, character: string): void {
+  if (!inRange(character, 0x40, 0x7e)) return collect(parser, character);
+  const parameters = parser.collected;
+  enter(parser, 'ground');
+  parser.events.csi(parameters, character);
+}
+
+function inString(parser: Parser, character: string): void {
+  const isOsc = parser.state === 'osc';
+  if (character === '\x1b') {
+    parser.isOsc = isOsc;
+    parser.state = 'string_escape';
+  } else if (character === '\x9c' || (character === '\x07' && isOsc)) {
+    parser.isOsc = isOsc;
+    endString(parser);
+  } else collect(parser, character);
+}
+
+function endString(parser: Parser): void {
+  if (parser.isOsc) parser.events.osc(parser.collected);
+  enter(parser, 'ground');
+}
+
+function collect(parser: Parser, character: string): void {
+  parser.collected += character;
+  if (parser.collected.length > sequenceLimit) enter(parser, 'ground');
 }

@@ -2,12 +2,19 @@
  * A terminal as small as a CLI's login needs: what stands on the screen as text, and answers to the questions that
  * programs ask a terminal (where is the cursor, what are you). Pure.
  */
-import { createTerminalParser } from './terminal-parser.js';
-
-export interface TerminalSize {
-  columns: number;
-  rows: number;
-}
+import {
+  control,
+  createGrid,
+  eraseInDisplay,
+  eraseInLine,
+  moveTo,
+  print,
+  textOf,
+  topOf,
+  type Grid,
+  type TerminalSize,
+} from './grid.js';
+import { feedParser, newParser } from './terminal-parser.js';
 
 export interface Terminal {
   /** Takes the next piece of output; returns what the terminal answers to it (often nothing). */
@@ -15,11 +22,6 @@ export interface Terminal {
   /** Everything shown so far, a line a line; lines that were cut at the right edge are joined again. */
   text(): string;
 }
-
-/** Rows that are kept; older ones are forgotten. */
-const rowLimit = 500;
-
-const blank = /^ *$/;
 
 /** Answers without which some programs wait for ever. */
 function answerTo(parameters: string, final: string, row: number, column: number): string {
@@ -38,114 +40,52 @@ function answerToColorQuery(text: string): string {
   return `\x1b]${which};rgb:${color}\x1b\\`;
 }
 
+type Motion = (grid: Grid, count: number, second: number) => void;
+
+const toPlace: Motion = (grid, count, second) => moveTo(grid, topOf(grid) + count - 1, second - 1);
+const motions: Readonly<Record<string, Motion>> = {
+  A: (grid, count) => moveTo(grid, grid.row - count, grid.column),
+  B: (grid, count) => moveTo(grid, grid.row + count, grid.column),
+  C: (grid, count) => moveTo(grid, grid.row, grid.column + count),
+  D: (grid, count) => moveTo(grid, grid.row, grid.column - count),
+  E: (grid, count) => moveTo(grid, grid.row + count, 0),
+  F: (grid, count) => moveTo(grid, grid.row - count, 0),
+  G: (grid, count) => moveTo(grid, grid.row, count - 1),
+  H: toPlace,
+  f: toPlace,
+  d: (grid, count) => moveTo(grid, topOf(grid) + count - 1, grid.column),
+};
+
+/** Does what a control sequence says. */
+function obey(grid: Grid, parameters: string, final: string): void {
+  if (!/^[\d;]*$/.test(parameters)) return;
+  const [first = 0, second = 0] = parameters.split(';').map(Number);
+  if (final === 'J') eraseInDisplay(grid, first);
+  else if (final === 'K') eraseInLine(grid, first);
+  else motions[final]?.(grid, Math.max(1, first), Math.max(1, second));
+}
+
 export function createTerminal(size: TerminalSize): Terminal {
-  /** One string a cell; a cell that was never written is a space. */
-  let lines: string[][] = [[]];
-  let row = 0;
-  let column = 0;
+  const grid = createGrid(size);
   let answers = '';
-
-  const top = (): number => Math.max(0, lines.length - size.rows);
-  const line = (): string[] => lines[row] ?? [];
-  const spaces = (count: number): string[] => Array.from({ length: count }, () => ' ');
-
-  function moveTo(nextRow: number, nextColumn: number): void {
-    row = Math.min(Math.max(nextRow, top()), top() + size.rows - 1);
-    column = Math.min(Math.max(nextColumn, 0), size.columns - 1);
-    while (lines.length <= row) lines.push([]);
-  }
-
-  function newLine(): void {
-    row += 1;
-    if (row === lines.length) lines.push([]);
-    if (lines.length <= rowLimit) return;
-    lines = lines.slice(-rowLimit);
-    row = Math.min(row, lines.length) - 1;
-  }
-
-  function print(character: string): void {
-    if (column >= size.columns) {
-      newLine();
-      column = 0;
-    }
-    const cells = line();
-    if (cells.length < column) cells.push(...spaces(column - cells.length));
-    cells[column] = character;
-    column += 1;
-  }
-
-  function control(character: string): void {
-    if (character === '\n' || character === '\v' || character === '\f') newLine();
-    else if (character === '\r') column = 0;
-    else if (character === '\b') column = Math.max(0, column - 1);
-    else if (character === '\t') column = Math.min(size.columns - 1, (Math.floor(column / 8) + 1) * 8);
-  }
-
-  function eraseInLine(mode: number): void {
-    if (mode === 0) lines[row] = line().slice(0, column);
-    else if (mode === 1) lines[row] = [...spaces(column + 1), ...line().slice(column + 1)];
-    else if (mode === 2) lines[row] = [];
-  }
-
-  function eraseInDisplay(mode: number): void {
-    if (mode === 0) {
-      eraseInLine(0);
-      lines.length = row + 1;
-    } else if (mode === 2 || mode === 3) {
-      const firstShown = top();
-      for (let index = firstShown; index < lines.length; index += 1) lines[index] = [];
-    }
-  }
-
-  const motions: Readonly<Record<string, (count: number, second: number) => void>> = {
-    A: (count) => moveTo(row - count, column),
-    B: (count) => moveTo(row + count, column),
-    C: (count) => moveTo(row, column + count),
-    D: (count) => moveTo(row, column - count),
-    E: (count) => moveTo(row + count, 0),
-    F: (count) => moveTo(row - count, 0),
-    G: (count) => moveTo(row, count - 1),
-    H: (count, second) => moveTo(top() + count - 1, second - 1),
-    f: (count, second) => moveTo(top() + count - 1, second - 1),
-    d: (count) => moveTo(top() + count - 1, column),
-  };
-
-  function csi(parameters: string, final: string): void {
-    answers += answerTo(parameters, final, row - top() + 1, Math.min(column, size.columns - 1) + 1);
-    if (!/^[\d;]*$/.test(parameters)) return;
-    const [first = 0, second = 0] = parameters.split(';').map(Number);
-    if (final === 'J') eraseInDisplay(first);
-    else if (final === 'K') eraseInLine(first);
-    else motions[final]?.(Math.max(1, first), Math.max(1, second));
-  }
-
-  const parse = createTerminalParser({
-    print,
-    control,
-    csi,
+  const parser = newParser({
+    print: (character) => print(grid, character),
+    control: (character) => control(grid, character),
+    csi: (parameters, final) => {
+      const { row, column } = grid;
+      answers += answerTo(parameters, final, row - topOf(grid) + 1, Math.min(column, size.columns - 1) + 1);
+      obey(grid, parameters, final);
+    },
     osc: (text) => {
       answers += answerToColorQuery(text);
     },
   });
-
   return {
     feed: (chunk) => {
       answers = '';
-      parse(chunk);
+      feedParser(parser, chunk);
       return answers;
     },
-    text: () => joinFullRows(lines, size.columns),
+    text: () => textOf(grid),
   };
-}
-
-/** A row that reaches the right edge goes on in the next one, whoever broke it. */
-function joinFullRows(rows: readonly (readonly string[])[], columns: number): string {
-  let text = '';
-  rows.forEach((cells, index) => {
-    const content = cells.join('');
-    const isFull = cells.length >= columns && !blank.test(content);
-    const isLast = index === rows.length - 1;
-    text += isFull || isLast ? content : `${content.trimEnd()}\n`;
-  });
-  return text;
 }

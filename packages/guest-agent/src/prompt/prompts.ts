@@ -64,7 +64,7 @@ export function createPrompts(deps: PromptDeps): Prompts {
 
   function runTaken(request: PromptRequest, prompt: ProviderPrompt): PromptRun {
     return (emit, caller) => {
-      const work = runPrompt(request, prompt, deps, emit, AbortSignal.any([caller, ending.signal])).finally(() => {
+      const work = runPrompt({ request, prompt, deps }, emit, AbortSignal.any([caller, ending.signal])).finally(() => {
         taken -= 1;
         running.delete(work);
       });
@@ -95,20 +95,21 @@ export function createPrompts(deps: PromptDeps): Prompts {
   };
 }
 
+interface Asked {
+  request: PromptRequest;
+  prompt: ProviderPrompt;
+  deps: PromptDeps;
+}
+
 /** One CLI from its start to its last frame. What goes wrong is in the frames. */
-async function runPrompt(
-  request: PromptRequest,
-  prompt: ProviderPrompt,
-  deps: PromptDeps,
-  emit: Emit,
-  hungUp: AbortSignal,
-): Promise<void> {
+async function runPrompt(asked: Asked, emit: Emit, hungUp: AbortSignal): Promise<void> {
+  const { request, prompt, deps } = asked;
   const timeout = AbortSignal.timeout(request.timeoutMs);
   const stop = AbortSignal.any([hungUp, timeout]);
   let exitCode: number | null = null;
   try {
     const cwd = await makeUserFolder(deps.home, request.cwd, deps.user);
-    const cli = await startCli(prompt, cwd, request.prompt, deps, stop);
+    const cli = await startCli(asked, cwd, stop);
     const told = await passAnswer(cli.child, prompt, emit);
     exitCode = await cli.ended;
     if (timeout.aborted) throw timedOut(request);
@@ -129,19 +130,13 @@ interface Cli {
 }
 
 /** @throws AppError command_failed when the program cannot be started; aborted */
-async function startCli(
-  { argv, env }: ProviderPrompt,
-  cwd: string,
-  text: string,
-  deps: PromptDeps,
-  stop: AbortSignal,
-): Promise<Cli> {
+async function startCli({ request, prompt, deps }: Asked, cwd: string, stop: AbortSignal): Promise<Cli> {
   stop.throwIfAborted();
   const id = randomUUID();
-  const [file, ...args] = argv;
+  const [file, ...args] = prompt.argv;
   const child = spawn(file, args, {
     cwd,
-    env: { ...deps.variables(), ...env, AIRLOCK_PROMPT_ID: id },
+    env: { ...deps.variables(), ...prompt.env, AIRLOCK_PROMPT_ID: id },
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
     ...(deps.user.uid !== process.getuid?.() && deps.user),
@@ -160,7 +155,7 @@ async function startCli(
     throw new AppError('command_failed', `${file} could not be started.`, { cause: error });
   });
   const family: Family = { leader: child.pid ?? 0, mark: `AIRLOCK_PROMPT_ID=${id}` };
-  child.stdin.end(text);
+  child.stdin.end(request.prompt);
   const ended = endWith(family, exited, closed, stop);
   // Processes that cannot be ended may hold the pipe: reading it must not go on for ever.
   ended.catch(() => child.stdout.destroy());
