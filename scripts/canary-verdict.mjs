@@ -1,18 +1,16 @@
 /** What a run of the sign-ins says about each CLI. Pure. */
 
-/** Which file of `tests/e2e` signs in to which CLI. */
-const files = { codex: 'codex-sign-in', claude: 'claude-sign-in', gemini: 'gemini-sign-in' };
-
 /**
- * @param {Record<string, string>} versions of each CLI, as in an image's manifest
+ * @param {{id: string, version: string}[]} clis as in an image's manifest; the file of `tests/e2e` that signs in is named after
+ * the id
  * @param {{testResults: {name: string, status: string, message?: string, assertionResults: {title: string, status: string,
  * failureMessages?: string[]}[]}[]}} report vitest's, in JSON
  * @returns {{lines: string[], ok: boolean}} not ok unless every sign-in that ran has passed, and one ran
  */
-export function verdict(versions, report) {
-  const judged = Object.entries(files).map(([cli, file]) => {
-    const name = `${cli} ${versions[cli] ?? '(unknown version)'}`;
-    const result = report.testResults.find((one) => one.name.includes(file));
+export function verdict(clis, report) {
+  const judged = clis.map(({ id, version }) => {
+    const name = `${id} ${version}`;
+    const result = report.testResults.find((one) => one.name.includes(`/${id.replaceAll('_', '-')}-sign-in`));
     if (!result) return { line: `${name}: not tried`, ok: null };
     const broken = result.assertionResults.find(({ status }) => status === 'failed');
     const ran = result.assertionResults.some(({ status }) => status === 'passed');

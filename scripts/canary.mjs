@@ -16,7 +16,7 @@ const vitest = join(root, 'node_modules/vitest/vitest.mjs');
 const help = `Usage: npm run canary -- [part of a file name …]
 
 Builds a scratch image of the newest published CLIs and Debian packages, runs the end-to-end sign-ins with it (of all providers,
-or of those whose test file is named: codex, claude, gemini) and removes it again. The image in use is not touched.
+or of those whose test file, such as codex-sign-in, is named) and removes it again. The image in use is not touched.
 
   --help  show this text
 `;
@@ -41,8 +41,8 @@ await Stop.guard(async () => {
     // Only now: it is there once the checkout is built.
     const { homePaths } = await import('@airlock/contract/home');
     const manifest = join(homePaths(home).images.current, 'manifest.json');
-    const { versions } = JSON.parse(readFileSync(manifest, 'utf8'));
-    const { lines, ok } = verdict(versions, JSON.parse(readFileSync(report, 'utf8')));
+    const { clis } = JSON.parse(readFileSync(manifest, 'utf8'));
+    const { lines, ok } = verdict(clis, JSON.parse(readFileSync(report, 'utf8')));
     console.log(`\nThe newest published CLIs:\n${lines.map((line) => `  ${line}`).join('\n')}`);
     if (!ok) throw new Stop('Not all of them sign in: stay with the versions in use.', '', 1);
     console.log('`npx airlock image build --refresh` takes them into use.');

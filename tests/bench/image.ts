@@ -14,6 +14,7 @@ import { buildImage } from '@airlock/image-builder/build';
 import { npmEnvironment } from '@airlock/contract/environment';
 import { debCacheOf, keepDebs, openDebCache, type DebCache } from '@airlock/image-builder/deb-cache';
 import { description } from '@airlock/image-builder/description';
+import { projectClis } from '@airlock/image-builder/inputs';
 import {
   isRoot,
   makeWorkspace,
@@ -109,7 +110,8 @@ async function makeBare(debCache: DebCache, signal: AbortSignal): Promise<void> 
   try {
     await openDebCache(debCache);
     await bareRoot(workspace, debCache, signal);
-    const packages = description.clis.map((cli) => `${cli.package}@${cli.version}`);
+    const { clis } = await projectClis();
+    const packages = clis.map((cli) => `${cli.package}@${cli.version}`);
     const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--engine-strict=false', '--prefer-offline'];
     await run('npm', ['install', '--global', `--prefix=${join(workspace.root, 'usr/local')}`, ...flags, ...packages], {
       cwd: workspace.stage,

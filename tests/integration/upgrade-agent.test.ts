@@ -7,9 +7,10 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CredentialList, VmList, type Vm } from '@airlock/contract/api';
 import { driveSize, encodeSlot } from '@airlock/contract/config-drive';
-import { CheckResult, checkNames, GuestHealth } from '@airlock/contract/guest';
+import { CheckResult, formerCheckNames, GuestHealth, proofName, versionName } from '@airlock/contract/guest';
 import { homePaths } from '@airlock/contract/home';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
+import { formerIds } from '@airlock/contract/provider/former-ids';
 import { openStore } from '@airlock/controller/store/open';
 import { silentLog } from '@airlock/controller/store/testing';
 import { apiClient } from '../support/api.js';
@@ -96,14 +97,13 @@ describe.each(await landedVersions())('after version $version', (version) => {
     });
   });
 
-  it.each(checkNames.filter((name) => name !== 'isolation' && name !== 'fetch'))(
-    'the check %s is understood',
-    async (name) => {
-      const asked = ada.call('POST', `/api/vm/${vmId}/check`, CheckResult, { body: { name }, timeoutMs: 60_000 });
-      // The proofs of CLIs that have no login here tell so; the names are what this is about.
-      expect(await asked).toMatchObject({ name, exitCode: expect.any(Number) as number });
-    },
-  );
+  /** Of what the landed version knew; by the names of today. */
+  const known = Object.values(formerIds).flatMap((id) => [versionName(id), proofName(id)]);
+  it.each([...known, 'node', ...formerCheckNames] as const)('the check %s is understood', async (name) => {
+    const asked = ada.call('POST', `/api/vm/${vmId}/check`, CheckResult, { body: { name }, timeoutMs: 60_000 });
+    // The proofs of CLIs that have no login here tell so; the names are what this is about.
+    expect(await asked).toMatchObject({ name, exitCode: expect.any(Number) as number });
+  });
 
   it('a new configuration comes into force', async () => {
     const { generation } = await agent.call('GET', '/guest/health', GuestHealth);

@@ -22,7 +22,14 @@
 import { z } from 'zod';
 import { ErrorBody } from './errors.js';
 import { SessionId, VmId } from './ids.js';
+import { formerIds, type FormerId } from './provider/former-ids.js';
 import { ProviderId, providerIds } from './provider/provider.js';
+
+/**
+ * What an agent understands; its image's manifest says which. 1: as first released. 2: checks of versions are called
+ * `version_<provider>`.
+ */
+export const guestProtocol = 2;
 
 /** Where the guest finds things; baked into the image, so both sides must agree. */
 export const guestPaths = {
@@ -153,29 +160,49 @@ export const GuestCredentials = z.strictObject({
 });
 export type GuestCredentials = z.infer<typeof GuestCredentials>;
 
-/** The check that asks a provider's CLI for its own word on its login. */
+/** The check that asks a provider's CLI for its version, and the one that asks for its own word on its login. */
+export type VersionName = `version_${ProviderId}`;
 export type ProofName = `proof_${ProviderId}`;
+export function versionName(provider: ProviderId): VersionName {
+  return `version_${provider}`;
+}
 export function proofName(provider: ProviderId): ProofName {
   return `proof_${provider}`;
 }
 
 /**
  * Named checks with a fixed command each; a caller chooses one and passes no argument.
- * node, codex, claude, gemini: `--version`. proof_<provider>: the CLI's own word on its login. fetch: `curl` of
- * https://claude.ai through the egress gateway. isolation: DNS, a direct TCP connection, IPv6 and the host's own
+ * node: its version. version_<provider>, proof_<provider>: as above. fetch: `curl` of a host that a sign-in needs, through the
+ * egress gateway; the next one's when it does not answer. isolation: DNS, a direct TCP connection, IPv6 and the host's own
  * loopback ports must all be out of reach.
  */
 export const checkNames = [
   'node',
-  'codex',
-  'claude',
-  'gemini',
+  ...providerIds.map(versionName),
   ...providerIds.map(proofName),
   'fetch',
   'isolation',
 ] as const;
-export const CheckName = z.enum(checkNames);
+/** Still understood: how agents of protocol 1 know the checks of versions. */
+export const formerCheckNames = Object.keys(formerIds) as readonly FormerId[];
+export const CheckName = z.enum([...checkNames, ...formerCheckNames]);
 export type CheckName = z.infer<typeof CheckName>;
+
+/** The check that is meant by a name. */
+export function currentCheckName(name: CheckName): Exclude<CheckName, FormerId> {
+  return isFormer(name) ? versionName(formerIds[name]) : name;
+}
+
+/** The name by which an agent of this protocol knows a check. */
+export function checkNameFor(protocol: number, name: CheckName): CheckName {
+  const current = currentCheckName(name);
+  if (protocol >= 2) return current;
+  return formerCheckNames.find((former) => currentCheckName(former) === current) ?? current;
+}
+
+function isFormer(name: CheckName): name is FormerId {
+  return (formerCheckNames as readonly string[]).includes(name);
+}
 export const CheckResult = z
   .strictObject({
     name: CheckName,

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { ImageId } from './ids.js';
+import { currentId } from './provider/former-ids.js';
 
 export const imageFiles = {
   manifest: 'manifest.json',
@@ -33,7 +34,7 @@ export const GateReport = z.strictObject({
 });
 export type GateReport = z.infer<typeof GateReport>;
 
-/** A coding CLI of the image; `integrity` is what npm's registry says of its package. */
+/** A coding CLI of the image, by its provider's id; `integrity` is what npm's registry says of its package. */
 const ImageCli = z.strictObject({
   id: z.string(),
   package: z.string(),
@@ -41,22 +42,12 @@ const ImageCli = z.strictObject({
   integrity: z.string().regex(/^sha512-[A-Za-z0-9+/]+=*$/),
 });
 
-export const ImageManifest = z.strictObject({
-  version: z.literal(1),
+const common = {
   id: ImageId,
   createdAt: z.iso.datetime(),
   /** SHA-256 over everything the build is made from (package lists, files, agent bundle, CLI versions): decides whether it is current. */
   inputsSha256: z.string().regex(/^[0-9a-f]{64}$/),
   debian: z.strictObject({ suite: z.string(), version: z.string() }),
-  versions: z.strictObject({
-    kernel: z.string(),
-    node: z.string(),
-    chromium: z.string(),
-    codex: z.string(),
-    claude: z.string(),
-    gemini: z.string(),
-    agent: z.string(),
-  }),
   artefacts: z.strictObject({ kernel: Artefact, initrd: Artefact, rootfs: Artefact }),
   /** Bytes in use inside the rootfs. */
   rootfsUsedBytes: z.int().positive(),
@@ -73,5 +64,37 @@ export const ImageManifest = z.strictObject({
   kernelConfig: z.record(z.string(), z.enum(['y', 'm', 'n'])).default({}),
   /** Null when the image never went through the boot gate: such an image cannot become current. */
   gate: GateReport.nullable().default(null),
+};
+const systemVersions = { kernel: z.string(), node: z.string(), chromium: z.string(), agent: z.string() };
+
+const Manifest = z.strictObject({
+  version: z.literal(2),
+  ...common,
+  /** Of the system, and of each CLI by its provider's id. */
+  versions: z.object(systemVersions).catchall(z.string()),
+  /** What the image's agent understands: contract/guest.ts. */
+  guestProtocol: z.int().positive(),
 });
+
+/** As images were described before their CLIs were called by the providers' ids. */
+const FormerManifest = z.strictObject({
+  version: z.literal(1),
+  ...common,
+  versions: z.strictObject({ ...systemVersions, codex: z.string(), claude: z.string(), gemini: z.string() }),
+});
+
+function fromFormer({ versions, clis, ...rest }: z.infer<typeof FormerManifest>): z.infer<typeof Manifest> {
+  return {
+    ...rest,
+    version: 2,
+    versions: Object.fromEntries(
+      Object.entries(versions).map(([name, version]) => [currentId(name), version]),
+    ) as z.infer<typeof Manifest>['versions'],
+    clis: clis.map((cli) => ({ ...cli, id: currentId(cli.id) })),
+    guestProtocol: 1,
+  };
+}
+
+/** Of either version, as version 2. */
+export const ImageManifest = z.union([Manifest, FormerManifest.transform(fromFormer)]);
 export type ImageManifest = z.infer<typeof ImageManifest>;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { CheckResult, CredentialBundle, GuestHealth, LoginStatus } from '@airlock/contract/guest';
+import { trialHosts } from '@airlock/contract/provider/registry';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { addProgram, driveImage, exampleConfig, temporaryFolder, testEnvironment } from './fixtures/config.js';
@@ -152,14 +153,18 @@ describe('the bundle', () => {
       'codex',
       `[ "$1 $2" = 'login status' ] && echo 'Logged in using ChatGPT' || echo 'codex-cli 1.2.3'`,
     );
-    await addProgram(folder, 'curl', 'printf 403');
+    await addProgram(folder, 'curl', `case "$*" in *'https://${trialHosts()[0]}') printf 502;; *) printf 403;; esac`);
     await addProgram(folder, 'claude', 'echo broken >&2; exit 4');
     const check = (name: string): Promise<CheckResult> => client.call('POST', `/checks/${name}`, CheckResult);
-    expect(await check('codex')).toMatchObject({ ok: true, exitCode: 0, output: 'codex-cli 1.2.3' });
+    const version = { ok: true, exitCode: 0, output: 'codex-cli 1.2.3' };
+    expect(await check('version_codex')).toMatchObject({ name: 'version_codex', ...version });
+    // As a controller of before asks, which also wants to read its own word in the answer.
+    expect(await check('codex')).toMatchObject({ name: 'codex', ...version });
     expect(await check('proof_codex')).toMatchObject({ ok: true });
-    expect(await check('fetch')).toMatchObject({ ok: true, output: '403' });
+    const [first, second] = trialHosts();
+    expect(await check('fetch')).toMatchObject({ ok: true, output: `${first}: 502\n${second}: 403` });
     expect(await check('claude')).toMatchObject({ ok: false, exitCode: 4, output: 'broken' });
-    expect(await check('gemini')).toMatchObject({
+    expect(await check('version_gemini_cli')).toMatchObject({
       ok: false,
       exitCode: null,
       output: expect.stringContaining('ENOENT'),

@@ -7,12 +7,5 @@ dpkg-query -W -f '${Package}\n' | grep -E '^(lib)?python3|^(lib)?(tk|tcl)(8[.]6)
 	xargs dpkg --purge --force-depends >/dev/null
 rm -rf /usr/lib/python3* /usr/share/python3 /usr/share/tcltk
 
-modules=/usr/local/lib/node_modules
-# Codex: a host for speech; a VM has no sound.
-find "$modules" -type d -path '*/codex-resources/voice' -prune -exec rm -rf {} +
-
-# Gemini: a browser under remote control, which no VM here may be; and chunks that no path of imports reaches.
-gemini=$modules/@google/gemini-cli/bundle
-rm -rf "$gemini/bundled"
-dead=$(node "${0%/*}/dead-chunks.mjs" "$gemini" gemini.js)
-for chunk in $dead; do rm "$gemini/$chunk"; done
+# What the providers' files name of their CLIs.
+sh "${0%/*}/slim-clis.sh"

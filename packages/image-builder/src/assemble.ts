@@ -3,9 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import { guestProtocol } from '@airlock/contract/guest';
 import { ImageManifest, imageFiles, type Artefact } from '@airlock/contract/image';
 import { makeRoot, marks } from './bootstrap.js';
-import { buildDir, readCheckResults } from './checks.js';
+import { readCheckResults } from './check/check.js';
+import { buildFolder } from './check/shell.js';
 import { fetchPinned } from './chrome.js';
 import { installClis } from './clis.js';
 import { keepDebs, openDebCache, type DebCache } from './deb-cache.js';
@@ -42,7 +44,7 @@ export async function assemble(options: AssembleOptions): Promise<ImageManifest>
   const { description } = inputs;
   const startedAt = performance.now();
   const kept = await openDebCache(debCache);
-  const names = description.clis.map((cli) => cli.command).join(', ');
+  const names = inputs.clis.map((cli) => cli.command).join(', ');
   progress.step(
     `Install Debian ${description.suite} (${description.packages.length} packages and what they need, ${kept} of them cached) and ${names}`,
   );
@@ -81,7 +83,8 @@ async function makeFilledRoot({ inputs, workspace, debCache, signal, progress }:
   const stage = async (): Promise<void> => {
     await installClis(workspace.stage, inputs, both, progress.note);
     await fillStage(workspace.stage, inputs);
-    if (inputs.browser) await fetchPinned(inputs.browser, join(workspace.stage, buildDir, 'google-chrome.deb'), both);
+    if (inputs.browser)
+      await fetchPinned(inputs.browser, join(workspace.stage, buildFolder, 'google-chrome.deb'), both);
     await packStage(workspace.stage, stageTar, inputs.description.epoch, both);
   };
   const plan = { description: inputs.description, workspace, stageTar, debCache, chrome: inputs.browser !== null };
@@ -124,7 +127,7 @@ async function writeSbom({ inputs, folder, workspace }: AssembleOptions): Promis
     suite: description.suite,
     debs: parseDebs(await read('packages'), await read('licences')),
     npm: parseNpmPackages(await read('npm-packages')),
-    clis: description.clis,
+    clis: inputs.clis,
   });
   await writeFile(join(folder, imageFiles.sbom), sbom);
 }
@@ -169,9 +172,8 @@ function describeImage(
   const { description } = inputs;
   const { sbom, ...artefacts } = found.artefacts;
   const createdAt = new Date().toISOString();
-  const cliVersion = (id: string): string => description.clis.find((cli) => cli.id === id)?.version ?? '';
   return ImageManifest.parse({
-    version: 1,
+    version: 2,
     id: `img_${createdAt.slice(0, 16).replace(/[^0-9]/g, '')}${randomBytes(4).toString('hex')}`,
     createdAt,
     inputsSha256: inputs.sha256,
@@ -180,12 +182,11 @@ function describeImage(
       kernel: fact('kernel'),
       node: fact('node'),
       chromium: inputs.browser?.version ?? fact('chromium'),
-      codex: cliVersion('codex'),
-      claude: cliVersion('claude'),
-      gemini: cliVersion('gemini'),
+      ...Object.fromEntries(inputs.clis.map(({ id, version }) => [id, version])),
       agent: inputs.agentVersion,
     },
-    clis: description.clis.map(({ id, package: name, version, integrity }) => ({
+    guestProtocol,
+    clis: inputs.clis.map(({ id, package: name, version, integrity }) => ({
       id,
       package: name,
       version,

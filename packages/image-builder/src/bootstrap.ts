@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '@airlock/contract/process';
 import { networkOptions, readAptSources, sourcesFor } from './apt-sources.js';
-import { buildDir } from './checks.js';
+import { buildFolder } from './check/shell.js';
 import type { DebCache } from './deb-cache.js';
 import type { Description } from './description.js';
 import { mode, searchPath, type Workspace } from './workspace.js';
@@ -53,7 +53,7 @@ export function mmdebstrapArguments(
   aptOptions: string,
 ): string[] {
   const epoch = `SOURCE_DATE_EPOCH=${description.epoch}`;
-  const inside = `env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 ${epoch} chroot "$1" sh ${buildDir}`;
+  const inside = `env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 ${epoch} chroot "$1" sh ${buildFolder}`;
   // mmdebstrap cannot be given this as a file: as a mapped user it could not read what nobody else may read.
   const hostOptions = '/etc/apt/apt.conf.d/00airlock-host';
   const early = [`upload ${aptOptions} ${hostOptions}`, `chmod 0600 "$1${hostOptions}"`];
@@ -67,8 +67,8 @@ export function mmdebstrapArguments(
     `${inside}/normalise.sh`,
     `echo ${marks.checks}`,
     `${inside}/check.sh`,
-    ...handedOut.map((name) => `download ${buildDir}/${name} ${join(workspace.path, name)}`),
-    `rm -rf "$1${buildDir}"`,
+    ...handedOut.map((name) => `download ${buildFolder}/${name} ${join(workspace.path, name)}`),
+    `rm -rf "$1${buildFolder}"`,
   ];
   return [
     `--mode=${mode}`,

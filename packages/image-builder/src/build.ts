@@ -75,7 +75,7 @@ export async function buildImage(options: BuildOptions): Promise<BuildResult> {
     await mkdir(folder, { mode: 0o700 });
     const manifest = await make(options, inputs, { folder, workspace, progress });
     signal.throwIfAborted();
-    return await finish(options, inputs, folder, manifest, progress);
+    return await finish(options, inputs, manifest, { folder, progress });
   } catch (error) {
     throw await explainFailure(error, [workRoot, imagesDir]);
   } finally {
@@ -165,9 +165,8 @@ export function requirePassed({ id, gate }: ImageManifest): void {
 async function finish(
   { imagesDir, clis, gate }: BuildOptions,
   inputs: Inputs,
-  folder: string,
   manifest: ImageManifest,
-  progress: Progress,
+  { folder, progress }: Pick<Places, 'folder' | 'progress'>,
 ): Promise<BuildResult> {
   const current = gate !== null;
   progress.step(current ? 'Make the image current' : 'Keep the image, which is not current');

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { npmEnvironment } from '@airlock/contract/environment';
 import { AppError } from '@airlock/contract/errors';
 import { run } from '@airlock/contract/process';
-import type { Cli } from './description.js';
+import { lockedCli, type Cli } from './cli.js';
 
 /** The part of npm's lock file that is read here; the rest is npm's own business. */
 export const NpmLock = z.looseObject({
@@ -27,13 +27,6 @@ const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notif
 /** @throws AppError image_corrupt when a lock file is not one. */
 export async function readLock(path: string): Promise<NpmLock> {
   return NpmLock.parse(JSON.parse(await readFile(path, 'utf8')));
-}
-
-/** What the lock file says of a CLI's own package. @throws AppError image_build_failed when it does not name it. */
-export function lockedCli(lock: NpmLock, cli: Cli): Cli {
-  const { version, integrity } = lock.packages[`node_modules/${cli.package}`] ?? {};
-  if (version && integrity) return { ...cli, version, integrity };
-  throw new AppError('image_build_failed', `The lock file of the CLIs says nothing of ${cli.package}.`);
 }
 
 /**
@@ -103,7 +96,7 @@ export function explain(error: unknown, clis: readonly Cli[]): unknown {
 
 /**
  * Installs the CLIs below `stage`/usr/local with the machine's own npm and its configuration. Install scripts stay off,
- * except those that the description names. Nothing of the registry's address stays in the tree.
+ * except those that a provider names. Nothing of the registry's address stays in the tree.
  */
 export async function installClis(
   stage: string,
@@ -126,7 +119,7 @@ const Bins = z.looseObject({ bin: z.union([z.string(), z.record(z.string(), z.st
 /** What npm leaves out because its scripts are off and the installation is not a global one: script and link in bin. */
 async function finishCli(prefix: string, cli: Cli, signal: AbortSignal): Promise<void> {
   const folder = join(prefix, 'lib/node_modules', cli.package);
-  if (cli.afterInstall !== null) await run(process.execPath, [cli.afterInstall], { cwd: folder, signal });
+  if (cli.afterInstall !== undefined) await run(process.execPath, [cli.afterInstall], { cwd: folder, signal });
   const { bin } = Bins.parse(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')));
   const program = typeof bin === 'string' ? bin : bin[cli.command];
   if (program === undefined) {

@@ -2,10 +2,11 @@
 import type { ParseArgsConfig } from 'node:util';
 import { AppError } from '@airlock/contract/errors';
 import type { ImageManifest } from '@airlock/contract/image';
+import { providerIds } from '@airlock/contract/provider/provider';
+import { providers } from '@airlock/contract/provider/registry';
 import { buildImage, type CliChoice, type RunGate } from './build.js';
 import { googleChrome } from './chrome.js';
 import { describeDiff, diffImages } from './diff.js';
-import { description } from './description.js';
 import { runGate } from './gate/gate.js';
 import { readHistory } from './history.js';
 import { currentId, findImage, listImages } from './image.js';
@@ -20,7 +21,7 @@ export const help = `Usage: airlock image <command> [--json]
   build             Build the golden image, unless the current one is made from the same inputs, and make it current.
     --force           Build even when nothing has changed (for newer Debian packages, say).
     --refresh         Take the newest Debian packages and CLIs, and tell what changed. Later builds keep these versions.
-    --cli NAME@X.Y.Z  Another version of a CLI (codex, claude, gemini). Later builds keep it.
+    --cli NAME@X.Y.Z  Another version of a CLI (${providerIds.join(', ')}). Later builds keep it.
     --defaults        Take the versions of this project again.
     --browser google-chrome   Google Chrome instead of Chromium; fetched from Google.
     --no-gate         Do not start the image in a VM. It is kept, but not made current.
@@ -100,7 +101,7 @@ function cliChoice({ refresh = false, cli = [], defaults = false }: Command['opt
   }
   if (refresh) return { from: 'refresh' };
   if (defaults) return { from: 'defaults' };
-  return cli.length > 0 ? { from: 'asked', versions: parseCliOptions(cli, description.clis) } : { from: 'pins' };
+  return cli.length > 0 ? { from: 'asked', versions: parseCliOptions(cli) } : { from: 'pins' };
 }
 
 async function build({ imagesDir, options, signal }: Command): Promise<void> {
@@ -138,7 +139,9 @@ async function verify({ imagesDir, names, options, signal }: Command): Promise<v
 
 function describeImage(manifest: ImageManifest, current: boolean): string {
   const { id, createdAt, rootfsUsedBytes, versions, gate } = manifest;
-  const clis = `codex ${versions.codex}, claude ${versions.claude}, gemini ${versions.gemini}`;
+  const clis = Object.values(providers)
+    .flatMap(({ id: name, program }) => (versions[name] === undefined ? [] : [`${program} ${versions[name]}`]))
+    .join(', ');
   const state = gate === null ? 'not started yet' : gate.passed ? 'verified' : 'FAILED its boot gate';
   const date = createdAt.slice(0, 16).replace('T', ' ');
   return `${current ? '*' : ' '} ${id}  ${date}  ${formatBytes(rootfsUsedBytes)}  ${clis}  ${state}`;

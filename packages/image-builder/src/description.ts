@@ -1,4 +1,4 @@
-/** What the golden image is made of: the one place to change a version or a package. Part of the inputs' hash. */
+/** What the golden image is made of, but for the coding CLIs (cli.ts). Part of the inputs' hash. */
 export const description = {
   suite: 'trixie',
   /** Seconds since 1970. Nothing in the image carries a later time, so that it does not matter when it is built. */
@@ -61,34 +61,6 @@ export const description = {
     ...['/usr/share/nodejs/corepack/*', '/usr/share/nodejs/@types/*'],
   ],
   keptAnyway: ['/usr/share/doc/*/copyright'],
-  /** The coding CLIs; `command` must be on PATH and tell this very version. `afterInstall` is run with node. */
-  clis: [
-    {
-      id: 'codex',
-      package: '@openai/codex',
-      version: '0.169.0',
-      integrity: 'sha512-KhzYlkKPxoNssR8CEm45IjqnFWn7UtlF4CiD3tOJPea51xBs7MaHy0UQG9GSbCqk6Lrjn5QdJDV0QD1/FgWlGw==',
-      command: 'codex',
-      afterInstall: null,
-    },
-    {
-      id: 'claude',
-      package: '@anthropic-ai/claude-code',
-      version: '2.1.197',
-      integrity: 'sha512-EqrwbRcI7M5y8jQlayIfTMmbZJ2OQaLOc7KwIWKdryQCdKWUEFr+C9rMovZUuj2Asndi7aqLujEzRtr471gncg==',
-      command: 'claude',
-      // npm's scripts are off; this one puts the native program in its place.
-      afterInstall: 'install.cjs',
-    },
-    {
-      id: 'gemini',
-      package: '@google/gemini-cli',
-      version: '0.61.0',
-      integrity: 'sha512-dbQ9A0qBtFJNi6XBkHvfZ6Azpn6PNgH/P8h2MZ67RLlX8hSAVjup39CRWqdRxZv7YXIuhrFaytr8y0jKnkoxnQ==',
-      command: 'gemini',
-      afterInstall: null,
-    },
-  ],
   /** `uuid` and `hashSeed` are the same in every image: two builds of the same inputs give the same bytes. */
   rootfs: {
     label: 'airlock-root',
@@ -99,24 +71,12 @@ export const description = {
   },
 } as const satisfies Description;
 
-/** A coding CLI. */
-export interface Cli {
-  id: 'codex' | 'claude' | 'gemini';
-  package: string;
-  version: string;
-  /** SHA-512 of the package as npm writes it. */
-  integrity: string;
-  command: string;
-  afterInstall: string | null;
-}
-
 export interface Description {
   suite: string;
   epoch: number;
   packages: readonly string[];
   leftOut: readonly string[];
   keptAnyway: readonly string[];
-  clis: readonly Cli[];
   rootfs: { label: string; uuid: string; hashSeed: string; sizeMib: number; features: string };
 }
 

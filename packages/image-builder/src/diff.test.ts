@@ -34,6 +34,12 @@ it('tells versions, packages and artefacts apart', async () => {
   expect(describeDiff(diff)).toContain('  deb-git: (absent) → 2');
 });
 
+it('sees no difference in the form of a manifest', async () => {
+  const from = await makeImage(imagesDir, 1, { rootfs: 'r', former: true });
+  const to = await makeImage(imagesDir, 2, { rootfs: 'r' });
+  expect(describeDiff(await diffImages(imagesDir, from, to, { files: false, signal }))).toEqual([]);
+});
+
 it('has nothing to say of equal images', async () => {
   const [from, to] = [await makeImage(imagesDir, 1, { rootfs: 'r' }), await makeImage(imagesDir, 2, { rootfs: 'r' })];
   expect(describeDiff(await diffImages(imagesDir, from, to, { files: false, signal }))).toEqual([]);

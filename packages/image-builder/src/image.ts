@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { replaceFile } from '@airlock/contract/file';
 import { imagesPaths } from '@airlock/contract/home';
-import { ImageManifest, imageFiles, type Artefact } from '@airlock/contract/image';
+import { ImageManifest, imageFiles, type Artefact, type GateReport } from '@airlock/contract/image';
 import { hashFile } from '@airlock/contract/image-seal';
 import { ImageId } from '@airlock/contract/ids';
 import { addToHistory, type HistoryEntry } from './history.js';
@@ -38,6 +38,12 @@ export async function readManifest(imagesDir: string, id: string): Promise<Image
 export async function writeManifest(folder: string, manifest: ImageManifest): Promise<void> {
   const path = join(folder, imageFiles.manifest);
   await replaceFile(path, `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o644 });
+}
+
+/** Notes in an image's manifest how it did in a VM, and leaves all else as it stands there, be it of an older version. */
+export async function writeGate(folder: string, gate: GateReport): Promise<void> {
+  const text = await readFile(join(folder, imageFiles.manifest), 'utf8');
+  await writeManifest(folder, { ...(JSON.parse(text) as ImageManifest), gate });
 }
 
 /**

@@ -4,9 +4,12 @@ import { lstat, mkdir, readFile, readdir, readlink, symlink, writeFile } from 'n
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AppError } from '@airlock/contract/errors';
-import { checkScript, checksFor, type Check } from './checks.js';
+import { checkScript, checksFor } from './check/check.js';
+import type { Check } from './check/shell.js';
 import type { PinnedBrowser } from './chrome.js';
+import { clisOf } from './cli.js';
 import { readLock, type CliSet } from './clis.js';
+import { leftOutScript } from './left-out.js';
 import { description, type Description } from './description.js';
 import { applyPins, type Pins } from './pins.js';
 
@@ -18,7 +21,6 @@ export interface InputEntry {
 
 export interface Inputs extends CliSet {
   sha256: string;
-  /** With the CLI versions of this build. */
   description: Description;
   /** Takes the place of Chromium. */
   browser: PinnedBrowser | null;
@@ -29,11 +31,16 @@ export interface Inputs extends CliSet {
   checks: Check[];
 }
 
+const program = (path: string, text: string): InputEntry => ({ path, type: 'program', content: Buffer.from(text) });
 const fromPackage = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
+
+/** Pins the CLIs of this project; `npm run clis` writes it. */
+export const projectLock = fromPackage('clis.lock.json');
 
 /** The CLIs of this project, before anybody chose other versions. */
 export async function projectClis(): Promise<CliSet> {
-  return { clis: description.clis, lock: await readLock(fromPackage('clis.lock.json')) };
+  const lock = await readLock(projectLock);
+  return { clis: clisOf(lock), lock };
 }
 
 /** Everything that goes into an image. @throws AppError image_build_failed when the agent has not been built. */
@@ -44,13 +51,15 @@ export async function readInputs(set: CliSet, browser: Inputs['browser']): Promi
     readAgent(fromPackage('../guest-agent/dist/agent.cjs')),
     readFile(fromPackage('../guest-agent/package.json'), 'utf8'),
   ]);
-  const own = { ...description, clis: set.clis };
-  const checks = checksFor(own, browser);
-  const check: InputEntry = { path: 'check.sh', type: 'program', content: Buffer.from(checkScript(checks)) };
-  const scripts = [...chroot, check];
+  const checks = checksFor(set.clis, browser);
+  const scripts = [
+    ...chroot,
+    program('check.sh', checkScript(checks)),
+    program('slim-clis.sh', leftOutScript(set.clis)),
+  ];
   const { version } = JSON.parse(agentPackage) as { version: string };
-  const sha256 = hashInputs({ ...own, browser, lock: set.lock }, [...guest, ...scripts, agent]);
-  return { ...set, sha256, description: own, browser, guest, scripts, agent, agentVersion: version, checks };
+  const sha256 = hashInputs({ ...description, clis: set.clis, browser, lock: set.lock }, [...guest, ...scripts, agent]);
+  return { ...set, sha256, description, browser, guest, scripts, agent, agentVersion: version, checks };
 }
 
 /** The inputs that `build` without options takes: versions of the project, or those that this home has pinned. */

@@ -7,14 +7,20 @@ import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
 import { replaceFile } from '@airlock/contract/file';
 import { imagesPaths } from '@airlock/contract/home';
-import { lockedCli, NpmLock, type CliSet } from './clis.js';
-import type { Cli } from './description.js';
+import { currentId } from '@airlock/contract/provider/former-ids';
+import { providerIds } from '@airlock/contract/provider/provider';
+import { findProvider } from '@airlock/contract/provider/registry';
+import { lockedCli } from './cli.js';
+import { NpmLock, type CliSet } from './clis.js';
 
 export const Pins = z.strictObject({
   version: z.literal(1),
   /** `asked`: by `--cli`, stays until it is taken back. `refresh`: counts until the project itself names something newer. */
   from: z.enum(['asked', 'refresh']),
-  clis: z.record(z.string(), z.string().regex(/^\d+\.\d+\.\d+/)),
+  /** By provider; files of before name some CLIs otherwise. */
+  clis: z
+    .record(z.string(), z.string().regex(/^\d+\.\d+\.\d+/))
+    .transform((clis) => Object.fromEntries(Object.entries(clis).map(([id, version]) => [currentId(id), version]))),
   lock: NpmLock,
 });
 export type Pins = z.infer<typeof Pins>;
@@ -48,9 +54,23 @@ export function pinsOf({ clis, lock }: CliSet, from: Pins['from']): Pins {
   return { version: 1, from, clis: Object.fromEntries(clis.map((cli) => [cli.id, cli.version])), lock };
 }
 
-/** The project's set, or the pinned one where that counts. */
+/**
+ * The project's set, or the pinned one where that counts.
+ * @throws AppError image_build_failed when versions were asked for before a provider came that the pins do not know
+ */
 export function applyPins(project: CliSet, pins: Pins | null): CliSet {
   if (pins === null) return project;
+  const added = project.clis.find((cli) => pins.lock.packages[`node_modules/${cli.package}`] === undefined);
+  if (added && pins.from === 'refresh') return project;
+  if (added) {
+    throw new AppError(
+      'image_build_failed',
+      `The versions that were asked for do not include ${added.id}, which is new.`,
+      {
+        hint: 'Run `npx airlock image build --defaults`, and ask for other versions again.',
+      },
+    );
+  }
   const overtaken = project.clis.some((cli) => compareVersions(cli.version, pins.clis[cli.id] ?? '0.0.0') > 0);
   if (pins.from === 'refresh' && overtaken) return project;
   return { clis: project.clis.map((cli) => lockedCli(pins.lock, cli)), lock: pins.lock };
@@ -67,19 +87,30 @@ export function compareVersions(a: string, b: string): number {
   return Number(b.includes('-')) - Number(a.includes('-'));
 }
 
+const release = /^(\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)$/;
+
 /**
- * Parses the values of `--cli`, such as `codex@0.170.0`, to versions by id.
+ * Parses the values of `--cli`, such as `codex@0.170.0`, to versions by id; a provider's other names do as well.
  * @throws AppError invalid_request
  */
-export function parseCliOptions(values: readonly string[], clis: readonly Cli[]): Record<string, string> {
-  const ids = clis.map(({ id }) => id);
+export const parseCliOptions = (values: readonly string[]): Record<string, string> =>
+  parseVersions(values, '--cli ', release);
+
+/** The same for the words of `npm run clis`, where `*` asks for the newest. @throws AppError invalid_request */
+export const parseProjectVersions = (values: readonly string[]): Record<string, string> =>
+  parseVersions(values, '', new RegExp(`${release.source}|^\\*$`));
+
+function parseVersions(values: readonly string[], before: string, form: RegExp): Record<string, string> {
   return Object.fromEntries(
     values.map((value) => {
-      const match = /^([a-z]+)@(\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)$/.exec(value);
-      if (match && ids.includes(match[1] as Cli['id'])) return [match[1], match[2]];
-      throw new AppError('invalid_request', `--cli ${value}: expected one of ${ids.join(', ')} and a version.`, {
-        hint: 'For example `--cli codex@0.169.0`.',
-      });
+      const [name = '', version = '', ...rest] = value.split('@');
+      const id = findProvider(name)?.id;
+      if (id && rest.length === 0 && form.test(version)) return [id, version];
+      throw new AppError(
+        'invalid_request',
+        `${before}${value}: expected one of ${providerIds.join(', ')} and a version.`,
+        { hint: `For example \`${before}codex@0.169.0\`.` },
+      );
     }),
   );
 }

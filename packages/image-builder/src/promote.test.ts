@@ -51,6 +51,19 @@ describe('promote', () => {
     expect((await readManifest(imagesDir, idOf(1))).gate).toEqual(passed);
   });
 
+  it('goes back to an image of before the CLIs had their providers’ ids, and leaves its manifest in that form', async () => {
+    await makeImage(imagesDir, 1, { former: true });
+    await makeCurrent(imagesDir, idOf(1), 'build');
+    await build(2);
+    const back = await rollback(options());
+    expect(back).toMatchObject({ id: idOf(1), guestProtocol: 1, versions: { codex: '1.0.0', claude_code: '1' } });
+    const report = { ...passed, figures: { kills: 24 } };
+    await verifyImage({ ...options(report), gate: options(report).gate }, back);
+    const text = await readFile(join(imagesDir, idOf(1), imageFiles.manifest), 'utf8');
+    expect(JSON.parse(text)).toMatchObject({ version: 1, versions: { claude: '1', gemini: '1' }, gate: report });
+    expect((await readManifest(imagesDir, idOf(1))).gate).toEqual(report);
+  });
+
   it.each([
     ['failed the boot gate', failed],
     ['never went through it and fails now', null],

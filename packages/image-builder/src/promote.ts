@@ -5,7 +5,7 @@ import type { ImageManifest } from '@airlock/contract/image';
 import { checkFiles, filesOf } from '@airlock/contract/image-seal';
 import { requirePassed, type RunGate } from './build.js';
 import { earlierImages, readHistory, type HistoryEntry } from './history.js';
-import { currentId, findImage, makeCurrent, readIfWhole, writeManifest } from './image.js';
+import { currentId, findImage, makeCurrent, readIfWhole, writeGate } from './image.js';
 import { takeBuildLock } from './lock.js';
 import { removeFolder } from './workspace.js';
 
@@ -61,7 +61,7 @@ async function startOnce(
   if (!gate) return manifest;
   write(`Image ${manifest.id} was never started; starting it in a VM …`);
   const gated = { ...manifest, gate: await gate(folder, { signal, note: write, full: false }) };
-  await writeManifest(folder, gated);
+  await writeGate(folder, gated.gate);
   return gated;
 }
 

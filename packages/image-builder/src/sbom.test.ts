@@ -1,9 +1,12 @@
 import { expect, it } from 'vitest';
 import { description } from './description.js';
+import { clisOf } from './cli.js';
+import { exampleLock } from './fixtures/clis.js';
 import { readKernelConfig } from './kernel-config.js';
 import { makeSbom, parseDebs, parseNpmPackages } from './sbom.js';
 
-const cli = description.clis[0];
+const clis = clisOf(exampleLock);
+const cli = clis.find(({ id }) => id === 'codex')!;
 const input = {
   name: 'airlock-image-0123',
   epoch: description.epoch,
@@ -18,7 +21,7 @@ const input = {
       { path: `node_modules/${cli.package}/node_modules/x`, name: 'x', version: '1.0.0', license: 'SEE LICENSE IN x' },
     ]),
   ),
-  clis: description.clis,
+  clis,
 };
 const found = (): Record<string, Record<string, unknown>> => {
   const { packages } = JSON.parse(makeSbom(input)) as { packages: (Record<string, unknown> & { SPDXID: string })[] };

@@ -1,6 +1,6 @@
 /** The bill of materials of an image, in SPDX 2.3 JSON: every Debian package and every npm package, with its licence. Pure. */
 import { z } from 'zod';
-import type { Cli } from './description.js';
+import type { Cli } from './cli.js';
 
 export interface DebPackage {
   name: string;

@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path';
 import { guestPaths } from '@airlock/contract/guest';
 import { run } from '@airlock/contract/process';
-import { buildDir } from './checks.js';
+import { buildFolder } from './check/shell.js';
 import { writeEntry, type InputEntry } from './inputs.js';
 
 export interface StageContent {
@@ -15,7 +15,7 @@ export interface StageContent {
 /** Writes everything but the CLIs below `stage`. */
 export async function fillStage(stage: string, content: StageContent): Promise<void> {
   for (const entry of content.guest) await writeEntry(stage, entry);
-  for (const entry of content.scripts) await writeEntry(join(stage, buildDir), entry);
+  for (const entry of content.scripts) await writeEntry(join(stage, buildFolder), entry);
   await writeEntry(join(stage, dirname(guestPaths.agentBundle)), content.agent);
 }
 

@@ -3,7 +3,7 @@ import { imagesPaths } from '@airlock/contract/home';
 import type { ImageManifest } from '@airlock/contract/image';
 import { checkFiles, filesOf } from '@airlock/contract/image-seal';
 import { requirePassed, type RunGate } from './build.js';
-import { writeManifest } from './image.js';
+import { writeGate } from './image.js';
 
 export interface VerifyOptions {
   imagesDir: string;
@@ -26,7 +26,7 @@ export async function verifyImage(options: VerifyOptions, manifest: ImageManifes
   if (!gate) return manifest;
   write('Starting it in a VM …');
   const verified = { ...manifest, gate: await gate(folder, { signal, note: write, full: true }) };
-  await writeManifest(folder, verified);
+  await writeGate(folder, verified.gate);
   requirePassed(verified);
   return verified;
 }

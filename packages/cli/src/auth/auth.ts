@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { SessionList, StartSessionResponse } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
+import { providerIds } from '@airlock/contract/provider/provider';
 import { isFinal, Session, type SessionStep } from '@airlock/contract/session';
 import { withApi, type Api } from '../lib/api.js';
 import { note, print, printJson, table } from '../lib/output.js';
@@ -15,7 +16,7 @@ export function addAuth(program: Command): void {
   const auth = program.command('auth').description('Start and follow sign-ins.');
   auth
     .command('start <provider>')
-    .description('Start a sign-in to codex, claude or gemini; prints the session id.')
+    .description(`Start a sign-in to ${providerIds.join(', ')}; prints the session id.`)
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  airlock auth start codex')
     .action(start);

@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { PromptEvent, type RunPromptRequest } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import { endOfEvents } from '@airlock/contract/event-stream';
+import { providerIds } from '@airlock/contract/provider/provider';
 import { silenceMs, withApi } from '../lib/api.js';
 import { describeError, note } from '../lib/output.js';
 import { untilInterrupted } from '../lib/signals.js';
@@ -21,7 +22,7 @@ const interrupted = 130;
 export function addPrompt(program: Command): void {
   program
     .command('prompt <provider> [text]')
-    .description('Ask a connected CLI (codex, claude, gemini) in your CLI VM; starts the machine when it is stopped.')
+    .description(`Ask a connected CLI (${providerIds.join(', ')}) in your CLI VM; starts the VM when it is stopped.`)
     .option('--timeout <seconds>', 'end the CLI after so many seconds')
     .option('--cwd <folder>', 'run in this folder below the home of the CLI VM')
     .option('--json', 'print every event as a line of JSON')

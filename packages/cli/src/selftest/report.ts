@@ -1,5 +1,9 @@
 /** The ten success criteria, and the table that says how they went. */
+import { providers, trialHosts } from '@airlock/contract/provider/registry';
 import { table } from '../lib/output.js';
+
+/** What is opened in the VM: the first host that the agent asks, too, when it looks for the internet. */
+export const testAddress = `https://${trialHosts()[0]}`;
 
 export const criteria = [
   'VM boots in under 30 s',
@@ -8,8 +12,8 @@ export const criteria = [
   'Browser visible',
   'Can type in the terminal',
   'Can navigate in the browser',
-  'curl https://claude.ai works in the VM',
-  'codex, claude and gemini execute',
+  `curl ${testAddress} works in the VM`,
+  `${new Intl.ListFormat('en').format(Object.values(providers).map(({ program }) => program))} execute`,
   'VM stays alive',
   'No crashes or disconnects',
 ] as const;

@@ -1,19 +1,19 @@
 /** `airlock selftest`: the ten success criteria against the running controller, with a figure for each. */
 import type { Command } from 'commander';
 import { AppError } from '@airlock/contract/errors';
-import type { CheckName } from '@airlock/contract/guest';
+import { versionName, type CheckName } from '@airlock/contract/guest';
+import { providerIds } from '@airlock/contract/provider/provider';
 import { withApi, type Api } from '../lib/api.js';
 import { note, print, printJson } from '../lib/output.js';
 import { untilInterrupted } from '../lib/signals.js';
 import { checkNavigation, checkSize, checkTyping, checkVisible } from './desktop-criteria.js';
 import { createTestMachine, untilRunning, type TestMachine } from './machine.js';
-import { criteria, describeReport, makeReport, type Outcome, type Report } from './report.js';
+import { criteria, testAddress, describeReport, makeReport, type Outcome, type Report } from './report.js';
 import { startRfb } from './rfb.js';
 import { openTunnel } from './socket.js';
 import { watchMachine } from './stability.js';
 
 const bootLimitMs = 30_000;
-const testUrl = 'https://claude.ai';
 
 type Note = (number: number, outcome: Outcome) => void;
 
@@ -84,9 +84,9 @@ async function tryAll({ api, machine, minutes, signal }: Trial, record: Note): P
     record(3, await checkVisible(rfb, health, 'terminal'));
     record(4, await checkVisible(rfb, health, 'browser'));
     record(5, await checkTyping(rfb, signal));
-    record(6, await checkNavigation(rfb, testUrl, signal));
+    record(6, await checkNavigation(rfb, testAddress, signal));
     record(7, await runChecks(machine, ['fetch']));
-    record(8, await runChecks(machine, ['codex', 'claude', 'gemini']));
+    record(8, await runChecks(machine, providerIds.map(versionName)));
     const { alive, undisturbed } = await watchMachine(machine, { rfb, closed: tunnel.closed }, minutes, signal);
     record(9, alive);
     record(10, undisturbed);

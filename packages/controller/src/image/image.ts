@@ -32,6 +32,11 @@ export interface Images {
    * @throws AppError as `current`
    */
   get(imageId: string): Promise<CurrentImage>;
+  /**
+   * What the agent of this image understands (`guestProtocol`).
+   * @throws AppError image_missing, or image_corrupt when there is no manifest that can be read
+   */
+  protocolOf(imageId: string): Promise<number>;
   /** Stops reading. */
   close(): Promise<void>;
 }
@@ -87,6 +92,10 @@ export function createImages(home: string): Images {
       return loaded.image;
     },
 
+    async protocolOf(imageId) {
+      return (await readManifest(await folderOf(paths, imageId))).guestProtocol;
+    },
+
     async close() {
       lifetime.abort(new AppError('shutting_down', 'The controller is shutting down.'));
       await reading.allSettled();
@@ -95,18 +104,23 @@ export function createImages(home: string): Images {
 }
 
 async function load(paths: ImagesPaths, name: string): Promise<Loaded> {
-  const folder = await realpath(paths.image(name)).catch((error: unknown) => {
-    throw new AppError('image_missing', `There is no golden image "${name}" in ${paths.folder}.`, {
-      hint: 'Build one: `npx airlock image build` (`npm run up` does it by itself).',
-      cause: error,
-    });
-  });
+  const folder = await folderOf(paths, name);
   const manifest = await readManifest(folder);
   const { kernel, initrd, rootfs } = manifest.artefacts;
   const files = [kernel, initrd, rootfs];
   await checkSizes(folder, files);
   const path = ({ file }: Artefact): string => join(folder, file);
   return { folder, files, image: { manifest, kernel: path(kernel), initrd: path(initrd), rootfs: path(rootfs) } };
+}
+
+/** @throws AppError image_missing */
+async function folderOf(paths: ImagesPaths, name: string): Promise<string> {
+  return realpath(paths.image(name)).catch((error: unknown) => {
+    throw new AppError('image_missing', `There is no golden image "${name}" in ${paths.folder}.`, {
+      hint: 'Build one: `npx airlock image build` (`npm run up` does it by itself).',
+      cause: error,
+    });
+  });
 }
 
 async function readManifest(folder: string): Promise<ImageManifest> {

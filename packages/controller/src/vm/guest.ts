@@ -1,14 +1,12 @@
 /** Reaching into a VM that runs: its agent, its checks, its desktop. */
 import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import { AppError } from '@airlock/contract/errors';
-import { CheckResult, GuestHealth, type CheckName } from '@airlock/contract/guest';
+import { GuestHealth, type CheckName, type CheckResult } from '@airlock/contract/guest';
 import { withPrefix, type JsonClient } from '@airlock/contract/http-client';
+import { askForCheck } from './check.js';
 import type { VmContext } from './context.js';
 import * as rows from './rows.js';
 import type { Reach, VmRow } from './vm.js';
-
-/** Checks run CLIs, which under emulation take more than a minute to start. */
-const checkTimeoutMs = 300_000;
 
 /** What the guard of CLI VMs is given. */
 export const reachOf = (ctx: VmContext): Reach => ({
@@ -28,9 +26,9 @@ export async function health(ctx: VmContext, vmId: string): Promise<GuestHealth>
 
 /** Counts as use of the VM. */
 export async function runCheck(ctx: VmContext, vmId: string, name: CheckName): Promise<CheckResult> {
-  const agent = await guest(ctx, vmId);
+  const row = await requireUp(ctx, vmId);
   await rows.touch(ctx, vmId);
-  return agent.call('POST', `/checks/${name}`, CheckResult, { timeoutMs: checkTimeoutMs });
+  return askForCheck(ctx, row, name);
 }
 
 export async function openDesktop(ctx: VmContext, vmId: string): Promise<BulkSocket> {

@@ -3,7 +3,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
-import { providers } from '@airlock/contract/provider/registry';
+import { trialHosts } from '@airlock/contract/provider/registry';
 import type { RunnerSecrets, VmSpec } from '@airlock/contract/runner';
 import { rootDriveId, runnerFiles } from '@airlock/contract/runner';
 import { upstreamUrlFor, type Settings } from '@airlock/contract/settings';
@@ -75,11 +75,6 @@ export async function runnerSecrets(
     },
     upstream: upstreamUrl === null ? null : { url: upstreamUrl, trialHosts: trialHosts() },
   };
-}
-
-/** One host a provider: what a sign-in needs first. */
-function trialHosts(): string[] {
-  return Object.values(providers).flatMap(({ login }) => login?.hosts.slice(0, 1) ?? []);
 }
 
 function vncPassword(): string {

@@ -3,9 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { run } from '@airlock/contract/process';
-import { checkScript, checksFor, readCheckResults } from './checks.js';
-import { googleChrome } from './chrome.js';
-import { description } from './description.js';
+import { checkScript, checksFor, readCheckResults } from './check.js';
+import { googleChrome } from '../chrome.js';
+import { clisOf } from '../cli.js';
+import { exampleLock } from '../fixtures/clis.js';
+
+const clis = clisOf(exampleLock);
 
 const checks = [
   { name: 'good', script: 'true' },
@@ -26,7 +29,7 @@ describe('checks of a root', () => {
     const walk = { name: 'walk', script: 'test -e "$HOME/done"', walks: true as const };
     const { stdout } = await run('sh', ['-s'], { input: checkScript([walk, { name: 'quick', script: 'true' }, slow]) });
     expect(stdout.split('\n')).toContain('check ok walk');
-    const walkers = checksFor(description, null).filter(({ script }) => script.includes('find / '));
+    const walkers = checksFor(clis, null).filter(({ script }) => script.includes('find / '));
     expect(walkers.length).toBeGreaterThan(3);
     expect(walkers.every(({ walks }) => walks)).toBe(true);
   });
@@ -35,7 +38,7 @@ describe('checks of a root', () => {
     const root = await mkdtemp(join(tmpdir(), 'airlock-checks-'));
     onTestFinished(() => rm(root, { recursive: true }));
     const walk = async (name: string): Promise<string> => {
-      const script = checksFor(description, null).find((check) => check.name === name)?.script ?? '';
+      const script = checksFor(clis, null).find((check) => check.name === name)?.script ?? '';
       const here = script.replace('find / ', `find ${root} `).replaceAll('-path /', `-path ${root}/`);
       return (await run('sh', ['-c', here], { okCodes: [0, 1] })).stdout;
     };
@@ -58,7 +61,7 @@ describe('checks of a root', () => {
   });
 
   it.each(browsers)('is shell that can be parsed, and has a name only once', async (browser) => {
-    const all = checksFor(description, browser);
+    const all = checksFor(clis, browser);
     const scripts = [checkScript(all), ...all.map(({ script }) => script)];
     for (const input of scripts) expect((await run('sh', ['-n'], { input })).stderr).toBe('');
     const names = all.map(({ name }) => name);
@@ -66,7 +69,7 @@ describe('checks of a root', () => {
   });
 
   it('asks for the browser that was chosen', () => {
-    const [chromium = '', chrome = ''] = browsers.map((browser) => checkScript(checksFor(description, browser)));
+    const [chromium = '', chrome = ''] = browsers.map((browser) => checkScript(checksFor(clis, browser)));
     expect(chromium).toContain('^Chromium [0-9]+');
     expect(chromium).not.toContain('Google Chrome');
     expect(chrome).toContain(`Google Chrome ${googleChrome.version}`);
