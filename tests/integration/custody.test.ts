@@ -21,8 +21,10 @@ import {
 import type { CredentialBundle } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
+import { readSettings } from '@airlock/contract/settings';
 import { openStore } from '@airlock/controller/store/open';
-import { users, vms } from '@airlock/controller/store/schema';
+import { users } from '@airlock/controller/user/table';
+import { vms } from '@airlock/controller/vm/table';
 import { openBackup } from '@airlock/controller/vault/backup';
 import { createVault } from '@airlock/controller/vault/create';
 import { loadVaultKeys } from '@airlock/controller/vault/key';
@@ -98,7 +100,7 @@ async function prepare(vmId: string, refreshToken: string): Promise<void> {
   await api?.close();
   await controller?.stop();
   controller = undefined;
-  const store = await openStore({ AIRLOCK_HOME: home, DATABASE_URL: undefined }, log);
+  const store = await openStore(readSettings({ AIRLOCK_HOME: home }), log);
   const [admin] = await store.db.select().from(users);
   const userId = admin?.id ?? '';
   const timings = { vncMs: null, agentMs: null, readyMs: null };
@@ -112,11 +114,12 @@ async function prepare(vmId: string, refreshToken: string): Promise<void> {
     epoch: 1,
     timings,
   });
-  const vault = createVault(
+  const vault = createVault({
     store,
-    createKeyRing(await loadVaultKeys(home), async () => undefined),
+    ring: createKeyRing(await loadVaultKeys(home), async () => undefined),
+    users: { list: async () => [] },
     log,
-  );
+  });
   const tokens = { id_token: 'id', access_token: 'at_0', refresh_token: refreshToken };
   const contentBase64 = Buffer.from(JSON.stringify({ tokens })).toString('base64');
   const bundle: CredentialBundle = {

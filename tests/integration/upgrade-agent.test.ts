@@ -12,7 +12,7 @@ import { homePaths } from '@airlock/contract/home';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { formerIds } from '@airlock/contract/provider/former-ids';
 import { openStore } from '@airlock/controller/store/open';
-import { silentLog } from '@airlock/controller/store/testing';
+import { silentLog, testSettings } from '@airlock/controller/store/testing';
 import { apiClient } from '../support/api.js';
 import { startController, type RunningController } from '../support/controller.js';
 import { createCliVm, guestConfig, type CliVm } from '../support/custody/cli-vm.js';
@@ -126,7 +126,7 @@ describe.each(await landedVersions())('after version $version', (version) => {
       timeoutMs: 60_000,
     });
     expect(await controller.stop()).toBe(0);
-    const store = await openStore({ AIRLOCK_HOME: home, DATABASE_URL: undefined }, silentLog);
+    const store = await openStore(testSettings(home), silentLog);
     const rows = await allRows({ query: (text) => store.db.execute(text) });
     await store.close();
     const ends = ['ada', 'bob', 'cyd', 'dan', 'eve', 'fay', 'gem', 'hap'].map((name) => rowOf(name, rows)?.['state']);

@@ -8,7 +8,7 @@ import { homePaths } from '@airlock/contract/home';
 import { ImageManifest } from '@airlock/contract/image';
 import { RunnerStatus } from '@airlock/contract/runner';
 import { createLocalEngine } from '@airlock/controller/engine/local';
-import { findPostgres } from '@airlock/controller/store/testing';
+import { findPostgres, listUsers } from '@airlock/controller/store/testing';
 import { createVault } from '@airlock/controller/vault/create';
 import { loadVaultKeys, newVaultKey } from '@airlock/controller/vault/key';
 import { createKeyRing, type KeyRing } from '@airlock/controller/vault/ring';
@@ -37,6 +37,8 @@ const databases = [
 ];
 const versions = await landedVersions();
 
+const openVault = ({ store }: LandedDatabase, ring: KeyRing): Vault =>
+  createVault({ store, ring, log, users: { list: () => listUsers(store.db) } });
 const queries = ({ store }: LandedDatabase) => ({ query: (text: string) => store.db.execute(text) });
 
 const byText = (a: unknown, b: unknown): number => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
@@ -61,7 +63,7 @@ for (const { name, open, skip } of databases) {
       database = await open(version);
       secrets = await version.secrets();
       ring = createKeyRing(await loadVaultKeys(database.home), async () => undefined);
-      vault = createVault(database.store, ring, log);
+      vault = openVault(database, ring);
     });
     afterAll(() => database.close());
 
@@ -107,10 +109,9 @@ for (const { name, open, skip } of databases) {
     });
 
     it('takes back its own backup when the key is gone', async () => {
-      const stranger = createVault(
-        database.store,
+      const stranger = openVault(
+        database,
         createKeyRing([newVaultKey()], async () => undefined),
-        log,
       );
       const entries = await stranger.restore(secrets.passphrase, await version.text('backup.jwe'));
       const restored = entries.filter(({ result }) => result === 'restored').map(({ name }) => name);

@@ -8,8 +8,11 @@ import { homePaths } from '@airlock/contract/home';
 import { VaultStatus } from '@airlock/contract/api';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import { newId } from '@airlock/contract/ids';
+import { readSettings } from '@airlock/contract/settings';
 import { openStore } from '@airlock/controller/store/open';
-import { credentials, custody, users, vms } from '@airlock/controller/store/schema';
+import { users } from '@airlock/controller/user/table';
+import { credentials, custody } from '@airlock/controller/vault/table';
+import { vms } from '@airlock/controller/vm/table';
 import { createVault } from '@airlock/controller/vault/create';
 import { loadVaultKeys } from '@airlock/controller/vault/key';
 import { createKeyRing } from '@airlock/controller/vault/ring';
@@ -36,9 +39,9 @@ async function onStore<T>(work: (parts: Awaited<ReturnType<typeof openParts>>) =
 }
 
 async function openParts() {
-  const store = await openStore({ AIRLOCK_HOME: home, DATABASE_URL: undefined }, log);
+  const store = await openStore(readSettings({ AIRLOCK_HOME: home }), log);
   const ring = createKeyRing(await loadVaultKeys(home), async () => undefined);
-  return { store, ring, vault: createVault(store, ring, log) };
+  return { store, ring, vault: createVault({ store, ring, users: { list: async () => [] }, log }) };
 }
 
 const tokenOfPerson = (name: string): string => `refresh-token-of-${name}`;

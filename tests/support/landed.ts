@@ -13,7 +13,7 @@ import type { ProviderId } from '@airlock/contract/provider/provider';
 import { startEmbedded } from '@airlock/controller/store/embedded-process';
 import { openStore } from '@airlock/controller/store/open';
 import type { Store } from '@airlock/controller/store/store';
-import { openPostgresTestStore } from '@airlock/controller/store/testing';
+import { openPostgresTestStore, testSettings } from '@airlock/controller/store/testing';
 
 // This file is run both from tests/support and, compiled, from tests/dist/support.
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -111,7 +111,7 @@ export async function createLandedHome(version: Landed): Promise<{ home: string;
 /** The database as that version left it, opened by this version: in its default installation. */
 export async function openLandedEmbedded(version: Landed): Promise<LandedDatabase> {
   const { home, before } = await createLandedHome(version);
-  const store = await openStore({ AIRLOCK_HOME: home, DATABASE_URL: undefined }, log);
+  const store = await openStore(testSettings(home), log);
   return {
     store,
     home,
@@ -132,7 +132,7 @@ export async function openLandedPostgres(version: Landed, binaries: string): Pro
   await server.store.db.execute('create database landed');
   const before = await load(version, { host: folder, user, database: 'landed' });
   const url = `postgresql://${user}@localhost/landed?host=${encodeURIComponent(folder)}`;
-  const store = await openStore({ AIRLOCK_HOME: server.home, DATABASE_URL: url }, log);
+  const store = await openStore(testSettings(server.home, url), log);
   await version.writeVaultKey(server.home);
   return {
     store,

@@ -278,7 +278,7 @@ export class SignInScenario {
       expect(found).toEqual([]);
       expect(this.controller.log()).not.toContain(this.canaryToken);
       expect(this.controller.log()).not.toContain(this.canaryPassword);
-      const { rows } = await pool.query('select sealed from credentials');
+      const { rows } = await pool.query('select sealed from airlock.credentials');
       expect(rows).toHaveLength(1);
     } finally {
       await pool.end();

@@ -135,6 +135,18 @@ export const settingDefinitions = {
     secret: true,
     about: 'PostgreSQL to use instead of the embedded database.',
   },
+  AIRLOCK_DB_SCHEMA: {
+    schema: z
+      .string()
+      .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'lower-case letters, digits and _, at most 63, not a digit first')
+      .refine(
+        (name) => !/^(pg_|information_schema$|public$|drizzle$)/.test(name),
+        'a schema of its own: not public, drizzle, information_schema or pg_…',
+      )
+      .default('airlock'),
+    about:
+      'Schema of the database that holds all tables of Airlock; another one is made when it is missing, and begins empty.',
+  },
 } as const satisfies Record<string, { schema: z.ZodType; about: string; secret?: boolean }>;
 
 type Definitions = typeof settingDefinitions;

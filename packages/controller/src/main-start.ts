@@ -21,6 +21,12 @@ import type { Vault } from './vault/vault.js';
 import { createUsers } from './user/users.js';
 import type { Users } from './user/user.js';
 
+/** What is there before VMs are. */
+export interface Foundation {
+  store: Store;
+  users: Users;
+}
+
 export interface Parts {
   vms: Vms;
   sessions: Sessions;
@@ -33,7 +39,7 @@ export interface Parts {
 export interface StartOptions {
   settings: Settings;
   log: Log;
-  makeParts(store: Store, users: Users): Promise<Parts>;
+  makeParts(foundation: Foundation): Promise<Parts>;
   /** Something without which nothing works has ended; the process should end too. */
   onFatal(error: AppError): void;
 }
@@ -62,7 +68,7 @@ export async function startController(options: StartOptions): Promise<Controller
     const users = await createUsers(store, { settings, adminToken: home.token });
     const sweep = { name: 'sweep of tokens', everyMs: sweepIntervalMs, turn: () => users.sweep(), log };
     shutdown.add('sweeper', startLoop(sweep).stop);
-    const parts = await options.makeParts(store, users);
+    const parts = await options.makeParts({ store, users });
     shutdown.add('vms', () => parts.vms.close());
     shutdown.add('custodian', () => parts.custodian.close());
     shutdown.add('sessions', () => parts.sessions.close());

@@ -11,31 +11,22 @@ import { createImages, type Images } from './image/image.js';
 import { createLog, type Log } from './lib/log.js';
 import { createVms } from './vm/create.js';
 import { probeHost } from './vm/host.js';
-import { startController, type Parts } from './main-start.js';
+import { startController, type Foundation, type Parts } from './main-start.js';
 import { createPrompts } from './prompt/create.js';
 import { createSessions } from './session/create.js';
 import { usersSigningIn } from './session/in-use.js';
-import type { Store } from './store/store.js';
-import type { Users } from './user/user.js';
 import { createVault } from './vault/create.js';
 import { loadVaultKeys, storeVaultKeys } from './vault/key.js';
 import { createKeyRing } from './vault/ring.js';
 
-interface Made {
-  settings: Settings;
-  log: Log;
-  store: Store;
-  users: Users;
-}
-
 /** Wires the real parts. */
-async function makeParts({ settings, log, store, users }: Made): Promise<Parts> {
+async function makeParts(settings: Settings, log: Log, { store, users }: Foundation): Promise<Parts> {
   const home = settings.AIRLOCK_HOME;
   // Where the probe of this host keeps its verdict.
   await makePrivateFolder(homePaths(home).cache);
   const host = await probeHost(settings);
   const ring = createKeyRing(await loadVaultKeys(home), (keys) => storeVaultKeys(home, keys));
-  const vault = createVault(store, ring, log);
+  const vault = createVault({ store, ring, users, log });
   const images = createImages(home);
   const engine = createLocalEngine(settings);
   const guard = createCredentialGuard({ vault, log });
@@ -99,7 +90,7 @@ async function main(): Promise<void> {
   const controller = await startController({
     settings,
     log,
-    makeParts: (store, users) => makeParts({ settings, log, store, users }),
+    makeParts: (foundation) => makeParts(settings, log, foundation),
     onFatal,
   });
   endAtOnce = false;

@@ -2,8 +2,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { pino } from 'pino';
 import { newId } from '@airlock/contract/ids';
-import { silentLog, type TestStore } from '../store/testing.js';
-import { bundleOf, createTestVault, databases, tokenOf, type TestVault } from '../vault/testing.js';
+import { databases, silentLog, type TestStore } from '../store/testing.js';
+import { bundleOf, createTestVault, tokenOf, type TestVault } from '../vault/testing.js';
 import { createChecks } from './check.js';
 import { createCustodian } from './create.js';
 import type { Custodian } from './custodian.js';

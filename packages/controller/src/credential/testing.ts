@@ -4,7 +4,7 @@ import type { CheckResult, CredentialBundle, GuestCredentials } from '@airlock/c
 import type { JsonClient } from '@airlock/contract/http-client';
 import { eq } from 'drizzle-orm';
 import type { CliGuard, Vms, VmRow } from '../vm/vm.js';
-import { vms as vmTable } from '../store/schema.js';
+import { vms as vmTable } from '../vm/table.js';
 import type { TestStore } from '../store/testing.js';
 
 export interface PlayedGuest {

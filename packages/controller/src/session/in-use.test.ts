@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { newId } from '@airlock/contract/ids';
 import { sessionStatuses, isFinal } from '@airlock/contract/session';
-import { authSessions, users } from '../store/schema.js';
-import { openEmbeddedTestStore, type TestStore } from '../store/testing.js';
+import { authSessions } from './table.js';
+import { addUser, openEmbeddedTestStore, type TestStore } from '../store/testing.js';
 import { usersSigningIn } from './in-use.js';
 
 let database: TestStore;
@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => database.close(), 30_000);
 beforeEach(async () => {
   await database.empty();
-  await database.store.db.insert(users).values({ id: userId, name: 'ada', role: 'user', proxyPort: 10001 });
+  await addUser(database.store.db, userId);
 });
 
 test.each(sessionStatuses)(

@@ -1,7 +1,7 @@
 /** Who is signing in: for those below that must not take away what a sign-in needs. */
 import { gt, notInArray, or } from 'drizzle-orm';
 import { finalStatuses } from '@airlock/contract/session';
-import { authSessions } from '../store/schema.js';
+import { authSessions } from './table.js';
 import type { Database } from '../store/store.js';
 
 /** Users with a sign-in that is under way, or has ended after `since`. */

@@ -71,7 +71,7 @@ describe('a controller that is killed', () => {
     await desk.until(id, 'vm_created');
     await desk.close();
     await desk.store.store.db.execute(
-      `update auth_sessions set status = 'pending', browser_vm_id = null where id = '${id}'`,
+      `update airlock.auth_sessions set status = 'pending', browser_vm_id = null where id = '${id}'`,
     );
     desk.host.holdBoot = false;
     await desk.restart();

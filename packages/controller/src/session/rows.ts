@@ -7,7 +7,7 @@ import type { ProviderId } from '@airlock/contract/provider/provider';
 import { finalStatuses, isFinal, type Session } from '@airlock/contract/session';
 import type { Settings } from '@airlock/contract/settings';
 import type { Database } from '../store/store.js';
-import { authSessions } from '../store/schema.js';
+import { authSessions } from './table.js';
 import { startClock, type OpenStatus } from './clocks.js';
 import { changeSteps, endSteps, newSteps, type StepChanges } from './steps.js';
 import { nextStatus, type SessionEvent } from './transitions.js';

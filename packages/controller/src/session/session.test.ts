@@ -2,6 +2,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import type { Session } from '@airlock/contract/session';
+import { authSessions } from './table.js';
 import { useDesk } from './testing/desk.js';
 import { bundleOf, idleLogin } from './testing/host.js';
 
@@ -47,7 +48,7 @@ describe('the way through', () => {
     expect(desk.host.vm('browser').calls.find(({ call }) => call === 'POST /login/input')?.body).toEqual({
       code: 'secret-code',
     });
-    expect(JSON.stringify(await desk.store.store.db.query.authSessions.findMany())).not.toContain('secret-code');
+    expect(JSON.stringify(await desk.store.store.db.select().from(authSessions))).not.toContain('secret-code');
   });
 
   test('is not open to somebody else', async () => {
@@ -197,7 +198,7 @@ describe('a hand-over that fails', () => {
 describe('clocks', () => {
   const expire = (id: string) =>
     desk.store.store.db.execute(
-      `update auth_sessions set deadline_at = now() - interval '1 second' where id = '${id}'`,
+      `update airlock.auth_sessions set deadline_at = now() - interval '1 second' where id = '${id}'`,
     );
 
   test('in each state has an end of its own', async () => {
@@ -260,7 +261,7 @@ describe('clocks', () => {
   test('using the desktop prolongs the person’s time, and is not written for every key', async () => {
     const id = await desk.startSignIn();
     await desk.store.store.db.execute(
-      `update auth_sessions set deadline_at = now() + interval '60 seconds' where id = '${id}'`,
+      `update airlock.auth_sessions set deadline_at = now() + interval '60 seconds' where id = '${id}'`,
     );
     const done = (session: Session) => session.steps.find(({ name }) => name === 'cli_vm')?.status === 'done';
     const { revision, expiresAt: before } = await desk.until(id, 'awaiting_user_auth', done);

@@ -4,7 +4,7 @@ import { AppError } from '@airlock/contract/errors';
 import { CredentialBundle, LoginStatus, type LoginMethod } from '@airlock/contract/guest';
 import { providers } from '@airlock/contract/provider/registry';
 import type { StepName } from '@airlock/contract/session';
-import type { StoredLogin } from '../store/schema.js';
+import type { StoredLogin } from './table.js';
 import { browserOf, type Drive } from './driven.js';
 import { callGuest, requireRunning } from '../vm/patience.js';
 import { prepareCli } from './hand-over.js';

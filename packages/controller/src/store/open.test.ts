@@ -10,7 +10,8 @@ import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { AppError } from '@airlock/contract/errors';
 import { openStore } from './open.js';
-import { silentLog } from './testing.js';
+import { airlock } from './schema.js';
+import { listUsers, silentLog, testSettings } from './testing.js';
 
 let home: string;
 beforeAll(async () => {
@@ -18,8 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(home, { recursive: true }));
 
-const open = (onLost?: Parameters<typeof openStore>[2]) =>
-  openStore({ AIRLOCK_HOME: home, DATABASE_URL: undefined }, silentLog, onLost);
+const open = (onLost?: Parameters<typeof openStore>[2]) => openStore(testSettings(home), silentLog, onLost);
 
 /** Ids of the processes whose command line names this test's database. */
 async function databaseProcesses(): Promise<number[]> {
@@ -32,13 +32,13 @@ test('keeps what was stored, in a folder for this user alone, and ends with clos
   const first = await open();
   expect(first.kind).toBe('pglite');
   expect((await stat(join(home, 'db'))).mode & 0o777).toBe(0o700);
-  await first.db.execute(sql`insert into users values ('usr_1', 'one', 'user', 10001)`);
+  await first.db.execute(sql`insert into ${airlock}.users values ('usr_1', 'one', 'user', 10001)`);
   expect(await databaseProcesses()).toHaveLength(1);
   await first.close();
   await first.close();
   expect(await databaseProcesses()).toEqual([]);
   const second = await open();
-  expect((await second.db.query.users.findMany()).map((user) => user.name)).toEqual(['one']);
+  expect((await listUsers(second.db)).map((user) => user.name)).toEqual(['one']);
   await second.close();
 });
 
@@ -46,8 +46,8 @@ test('a first start that was interrupted does no harm', { timeout: 120_000 }, as
   const other = await mkdtemp(join(tmpdir(), 'al-open-'));
   await mkdir(join(other, 'db', 'data.new', 'base'), { recursive: true });
   await writeFile(join(other, 'db', 'data.new', 'PG_VERSION'), '18');
-  const store = await openStore({ AIRLOCK_HOME: other, DATABASE_URL: undefined }, silentLog);
-  expect(await store.db.query.users.findMany()).toEqual([]);
+  const store = await openStore(testSettings(other), silentLog);
+  expect(await listUsers(store.db)).toEqual([]);
   await store.close();
   expect((await readdir(join(other, 'db'))).sort()).toEqual(['data', 'lock']);
   await rm(other, { recursive: true });
@@ -70,8 +70,8 @@ test('a killed controller leaves no process, and loses nothing that was stored',
     `import { openStore } from ${JSON.stringify(url)};
      import { pino } from ${JSON.stringify(pathToFileURL(createRequire(import.meta.url).resolve('pino')).href)};
      const log = pino({ level: 'silent' });
-     const store = await openStore({ AIRLOCK_HOME: ${JSON.stringify(home)} }, log);
-     await store.db.$client.query("insert into users values ('usr_2', 'two', 'user', 10002)");
+     const store = await openStore(${JSON.stringify(testSettings(home))}, log);
+     await store.db.$client.query("insert into airlock.users values ('usr_2', 'two', 'user', 10002)");
      process.send('stored');`,
   );
   const controller = fork(program, { execArgv: [] });
@@ -79,7 +79,7 @@ test('a killed controller leaves no process, and loses nothing that was stored',
   controller.kill('SIGKILL');
   await once(controller, 'exit');
   const store = await open();
-  expect((await store.db.query.users.findMany()).map((user) => user.name).sort()).toEqual(['one', 'two']);
+  expect((await listUsers(store.db)).map((user) => user.name).sort()).toEqual(['one', 'two']);
   expect(await databaseProcesses()).toHaveLength(1);
   await store.close();
 });

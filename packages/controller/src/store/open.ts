@@ -6,16 +6,17 @@
  * `tx` for every statement in it, never the `db` around it.
  */
 import { fileURLToPath } from 'node:url';
-import { drizzle } from 'drizzle-orm/node-postgres';
-import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import { DatabaseError, Pool, type PoolConfig } from 'pg';
 import { AppError } from '@airlock/contract/errors';
 import { homePaths } from '@airlock/contract/home';
 import type { Settings } from '@airlock/contract/settings';
 import type { Log } from '../lib/log.js';
+import { createDatabase } from './database.js';
 import { startEmbedded } from './embedded-process.js';
-import * as schema from './schema.js';
+import { migrate } from './migrate.js';
 import type { Store } from './store.js';
+
+export type StoreSettings = Pick<Settings, 'AIRLOCK_HOME' | 'AIRLOCK_DB_SCHEMA' | 'DATABASE_URL'>;
 
 const migrationsFolder = fileURLToPath(new URL('../../migrations', import.meta.url));
 
@@ -25,16 +26,26 @@ const migrationsFolder = fileURLToPath(new URL('../../migrations', import.meta.u
  * @throws AppError store_failed
  */
 export async function openStore(
-  settings: Pick<Settings, 'AIRLOCK_HOME' | 'DATABASE_URL'>,
+  settings: StoreSettings,
   log: Log,
   onLost: (error: AppError) => void = () => undefined,
 ): Promise<Store> {
-  return settings.DATABASE_URL === undefined
-    ? openEmbedded(homePaths(settings.AIRLOCK_HOME).database, log, onLost)
-    : openPostgres(settings.DATABASE_URL, log);
+  const { AIRLOCK_DB_SCHEMA: schema, DATABASE_URL: url } = settings;
+  const opened =
+    url === undefined
+      ? await openEmbedded(homePaths(settings.AIRLOCK_HOME).database, log, onLost)
+      : openPostgres(url, log);
+  const { pool, kind } = opened;
+  return migrated({ db: createDatabase(pool, schema), kind, close: once(opened.close) }, schema);
 }
 
-async function openEmbedded(folder: string, log: Log, onLost: (error: AppError) => void): Promise<Store> {
+interface Opened {
+  kind: Store['kind'];
+  pool: Pool;
+  close(): Promise<void>;
+}
+
+async function openEmbedded(folder: string, log: Log, onLost: (error: AppError) => void): Promise<Opened> {
   const embedded = await startEmbedded(folder, log, onLost);
   const pool = createPool(
     {
@@ -47,16 +58,16 @@ async function openEmbedded(folder: string, log: Log, onLost: (error: AppError) 
     },
     log,
   );
-  const close = once(async () => {
+  const close = async (): Promise<void> => {
     await pool.end();
     await embedded.close();
-  });
-  return migrated({ db: drizzle(pool, { schema }), kind: 'pglite', close });
+  };
+  return { kind: 'pglite', pool, close };
 }
 
-async function openPostgres(url: string, log: Log): Promise<Store> {
+function openPostgres(url: string, log: Log): Opened {
   const pool = createPool({ connectionString: url, max: 10, connectionTimeoutMillis: 10_000 }, log);
-  return migrated({ db: drizzle(pool, { schema }), kind: 'postgresql', close: once(() => pool.end()) });
+  return { kind: 'postgresql', pool, close: () => pool.end() };
 }
 
 function createPool(config: PoolConfig, log: Log): Pool {
@@ -66,17 +77,18 @@ function createPool(config: PoolConfig, log: Log): Pool {
   return pool;
 }
 
-async function migrated(store: Store): Promise<Store> {
+async function migrated(store: Store, schema: string): Promise<Store> {
   try {
-    await migrate(store.db, { migrationsFolder });
+    await migrate(store.db, schema, migrationsFolder);
     return store;
   } catch (error) {
     await store.close();
+    if (error instanceof AppError) throw error;
     throw new AppError('store_failed', `The tables could not be brought up to date: ${reasonOf(error)}.`, {
       hint:
         store.kind === 'pglite'
           ? 'See the log above.'
-          : 'Check that DATABASE_URL names a database that is reachable and whose user may create schemas and tables.',
+          : 'Check that DATABASE_URL names a database that is reachable and whose user may create a schema, or owns the one of AIRLOCK_DB_SCHEMA.',
       cause: error,
     });
   }

@@ -1,8 +1,10 @@
 /** The database handle that every other folder is given. */
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres';
-import type * as schema from './schema.js';
+import type { Pool } from 'pg';
 
-export type Database = NodePgDatabase<typeof schema>;
+/** Without tables of its own: each noun brings its own, from its table.ts. */
+export type Database = NodePgDatabase<Record<string, never>> & { $client: Pool };
+export type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0];
 
 export interface Store {
   db: Database;

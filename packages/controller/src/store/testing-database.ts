@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { homePaths } from '@airlock/contract/home';
+import { readSettings } from '@airlock/contract/settings';
 import { takeLock } from '../lib/lock.js';
 import { openStore } from './open.js';
 
@@ -55,7 +56,7 @@ async function makeIn(home: string): Promise<void> {
   }
   const unfinished = `${home}.new`;
   await mkdir(unfinished);
-  const store = await openStore({ AIRLOCK_HOME: unfinished, DATABASE_URL: undefined }, pino({ level: 'silent' }));
+  const store = await openStore(readSettings({ AIRLOCK_HOME: unfinished }), pino({ level: 'silent' }));
   await store.close();
   await rename(unfinished, home);
 }

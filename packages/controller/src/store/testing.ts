@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { sql } from 'drizzle-orm';
 import { pino } from 'pino';
 import { run } from '@airlock/contract/process';
-import { openStore } from './open.js';
-import type { Store } from './store.js';
+import { openStore, type StoreSettings } from './open.js';
+import { airlock } from './schema.js';
+import type { Database, Store } from './store.js';
 import { giveEmptyDatabase } from './testing-database.js';
 
 export interface TestStore {
@@ -22,11 +23,18 @@ export interface TestStore {
 
 export const silentLog = pino({ level: 'silent' });
 
+/** What `openStore` reads, as in a default installation. */
+export const testSettings = (home: string, url?: string): StoreSettings => ({
+  AIRLOCK_HOME: home,
+  AIRLOCK_DB_SCHEMA: 'airlock',
+  DATABASE_URL: url,
+});
+
 /** A store on the embedded database, as in a default installation. */
 export async function openEmbeddedTestStore(): Promise<TestStore> {
   const home = await mkdtemp(join(tmpdir(), 'al-db-'));
   await giveEmptyDatabase(home);
-  const store = await openStore({ AIRLOCK_HOME: home, DATABASE_URL: undefined }, silentLog);
+  const store = await openStore(testSettings(home), silentLog);
   return testStore(store, home, async () => undefined);
 }
 
@@ -34,7 +42,7 @@ export async function openEmbeddedTestStore(): Promise<TestStore> {
 export async function openPostgresTestStore(binaries: string): Promise<TestStore> {
   const home = await mkdtemp(join(tmpdir(), 'al-pg-'));
   const server = await startPostgres(binaries, home);
-  const store = await openStore({ AIRLOCK_HOME: home, DATABASE_URL: server.url }, silentLog);
+  const store = await openStore(testSettings(home, server.url), silentLog);
   return testStore(store, home, server.close);
 }
 
@@ -48,18 +56,48 @@ export async function findPostgres(): Promise<string | undefined> {
   return (await readdir(folder)).includes('initdb') ? folder : undefined;
 }
 
+const postgres = await findPostgres();
+
+/** Every kind of database; `skip` says why this machine cannot run it. */
+export const databases = [
+  { name: 'embedded PGlite', open: openEmbeddedTestStore, skip: '' },
+  {
+    name: 'PostgreSQL',
+    open: () => openPostgresTestStore(postgres ?? ''),
+    skip: postgres === undefined ? 'skipped: no PostgreSQL server in /usr/lib/postgresql (Debian: postgresql)' : '',
+  },
+];
+
 function testStore(store: Store, home: string, closeServer: () => Promise<void>): TestStore {
   return {
     store,
     home,
-    empty: async () =>
-      void (await store.db.execute(sql`truncate users, tokens, auth_sessions, vms, credentials, custody`)),
+    empty: async () => emptyTables(store.db),
     close: async () => {
       await store.close();
       await closeServer();
       await rm(home, { recursive: true });
     },
   };
+}
+
+async function emptyTables(db: Database): Promise<void> {
+  const { rows } = await db.execute<{ name: string }>(
+    sql`select tablename as name from pg_tables where schemaname = ${airlock.schemaName} and tablename <> 'migrations'`,
+  );
+  const tables = rows.map(({ name }) => sql`${airlock}.${sql.identifier(name)}`);
+  await db.execute(sql`truncate ${sql.join(tables, sql`, `)}`);
+}
+
+/** The row of a user. Only for tests outside of the user folder, which may not see its table. */
+export async function addUser(db: Database, id: string, name = 'ada', port = 10001): Promise<void> {
+  await db.execute(
+    sql`insert into ${airlock}.users (id, name, role, proxy_port) values (${id}, ${name}, 'user', ${port})`,
+  );
+}
+
+export async function listUsers(db: Database): Promise<{ id: string; name: string }[]> {
+  return (await db.execute<{ id: string; name: string }>(sql`select id, name from ${airlock}.users`)).rows;
 }
 
 /** PostgreSQL refuses to run as root; `nobody` then owns its folder. */

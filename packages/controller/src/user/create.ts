@@ -5,7 +5,7 @@ import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import { hashSecret, newSecret } from '../lib/secret.js';
 import { violatedUnique } from '../store/open.js';
-import { users } from '../store/schema.js';
+import { users } from './table.js';
 import type { Database } from '../store/store.js';
 
 export type UserRow = typeof users.$inferSelect;

@@ -1,7 +1,7 @@
 /** One-time secrets in the table `tokens`: issued, redeemed once, swept. A used, expired or unknown one looks the same. */
 import { and, eq, lt } from 'drizzle-orm';
 import { hashSecret, newSecret } from '../lib/secret.js';
-import { tokens } from '../store/schema.js';
+import { tokens } from './table.js';
 import type { Database } from '../store/store.js';
 
 type TokenRow = typeof tokens.$inferSelect;

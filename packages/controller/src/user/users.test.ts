@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { tokens } from '../store/schema.js';
+import { tokens } from './table.js';
 import { openEmbeddedTestStore, type TestStore } from '../store/testing.js';
 import type { Users } from './user.js';
 import { createUsers } from './users.js';

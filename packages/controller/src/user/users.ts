@@ -1,9 +1,9 @@
 /** Implements the face in user.ts on the tables `users` and `tokens`. */
-import { and, asc, eq, gt } from 'drizzle-orm';
+import { and, asc, eq, gt, type SQL } from 'drizzle-orm';
 import { AppError } from '@airlock/contract/errors';
 import type { Settings } from '@airlock/contract/settings';
 import { hashSecret, sameHash } from '../lib/secret.js';
-import { tokens, users } from '../store/schema.js';
+import { tokens, users } from './table.js';
 import type { Store } from '../store/store.js';
 import { createUser, ensureAdmin, toUser, type UserRow } from './create.js';
 import { issue, redeem, removeExpired } from './once.js';
@@ -46,11 +46,15 @@ interface UsersContext {
   adminHash: string;
 }
 
+async function find(db: Store['db'], which: SQL): Promise<UserRow | undefined> {
+  return (await db.select().from(users).where(which))[0];
+}
+
 async function byToken({ db, adminHash }: UsersContext, token: string) {
   const hash = hashSecret(token);
   const row = sameHash(hash, adminHash)
-    ? await db.query.users.findFirst({ where: eq(users.name, 'admin') })
-    : await db.query.users.findFirst({ where: eq(users.tokenHash, hash) });
+    ? await find(db, eq(users.name, 'admin'))
+    : await find(db, eq(users.tokenHash, hash));
   return row && toUser(row);
 }
 
@@ -93,7 +97,7 @@ async function redeemDesktopTicket({ db, now }: UsersContext, ticket: string, vm
 }
 
 async function get(db: Store['db'], userId: string): Promise<UserRow> {
-  const row = await db.query.users.findFirst({ where: eq(users.id, userId) });
+  const row = await find(db, eq(users.id, userId));
   if (row) return row;
   throw new AppError('not_found', `There is no user ${userId}.`);
 }

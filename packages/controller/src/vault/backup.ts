@@ -9,7 +9,8 @@ import { AppError } from '@airlock/contract/errors';
 import { CredentialBundle } from '@airlock/contract/guest';
 import { VmId } from '@airlock/contract/ids';
 import { ProviderId } from '@airlock/contract/provider/provider';
-import { credentials, custody, users, vms } from '../store/schema.js';
+import { vms } from '../vm/table.js';
+import { credentials, custody } from './table.js';
 import type { Database } from '../store/store.js';
 import type { KeyRing } from './ring.js';
 import { homeContext } from './rotate.js';
@@ -46,17 +47,23 @@ const header = { alg: 'PBES2-HS512+A256KW', enc: 'A256GCM', typ: 'airlock-backup
 /** Rounds of PBKDF2 with SHA-512: about a second of one core; an attacker pays it for each guess. */
 const rounds = 600_000;
 
-export function createBackups(db: Database, ring: KeyRing): Pick<Vault, 'backup' | 'restore'> {
+export interface BackupDeps {
+  db: Database;
+  ring: KeyRing;
+  users: { list(): Promise<readonly { id: string; name: string }[]> };
+}
+
+export function createBackups({ db, ring, users }: BackupDeps): Pick<Vault, 'backup' | 'restore'> {
   return {
     async backup(passphrase) {
       const rows = await db
-        .select({ row: credentials, user: users.name, confirmed: custody.confirmed, vmState: vms.state })
+        .select({ row: credentials, confirmed: custody.confirmed, vmState: vms.state })
         .from(credentials)
-        .innerJoin(users, eq(users.id, credentials.userId))
         .leftJoin(custody, and(eq(custody.userId, credentials.userId), eq(custody.provider, credentials.provider)))
         .leftJoin(vms, eq(vms.id, custody.holderVmId))
         .where(eq(credentials.state, 'active'));
-      const stored = await Promise.all(rows.map(({ row, user }) => backedUp(row, user)));
+      const names = new Map((await users.list()).map(({ id, name }) => [id, name]));
+      const stored = await Promise.all(rows.map(({ row }) => backedUp(row, names.get(row.userId) ?? row.userId)));
       const homeKeys = await openHomeKeys();
       const content: Content = { version: 1, createdAt: new Date().toISOString(), credentials: stored, homeKeys };
       const unconfirmed = rows.filter(({ confirmed, vmState }) => confirmed === false && vmState !== 'running').length;
@@ -101,7 +108,7 @@ export function createBackups(db: Database, ring: KeyRing): Pick<Vault, 'backup'
   }
 
   async function restoreCredential(entry: BackedUp): Promise<RestoreResult> {
-    const [user] = await db.select({ id: users.id }).from(users).where(eq(users.name, entry.user));
+    const user = (await users.list()).find(({ name }) => name === entry.user);
     if (!user) return 'absent';
     const { provider, generation, method } = entry;
     const row = { userId: user.id, provider, generation, method, lineage: generation, sessionId: null };

@@ -4,7 +4,7 @@ import { AppError } from '@airlock/contract/errors';
 import { CredentialBundle } from '@airlock/contract/guest';
 import type { Log } from '../lib/log.js';
 import type { Store } from '../store/store.js';
-import { credentials, custody } from '../store/schema.js';
+import { credentials, custody } from './table.js';
 import { createBackups } from './backup.js';
 import { assertOwnFiles } from './bundle.js';
 import { contextOf, dropOthers, lockCustody, nextGeneration, of, type Transaction } from './rows.js';
@@ -12,8 +12,16 @@ import type { KeyRing, Seal } from './ring.js';
 import { createRotation } from './rotate.js';
 import type { CredentialRow, Owner, StagedCredential, Vault } from './vault.js';
 
+export interface VaultDeps {
+  store: Pick<Store, 'db'>;
+  ring: KeyRing;
+  /** A backup names people, because ids differ from database to database. */
+  users: { list(): Promise<readonly { id: string; name: string }[]> };
+  log: Log;
+}
+
 /** The vault on `store` under the keys of `ring`. */
-export function createVault(store: Pick<Store, 'db'>, ring: KeyRing, log: Log): Vault {
+export function createVault({ store, ring, users, log }: VaultDeps): Vault {
   const { db } = store;
   const rotation = createRotation(db, ring, log);
 
@@ -38,7 +46,7 @@ export function createVault(store: Pick<Store, 'db'>, ring: KeyRing, log: Log): 
   return {
     read,
     ...rotation,
-    ...createBackups(db, ring),
+    ...createBackups({ db, ring, users }),
 
     stage: (owner, bundle) =>
       changing(owner, async (tx, seal) => {

@@ -5,7 +5,8 @@
 import { and, asc, eq, isNotNull } from 'drizzle-orm';
 import type { VaultStatus } from '@airlock/contract/api';
 import type { Log } from '../lib/log.js';
-import { credentials, vms } from '../store/schema.js';
+import { vms } from '../vm/table.js';
+import { credentials } from './table.js';
 import type { Database } from '../store/store.js';
 import type { KeyRing } from './ring.js';
 import { contextOf } from './rows.js';

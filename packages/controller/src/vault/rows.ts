@@ -1,7 +1,7 @@
 /** Rows of one credential: their conditions, their lock, and the number that each next form of it gets. */
 import { and, eq, ne, sql } from 'drizzle-orm';
 import { AppError } from '@airlock/contract/errors';
-import { credentials, custody } from '../store/schema.js';
+import { credentials, custody } from './table.js';
 import type { Database } from '../store/store.js';
 import type { Owner } from './vault.js';
 

@@ -1,29 +1,14 @@
 /** For tests: vaults on every database that this machine can run, with a user and a CLI VM in them. */
 import { newId } from '@airlock/contract/ids';
 import type { CredentialBundle } from '@airlock/contract/guest';
-import { users, vms } from '../store/schema.js';
-import {
-  findPostgres,
-  openEmbeddedTestStore,
-  openPostgresTestStore,
-  silentLog,
-  type TestStore,
-} from '../store/testing.js';
+import { vms } from '../vm/table.js';
+import { addUser, listUsers, silentLog, type TestStore } from '../store/testing.js';
+import type { Store } from '../store/store.js';
 import { createVault } from './create.js';
 import { newVaultKey } from './key.js';
 import { createKeyRing, type KeyRing } from './ring.js';
 import type { VaultKey } from './jwe.js';
 import type { Owner, Vault } from './vault.js';
-
-const postgres = await findPostgres();
-export const databases = [
-  { name: 'embedded PGlite', open: openEmbeddedTestStore, skip: '' },
-  {
-    name: 'PostgreSQL',
-    open: () => openPostgresTestStore(postgres ?? ''),
-    skip: postgres === undefined ? 'skipped: no PostgreSQL server in /usr/lib/postgresql (Debian: postgresql)' : '',
-  },
-];
 
 /** A codex login whose refresh token is `token`. */
 export const bundleOf = (token: string): CredentialBundle => ({
@@ -53,10 +38,14 @@ export interface TestVault {
   vmId: string;
 }
 
+/** A vault on `store` that reads the keys of `ring`. */
+export const testVault = (store: Store, ring: KeyRing): Vault =>
+  createVault({ store, ring, log: silentLog, users: { list: () => listUsers(store.db) } });
+
 /** A vault on `db` with a fresh key, the user ada, and her CLI VM. */
 export async function createTestVault({ store }: TestStore, name = 'ada', port = 10001): Promise<TestVault> {
   const owner: Owner = { userId: newId('usr'), provider: 'codex' };
-  await store.db.insert(users).values({ id: owner.userId, name, role: 'user', proxyPort: port });
+  await addUser(store.db, owner.userId, name, port);
   const first = newVaultKey();
   const made = { keyFile: [first] as readonly VaultKey[] };
   const ring = createKeyRing([first], async (keys) => void (made.keyFile = keys));
@@ -68,5 +57,5 @@ export async function createTestVault({ store }: TestStore, name = 'ada', port =
       ...{ timings: { vncMs: null, agentMs: null, readyMs: null }, homeKeySealed },
     });
   });
-  return Object.assign(made, { vault: createVault(store, ring, silentLog), ring, owner, vmId });
+  return Object.assign(made, { vault: testVault(store, ring), ring, owner, vmId });
 }

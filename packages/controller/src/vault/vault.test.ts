@@ -5,12 +5,13 @@ import { eq, sql } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import { newId } from '@airlock/contract/ids';
-import { credentials, vms } from '../store/schema.js';
-import { silentLog, type TestStore } from '../store/testing.js';
-import { createVault } from './create.js';
+import { vms } from '../vm/table.js';
+import { credentials } from './table.js';
+import { airlock } from '../store/schema.js';
+import { databases, type TestStore } from '../store/testing.js';
 import { newVaultKey } from './key.js';
 import { createKeyRing } from './ring.js';
-import { bundleOf, createTestVault, databases, tokenOf, type TestVault } from './testing.js';
+import { bundleOf, createTestVault, testVault, tokenOf, type TestVault } from './testing.js';
 
 const conflict = { code: 'vault_conflict' };
 /** A bundle of Codex with the same content under each of these paths. */
@@ -206,7 +207,7 @@ for (const { name, open, skip } of databases) {
       test('says how much is lost when a key is gone, and does not stop at it', async () => {
         await signIn('one');
         const ring = createKeyRing([newVaultKey()], async () => undefined);
-        const stranger = createVault(store.store, ring, silentLog);
+        const stranger = testVault(store.store, ring);
         expect(await stranger.status()).toMatchObject({ sealed: 2, underOldKeys: 0, lost: 2 });
         expect(await stranger.rotate()).toMatchObject({ sealed: 2, lost: 2 });
         expect(await stored()).toBe('one');
@@ -232,7 +233,7 @@ for (const { name, open, skip } of databases) {
         await signIn('one');
         const { backup } = await v.vault.backup(passphrase);
         const ring = createKeyRing([newVaultKey()], async () => undefined);
-        const vault = createVault(store.store, ring, silentLog);
+        const vault = testVault(store.store, ring);
         await expect(vault.active(v.owner.userId, 'codex')).rejects.toMatchObject({ code: 'vault_key_invalid' });
         expect(await vault.restore(passphrase, backup)).toEqual([
           { name: 'ada/codex', result: 'restored' },
@@ -301,12 +302,14 @@ for (const { name, open, skip } of databases) {
 
     test('the migration takes over credentials of before, with the CLI VM as their holder', async () => {
       await signIn('one');
-      await store.store.db.execute(sql`drop table custody`);
-      await store.store.db.execute(sql`alter table credentials drop column lineage, drop column method`);
       const file = new URL('../../migrations/0001_custody.sql', import.meta.url);
-      for (const statement of (await readFile(file, 'utf8')).split('--> statement-breakpoint')) {
-        await store.store.db.execute(sql.raw(statement));
-      }
+      const statements = (await readFile(file, 'utf8')).split('--> statement-breakpoint');
+      await store.store.db.transaction(async (tx) => {
+        await tx.execute(sql`set local search_path to ${airlock}`);
+        await tx.execute(sql`drop table custody`);
+        await tx.execute(sql`alter table credentials drop column lineage, drop column method`);
+        for (const statement of statements) await tx.execute(sql.raw(statement));
+      });
       expect(await v.vault.list(v.owner.userId)).toMatchObject([{ generation: 1, lineage: 1, method: 'login' }]);
       expect(await v.vault.custody(v.owner.userId)).toMatchObject([
         { lastGeneration: 1, holderVmId: v.vmId, deliveredAs: 1, deliveredGeneration: 1, confirmed: false },

@@ -5,7 +5,7 @@
 import type { VaultStatus } from '@airlock/contract/api';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
-import type { credentials, custody } from '../store/schema.js';
+import type { credentials, custody } from './table.js';
 import type { Backup } from './backup.js';
 
 export type CredentialRow = typeof credentials.$inferSelect;

@@ -3,8 +3,8 @@ import { sql } from 'drizzle-orm';
 import { expect, test, vi } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
-import { users, vms } from '../store/schema.js';
-import { silentLog } from '../store/testing.js';
+import { addUser, silentLog } from '../store/testing.js';
+import { vms } from './table.js';
 import type { VmRow } from './vm.js';
 import { useVms } from './testing.js';
 
@@ -22,16 +22,16 @@ const state = async (vm: VmRow): Promise<string | undefined> => (await host.vms.
 async function pass(seconds: number): Promise<void> {
   const ago = sql.raw(`interval '${seconds} seconds'`);
   await host.database.store.db.execute(
-    sql`update vms set created_at = created_at - ${ago}, ready_at = ready_at - ${ago}, last_used_at = last_used_at - ${ago}`,
+    sql`update ${vms} set created_at = created_at - ${ago}, ready_at = ready_at - ${ago}, last_used_at = last_used_at - ${ago}`,
   );
 }
 /** Resolves once a sweep has looked at everything: it has stopped a VM of somebody else that was idle at the same time. */
 async function sweep(): Promise<void> {
-  const other = { id: newId('usr'), name: newId('usr'), role: 'user' as const, proxyPort: 20_000 + decoys };
+  const other = newId('usr');
   decoys += 1;
-  await host.database.store.db.insert(users).values(other);
+  await addUser(host.database.store.db, other, other, 20_000 + decoys);
   const timings = { vncMs: null, agentMs: null, readyMs: null };
-  const decoy = { id: newId('vm'), userId: other.id, kind: 'cli' as const, state: 'running' as const, timings };
+  const decoy = { id: newId('vm'), userId: other, kind: 'cli' as const, state: 'running' as const, timings };
   const row = { ...decoy, imageId: 'img_000000', accel: 'tcg' as const, createdAt: new Date(0) };
   await host.database.store.db.insert(vms).values(row);
   await expect.poll(async () => (await host.vms.get(decoy.id))?.state, { timeout: 10_000 }).toBe('stopped');

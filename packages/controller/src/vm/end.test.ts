@@ -2,7 +2,7 @@
 import { eq } from 'drizzle-orm';
 import { expect, test } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
-import { vms } from '../store/schema.js';
+import { vms } from './table.js';
 import type { VmRow } from './vm.js';
 import { useVms } from './testing.js';
 

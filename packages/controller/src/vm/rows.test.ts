@@ -4,10 +4,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { VmState } from '@airlock/contract/api';
 import { newId } from '@airlock/contract/ids';
-import { users, vms } from '../store/schema.js';
-import type { TestStore } from '../store/testing.js';
-import { databases } from '../vault/testing.js';
+import { addUser, databases, type TestStore } from '../store/testing.js';
 import { apply, get, noTimings, type RowContext, type VmChanges } from './rows.js';
+import { vms } from './table.js';
 import { transitions, vmEvents, type VmEvent } from './transitions.js';
 
 const events = Object.keys(vmEvents) as VmEvent[];
@@ -34,7 +33,7 @@ for (const { name, open, skip } of databases) {
     beforeEach(async () => {
       await database.empty();
       userId = newId('usr');
-      await database.store.db.insert(users).values({ id: userId, name: 'ada', role: 'user', proxyPort: 10001 });
+      await addUser(database.store.db, userId);
     });
 
     async function vmIn(state: VmState): Promise<string> {

@@ -4,7 +4,7 @@ import { and, eq, gt, inArray, isNotNull, lte, ne, notInArray, or, sql, type SQL
 import type { VmState } from '@airlock/contract/api';
 import { newId } from '@airlock/contract/ids';
 import type { Database } from '../store/store.js';
-import { vms } from '../store/schema.js';
+import { vms } from './table.js';
 import { activeStates, finalStates, firstState, waysOf, type VmEvent } from './transitions.js';
 import type { VmRow } from './vm.js';
 

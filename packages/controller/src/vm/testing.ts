@@ -11,8 +11,7 @@ import { newId } from '@airlock/contract/ids';
 import type { RunnerStatus } from '@airlock/contract/runner';
 import { readSettings } from '@airlock/contract/settings';
 import type { Engine } from '../engine/engine.js';
-import { users } from '../store/schema.js';
-import { openEmbeddedTestStore, silentLog, type TestStore } from '../store/testing.js';
+import { addUser, openEmbeddedTestStore, silentLog, type TestStore } from '../store/testing.js';
 import type { VmDeps } from './context.js';
 import { createVms } from './create.js';
 import type { CliGuard, Vms, VmRow } from './vm.js';
@@ -168,7 +167,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
   afterAll(() => host.database.close(), 30_000);
   beforeEach(async () => {
     await host.database.empty();
-    await host.database.store.db.insert(users).values({ id: host.userId, name: 'ada', role: 'user', proxyPort: 10001 });
+    await addUser(host.database.store.db, host.userId);
     await writeFile(join(host.database.home, 'rootfs.ext4'), randomBytes(1000));
     host.signingIn = new Set();
     host.engine = createTestEngine(host.database.home, client);

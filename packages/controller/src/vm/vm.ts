@@ -3,7 +3,7 @@ import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import type { CheckName, CheckResult, GuestHealth } from '@airlock/contract/guest';
 import type { RunnerStatus } from '@airlock/contract/runner';
 import type { JsonClient } from '@airlock/contract/http-client';
-import type { vms } from '../store/schema.js';
+import type { vms } from './table.js';
 
 export type VmRow = typeof vms.$inferSelect;
 

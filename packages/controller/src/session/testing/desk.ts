@@ -7,7 +7,7 @@ import { createUsers } from '../../user/users.js';
 import { createCustodian } from '../../credential/create.js';
 import type { Custodian } from '../../credential/custodian.js';
 import { createCredentialGuard, type CredentialGuard } from '../../credential/guard.js';
-import { createVault } from '../../vault/create.js';
+import { testVault } from '../../vault/testing.js';
 import { newVaultKey } from '../../vault/key.js';
 import { createKeyRing } from '../../vault/ring.js';
 import type { Vault } from '../../vault/vault.js';
@@ -118,7 +118,7 @@ export function useDesk(): Desk {
   beforeAll(async () => {
     desk.store = await openEmbeddedTestStore();
     const ring = createKeyRing([newVaultKey()], async () => undefined);
-    desk.vault = createVault(desk.store.store, ring, silentLog);
+    desk.vault = testVault(desk.store.store, ring);
   }, 120_000);
   afterAll(() => desk.store.close(), 30_000);
   beforeEach(async () => {

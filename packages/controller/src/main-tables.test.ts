@@ -1,4 +1,4 @@
-/** One suite on every database that Airlock supports. */
+/** The tables of all nouns, as migrations/ makes them: one suite on every database that Airlock supports. */
 import { sql } from 'drizzle-orm';
 import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -6,27 +6,16 @@ import { newId } from '@airlock/contract/ids';
 import { sessionStatuses } from '@airlock/contract/session';
 import { providerIds } from '@airlock/contract/provider/provider';
 import { VmState } from '@airlock/contract/api';
-import { openStore, violatedUnique } from './open.js';
-import * as schema from './schema.js';
-import { findPostgres, openEmbeddedTestStore, openPostgresTestStore, silentLog, type TestStore } from './testing.js';
+import { authSessions } from './session/table.js';
+import { openStore, violatedUnique } from './store/open.js';
+import { airlock } from './store/schema.js';
+import { databases, silentLog, testSettings, type TestStore } from './store/testing.js';
+import * as userTables from './user/table.js';
+import * as vaultTables from './vault/table.js';
+import { vms } from './vm/table.js';
 
-const postgres = await findPostgres();
-const databases = [
-  { name: 'embedded PGlite', open: openEmbeddedTestStore, skip: '' },
-  {
-    name: 'PostgreSQL',
-    open: () => openPostgresTestStore(postgres ?? ''),
-    skip: postgres === undefined ? 'skipped: no PostgreSQL server in /usr/lib/postgresql (Debian: postgresql)' : '',
-  },
-];
-const tables: PgTable[] = [
-  schema.users,
-  schema.tokens,
-  schema.authSessions,
-  schema.vms,
-  schema.credentials,
-  schema.custody,
-];
+const schema = { ...userTables, ...vaultTables, authSessions, vms };
+const tables: PgTable[] = Object.values(schema);
 
 for (const { name, open, skip } of databases) {
   describe.skipIf(skip !== '')(`${name} ${skip}`, () => {
@@ -73,7 +62,7 @@ for (const { name, open, skip } of databases) {
         });
 
     test.each(tables.map((table) => [getTableConfig(table).name, table] as const))(
-      'table %s has the columns that schema.ts says',
+      'table %s has the columns that its noun says',
       async (tableName, table) => {
         const { rows } = await db().execute<{
           name: string;
@@ -82,7 +71,7 @@ for (const { name, open, skip } of databases) {
           has_default: boolean;
         }>(sql`
           select attname as name, format_type(atttypid, atttypmod) as type, not attnotnull as nullable, atthasdef as has_default
-          from pg_attribute where attrelid = ${tableName}::regclass and attnum > 0 and not attisdropped order by attname`);
+          from pg_attribute where attrelid = ${`airlock.${tableName}`}::regclass and attnum > 0 and not attisdropped order by attname`);
         const expected = getTableConfig(table).columns.map((column) => ({
           name: column.name,
           type: column.getSQLType().replace(/^timestamp \((\d)\)/, 'timestamp($1)'),
@@ -94,11 +83,11 @@ for (const { name, open, skip } of databases) {
     );
 
     test.each(tables.map((table) => [getTableConfig(table).name, table] as const))(
-      'table %s has the indexes that schema.ts says',
+      'table %s has the indexes that its noun says',
       async (tableName, table) => {
         const { rows } = await db().execute<{ name: string }>(sql`
           select relname as name from pg_index join pg_class on oid = indexrelid
-          where indrelid = ${tableName}::regclass and not indisprimary and relname not like '%_key' order by relname`);
+          where indrelid = ${`airlock.${tableName}`}::regclass and not indisprimary and relname not like '%_key' order by relname`);
         expect(rows.map((row) => row.name)).toEqual(
           getTableConfig(table)
             .indexes.map((index) => index.config.name)
@@ -106,6 +95,14 @@ for (const { name, open, skip } of databases) {
         );
       },
     );
+
+    test('the migrations make no other table', async () => {
+      const { rows } = await db().execute<{ name: string }>(
+        sql`select tablename as name from pg_tables where schemaname = ${airlock.schemaName} order by tablename`,
+      );
+      const own = tables.map((table) => getTableConfig(table).name);
+      expect(rows.map((row) => row.name)).toEqual([...own, 'migrations'].sort());
+    });
 
     test('accepts every state of the contract', async () => {
       const userId = await user();
@@ -180,7 +177,7 @@ for (const { name, open, skip } of databases) {
       const userId = await user();
       const at = new Date('2030-01-02T03:04:05.678Z');
       await session(userId, { deadlineAt: at });
-      expect((await db().query.authSessions.findFirst())?.deadlineAt).toEqual(at);
+      expect((await db().select().from(authSessions))[0]?.deadlineAt).toEqual(at);
     });
 
     test('statements that run together, some of them failing, each get their own answer', async () => {
@@ -208,7 +205,7 @@ for (const { name, open, skip } of databases) {
 
 test('a database that cannot be reached is reported without its password', async () => {
   const url = 'postgresql://airlock:CANARY@127.0.0.1:1/airlock';
-  const error = await openStore({ AIRLOCK_HOME: '/nowhere', DATABASE_URL: url }, silentLog).then(
+  const error = await openStore(testSettings('/nowhere', url), silentLog).then(
     () => undefined,
     (reason: unknown) => reason,
   );
