@@ -19,6 +19,9 @@ const texts = files.filter(
   (path) => /\.(ts|tsx|mjs|cjs|md|service|sh)$/.test(path) && !/\/fixtures\/|\.test\.\w+$/.test(path),
 );
 
+/** Text that is no call: the test key of the upgrade fixtures is made of it. */
+const noCall = /'airlock upgrade fixtures'/g;
+
 /** The words after `airlock`, up to where a sentence or another command goes on. */
 const called = /(?<![\w/@.$-])airlock((?: (?:[a-z][\w-]*|--[a-z][\w-]*))+)/g;
 
@@ -41,7 +44,10 @@ function fault(words) {
 
 /** Calls that cannot be made: `airlock login`, say. */
 function faultsIn(text) {
-  const ours = [...text.matchAll(called)].map(([call, words]) => [call, fault(words.trim().split(' '))]);
+  const ours = [...text.replaceAll(noCall, '').matchAll(called)].map(([call, words]) => [
+    call,
+    fault(words.trim().split(' ')),
+  ]);
   const npm = [...text.matchAll(/npm run ([a-z][\w:-]*)/g)].map(([call, name]) => [
     call,
     scripts.includes(name) ? undefined : 'no such script',

@@ -1,14 +1,17 @@
 /** What documents and scripts name is there: files and folders of the project, settings, and the tests that docs/security.md calls upon. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { settingDefinitions } from '@airlock/contract/settings';
 
 const root = new URL('../', import.meta.url);
 const read = (path) => readFileSync(new URL(path, root), 'utf8');
-const documents = readdirSync(new URL('docs/', root), { recursive: true })
-  .filter((name) => name.endsWith('.md'))
-  .map((name) => `docs/${name}`)
-  .concat('README.md');
+const documents = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], {
+  cwd: root,
+  encoding: 'utf8',
+})
+  .split('\n')
+  .filter((path) => path !== '' && existsSync(new URL(path, root)));
 const scripts = readdirSync(new URL('scripts/', root))
   .filter((name) => /^[a-z-]+\.mjs$/.test(name))
   .map((name) => `scripts/${name}`);
@@ -33,4 +36,18 @@ test('each promise of docs/security.md has a test with this title', () => {
   const rows = [...section.matchAll(/^\| .+? \| `(\S+?)`: (.+?) +\|$/gm)].map(([, file, title]) => ({ file, title }));
   expect(rows.length).toBeGreaterThan(30);
   expect(rows.filter(({ file, title }) => !read(file).includes(title))).toEqual([]);
+});
+
+/** Places that a document's links lead to, relative to it; without those on the web and those inside the page. */
+function linksIn(document) {
+  const targets = [...read(document).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, target]) => target);
+  return targets.map((target) => [target, new URL(target, new URL(document, root))]);
+}
+
+test.each(documents)('the links of %s lead to files', (document) => {
+  expect(
+    linksIn(document)
+      .filter(([, url]) => !existsSync(url))
+      .map(([target]) => target),
+  ).toEqual([]);
 });
