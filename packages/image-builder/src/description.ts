@@ -1,4 +1,6 @@
 /** What the golden image is made of, but for the coding CLIs (cli.ts). Part of the inputs' hash. */
+import { rootDiskMib } from '@airlock/contract/capacity';
+
 export const description = {
   suite: 'trixie',
   /** Seconds since 1970. Nothing in the image carries a later time, so that it does not matter when it is built. */
@@ -66,7 +68,7 @@ export const description = {
     label: 'airlock-root',
     uuid: '6f1b6ea4-6d3f-4c0f-9d3a-4f1d6a2b7c01',
     hashSeed: '6f1b6ea4-6d3f-4c0f-9d3a-4f1d6a2b7c02',
-    sizeMib: 4096,
+    sizeMib: rootDiskMib,
     features: 'encrypt',
   },
 } as const satisfies Description;
@@ -79,6 +81,3 @@ export interface Description {
   keptAnyway: readonly string[];
   rootfs: { label: string; uuid: string; hashSeed: string; sizeMib: number; features: string };
 }
-
-/** Free space that a build needs in MiB: for the root while it grows, and for the finished image. Measured, plus a fifth. */
-export const spaceNeeded = { workMib: 4500, imagesMib: 2700 } as const;

@@ -2,8 +2,8 @@
 import type { StatsFs } from 'node:fs';
 import { access, constants, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { imageBuildMib } from '@airlock/contract/capacity';
 import { AppError } from '@airlock/contract/errors';
-import { spaceNeeded } from './description.js';
 import { isRoot, searchPath, workRoot } from './workspace.js';
 
 /** Program → Debian package that brings it. */
@@ -56,7 +56,7 @@ const roomHint = 'Make room, or set AIRLOCK_HOME to a larger disk.';
 /** @throws AppError disk_full when the work folder and the images folder have not enough room for one build. */
 export async function checkSpace(workDir: string, imagesDir: string): Promise<void> {
   const [work, images] = await Promise.all([statfs(workDir), statfs(imagesDir)]);
-  const { workMib, imagesMib } = spaceNeeded;
+  const { work: workMib, images: imagesMib } = imageBuildMib;
   // Equal figures on the same kind of file system: taken for the same disk, which has to hold both.
   const same = work.type === images.type && work.blocks === images.blocks && work.bfree === images.bfree;
   const wanted: [string, number, number][] = same
@@ -85,7 +85,7 @@ export async function explainFailure(failure: unknown, folders: readonly string[
   const least = Math.min(...free.map((one) => one.mib));
   // What failed has been removed again by some programs, so "full" is what has least.
   const full = free.filter((one) => one.mib < least + 64).map((one) => `${one.folder}: ${one.mib} MiB free`);
-  const { workMib, imagesMib } = spaceNeeded;
+  const { work: workMib, images: imagesMib } = imageBuildMib;
   return new AppError('disk_full', `The disk became full while the image was made (${full.join('; ')}).`, {
     hint: `A build needs ${workMib} MiB in ${workRoot} and ${imagesMib} MiB for images. ${roomHint}`,
     details: { lastOutput: words.trim().split('\n').slice(-3).join('\n') },

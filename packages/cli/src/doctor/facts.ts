@@ -1,14 +1,17 @@
 /** Looks at this machine: measured facts, no judgement (that is findings.ts). Changes nothing; every wait is bounded. */
-import { access, readFile, realpath, stat, statfs } from 'node:fs/promises';
+import { access, readFile, realpath, stat } from 'node:fs/promises';
 import { connect as connectSocket } from 'node:net';
 import { createServer } from 'node:net';
-import { freemem, totalmem, userInfo } from 'node:os';
-import { dirname, join } from 'node:path';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
 import { z } from 'zod';
+import type { HostCapacity } from '@airlock/contract/capacity';
 import { AppError } from '@airlock/contract/errors';
 import { nullIfAbsent } from '@airlock/contract/file';
 import { homePaths, readControllerFile } from '@airlock/contract/home';
+import { readHostCapacity } from '@airlock/contract/host-capacity';
 import { imageFiles, ImageManifest } from '@airlock/contract/image';
+import { findMemoryFolder, type MemoryFolder } from '@airlock/contract/memory-folder';
 import { run } from '@airlock/contract/process';
 import { HostProbe } from '@airlock/contract/runner';
 import { SystemStatus } from '@airlock/contract/api';
@@ -27,10 +30,10 @@ export interface HostFacts {
   /** What the runner measured, or why it could not. */
   probe: HostProbe | { error: string };
   qbootRom: string | null;
-  /** MiB */
-  memory: { totalMib: number; availableMib: number };
-  /** Space for this user under AIRLOCK_HOME, MiB. */
-  disk: { path: string; freeMib: number };
+  /** Memory and disk, and what the VMs of this home have of both. */
+  capacity: HostCapacity;
+  /** Where secrets of running VMs can lie. */
+  memoryFolder: MemoryFolder;
   /** Names and reasons of Debian packages that are not there or too old; null where dpkg is not there. */
   missingPackages: { name: string; why: string }[] | null;
   image: { id: string; createdAt: string; chromium: string } | { problem: string } | null;
@@ -52,52 +55,29 @@ const PackageList = z.object({
 export async function gatherFacts(settings: Settings): Promise<HostFacts> {
   const home = settings.AIRLOCK_HOME;
   const controller = await findController(home);
-  const [
-    os,
-    userNamespaces,
-    subordinateIds,
-    probe,
-    qbootRom,
-    memory,
-    disk,
-    missing,
-    image,
-    portFree,
-    upstream,
-    extraCa,
-  ] = await Promise.all([
-    readOsRelease(),
-    succeeds('unshare', ['--user', '--map-root-user', 'true']),
-    hasSubordinateIds(),
-    probeHost(home),
-    findQboot(),
-    readMemory(),
-    readDisk(home),
-    findMissingPackages(),
-    readImage(home),
-    controller ? null : isPortFree(settings),
-    checkUpstream(settings),
-    checkExtraCa(settings.AIRLOCK_EXTRA_CA),
-  ]);
-  const uid = process.getuid?.() ?? -1;
-  const node = process.versions.node;
-  return {
-    node,
-    os,
-    uid,
-    userNamespaces,
-    subordinateIds,
-    probe,
-    qbootRom,
-    memory,
-    disk,
-    missingPackages: missing,
-    image,
+  return allOf({
+    node: process.versions.node,
+    os: readOsRelease(),
+    uid: process.getuid?.() ?? -1,
+    userNamespaces: succeeds('unshare', ['--user', '--map-root-user', 'true']),
+    subordinateIds: hasSubordinateIds(),
+    probe: probeHost(home),
+    qbootRom: findQboot(),
+    capacity: readHostCapacity(home),
+    memoryFolder: findMemoryFolder(),
+    missingPackages: findMissingPackages(),
+    image: readImage(home),
     controller,
-    portFree,
-    upstream,
-    extraCa,
-  };
+    portFree: controller ? null : isPortFree(settings),
+    upstream: checkUpstream(settings),
+    extraCa: checkExtraCa(settings.AIRLOCK_EXTRA_CA),
+  });
+}
+
+/** The same members, each with what its promise resolves to. */
+async function allOf<T extends object>(facts: T): Promise<{ [K in keyof T]: Awaited<T[K]> }> {
+  const entries = Object.entries(facts).map(async ([name, fact]) => [name, await (fact as unknown)] as const);
+  return Object.fromEntries(await Promise.all(entries)) as { [K in keyof T]: Awaited<T[K]> };
 }
 
 async function readOsRelease(): Promise<HostFacts['os']> {
@@ -144,24 +124,6 @@ async function findQboot(): Promise<string | null> {
   const places = ['/usr/share/qemu/qboot.rom', '/usr/share/qboot/qboot.rom', '/usr/share/qemu/qboot/bios.bin'];
   const found = await Promise.all(places.map(exists));
   return places.find((_place, index) => found[index]) ?? null;
-}
-
-async function readMemory(): Promise<HostFacts['memory']> {
-  const text = (await readFile('/proc/meminfo', 'utf8').catch(nullIfAbsent)) ?? '';
-  const kib = /^MemAvailable:\s+(\d+) kB/m.exec(text)?.[1];
-  const mib = 1024 * 1024;
-  return {
-    totalMib: Math.floor(totalmem() / mib),
-    availableMib: Math.floor(kib === undefined ? freemem() / mib : Number(kib) / 1024),
-  };
-}
-
-/** The nearest folder that exists is on the file system that the home will be on. */
-async function readDisk(home: string): Promise<HostFacts['disk']> {
-  let path = home;
-  while (!(await exists(path)) && path !== dirname(path)) path = dirname(path);
-  const { bavail, bsize } = await statfs(path);
-  return { path, freeMib: Math.floor((bavail * bsize) / (1024 * 1024)) };
 }
 
 async function findMissingPackages(): Promise<HostFacts['missingPackages']> {

@@ -3,6 +3,11 @@ import { readSettings } from '@airlock/contract/settings';
 import type { HostFacts } from './facts.js';
 import { choose, judge } from './findings.js';
 
+const capacity = (availableMib: number, freeMib: number): HostFacts['capacity'] => ({
+  memory: { totalMib: 16_384, availableMib },
+  disk: { path: '/', freeMib },
+  vms: [],
+});
 const good: HostFacts = {
   node: '20.20.2',
   os: { id: 'debian', codename: 'bookworm', name: 'Debian GNU/Linux 12 (bookworm)' },
@@ -16,8 +21,8 @@ const good: HostFacts = {
     tscKhz: 1,
   },
   qbootRom: '/usr/share/qemu/qboot.rom',
-  memory: { totalMib: 16384, availableMib: 12000 },
-  disk: { path: '/', freeMib: 50_000 },
+  capacity: capacity(12_000, 50_000),
+  memoryFolder: { path: '/dev/shm' },
   missingPackages: [],
   image: { id: 'img_abcdef', createdAt: '2026-01-01T00:00:00Z', chromium: '150' },
   controller: null,
@@ -44,10 +49,12 @@ test.each<[string, Partial<HostFacts>, Record<string, string>, string, 'note' | 
   ['no firmware', { qbootRom: null }, {}, 'Firmware', 'blocks'],
   ['KVM too slow', { probe: slow }, {}, 'Virtualisation', 'note'],
   ['KVM demanded', { probe: slow }, { AIRLOCK_ACCEL: 'kvm' }, 'Virtualisation', 'blocks'],
-  ['memory for one', { memory: { totalMib: 4096, availableMib: 3500 } }, {}, 'Memory', 'note'],
-  ['no memory', { memory: { totalMib: 4096, availableMib: 1000 } }, {}, 'Memory', 'blocks'],
-  ['little disk', { disk: { path: '/', freeMib: 3000 } }, {}, 'Disk', 'note'],
-  ['no disk for a build', { disk: { path: '/', freeMib: 6000 }, image: null }, {}, 'Disk', 'blocks'],
+  ['memory for one', { capacity: capacity(3500, 50_000) }, {}, 'Memory', 'note'],
+  ['no memory', { capacity: capacity(1000, 50_000) }, {}, 'Memory', 'blocks'],
+  ['little disk', { capacity: capacity(12_000, 3000) }, {}, 'Disk', 'note'],
+  ['no memory for secrets', { memoryFolder: { problem: 'none' } }, {}, 'Secrets', 'blocks'],
+  ['secrets on the disk', { memoryFolder: { problem: 'none' } }, { AIRLOCK_SECRETS_ON_DISK: 'yes' }, 'Secrets', 'note'],
+  ['no disk for a build', { capacity: capacity(12_000, 6000), image: null }, {}, 'Disk', 'blocks'],
   ['no namespaces', { userNamespaces: false }, {}, 'User', 'note'],
   ['no namespaces, no image', { userNamespaces: false, image: null }, {}, 'User', 'blocks'],
   ['no subordinate ids', { subordinateIds: false }, {}, 'User', 'note'],
@@ -69,8 +76,8 @@ test.each<[string, Partial<HostFacts>, Record<string, string>, string, 'note' | 
 
 test.each([
   [good.probe, 'auto', 'kvm', 'counted fast'],
-  [slow, 'auto', 'tcg', 'too slow'],
-  [good.probe, 'tcg', 'tcg', 'AIRLOCK_ACCEL=tcg'],
+  [slow, 'auto', 'tcg', 'Software emulation, because KVM does not work here: too slow'],
+  [good.probe, 'tcg', 'tcg', 'AIRLOCK_ACCEL=tcg asks for software emulation.'],
 ])('the accelerator and its reason', (probe, wanted, accel, accelReason) => {
   expect(choose({ ...good, probe }, settings({ AIRLOCK_ACCEL: wanted }))).toMatchObject({ accel, accelReason });
 });
@@ -78,4 +85,10 @@ test.each([
 test('how many VMs fit', () => {
   expect(choose(good, settings()).vmsThatFit).toBe(5);
   expect(choose(good, settings({ AIRLOCK_VM_MEMORY_MIB: '8192' })).vmsThatFit).toBe(1);
+});
+
+test('memory that was promised to a VM and not taken yet is not free', () => {
+  const promised = { memoryMib: 8000, diskMib: 4096 };
+  const vms = [{ vmId: 'vm_1', promised, taken: { memoryMib: 1000, diskMib: 1000 } }];
+  expect(choose({ ...good, capacity: { ...good.capacity, vms } }, settings()).vmsThatFit).toBe(2);
 });

@@ -1,4 +1,14 @@
 /** Judges the facts of a machine: what was chosen and why, what blocks, what to do about it. Pure. */
+import {
+  chooseHost,
+  imageBuildMib,
+  rootDiskMib,
+  roomLeft,
+  vmsThatFit,
+  type Accel,
+  type Amounts,
+} from '@airlock/contract/capacity';
+import { AppError } from '@airlock/contract/errors';
 import type { Settings } from '@airlock/contract/settings';
 import { mebibytes } from '../lib/output.js';
 import type { HostFacts } from './facts.js';
@@ -13,28 +23,37 @@ export interface Finding {
 }
 
 export interface Choice {
-  accel: 'kvm' | 'tcg';
+  accel: Accel;
   accelReason: string;
-  /** How many VMs of the configured size fit into the memory that is free now. */
+  /** Why no VM can be started; null when one can. */
+  problem: AppError | null;
+  /** MiB that no VM has, or was promised. */
+  room: Amounts;
+  /** How many VMs of the configured size fit into the memory of `room`. */
   vmsThatFit: number;
 }
 
-/** What a VM needs besides its own memory, MiB: QEMU itself, and the translation cache of software emulation. */
-const overheadMib = { kvm: 150, tcg: 600 } as const;
-const reservedMib = 512;
-/** MiB: the image and what its build writes besides; then the image and one full copy for a CLI VM. */
-const diskForBuildMib = 10 * 1024;
-const diskForRunMib = 5 * 1024;
-
-/** The accelerator and how many VMs fit. */
+/** What the controller would choose on this host, and how many VMs fit. */
 export function choose(facts: HostFacts, settings: Settings): Choice {
-  const wanted = settings.AIRLOCK_ACCEL;
-  const kvm = 'kvm' in facts.probe ? facts.probe.kvm : { usable: false, reason: 'The probe could not run.' };
-  const accel = wanted === 'auto' ? (kvm.usable ? 'kvm' : 'tcg') : wanted;
-  const accelReason = wanted === 'auto' ? kvm.reason : `AIRLOCK_ACCEL=${wanted}`;
-  const eachMib = settings.AIRLOCK_VM_MEMORY_MIB + overheadMib[accel];
-  const vmsThatFit = Math.max(0, Math.floor((facts.memory.availableMib - reservedMib) / eachMib));
-  return { accel, accelReason, vmsThatFit };
+  const host = chosenHost(facts, settings);
+  const room = roomLeft(facts.capacity);
+  const size = { accel: host.accel, memoryMib: settings.AIRLOCK_VM_MEMORY_MIB };
+  return { ...host, room, vmsThatFit: vmsThatFit(room, size) };
+}
+
+function chosenHost(
+  { probe }: HostFacts,
+  { AIRLOCK_ACCEL: wanted }: Settings,
+): Pick<Choice, 'accel' | 'accelReason' | 'problem'> {
+  const fallback = wanted === 'kvm' ? 'kvm' : 'tcg';
+  if ('error' in probe) return { accel: fallback, accelReason: 'The probe could not run.', problem: null };
+  try {
+    const { accel, accelReason } = chooseHost(probe, wanted);
+    return { accel, accelReason, problem: null };
+  } catch (error) {
+    const problem = AppError.from(error);
+    return { accel: fallback, accelReason: problem.message, problem };
+  }
 }
 
 const ok = (about: string, found: string): Finding => ({ about, status: 'ok', found, todo: '' });
@@ -49,9 +68,10 @@ export function judge(facts: HostFacts, settings: Settings): Finding[] {
     judgeDebian(facts),
     judgePackages(facts),
     ...judgeQemu(facts),
-    judgeAccelerator(facts, settings, choice),
+    judgeAccelerator(choice),
     judgeMemory(facts, settings, choice),
-    judgeDisk(facts),
+    judgeDisk(facts, choice),
+    judgeSecrets(facts, settings),
     judgeUser(facts),
     judgeImage(facts),
     judgePort(facts, settings),
@@ -95,36 +115,39 @@ function judgeQemu({ probe, qbootRom }: HostFacts): Finding[] {
   ];
 }
 
-function judgeAccelerator(facts: HostFacts, settings: Settings, { accel, accelReason }: Choice): Finding {
-  const usable = 'kvm' in facts.probe && facts.probe.kvm.usable;
-  if (settings.AIRLOCK_ACCEL === 'kvm' && !usable) {
-    const reason = 'kvm' in facts.probe ? facts.probe.kvm.reason : 'it could not be probed';
-    return blocks(
-      'Virtualisation',
-      `AIRLOCK_ACCEL=kvm, but KVM is not usable: ${reason}`,
-      'Set AIRLOCK_ACCEL=auto, or tcg.',
-    );
-  }
+function judgeAccelerator({ accel, accelReason, problem }: Choice): Finding {
+  // Another problem is that of the VMM, which has a finding of its own.
+  if (problem?.code === 'host_unsupported') return blocks('Virtualisation', problem.message, problem.hint);
   if (accel === 'kvm') return ok('Virtualisation', `kvm (${accelReason})`);
-  return remark('Virtualisation', `tcg, software emulation (${accelReason})`, 'Works, several times slower than KVM.');
+  return remark('Virtualisation', `tcg: ${accelReason}`, 'Works, several times slower than KVM.');
 }
 
-function judgeMemory({ memory }: HostFacts, settings: Settings, { vmsThatFit }: Choice): Finding {
+function judgeMemory({ capacity: { memory } }: HostFacts, settings: Settings, choice: Choice): Finding {
   const each = mebibytes(settings.AIRLOCK_VM_MEMORY_MIB);
-  const found = `${mebibytes(memory.availableMib)} of ${mebibytes(memory.totalMib)} free: ${vmsThatFit} VMs of ${each} fit`;
-  if (vmsThatFit === 0) return blocks('Memory', found, 'Free some memory: not a single VM fits.');
-  if (vmsThatFit === 1) return remark('Memory', found, 'A sign-in uses two VMs: free some memory.');
+  const free = `${mebibytes(memory.availableMib)} of ${mebibytes(memory.totalMib)} free`;
+  const found = `${free}, ${mebibytes(choice.room.memoryMib)} for more VMs: ${choice.vmsThatFit} VMs of ${each} fit`;
+  if (choice.vmsThatFit === 0) return blocks('Memory', found, 'Free some memory: not a single VM fits.');
+  if (choice.vmsThatFit === 1) return remark('Memory', found, 'A sign-in uses two VMs: free some memory.');
   return ok('Memory', found);
 }
 
-function judgeDisk({ disk, image }: HostFacts): Finding {
-  const found = `${mebibytes(disk.freeMib)} free under ${disk.path}`;
-  const needed = image === null ? diskForBuildMib : diskForRunMib;
-  if (disk.freeMib >= needed) return ok('Disk', found);
-  const todo = `Free ${mebibytes(needed - disk.freeMib)}, or put AIRLOCK_HOME on a larger disk.`;
-  return image === null
-    ? blocks('Disk', `${found}; building the image needs ${mebibytes(needed)}`, todo)
-    : remark('Disk', found, todo);
+/** A CLI VM has a disk of its own; an image that is to be built needs room before that. */
+function judgeDisk({ capacity: { disk }, image }: HostFacts, { room }: Choice): Finding {
+  const found = `${mebibytes(disk.freeMib)} free under ${disk.path}, ${mebibytes(room.diskMib)} for more VMs`;
+  const building = image === null ? imageBuildMib.work + imageBuildMib.images : 0;
+  const short = building + rootDiskMib - room.diskMib;
+  if (short <= 0) return ok('Disk', found);
+  const todo = `Free ${mebibytes(short)}, or put AIRLOCK_HOME on a larger disk.`;
+  return building > room.diskMib
+    ? blocks('Disk', `${found}; building the image needs ${mebibytes(building)}`, todo)
+    : remark('Disk', `${found}; the disk of a CLI VM needs ${mebibytes(rootDiskMib)}`, todo);
+}
+
+function judgeSecrets({ memoryFolder }: HostFacts, settings: Settings): Finding {
+  if ('path' in memoryFolder) return ok('Secrets', `of running VMs lie in memory, below ${memoryFolder.path}`);
+  if (settings.AIRLOCK_SECRETS_ON_DISK === 'yes')
+    return remark('Secrets', `${memoryFolder.problem} AIRLOCK_SECRETS_ON_DISK=yes`, 'They lie on the disk.');
+  return blocks('Secrets', memoryFolder.problem, 'Mount a tmpfs on /dev/shm, or set AIRLOCK_SECRETS_ON_DISK=yes.');
 }
 
 /** Only building an image needs these rights: an image that is there can be used without. */

@@ -2,6 +2,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { bootTimeoutMs } from '@airlock/contract/capacity';
 import { AppError } from '@airlock/contract/errors';
 import { trialHosts } from '@airlock/contract/provider/registry';
 import type { RunnerSecrets, VmSpec } from '@airlock/contract/runner';
@@ -10,9 +11,6 @@ import { upstreamUrlFor, type Settings } from '@airlock/contract/settings';
 import type { CurrentImage } from '../image/image.js';
 import type { Host } from './host.js';
 import type { VmRow } from './vm.js';
-
-/** Milliseconds from power-on to ready, at most. Emulation is some five times slower than this machine at its busiest. */
-const bootTimeoutMs = { kvm: 60_000, tcg: 240_000 } as const;
 
 const passwordAlphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789';
 
@@ -40,8 +38,7 @@ export function vmSpec(
         ? { id: rootDriveId, path: disk, readOnly: false }
         : { id: rootDriveId, path: image.rootfs, readOnly: true },
     ],
-    bootTimeoutMs:
-      settings.AIRLOCK_BOOT_TIMEOUT_S === undefined ? bootTimeoutMs[row.accel] : settings.AIRLOCK_BOOT_TIMEOUT_S * 1000,
+    bootTimeoutMs: bootTimeoutMs(row.accel, settings.AIRLOCK_BOOT_TIMEOUT_S),
     directHosts: settings.AIRLOCK_DIRECT_HOSTS,
     tscKhz: host.tscKhz,
   };

@@ -6,6 +6,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { bootTimeoutMs, chooseHost } from '@airlock/contract/capacity';
 import { AppError } from '@airlock/contract/errors';
 import { GuestHealth } from '@airlock/contract/guest';
 import { createJsonClient } from '@airlock/contract/http-client';
@@ -40,7 +41,6 @@ export interface GateVm {
 }
 
 const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
-const bootTimeoutMs = { kvm: 60_000, tcg: 240_000 } as const;
 /** Nobody listens there: the VM needs no Internet, and must not reach any. */
 const upstreamUrl = 'http://127.0.0.1:1';
 
@@ -61,17 +61,13 @@ export async function startGateVm(imageFolder: string, signal: AbortSignal): Pro
 }
 
 function specOf(imageFolder: string, secretFolder: string, probe: HostProbe): VmSpec {
-  const accel = probe.kvm.usable ? 'kvm' : 'tcg';
-  const driver = probe.drivers.find(({ ok, emulation }) => ok && (emulation || accel === 'kvm'));
-  if (!driver) {
-    throw new AppError('vmm_missing', `No VMM can be used: ${probe.drivers.map(({ reason }) => reason).join(' ')}`);
-  }
+  const { accel, driver, tscKhz } = chooseHost(probe, 'auto');
   return VmSpec.parse({
     version: 2,
     vmId: newId('vm'),
     kind: 'browser',
     epoch: 1,
-    driver: driver.name,
+    driver,
     accel,
     cpus: 2,
     memoryMib: 2048,
@@ -79,9 +75,9 @@ function specOf(imageFolder: string, secretFolder: string, probe: HostProbe): Vm
     initrd: join(imageFolder, imageFiles.initrd),
     drives: [{ id: rootDriveId, path: join(imageFolder, imageFiles.rootfs), readOnly: true }],
     secretFolder,
-    bootTimeoutMs: bootTimeoutMs[accel],
+    bootTimeoutMs: bootTimeoutMs(accel),
     directHosts: [],
-    tscKhz: probe.tscKhz,
+    tscKhz,
   });
 }
 

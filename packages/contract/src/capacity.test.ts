@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest';
+import { bootTimeoutMs, chooseHost, needOf, requireRoom, roomLeft, vmsThatFit, type HostCapacity } from './capacity.js';
+import type { HostProbe } from './runner.js';
+
+const driver = { name: 'emulating', path: '/x', version: '1', emulation: true, ok: true, reason: 'fine' };
+const probe: HostProbe = {
+  bootId: 'b',
+  kvm: { present: true, usable: true, probeMs: 50, certain: true, reason: 'counted fast' },
+  drivers: [{ ...driver, name: 'kvm-only', emulation: false }, driver],
+  tscKhz: 2_400_000,
+};
+const slow: HostProbe = { ...probe, kvm: { ...probe.kvm, usable: false, reason: 'too slow' } };
+
+describe('the accelerator and the driver', () => {
+  test.each([
+    [probe, 'auto', { accel: 'kvm', driver: 'kvm-only', accelReason: 'counted fast', tscKhz: 2_400_000 }],
+    [slow, 'auto', { accel: 'tcg', driver: 'emulating', accelReason: expect.stringContaining('too slow') as string }],
+    [
+      probe,
+      'tcg',
+      { accel: 'tcg', driver: 'emulating', accelReason: expect.stringContaining('AIRLOCK_ACCEL=tcg') as string },
+    ],
+  ] as const)('are chosen, with the reason', (found, wanted, choice) => {
+    expect(chooseHost(found, wanted)).toMatchObject(choice);
+  });
+
+  test('KVM that was asked for and does not work is refused', () => {
+    expect(() => chooseHost(slow, 'kvm')).toThrow(expect.objectContaining({ code: 'host_unsupported' }) as Error);
+  });
+
+  test('a host without a driver that works is refused', () => {
+    const none = { ...slow, drivers: [probe.drivers[0] ?? driver] };
+    expect(() => chooseHost(none, 'auto')).toThrow(expect.objectContaining({ code: 'vmm_missing' }) as Error);
+  });
+});
+
+test('a VM has longer to boot under emulation, or as long as the setting says', () => {
+  expect([bootTimeoutMs('kvm'), bootTimeoutMs('tcg'), bootTimeoutMs('tcg', 7)]).toEqual([60_000, 240_000, 7000]);
+});
+
+const size = { accel: 'kvm', memoryMib: 2048 } as const;
+const each = needOf(size).memoryMib;
+const host: HostCapacity = {
+  memory: { totalMib: 16_384, availableMib: 512 + 3 * each },
+  disk: { path: '/h', freeMib: 512 + 5000 },
+  vms: [],
+};
+const use = (vmId: string, memory: [number, number], disk: [number, number] = [0, 0]) => ({
+  vmId,
+  promised: { memoryMib: memory[0], diskMib: disk[0] },
+  taken: { memoryMib: memory[1], diskMib: disk[1] },
+});
+
+describe('what is left of a host', () => {
+  test('is what is free, but for a reserve', () => {
+    expect(roomLeft(host)).toEqual({ memoryMib: 3 * each, diskMib: 5000 });
+    expect(vmsThatFit(roomLeft(host), size)).toBe(3);
+    expect(vmsThatFit(roomLeft(host), { ...size, accel: 'tcg' })).toBe(2);
+  });
+
+  test('is less what VMs were promised and have not taken yet', () => {
+    const vms = [use('young', [each, 100]), use('old', [each, each + 30]), use('off', [0, 0], [4096, 1500])];
+    expect(roomLeft({ ...host, vms })).toEqual({ memoryMib: 3 * each - (each - 100), diskMib: 5000 - (4096 - 1500) });
+  });
+
+  test('counts a VM that is only being made, and each VM once', () => {
+    const expected = new Map([
+      ['new', { memoryMib: each, diskMib: 4096 }],
+      ['known', { memoryMib: each, diskMib: 0 }],
+    ]);
+    const vms = [use('known', [each, 1000])];
+    expect(roomLeft({ ...host, vms }, expected)).toEqual({
+      memoryMib: 3 * each - each - (each - 1000),
+      diskMib: 5000 - 4096,
+    });
+  });
+
+  test('is never less than nothing', () => {
+    expect(roomLeft({ ...host, memory: { totalMib: 1, availableMib: 1 } }).memoryMib).toBe(0);
+  });
+});
+
+describe('room for more', () => {
+  const room = { memoryMib: 2 * each, diskMib: 4096 };
+  test('is there for what fits together', () => {
+    expect(() => requireRoom([needOf(size), needOf({ ...size, newDiskMib: 4096 })], room)).not.toThrow();
+  });
+
+  test('is refused with what is needed and what is there', () => {
+    expect(() => requireRoom([needOf(size), needOf(size), needOf(size)], room)).toThrow(
+      expect.objectContaining({
+        code: 'capacity_exhausted',
+        message: `3 VMs need ${3 * each} MiB of memory; ${2 * each} MiB of this machine are not promised to others.`,
+      }) as Error,
+    );
+    expect(() => requireRoom([needOf({ ...size, newDiskMib: 5000 })], room)).toThrow(
+      expect.objectContaining({ code: 'disk_full' }) as Error,
+    );
+  });
+});

@@ -1,0 +1,140 @@
+/**
+ * What a VM needs of its host, and what a host has left for another one. Pure: doctor, controller and image builder ask the same
+ * questions and get the same answers. A VM is promised all that it may take, and takes it by and by: what it has not taken yet
+ * is free by the kernel's count and is not to be given away again.
+ */
+import { AppError } from './errors.js';
+import type { HostProbe } from './runner.js';
+import type { Settings } from './settings.js';
+
+export type Accel = 'kvm' | 'tcg';
+
+export interface HostChoice {
+  accel: Accel;
+  /** One sentence: why this accelerator. */
+  accelReason: string;
+  /** The VMM driver that VMs are started with. */
+  driver: string;
+  tscKhz: HostProbe['tscKhz'];
+}
+
+/**
+ * The accelerator and the driver of this host.
+ * @throws AppError vmm_missing, host_unsupported when AIRLOCK_ACCEL=kvm and KVM does not work
+ */
+export function chooseHost(probe: HostProbe, wanted: Settings['AIRLOCK_ACCEL']): HostChoice {
+  const { tscKhz, kvm } = probe;
+  const accel = wanted === 'auto' ? (kvm.usable ? 'kvm' : 'tcg') : wanted;
+  if (accel === 'kvm' && !kvm.usable) {
+    throw new AppError('host_unsupported', `AIRLOCK_ACCEL=kvm, but KVM does not work here: ${kvm.reason}`, {
+      hint: 'Set AIRLOCK_ACCEL=auto to use software emulation.',
+    });
+  }
+  const driver = probe.drivers.find(({ ok, emulation }) => ok && (emulation || accel === 'kvm'))?.name;
+  if (driver === undefined) {
+    throw new AppError('vmm_missing', `No VMM can be used: ${probe.drivers.map(({ reason }) => reason).join(' ')}`, {
+      hint: '`npx airlock doctor` says what to install.',
+    });
+  }
+  return { accel, accelReason: accelReason(accel, wanted, kvm.reason), driver, tscKhz };
+}
+
+function accelReason(accel: Accel, wanted: Settings['AIRLOCK_ACCEL'], reason: string): string {
+  if (accel === 'kvm') return reason;
+  if (wanted === 'tcg') return 'AIRLOCK_ACCEL=tcg asks for software emulation.';
+  return `Software emulation, because KVM does not work here: ${reason}`;
+}
+
+/** Milliseconds from power-on to ready, at most. Emulation is some five times slower than a machine at its busiest. */
+const bootLimitMs = { kvm: 60_000, tcg: 240_000 } as const;
+
+/** The time that a VM has to become ready. */
+export function bootTimeoutMs(accel: Accel, wantedS?: Settings['AIRLOCK_BOOT_TIMEOUT_S']): number {
+  return wantedS === undefined ? bootLimitMs[accel] : wantedS * 1000;
+}
+
+/** MiB that a VM takes besides its own memory: the VMM (under emulation with its cache of translated code), and its runner. */
+const overheadMib = { kvm: 150, tcg: 600 } as const;
+/** MiB that stay free for everything else on the host: of memory, and of the disk, for logs and database. */
+const reserveMib = { memory: 512, disk: 512 } as const;
+
+/** Apparent size of an image's file system, MiB: what the disk of a CLI VM may grow to. */
+export const rootDiskMib = 4096;
+/** MiB that the build of an image needs: for the root while it grows, and for the finished image. Measured, plus a fifth. */
+export const imageBuildMib = { work: 4500, images: 2700 } as const;
+
+/** MiB. */
+export interface Amounts {
+  memoryMib: number;
+  diskMib: number;
+}
+
+/** What a VM of one kind may take. */
+export interface VmSize {
+  accel: Accel;
+  memoryMib: number;
+  /** It has to get a disk of its own: its apparent size. */
+  newDiskMib?: number;
+}
+
+export function needOf({ accel, memoryMib, newDiskMib = 0 }: VmSize): Amounts {
+  return { memoryMib: memoryMib + overheadMib[accel], diskMib: newDiskMib };
+}
+
+/** A VM that has something of this host: what it was promised, and how much of that it has taken. */
+export interface VmUse {
+  vmId: string;
+  promised: Amounts;
+  taken: Amounts;
+}
+
+export interface HostCapacity {
+  memory: { totalMib: number; availableMib: number };
+  /** Where VMs have their disks. */
+  disk: { path: string; freeMib: number };
+  vms: VmUse[];
+}
+
+/**
+ * What another VM can have. `expected`: by id, what VMs are going to have that the host does not know of yet, because they are
+ * only being made or started.
+ */
+export function roomLeft(host: HostCapacity, expected: ReadonlyMap<string, Amounts> = new Map()): Amounts {
+  const nothing: VmUse = { vmId: '', promised: { memoryMib: 0, diskMib: 0 }, taken: { memoryMib: 0, diskMib: 0 } };
+  const known = new Map(host.vms.map((vm) => [vm.vmId, vm]));
+  const ids = new Set([...known.keys(), ...expected.keys()]);
+  const owed = (part: keyof Amounts): number =>
+    [...ids].reduce((sum, id) => {
+      const { promised, taken } = known.get(id) ?? nothing;
+      return sum + Math.max(0, Math.max(promised[part], expected.get(id)?.[part] ?? 0) - taken[part]);
+    }, 0);
+  return {
+    memoryMib: Math.max(0, Math.floor(host.memory.availableMib - owed('memoryMib') - reserveMib.memory)),
+    diskMib: Math.max(0, Math.floor(host.disk.freeMib - owed('diskMib') - reserveMib.disk)),
+  };
+}
+
+/** How many VMs of this size the memory has room for. */
+export const vmsThatFit = (room: Amounts, size: VmSize): number => Math.floor(room.memoryMib / needOf(size).memoryMib);
+
+/** @throws AppError capacity_exhausted, disk_full when not all of `needs` fit into `room` together */
+export function requireRoom(needs: readonly Amounts[], room: Amounts): void {
+  const total = (part: keyof Amounts): number => needs.reduce((sum, need) => sum + need[part], 0);
+  if (total('memoryMib') > room.memoryMib) {
+    throw new AppError(
+      'capacity_exhausted',
+      `${vmCount(needs)} ${total('memoryMib')} MiB of memory; ${room.memoryMib} MiB of this machine are not promised to others.`,
+      { hint: 'Wait until another sign-in has ended, or give the machine more memory.' },
+    );
+  }
+  if (total('diskMib') > room.diskMib) {
+    throw new AppError(
+      'disk_full',
+      `The disk of a CLI VM needs ${gib(total('diskMib'))}; ${gib(room.diskMib)} are not promised to others.`,
+      { hint: 'Free some space below AIRLOCK_HOME, or remove CLI VMs that nobody uses (`npx airlock vm list`).' },
+    );
+  }
+}
+
+const vmCount = ({ length }: readonly Amounts[]): string => (length === 1 ? 'A VM needs' : `${length} VMs need`);
+const gib = (mib: number): string => `${(mib / 1024).toFixed(1)} GiB`;

@@ -1,0 +1,70 @@
+import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { needOf } from './capacity.js';
+import { homePaths } from './home.js';
+import { readHostCapacity } from './host-capacity.js';
+import { identifyProcess } from './process.js';
+import type { ProcessIdentity, RunnerStatus, VmSpec } from './runner.js';
+
+let home: string;
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'al-capacity-'));
+});
+afterEach(() => rm(home, { recursive: true }));
+
+const vmId = 'vm_0123456789abcdef';
+const spec: VmSpec = {
+  ...{ version: 2, vmId, kind: 'cli', epoch: 1, driver: 'x', accel: 'tcg', cpus: 1, memoryMib: 2048 },
+  ...{ kernel: '/k', initrd: '/i', drives: [{ id: 'root', path: '/d', readOnly: false }], secretFolder: '/s' },
+  ...{ bootTimeoutMs: 1, directHosts: [], tscKhz: null },
+};
+
+async function writeVm(runner: ProcessIdentity): Promise<void> {
+  const { vm, vmFile } = homePaths(home);
+  await mkdir(vm(vmId), { recursive: true });
+  const times = { startedAt: 1, poweredOnAt: null, vncAt: null, agentAt: null, readyAt: null };
+  const egress = { connections: 0, refused: 0, bytesUp: 0, bytesDown: 0, lastError: null };
+  const status: RunnerStatus = {
+    ...{ vmId, epoch: 1, revision: 1, phase: 'ready', runner, vmm: runner, error: null, egress },
+    ...times,
+  };
+  await writeFile(vmFile(vmId, 'spec'), JSON.stringify(spec));
+  await writeFile(vmFile(vmId, 'status'), JSON.stringify(status));
+}
+
+test('a home without VMs, also one that is not there yet, owes nothing', async () => {
+  const found = await readHostCapacity(join(home, 'not', 'yet'));
+  expect(found).toMatchObject({ vms: [], disk: { path: home } });
+  expect(found.memory.availableMib).toBeGreaterThan(0);
+  expect(found.memory.totalMib).toBeGreaterThanOrEqual(found.memory.availableMib);
+});
+
+test('a VM that runs has been promised its memory, and has taken what its processes hold', async () => {
+  const self = await identifyProcess(process.pid);
+  if (!self) throw new Error('no /proc');
+  await writeVm(self);
+  const [vm, ...others] = (await readHostCapacity(home)).vms;
+  expect(others).toEqual([]);
+  expect(vm).toMatchObject({ vmId, promised: { memoryMib: needOf(spec).memoryMib, diskMib: 0 } });
+  expect(vm?.taken.memoryMib).toBeGreaterThan(20);
+});
+
+test('a VM that stands still has been promised the size of its disk', async () => {
+  await writeVm({ pid: 1, startTicks: 1, bootId: 'another boot' });
+  const disk = homePaths(home).vmFile(vmId, 'disk');
+  await writeFile(disk, Buffer.alloc(3 * 1024 * 1024, 'x'));
+  await truncate(disk, 4096 * 1024 * 1024);
+  expect((await readHostCapacity(home)).vms).toEqual([
+    { vmId, promised: { memoryMib: 0, diskMib: 4096 }, taken: { memoryMib: 0, diskMib: 3 } },
+  ]);
+});
+
+test('a folder that nobody can read anything from stands in nobody\u2019s way', async () => {
+  const { vm, vmFile } = homePaths(home);
+  await mkdir(vm(vmId), { recursive: true });
+  await writeFile(vmFile(vmId, 'spec'), '{"version":');
+  await writeFile(vmFile(vmId, 'status'), '{}');
+  expect((await readHostCapacity(home)).vms).toEqual([]);
+});

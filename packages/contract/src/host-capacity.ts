@@ -1,0 +1,99 @@
+/** What this host has, and what the VMs of one home have of it: from the kernel, and from the folders of the VMs. */
+import { readdir, readFile, stat, statfs } from 'node:fs/promises';
+import { freemem, totalmem } from 'node:os';
+import { dirname } from 'node:path';
+import { ZodError } from 'zod';
+import { needOf, type Amounts, type HostCapacity, type VmUse } from './capacity.js';
+import { nullIfAbsent } from './file.js';
+import { homePaths } from './home.js';
+import { isRunning } from './process.js';
+import { readVmSpec, RunnerStatus, type ProcessIdentity } from './runner.js';
+
+const mib = 1024 * 1024;
+
+export async function readHostCapacity(home: string): Promise<HostCapacity> {
+  const [memory, disk, vms] = await Promise.all([readMemory(), readDisk(home), readVms(home)]);
+  return { memory, disk, vms };
+}
+
+/** By the kernel's own estimate of what new programs can have. */
+async function readMemory(): Promise<HostCapacity['memory']> {
+  const text = (await readFile('/proc/meminfo', 'utf8').catch(nullIfAbsent)) ?? '';
+  const kib = /^MemAvailable:\s+(\d+) kB/m.exec(text)?.[1];
+  return {
+    totalMib: Math.floor(totalmem() / mib),
+    availableMib: Math.floor(kib === undefined ? freemem() / mib : Number(kib) / 1024),
+  };
+}
+
+/** The nearest folder that exists is on the file system that the home will be on. */
+async function readDisk(home: string): Promise<HostCapacity['disk']> {
+  let path = homePaths(home).vms;
+  while (!(await stat(path).catch(nullIfAbsent)) && path !== dirname(path)) path = dirname(path);
+  const { bavail, bsize } = await statfs(path);
+  return { path, freeMib: Math.floor((bavail * bsize) / mib) };
+}
+
+async function readVms(home: string): Promise<VmUse[]> {
+  const { vms, vmFile } = homePaths(home);
+  const ids = (await readdir(vms).catch(nullIfAbsent)) ?? [];
+  const uses = ids.map(async (vmId): Promise<VmUse> => {
+    const files = { spec: vmFile(vmId, 'spec'), status: vmFile(vmId, 'status') };
+    const [memory, disk] = await Promise.all([memoryOf(files), diskOf(vmFile(vmId, 'disk'))]);
+    return {
+      vmId,
+      promised: { memoryMib: memory.promisedMib, diskMib: disk.promisedMib },
+      taken: { memoryMib: memory.takenMib, diskMib: disk.takenMib },
+    };
+  });
+  return (await Promise.all(uses)).filter(({ promised }) => total(promised) > 0);
+}
+
+const total = ({ memoryMib, diskMib }: Amounts): number => memoryMib + diskMib;
+
+interface Use {
+  promisedMib: number;
+  takenMib: number;
+}
+const nothing: Use = { promisedMib: 0, takenMib: 0 };
+
+/** Of a VM that runs. */
+async function memoryOf(files: { spec: string; status: string }): Promise<Use> {
+  const status = await readParsed(files.status, (text) => RunnerStatus.parse(JSON.parse(text)));
+  const spec = await readParsed(files.spec, readVmSpec);
+  if (!status || !spec || !(await isRunning(status.runner))) return nothing;
+  const processes = [status.runner, ...(status.vmm === null ? [] : [status.vmm])];
+  const taken = await Promise.all(processes.map(residentMib));
+  return { promisedMib: needOf(spec).memoryMib, takenMib: taken.reduce((sum, one) => sum + one, 0) };
+}
+
+/** Null for what is not there, or no version of Airlock writes: a folder that somebody else left stands in nobody's way. */
+async function readParsed<T>(path: string, parse: (text: string) => T): Promise<T | null> {
+  const text = await readFile(path, 'utf8').catch(nullIfAbsent);
+  if (text === null) return null;
+  try {
+    return parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof ZodError) return null;
+    throw error;
+  }
+}
+
+/** What a process has of the memory for itself; programs and libraries, which it shares, are left out. */
+async function residentMib({ pid }: ProcessIdentity): Promise<number> {
+  const text = (await readFile(`/proc/${pid}/status`, 'utf8').catch(nullIfGone)) ?? '';
+  const kib = [...text.matchAll(/^Rss(?:Anon|Shmem):\s+(\d+) kB/gm)].map(([, figure]) => Number(figure));
+  return kib.reduce((sum, one) => sum + one, 0) / 1024;
+}
+
+function nullIfGone(error: NodeJS.ErrnoException): null {
+  return error.code === 'ESRCH' ? null : nullIfAbsent(error);
+}
+
+/** A disk that is only being copied has taken what is there of it. */
+async function diskOf(path: string): Promise<Use> {
+  const whole = await stat(path).catch(nullIfAbsent);
+  const found = whole ?? (await stat(`${path}.partial`).catch(nullIfAbsent));
+  if (!found) return nothing;
+  return { promisedMib: Math.ceil(found.size / mib), takenMib: Math.floor((found.blocks * 512) / mib) };
+}
