@@ -1,4 +1,7 @@
-/** The runner as a process, with a guest of a few bytes: it fails with the right code and leaves nothing. */
+/**
+ * The runner as a process, with a guest of a few bytes: it fails with the right code and leaves nothing. How VMs end under each
+ * driver is in tests/vm/driver.
+ */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
@@ -143,15 +146,12 @@ async function expectReleased(status: RunnerStatus): Promise<void> {
 }
 
 describe('a VM that cannot boot', () => {
-  it.each([
-    ['a kernel panic', 'Kernel panic - not syncing: VFS: Unable to mount root fs', 'halt', 'vm_boot_failed'],
-    ['a missing root', 'ALERT!  LABEL=airlock-root does not exist.  Dropping to a shell!', 'halt', 'vm_boot_failed'],
-    ['a reset', 'something went wrong', 'reset', 'vm_boot_failed'],
-  ] as const)('%s is reported at once, with the last words', async (_name, message, end, code) => {
-    await prepare(message, end);
+  it('a missing root is reported at once, with the last words', async () => {
+    const message = 'ALERT!  LABEL=airlock-root does not exist.  Dropping to a shell!';
+    await prepare(message, 'halt');
     expect(await exitCode(start())).toBe(1);
     const status = await readStatus();
-    expect(status).toMatchObject({ phase: 'failed', error: { code } });
+    expect(status).toMatchObject({ phase: 'failed', error: { code: 'vm_boot_failed' } });
     expect(JSON.stringify(status.error?.details)).toContain(message);
     await expectReleased(status);
   });
@@ -205,31 +205,6 @@ describe('a running VM', () => {
     await prepare('running', 'halt', { epoch: 1 });
     expect(await exitCode(start())).toBe(3);
     expect(await readStatus()).toEqual(status);
-  });
-
-  it('dies with its runner, whose folder a newer epoch takes over', async () => {
-    await prepare('running', 'halt');
-    const first = start();
-    const { vmm } = await statusWhen((status) => status.vmm !== null);
-    first.kill('SIGKILL');
-    await once(first, 'exit');
-    await expect.poll(() => vmm && isRunning(vmm), { timeout: 20_000 }).toBe(false);
-
-    await prepare('running', 'halt', { epoch: 3 });
-    const second = start();
-    await statusWhen((status) => status.epoch === 3 && status.vmm !== null);
-    second.kill('SIGTERM');
-    expect(await exitCode(second)).toBe(0);
-    await expectReleased(await readStatus());
-  });
-
-  it('is lost when its VMM is killed', async () => {
-    await prepare('running', 'halt');
-    const runner = start();
-    const { vmm } = await statusWhen((status) => status.vmm !== null);
-    if (vmm) process.kill(vmm.pid, 'SIGKILL');
-    expect(await exitCode(runner)).toBe(1);
-    expect(await readStatus()).toMatchObject({ phase: 'failed', error: { code: 'vmm_failed' } });
   });
 });
 

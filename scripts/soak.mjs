@@ -1,0 +1,70 @@
+/**
+ * `npm run soak`: the tests that get better with time, many times over. Each takes what `npm test` runs once or a few times and
+ * gives it its count by TEST_ variables; it fails as a test fails.
+ */
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { buildIfStale, checkNode, installNpmPackages, root } from './checkout.mjs';
+import { installHostPackages } from './host-packages.mjs';
+import { must, readArgs, Stop } from './run.mjs';
+
+/** By name: the files of the vitest project `vm`, and what they are told. */
+export const soaks = {
+  driver: {
+    about: '200 VMs created and destroyed while chance kills runner, VMM, both or nothing',
+    files: ['tests/vm/driver/destroy.test.ts'],
+    env: ({ count, seed }) => ({ TEST_CYCLES: String(count ?? 200), TEST_SEED: String(seed) }),
+  },
+};
+
+const names = Object.keys(soaks);
+const help = `Usage: npm run soak -- [--only ${names.join(',')}] [--count N] [--seed N]
+
+${names.map((name) => `  ${name.padEnd(8)} ${soaks[name].about}`).join('\n')}
+
+  --only   run these only
+  --count  another number of rounds
+  --seed   another order of chances; printed with the result
+  --help   show this text
+
+Needs what \`npm test\` needs, and builds the golden image if none is current.
+`;
+
+/** @returns {{wanted: string[], count: number | null, seed: number} | undefined} undefined: help was asked for */
+export function parse(args) {
+  const text = { type: 'string' };
+  const asked = readArgs(args, { help, options: { only: text, count: text, seed: text } });
+  if (!asked) return undefined;
+  const { only, count, seed } = asked.values;
+  const wanted = only?.split(',') ?? names;
+  const unknown = wanted.filter((name) => !names.includes(name));
+  if (unknown.length > 0) throw new Stop(`There is no soak "${unknown.join(', ')}": choose of ${names.join(', ')}.`);
+  for (const [name, value] of Object.entries({ count, seed })) {
+    if (value !== undefined && !/^[1-9]\d{0,5}$/.test(value))
+      throw new Stop(`--${name} is "${value}"; a number was expected.`);
+  }
+  return {
+    wanted,
+    count: count === undefined ? null : Number(count),
+    seed: seed === undefined ? Math.ceil(Math.random() * 99_999) : Number(seed),
+  };
+}
+
+async function main() {
+  const asked = parse(process.argv.slice(2));
+  if (!asked) return;
+  checkNode();
+  await installHostPackages(['run', 'test']);
+  await installNpmPackages();
+  await buildIfStale();
+  await must([process.execPath, join(root, 'packages/image-builder/dist/main.js'), 'build'], { cwd: root });
+  for (const name of asked.wanted) {
+    const { files, env } = soaks[name];
+    console.log(`── soak ${name} (seed ${asked.seed})`);
+    const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
+    const argv = [process.execPath, vitest, 'run', '--project', 'vm', '--reporter=verbose', ...files];
+    await must(argv, { cwd: root, env: { ...process.env, ...env(asked) } });
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await Stop.guard(main);

@@ -1,0 +1,22 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { root } from './checkout.mjs';
+import { parse, soaks } from './soak.mjs';
+
+test.each(Object.entries(soaks))(
+  '%s names files that exist, and tells them count and seed',
+  (_name, { files, env }) => {
+    for (const file of files) expect(existsSync(join(root, file))).toBe(true);
+    expect(Object.values(env({ count: 7, seed: 9 }))).toEqual(expect.arrayContaining(['7', '9']));
+  },
+);
+
+test('all are run with their own counts unless asked otherwise', () => {
+  expect(parse([])).toMatchObject({ wanted: Object.keys(soaks), count: null });
+  expect(parse(['--only', 'driver', '--count', '3', '--seed', '5'])).toEqual({ wanted: ['driver'], count: 3, seed: 5 });
+});
+
+test.each([[['--only', 'nothing']], [['--count', '0']], [['--seed', 'x']]])('%j is refused', (args) => {
+  expect(() => parse(args)).toThrow(/nothing|--count|--seed/);
+});

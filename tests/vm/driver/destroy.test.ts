@@ -1,0 +1,192 @@
+/**
+ * Conformance of the driver that the controller chooses here: adoption after a restart, destroying a VM at every half-built
+ * stage, and that create and destroy leave nothing however often things are killed. See docs/adding-a-driver.md.
+ */
+import { access, readdir, readFile } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Vm } from '@airlock/contract/api';
+import { homePaths } from '@airlock/contract/home';
+import type { StreamingClient } from '@airlock/contract/http-client';
+import { isRunning } from '@airlock/contract/process';
+import { readVmSpec, RunnerStatus, runnerFiles } from '@airlock/contract/runner';
+import { tinyKernel } from '@airlock/runner/fixtures/tiny-guest';
+import { apiClient, endController, refusal } from '../../support/api.js';
+import { startController, type RunningController } from '../../support/controller.js';
+import { createTestHome, type TestHome } from '../../support/home.js';
+import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
+import { until } from '../../support/poll.js';
+import { useTinyImage } from './tiny-image.js';
+import { patienceMs } from './tiny-vm.js';
+
+const cycles = Number(process.env['TEST_CYCLES'] ?? 10);
+const seed = Number(process.env['TEST_SEED'] ?? 1);
+const minutes = (n: number): number => n * 60_000;
+
+let home: TestHome;
+let before: Snapshot;
+let controller: RunningController;
+let api: StreamingClient;
+/** Where the secrets of all VMs of this home are: gone with the last of them. */
+let secrets: string | undefined;
+
+beforeAll(async () => {
+  home = await createTestHome({ withImages: false });
+  before = await takeSnapshot({ home: home.path, names: new RegExp(basename(home.path)) });
+  await useTinyImage(home, tinyKernel('standing', 'halt'));
+  await start();
+}, minutes(3));
+
+afterAll(async () => {
+  await api.close();
+  await endController(controller);
+  await home.remove();
+  await untilNoLeaks(before, patienceMs);
+  if (secrets !== undefined && (await isThere(secrets))) throw new Error(`${secrets} was left behind.`);
+}, minutes(2));
+
+async function start(): Promise<void> {
+  controller = await startController({ home: home.path });
+  api = apiClient(controller.url, controller.token);
+}
+
+async function killController(): Promise<void> {
+  await api.close();
+  await controller.kill9();
+}
+
+const make = async (): Promise<string> =>
+  (await api.call('POST', '/api/vm', Vm, { body: { kind: 'browser', leaseMinutes: 15 } })).id;
+const look = (id: string): Promise<Vm> => api.call('GET', `/api/vm/${id}`, Vm);
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+const fileOf = (id: string, name: keyof typeof runnerFiles): string => homePaths(home.path).vmFile(id, name);
+
+async function statusOf(id: string): Promise<RunnerStatus | undefined> {
+  const text = await readFile(fileOf(id, 'status'), 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : RunnerStatus.parse(JSON.parse(text));
+}
+
+const hasVmm = async (id: string): Promise<boolean> => typeof (await statusOf(id))?.vmm?.pid === 'number';
+
+/** Looks as often as this machine can: a stage is over in milliseconds. */
+const soon = (what: string, probe: () => Promise<boolean>): Promise<unknown> =>
+  until(what, probe, { timeoutMs: patienceMs, intervalMs: 1 });
+
+async function destroyTwice(id: string): Promise<void> {
+  await api.call('DELETE', `/api/vm/${id}`, null, { timeoutMs: 60_000 });
+  await until(`${id} to be gone`, async () => /^(destroyed|failed)$/.test((await look(id)).state), {
+    timeoutMs: patienceMs,
+  });
+  await api.call('DELETE', `/api/vm/${id}`, null, { timeoutMs: 60_000 });
+}
+
+/** Records stay; nothing else does. */
+async function expectNothingOf(id: string): Promise<void> {
+  const records: string[] = [
+    ...[runnerFiles.spec, runnerFiles.status, runnerFiles.lock],
+    ...[runnerFiles.runnerLog, runnerFiles.serialLog, runnerFiles.vmmLog],
+  ];
+  const left = await readdir(homePaths(home.path).vm(id)).catch(() => []);
+  expect(left.filter((name) => !records.some((record) => name.startsWith(record)))).toEqual([]);
+  const spec = await readFile(fileOf(id, 'spec'), 'utf8').catch(() => undefined);
+  if (spec !== undefined) {
+    const { secretFolder } = readVmSpec(spec);
+    secrets = dirname(secretFolder);
+    expect(await isThere(secretFolder)).toBe(false);
+  }
+  const status = await statusOf(id);
+  for (const process of [status?.runner, status?.vmm]) if (process) expect(await isRunning(process)).toBe(false);
+}
+
+describe('a restarted controller', () => {
+  it('takes the VM over that it finds, and its row says how it ended when its runner is killed', async () => {
+    const id = await make();
+    await soon('the VMM', () => hasVmm(id));
+    const first = await statusOf(id);
+    await killController();
+    await start();
+    expect(await statusOf(id)).toMatchObject({ epoch: 1, runner: first?.runner, vmm: first?.vmm });
+    expect(first?.vmm && (await isRunning(first.vmm))).toBe(true);
+    expect((await look(id)).state).toBe('starting');
+
+    process.kill(first?.runner.pid ?? 0, 'SIGKILL');
+    await until('the row to say so', async () => /^(failed|destroyed)$/.test((await look(id)).state), {
+      timeoutMs: patienceMs,
+    });
+    expect((await look(id)).error?.code).toMatch(/^(vm_lost|runner_failed)$/);
+    await expectNothingOf(id);
+  });
+});
+
+/** What is half built, and how that shows. */
+const stages: readonly [string, (id: string) => Promise<boolean>][] = [
+  ['with its row', () => Promise.resolve(true)],
+  ['with its folder', (id) => isThere(homePaths(home.path).vm(id))],
+  ['with its specification', (id) => isThere(fileOf(id, 'spec'))],
+  ['with a runner that has said its first word', async (id) => (await statusOf(id)) !== undefined],
+  ['with its VMM', hasVmm],
+];
+
+describe('a VM is destroyed, twice, when its controller was killed', () => {
+  it.each(stages)('%s', async (what, reached) => {
+    const id = await make();
+    await soon(what, () => reached(id));
+    await killController();
+    await start();
+    await destroyTwice(id);
+    await expectNothingOf(id);
+  });
+
+  it('and one that never was is not found', async () => {
+    const error = await refusal(api.call('DELETE', '/api/vm/vm_0000000000000000', null));
+    expect(error.code).toBe('not_found');
+  });
+});
+
+/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
+function random(state: number): () => number {
+  let at = state;
+  return () => {
+    at = (at + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(at ^ (at >>> 15), 1 | at);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+it(
+  `${cycles} times create, kill what chance wants, destroy: nothing is left`,
+  async () => {
+    const next = random(seed);
+    const killed = { nothing: 0, runner: 0, vmm: 0, both: 0 };
+    const whats = ['nothing', 'runner', 'vmm', 'both'] as const;
+    for (let cycle = 0; cycle < cycles; cycle += 1) {
+      const id = await make();
+      const [stage, reached] = stages[Math.floor(next() * stages.length)] ?? ['made', () => Promise.resolve(true)];
+      await soon(stage, () => reached(id));
+      await pause(next() * 300);
+      const what = whats[Math.floor(next() * whats.length)] ?? 'nothing';
+      const status = await statusOf(id);
+      if (what === 'runner' || what === 'both') await kill(status?.runner);
+      if (what === 'vmm' || what === 'both') await kill(status?.vmm);
+      if (status) killed[what] += 1;
+      await destroyTwice(id);
+      await expectNothingOf(id);
+    }
+    process.stdout.write(`${cycles} cycles (seed ${seed}), killed: ${JSON.stringify(killed)}\n`);
+    const mine = (await takeSnapshot(before.scope)).processes.filter((line) => line.includes(`${home.path}/vm/`));
+    expect(mine).toEqual([]);
+  },
+  minutes(1) + cycles * 15_000,
+);
+
+/** A process that is there; it may just have ended. */
+async function kill(identity: RunnerStatus['vmm'] | undefined): Promise<void> {
+  if (identity && (await isRunning(identity))) process.kill(identity.pid, 'SIGKILL');
+}

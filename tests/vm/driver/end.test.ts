@@ -1,0 +1,122 @@
+/** Conformance of a driver: how a VM ends, by request and otherwise, and that nothing is left. See docs/adding-a-driver.md. */
+import { once } from 'node:events';
+import { tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { isRunning } from '@airlock/contract/process';
+import { tinyKernel, watchingKernel, watchWords } from '@airlock/runner/fixtures/tiny-guest';
+import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
+import { until } from '../../support/poll.js';
+import { createTinyVm, findOffers, patienceMs, type TinyVm } from './tiny-vm.js';
+
+let vm: TinyVm | undefined;
+let before: Snapshot;
+
+beforeEach(async () => {
+  before = await takeSnapshot({ home: join(tmpdir(), 'airlock-d-'), names: /airlock-d-/ });
+});
+afterEach(async () => {
+  await vm?.remove();
+  vm = undefined;
+  await untilNoLeaks(before, patienceMs);
+});
+
+const hugeMib = 65_536;
+
+describe.each(await findOffers())('the driver $driver', (offer) => {
+  beforeEach(({ skip }) => {
+    if (offer.skip !== null) skip(offer.skip);
+  });
+
+  /** A VM that runs until something is done to it. */
+  async function standing(): Promise<TinyVm> {
+    vm = await createTinyVm(offer, tinyKernel('standing', 'halt'));
+    vm.start();
+    await vm.untilConsole('standing\n');
+    return vm;
+  }
+
+  it.each(['request', 'SIGTERM'] as const)('stops at once by %s', async (how) => {
+    vm = await createTinyVm(offer, tinyKernel('standing', 'halt'));
+    const runner = vm.start();
+    await vm.untilConsole('standing\n');
+    if (how === 'request') await vm.stop(0);
+    else runner.kill('SIGTERM');
+    expect(await vm.exitCode()).toBe(0);
+    expect(await vm.lastStatus()).toMatchObject({ phase: 'stopped', error: null });
+    await vm.expectReleased();
+  });
+
+  it('says so when its VMM is killed', async () => {
+    const killed = await standing();
+    const { vmm } = await killed.statusWhen((status) => status.vmm !== null);
+    process.kill(vmm?.pid ?? 0, 'SIGKILL');
+    expect(await killed.exitCode()).toBe(1);
+    const { phase, error } = await killed.lastStatus();
+    expect([phase, error?.code, error?.message]).toEqual(['failed', 'vmm_failed', expect.stringContaining('SIGKILL')]);
+    await killed.expectReleased();
+  });
+
+  it('ends with its runner, whose folder a newer epoch takes over', async () => {
+    vm = await createTinyVm(offer, tinyKernel('standing', 'halt'));
+    const first = vm.start();
+    const { vmm } = await vm.statusWhen((status) => status.vmm !== null);
+    first.kill('SIGKILL');
+    await once(first, 'exit');
+    await until('the VMM to end', async () => vmm !== null && !(await isRunning(vmm)), { timeoutMs: patienceMs });
+    vm.start();
+    await vm.statusWhen((status) => status.vmm !== null && status.vmm.pid !== vmm?.pid);
+    await vm.stop(0);
+    expect(await vm.exitCode()).toBe(0);
+    await vm.expectReleased();
+  });
+
+  it.each([
+    ['panics', 'panic', 'panicked'],
+    ['restarts', 'reset', 'restarted'],
+  ] as const)('says so when its guest %s, at power-on or later', async (_what, end, words) => {
+    for (const generation of [1, 2]) {
+      vm = await createTinyVm(offer, watchingKernel({ generation, end }));
+      vm.start();
+      if (generation === 2) {
+        await vm.untilConsole(`${watchWords.finds}00000001`);
+        await vm.writeGeneration(2);
+      }
+      expect(await vm.exitCode()).toBe(1);
+      const { phase, error } = await vm.lastStatus();
+      expect([phase, error?.code]).toEqual(['failed', 'vm_boot_failed']);
+      expect(error?.message).toContain(words);
+      expect(JSON.stringify(error?.details)).toContain(`${watchWords.finds}0000000${generation}`);
+      await vm.expectReleased();
+      await vm.remove();
+      vm = undefined;
+    }
+  });
+
+  it('fails with the VMM’s own words when this host has not the memory', async ({ skip }) => {
+    if (totalmem() > hugeMib * 1024 ** 2 * 0.9) skip('This host has more memory than a VM may have.');
+    vm = await createTinyVm(offer, tinyKernel('standing', 'halt'), () => ({ memoryMib: hugeMib }));
+    vm.start();
+    expect(await vm.exitCode()).toBe(1);
+    const { phase, error } = await vm.lastStatus();
+    expect([phase, error?.code, error?.message]).toEqual(['failed', 'vmm_failed', expect.stringMatching(/memory/i)]);
+    await vm.expectReleased();
+  });
+
+  it('fails at once without a kernel', async () => {
+    vm = await createTinyVm(offer, Buffer.alloc(0), () => ({ kernel: '/nowhere/vmlinux' }));
+    vm.start();
+    expect(await vm.exitCode()).toBe(1);
+    expect(await vm.lastStatus()).toMatchObject({ phase: 'failed', error: { code: 'vmm_failed' } });
+    await vm.expectReleased();
+  });
+
+  it('is given up when it does not boot in time', async () => {
+    vm = await createTinyVm(offer, tinyKernel('standing', 'halt'), () => ({ bootTimeoutMs: 1500 }));
+    vm.start();
+    expect(await vm.exitCode()).toBe(1);
+    const { phase, error } = await vm.lastStatus();
+    expect([phase, error?.code]).toEqual(['failed', 'vm_boot_timeout']);
+    await vm.expectReleased();
+  });
+});

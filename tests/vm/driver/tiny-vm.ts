@@ -1,0 +1,203 @@
+/**
+ * A VM of the tiny guest under one driver, run by the real runner: what the conformance tests do with it. Everything it has is
+ * below one folder, which `remove` takes away.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { encodeSlot } from '@airlock/contract/config-drive';
+import type { GuestConfig } from '@airlock/contract/guest';
+import { createJsonClient } from '@airlock/contract/http-client';
+import { newId } from '@airlock/contract/ids';
+import { isRunning, run } from '@airlock/contract/process';
+import { HostProbe, runnerFiles, RunnerStatus, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
+import { tinyRootDisk } from '@airlock/runner/fixtures/tiny-guest';
+import { until } from '../../support/poll.js';
+
+export const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
+/** Milliseconds that starts and ends may take on a busy machine. */
+export const patienceMs = 30_000;
+
+export interface Offer extends Pick<VmSpec, 'driver' | 'accel' | 'tscKhz'> {
+  /** Why it cannot run VMs here; null when it can. */
+  skip: string | null;
+}
+
+/** Every driver of the registry, as this host offers it; with TEST_DRIVER only that one. */
+export async function findOffers(): Promise<Offer[]> {
+  const { stdout } = await run(process.execPath, [runnerMain, 'probe'], { timeoutMs: 60_000 });
+  const { drivers, kvm, tscKhz } = HostProbe.parse(JSON.parse(stdout));
+  const only = process.env['TEST_DRIVER'];
+  const wanted = drivers.filter(({ name }) => only === undefined || name === only);
+  if (wanted.length === 0) throw new Error(`The registry has no driver "${only}".`);
+  return wanted.map(({ name: driver, ok, emulation, reason }) => {
+    const skip = !ok ? reason : kvm.usable || emulation ? null : `It needs KVM. ${kvm.reason}`;
+    return { driver, accel: kvm.usable ? 'kvm' : 'tcg', tscKhz, skip };
+  });
+}
+
+export interface TinyVm {
+  readonly spec: VmSpec;
+  readonly folder: string;
+  /** Starts the runner. */
+  start(): ChildProcess;
+  /** The exit code of the newest runner. */
+  exitCode(): Promise<number | null>;
+  /** What the guest wrote, once `text` is among it. */
+  untilConsole(text: string): Promise<string>;
+  /** The status once it is as wanted, asked from the runner. */
+  statusWhen(wanted: (status: RunnerStatus) => boolean): Promise<RunnerStatus>;
+  /** The last word of the runner. */
+  lastStatus(): Promise<RunnerStatus>;
+  stop(graceMs: number): Promise<void>;
+  /** Writes a generation into its slot behind the runner's back. */
+  writeGeneration(generation: number): Promise<void>;
+  /** @throws Error when anything but records is left: a process, a socket, a config drive */
+  expectReleased(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+/** Makes the folder of a VM; nothing runs yet. `change` is told what the specification would be. */
+export async function createTinyVm(
+  offer: Offer,
+  kernel: Buffer,
+  change: (spec: VmSpec) => Partial<VmSpec> = () => ({}),
+): Promise<TinyVm> {
+  // A comma and a space, which separate options somewhere.
+  const root = await mkdtemp(join(tmpdir(), 'airlock-d-, '));
+  const vmId = newId('vm');
+  const [folder, secretFolder] = [join(root, 'vm'), join(root, 'secret')];
+  const files = { kernel: join(root, 'vmlinux'), initrd: join(root, 'initrd.img'), root: join(root, 'rootfs.ext4') };
+  await Promise.all([folder, secretFolder].map((path) => mkdir(path, { mode: 0o700 })));
+  await writeFile(files.kernel, kernel);
+  await writeFile(files.initrd, 'no initrd');
+  await writeFile(files.root, tinyRootDisk());
+  const { driver, accel, tscKhz } = offer;
+  const spec: VmSpec = {
+    ...{ version: 2, vmId, kind: 'browser', epoch: 1, driver, accel, cpus: 1, memoryMib: 64, tscKhz },
+    ...{ kernel: files.kernel, initrd: files.initrd, secretFolder, bootTimeoutMs: 120_000, directHosts: [] },
+    drives: [{ id: 'root', path: files.root, readOnly: true }],
+  };
+  const wanted = { ...spec, ...change(spec) };
+  await writeFile(join(folder, runnerFiles.spec), JSON.stringify(wanted));
+  return faceOf({ root, folder, spec: wanted, runners: [] });
+}
+
+interface Ctx {
+  root: string;
+  folder: string;
+  spec: VmSpec;
+  runners: ChildProcess[];
+}
+
+function faceOf(ctx: Ctx): TinyVm {
+  const { folder, spec } = ctx;
+  const readText = async (name: string): Promise<string> => readFile(join(folder, name), 'latin1').catch(() => '');
+  const lastStatus = async (): Promise<RunnerStatus> =>
+    RunnerStatus.parse(JSON.parse(await readFile(join(folder, runnerFiles.status), 'utf8')));
+  const explain = async (): Promise<string> => readText(runnerFiles.runnerLog);
+  return {
+    spec,
+    folder,
+    start: () => startRunner(ctx),
+    async exitCode() {
+      const runner = ctx.runners.at(-1);
+      if (!runner) throw new Error('No runner was started.');
+      if (runner.exitCode === null && runner.signalCode === null) await once(runner, 'exit');
+      return runner.exitCode;
+    },
+    untilConsole: (text) =>
+      until(
+        `the guest to write "${text}"`,
+        async () => {
+          const written = await readText(runnerFiles.serialLog);
+          return written.includes(text) ? written : undefined;
+        },
+        { timeoutMs: patienceMs, explain },
+      ),
+    statusWhen: (wanted) =>
+      until(
+        'the status',
+        async () => {
+          const status = await ask(folder, 'GET', '/status');
+          return status && wanted(status) ? status : undefined;
+        },
+        { timeoutMs: patienceMs, explain },
+      ),
+    lastStatus,
+    stop: async (graceMs) => void (await ask(folder, 'POST', '/stop', { graceMs })),
+    writeGeneration: (generation) => writeGeneration(spec, generation),
+    expectReleased: () => expectReleased(ctx, lastStatus),
+    async remove() {
+      for (const runner of ctx.runners.filter((child) => child.exitCode === null && child.signalCode === null)) {
+        runner.kill('SIGKILL');
+        await once(runner, 'exit');
+      }
+      await rm(ctx.root, { recursive: true });
+    },
+  };
+}
+
+function startRunner({ folder, spec, runners }: Ctx): ChildProcess {
+  const child = spawn(process.execPath, [runnerMain, folder], { cwd: folder, stdio: ['pipe', 'pipe', 'inherit'] });
+  child.stdout?.resume();
+  child.stdin?.on('error', () => child.stdin?.destroy());
+  child.stdin?.end(JSON.stringify({ guestConfig: guestConfigOf(spec), upstream: null } satisfies RunnerSecrets));
+  runners.push(child);
+  return child;
+}
+
+export function guestConfigOf({ vmId, kind }: Pick<VmSpec, 'vmId' | 'kind'>): GuestConfig {
+  return {
+    ...{ version: 1, vmId, kind, sessionId: null, hostname: 'tiny', timezone: 'Etc/UTC', epochMs: Date.now() },
+    ...{ entropy: Buffer.alloc(64).toString('base64'), agentToken: 't'.repeat(40), vncPassword: 'password' },
+    ...{ homeKey: null, extraCaPem: null },
+  };
+}
+
+/** A call on the runner's socket; undefined while there is none, or not any more. */
+async function ask(
+  folder: string,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: unknown,
+): Promise<RunnerStatus | undefined> {
+  const socketPath = join(folder, runnerFiles.socket);
+  const client = createJsonClient({
+    baseUrl: 'http://r',
+    socketPath,
+    unreachable: 'runner_failed',
+    name: 'the runner',
+  });
+  try {
+    return await client.call(method, path, RunnerStatus, body === undefined ? {} : { body });
+  } catch (error) {
+    if ((error as { code?: string }).code === 'runner_failed') return undefined;
+    throw error;
+  } finally {
+    await client.close();
+  }
+}
+
+async function writeGeneration(spec: VmSpec, generation: number): Promise<void> {
+  const { offset, bytes } = encodeSlot({ generation, config: guestConfigOf(spec) });
+  const drive = await open(join(spec.secretFolder, `${spec.vmId}.config`), 'r+');
+  await drive.write(bytes, 0, bytes.length, offset).finally(() => drive.close());
+}
+
+const records: readonly string[] = [
+  ...[runnerFiles.spec, runnerFiles.status, runnerFiles.lock],
+  ...[runnerFiles.runnerLog, runnerFiles.serialLog, runnerFiles.vmmLog],
+];
+
+async function expectReleased({ folder, spec }: Ctx, lastStatus: () => Promise<RunnerStatus>): Promise<void> {
+  const files = (await readdir(folder)).filter((name) => !records.includes(name));
+  const secrets = await readdir(spec.secretFolder);
+  const { vmm } = await lastStatus();
+  const alive = vmm !== null && (await isRunning(vmm)) ? [`VMM ${vmm.pid}`] : [];
+  const left = [...files, ...secrets, ...alive];
+  if (left.length > 0) throw new Error(`The VM left behind: ${left.join(', ')}`);
+}
