@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { connectBulk, type BulkSocket } from '@airlock/contract/bulk-socket';
-import { createLocalEngine } from '@airlock/controller/engine/local';
+import { openTestEngine } from '@airlock/controller/engine/testing';
 import { startTestController } from '@airlock/controller/http/testing/controller';
 import { openGateway } from '@airlock/runner/egress/gateway';
 import { openDesktop, showDesktop } from '@airlock/runner/guest/desktop';
@@ -96,7 +96,7 @@ const peers: Readonly<Record<PeerName, (...args: string[]) => Running>> = {
   /** The controller's HTTP server, whole, with one VM whose desktop is the byte source at `port`, or a runner's in `home`. */
   async controller(from = '', vmId = '') {
     const test = await startTestController();
-    const engine = createLocalEngine({ AIRLOCK_HOME: from, AIRLOCK_SECRETS_ON_DISK: 'no' });
+    const engine = openTestEngine(from);
     const openSource = async (): Promise<BulkSocket> => {
       const socket = connectBulk({ host: '127.0.0.1', port: Number(from), noDelay: true });
       await once(socket, 'connect');

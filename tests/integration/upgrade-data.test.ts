@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it } from
 import { homePaths } from '@airlock/contract/home';
 import { ImageManifest } from '@airlock/contract/image';
 import { RunnerStatus } from '@airlock/contract/runner';
-import { createLocalEngine } from '@airlock/controller/engine/local';
+import { openTestEngine } from '@airlock/controller/engine/testing';
 import { findPostgres, listUsers } from '@airlock/controller/store/testing';
 import { createVault } from '@airlock/controller/vault/create';
 import { loadVaultKeys, newVaultKey } from '@airlock/controller/vault/key';
@@ -142,7 +142,7 @@ describe.each(versions)('on a host of version $version', (version) => {
 
   it.each(['browser', 'cli'] as const)('a %s VM that ended is found, and its secrets go', async (kind) => {
     const vmId = await writeLandedVm(version, home, kind);
-    const engine = createLocalEngine({ AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' });
+    const engine = openTestEngine(home);
     expect(await engine.status(vmId)).toMatchObject({ alive: false, status: { vmId, phase: 'ready' } });
     await engine.stop(vmId, 0);
     await expect(access(join(homePaths(home).secrets, vmId))).rejects.toMatchObject({ code: 'ENOENT' });

@@ -28,7 +28,7 @@ async function makeParts(settings: Settings, log: Log, { store, users }: Foundat
   const ring = createKeyRing(await loadVaultKeys(home), (keys) => storeVaultKeys(home, keys));
   const vault = createVault({ store, ring, users, log });
   const images = createImages(home);
-  const engine = createLocalEngine(settings);
+  const engine = createLocalEngine({ settings, imageFiles: images.get, tscKhz: host.tscKhz });
   const guard = createCredentialGuard({ vault, log });
   const signingIn = (since: Date): Promise<ReadonlySet<string>> => usersSigningIn(store.db, since);
   const vms = createVms(

@@ -1,33 +1,64 @@
-/** Where runners are started. `local` spawns them on this host; a fleet's scheduler can be another engine. */
+/**
+ * Where VMs run. `local` starts a runner on this host; a fleet's scheduler can be another engine. VMs, disks and images are
+ * named by ids: no path, no folder and no fact of a host crosses this face.
+ */
 import type { BulkSocket } from '@airlock/contract/bulk-socket';
+import type { GuestConfig, GuestHealth } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
 import type { RunnerSecrets, RunnerStatus, VmSpec } from '@airlock/contract/runner';
 
+/** One start of a VM, as its controller wants it. A CLI VM boots from its own disk, a browser VM from the image. */
+export interface VmPlan extends Pick<
+  VmSpec,
+  'vmId' | 'kind' | 'epoch' | 'driver' | 'accel' | 'cpus' | 'memoryMib' | 'bootTimeoutMs' | 'directHosts'
+> {
+  imageId: string;
+}
+
+/** What a disk of a VM is for. root: a full copy of the image's disk, never a copy-on-write layer. */
+export type DiskRole = 'root';
+
+export interface Needs {
+  memoryMib: number;
+  /** The image that a root disk is to be made of; null: none is made. */
+  diskOf: string | null;
+}
+
 export interface Engine {
-  /** The VM's folder; exists from `prepare` to `remove`, keeps its logs after. */
-  folder(vmId: string): string;
-  /** Makes the VM's folder (0700), or without an id only the folder of all VMs; answers its path. */
-  prepare(vmId?: string): Promise<string>;
+  /** Whether there is room for one more VM. @throws AppError capacity_exhausted, disk_full */
+  requireRoom(needs: Needs): Promise<void>;
   /**
-   * Makes the place for its secrets, writes the spec, starts the runner and resolves once it answers.
-   * @throws AppError host_unsupported, runner_failed, runner_claim_refused
+   * Makes a disk of the VM's own; it is there when it is whole, or not at all.
+   * @throws AppError disk_full, image_missing, image_corrupt, or the signal's reason
    */
-  start(spec: Omit<VmSpec, 'secretFolder'>, secrets: RunnerSecrets): Promise<void>;
+  createDisk(vmId: string, role: DiskRole, imageId: string, signal: AbortSignal): Promise<void>;
   /**
-   * The runner's status: asked from the living runner (one that has only just been spawned is waited for), else its last word in
-   * status.json with `alive: false`, else undefined.
+   * Starts the runner and resolves once it answers.
+   * @throws AppError image_missing, image_corrupt, runner_failed, runner_claim_refused
+   */
+  start(plan: VmPlan, secrets: RunnerSecrets): Promise<void>;
+  /**
+   * Puts a new configuration into force in a running VM, and resolves once its agent has said so.
+   * @throws AppError invalid_request when a member cannot change while the VM runs; vm_not_running; runner_failed, also when the
+   * runner was started by a version that could not do this yet; guest_unreachable; guest_refused
+   */
+  configure(vmId: string, config: GuestConfig, signal: AbortSignal): Promise<GuestHealth>;
+  /**
+   * The runner's status: asked from the living runner (one that has only just been spawned is waited for), else its last word
+   * with `alive: false`, else undefined.
    */
   status(vmId: string): Promise<{ status: RunnerStatus; alive: boolean } | undefined>;
   /** Resolves with the first status newer than `after`. @throws AppError runner_failed when the runner is gone */
   nextStatus(vmId: string, after: number, signal: AbortSignal): Promise<RunnerStatus>;
   /** Client for `/guest/...` and the other calls of the runner. */
   client(vmId: string): JsonClient;
+  /** @throws AppError desktop_not_ready, vm_not_running, the runner's own refusal */
   openDesktop(vmId: string): Promise<BulkSocket>;
   /** Asks the runner to stop and waits for its end; whatever then still runs of this VM is killed. Idempotent. */
   stop(vmId: string, graceMs: number): Promise<void>;
-  /** Removes disk, sockets and config drive; logs and spec stay. Only after `stop`. Idempotent. */
+  /** Removes disks, sockets and config drive; logs stay. Only after `stop`. Idempotent. */
   remove(vmId: string): Promise<void>;
-  /** Ids of all VM folders on this host that still hold a disk, a socket or a runner. */
-  folders(): Promise<string[]>;
+  /** Where something other than logs lies of VMs that are not `known`, in words for a person. */
+  lost(known: ReadonlySet<string>): Promise<string[]>;
   close(): Promise<void>;
 }

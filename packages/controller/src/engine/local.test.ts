@@ -1,14 +1,15 @@
 /** The engine of this host with real runner processes; none of them comes as far as a VM. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { homePaths } from '@airlock/contract/home';
 import { newId } from '@airlock/contract/ids';
 import type { Engine } from './engine.js';
-import { createLocalEngine } from './local.js';
+import { openTestEngine } from './testing.js';
 
 const vmId = newId('vm');
 let home: string;
@@ -16,21 +17,27 @@ let engine: Engine;
 
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'airlock-engine-'));
-  engine = createLocalEngine({ AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' });
+  engine = openTestEngine(home);
 });
 afterEach(async () => {
   await engine.close();
   await rm(home, { recursive: true });
 });
 
+async function folderOf(id: string): Promise<string> {
+  const folder = homePaths(home).vm(id);
+  await mkdir(folder, { recursive: true });
+  return folder;
+}
+
 test('a folder that no runner was started for has no status', async () => {
-  await engine.prepare(vmId);
+  await folderOf(vmId);
   expect(await engine.status(vmId)).toBeUndefined();
   await engine.stop(vmId, 0);
 });
 
 test('a runner that was started and has not spoken yet is waited for', async () => {
-  const folder = await engine.prepare(vmId);
+  const folder = await folderOf(vmId);
   const main = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
   // It reads its secrets to their end first, and then finds no spec.
   const runner = spawn(process.execPath, [main, folder], { stdio: ['pipe', 'ignore', 'ignore'] });
@@ -38,7 +45,7 @@ test('a runner that was started and has not spoken yet is waited for', async () 
   let answered = false;
   const status = engine.status(vmId).finally(() => (answered = true));
   const other = newId('vm');
-  await engine.prepare(other);
+  await folderOf(other);
   // This one looks at every process there is as well, and later.
   expect(await engine.status(other)).toBeUndefined();
   expect(answered).toBe(false);

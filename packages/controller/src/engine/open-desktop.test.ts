@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
+import { homePaths } from '@airlock/contract/home';
 import { runnerFiles } from '@airlock/contract/runner';
 import type { Engine } from './engine.js';
-import { createLocalEngine } from './local.js';
+import { openTestEngine } from './testing.js';
 
 const vmId = 'vm_0123456789abcdef';
 const accepted = 'HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: rfb\r\n\r\n';
@@ -20,8 +21,8 @@ let runner: Server | undefined;
 
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'airlock-engine-'));
-  engine = createLocalEngine({ AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' });
-  await mkdir(engine.folder(vmId), { recursive: true });
+  engine = openTestEngine(home);
+  await mkdir(homePaths(home).vm(vmId), { recursive: true });
 });
 
 afterEach(async () => {
@@ -38,7 +39,7 @@ async function listen(onUpgrade: (viewer: Duplex) => void): Promise<void> {
     expect([request.url, request.headers.upgrade]).toEqual(['/desktop', 'rfb']);
     onUpgrade(viewer);
   });
-  runner.listen(join(engine.folder(vmId), runnerFiles.socket));
+  runner.listen(join(homePaths(home).vm(vmId), runnerFiles.socket));
   await once(runner, 'listening');
 }
 
@@ -68,7 +69,7 @@ describe('openDesktop', () => {
   test('says so when the answer is none, and when there is no runner', async () => {
     await listen((viewer) => viewer.end('HTTP/1.1 500 no\r\ncontent-length: 2\r\n\r\nno'));
     await expect(engine.openDesktop(vmId)).rejects.toMatchObject({ code: 'desktop_not_ready' });
-    await rm(join(engine.folder(vmId), runnerFiles.socket));
+    await rm(join(homePaths(home).vm(vmId), runnerFiles.socket));
     await expect(engine.openDesktop(vmId)).rejects.toMatchObject({ code: 'vm_not_running' });
   });
 });

@@ -1,11 +1,8 @@
 /** CLI VMs: one a user, with a disk of its own. A CLI VM that does not start keeps its disk: it may hold logins. */
-import { join } from 'node:path';
 import { raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
-import { runnerFiles } from '@airlock/contract/runner';
 import { release, stopRest } from './cli-stop.js';
 import type { VmContext } from './context.js';
-import { copyDisk, requireRoom } from './disk.js';
 import { destroy } from './end.js';
 import { reachOf } from './guest.js';
 import { giveUp, insert, start } from './power.js';
@@ -65,10 +62,7 @@ async function makeDisk(ctx: VmContext, { id, imageId }: VmRow): Promise<void> {
   const onChange = (): void => taken.abort(new AppError('vm_not_running', `VM ${id} was destroyed.`));
   ctx.changes.on(id, onChange);
   try {
-    const folder = await ctx.engine.prepare(id);
-    const image = await ctx.images.get(imageId);
-    await requireRoom(image.rootfs, folder);
-    await copyDisk(image.rootfs, join(folder, runnerFiles.disk), AbortSignal.any([ctx.signal, taken.signal]));
+    await ctx.engine.createDisk(id, 'root', imageId, AbortSignal.any([ctx.signal, taken.signal]));
   } catch (error) {
     throw await giveUp(ctx, id, error);
   } finally {

@@ -7,10 +7,9 @@ import { startLoop } from '../lib/loop.js';
 import { ensureCli, useCli } from './cli.js';
 import { stop, stopIdle } from './cli-stop.js';
 import { createContext, type VmContext, type VmDeps } from './context.js';
-import { requireRoom } from './disk.js';
 import { destroy, destroyDue } from './end.js';
 import { guest, health, openDesktop, runCheck } from './guest.js';
-import { insert, launch, requireMemory } from './power.js';
+import { insert, launch } from './power.js';
 import { reconcile } from './reconcile.js';
 import * as rows from './rows.js';
 import type { CliGuard, Vms, VmRow } from './vm.js';
@@ -49,7 +48,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     destroy: (vmId) => destroy(ctx, vmId),
     stopAll: () => stopAll(ctx),
     reconcile: () => reconcile(ctx),
-    lostFolders: () => lostFolders(ctx),
+    lostFolders: async () => ctx.engine.lost(await rows.ownerIds(ctx)),
     async close() {
       lifetime.abort(new AppError('shutting_down', 'The controller is shutting down.'));
       await sweep.stop();
@@ -61,8 +60,8 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
 
 async function requireCapacity(ctx: VmContext, userId: string): Promise<void> {
   const image = await ctx.images.current();
-  await requireMemory(ctx.settings.AIRLOCK_VM_MEMORY_MIB);
-  if (!(await rows.liveCli(ctx, userId))) await requireRoom(image.rootfs, await ctx.engine.prepare());
+  const diskOf = (await rows.liveCli(ctx, userId)) ? null : image.manifest.id;
+  await ctx.engine.requireRoom({ memoryMib: ctx.settings.AIRLOCK_VM_MEMORY_MIB, diskOf });
 }
 
 /** A CLI VM that is only being made holds nothing yet: half a disk is not kept. */
@@ -70,9 +69,4 @@ async function stopAll(ctx: VmContext): Promise<void> {
   const all = await rows.active(ctx);
   const isKept = ({ kind, state }: VmRow): boolean => kind === 'cli' && state !== 'creating' && state !== 'destroying';
   await Promise.all(all.map((row) => (isKept(row) ? stop(ctx, row.id) : destroy(ctx, row.id))));
-}
-
-async function lostFolders(ctx: VmContext): Promise<string[]> {
-  const [folders, known] = await Promise.all([ctx.engine.folders(), rows.ownerIds(ctx)]);
-  return folders.filter((id) => !known.has(id)).map((id) => ctx.engine.folder(id));
 }

@@ -1,18 +1,17 @@
 /** Making and starting a VM: its row first, then folder, secrets and runner; on failure nothing of the start is left. */
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { AppError } from '@airlock/contract/errors';
 import type { VmKind } from '@airlock/contract/api';
 import type { VmContext } from './context.js';
 import * as rows from './rows.js';
-import { runnerSecrets, vmSpec } from './spec.js';
+import { runnerSecrets, vmPlan } from './plan.js';
 import type { VmRow } from './vm.js';
 import { watch } from './watch.js';
 
 /** The row of a new VM. @throws AppError image_missing, image_corrupt, capacity_exhausted */
 export async function insert(ctx: VmContext, kind: VmKind, vm: rows.NewVm): Promise<VmRow> {
   const image = await ctx.images.current();
-  await requireMemory(ctx.settings.AIRLOCK_VM_MEMORY_MIB);
+  await ctx.engine.requireRoom({ memoryMib: ctx.settings.AIRLOCK_VM_MEMORY_MIB, diskOf: null });
   const id = rows.newVmId();
   const row = { ...vm, id, kind, imageId: image.manifest.id, accel: ctx.host.accel };
   if (kind === 'browser') return rows.insert(ctx, { ...row, homeKeySealed: null });
@@ -27,10 +26,9 @@ export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   const patch = { epoch: row.epoch + 1, error: null, timings: rows.noTimings, readyAt: null };
   const started = await rows.apply(ctx, row.id, 'power_on', { patch });
   if (!started) throw new AppError('vm_not_running', `VM ${row.id} was destroyed before it could start.`);
-  const image = await ctx.images.get(row.imageId);
   const homeKey = row.homeKeySealed === null ? null : await ctx.secrets.open(`home/${row.id}`, row.homeKeySealed);
   const secrets = await runnerSecrets(started, homeKey, await ctx.proxyPort(row.userId), ctx.settings);
-  await ctx.engine.start(vmSpec(started, image, ctx.engine.folder(row.id), ctx), secrets);
+  await ctx.engine.start(vmPlan(started, ctx), secrets);
   watch(ctx, started);
 }
 
@@ -38,7 +36,6 @@ export async function start(ctx: VmContext, row: VmRow): Promise<void> {
 export function launch(ctx: VmContext, row: VmRow): void {
   const work = async (): Promise<void> => {
     try {
-      await ctx.engine.prepare(row.id);
       await start(ctx, row);
     } catch (error) {
       await giveUp(ctx, row.id, error);
@@ -65,18 +62,4 @@ export async function giveUp(ctx: VmContext, vmId: string, error: unknown): Prom
     await rows.apply(ctx, vmId, 'destroy', { patch: { error: why.toBody(), destroyAt: new Date() } });
   }
   return why;
-}
-
-/** @throws AppError capacity_exhausted when less than `memoryMib` is available, by the kernel's own estimate */
-export async function requireMemory(memoryMib: number): Promise<void> {
-  const available = /^MemAvailable:\s+(\d+) kB/m.exec(await readFile('/proc/meminfo', 'utf8'))?.[1];
-  const availableMib = Math.floor(Number(available) / 1024);
-  if (availableMib >= memoryMib) return;
-  throw new AppError(
-    'capacity_exhausted',
-    `A VM needs ${memoryMib} MiB of memory; ${availableMib} MiB are available on this machine.`,
-    {
-      hint: 'Wait until another sign-in has ended, or give the machine more memory.',
-    },
-  );
 }

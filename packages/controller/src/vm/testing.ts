@@ -1,11 +1,10 @@
 /** For tests: an engine whose VMs are entries of a map; everything else of the vm folder is real. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { aborted, raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
-import { homePaths } from '@airlock/contract/home';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
 import type { RunnerStatus } from '@airlock/contract/runner';
@@ -43,11 +42,9 @@ function readyStatus(vmId: string, epoch: number): RunnerStatus {
 }
 
 /** `client`: what answers for every guest. */
-export function createTestEngine(home: string, client: JsonClient): TestEngine {
+export function createTestEngine(client: JsonClient): TestEngine {
   const statuses = new Map<string, RunnerStatus>();
   const ends = new Map<string, AbortController>();
-  const paths = homePaths(home);
-  const folder = paths.vm;
   const gone = (): AppError => new AppError('runner_failed', 'The runner is gone.');
   const engine: TestEngine = {
     done: [],
@@ -56,13 +53,10 @@ export function createTestEngine(home: string, client: JsonClient): TestEngine {
     stopGate: undefined,
     startError: undefined,
     stopError: undefined,
-    folder,
     client: () => client,
-    async prepare(vmId) {
-      const path = vmId === undefined ? paths.vms : folder(vmId);
-      await mkdir(path, { recursive: true });
-      return path;
-    },
+    requireRoom: async () => undefined,
+    createDisk: async () => undefined,
+    configure: () => Promise.reject(gone()),
     async start({ vmId, epoch }) {
       await engine.startGate;
       if (engine.startError) throw engine.startError;
@@ -96,8 +90,8 @@ export function createTestEngine(home: string, client: JsonClient): TestEngine {
       if (engine.running.delete(vmId)) engine.done.push(`stop ${vmId}`);
       ends.get(vmId)?.abort();
     },
-    remove: (vmId) => rm(folder(vmId), { recursive: true, force: true }),
-    folders: async () => [],
+    remove: async () => undefined,
+    lost: async () => [],
     close: async () => undefined,
   };
   return engine;
@@ -170,7 +164,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
     await addUser(host.database.store.db, host.userId);
     await writeFile(join(host.database.home, 'rootfs.ext4'), randomBytes(1000));
     host.signingIn = new Set();
-    host.engine = createTestEngine(host.database.home, client);
+    host.engine = createTestEngine(client);
     open();
   });
   afterEach(() => host.vms.close());

@@ -1,46 +1,30 @@
-/** What a runner is told: the VM's spec (no secrets) and its secrets (never on disk). */
+/** What an engine is told of one start: the plan (no secrets, no paths) and the secrets (never on disk). */
 import { randomBytes, randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { bootTimeoutMs } from '@airlock/contract/capacity';
 import { AppError } from '@airlock/contract/errors';
 import { trialHosts } from '@airlock/contract/provider/registry';
-import type { RunnerSecrets, VmSpec } from '@airlock/contract/runner';
-import { rootDriveId, runnerFiles } from '@airlock/contract/runner';
+import type { RunnerSecrets } from '@airlock/contract/runner';
 import { upstreamUrlFor, type Settings } from '@airlock/contract/settings';
-import type { CurrentImage } from '../image/image.js';
+import type { VmPlan } from '../engine/engine.js';
 import type { Host } from './host.js';
 import type { VmRow } from './vm.js';
 
 const passwordAlphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789';
 
-/** The spec of the next start of `row`. */
-export function vmSpec(
-  row: VmRow,
-  image: CurrentImage,
-  folder: string,
-  { settings, host }: { settings: Settings; host: Host },
-): Omit<VmSpec, 'secretFolder'> {
-  const disk = join(folder, runnerFiles.disk);
+/** The next start of `row`, for an engine. */
+export function vmPlan(row: VmRow, { settings, host }: { settings: Settings; host: Host }): VmPlan {
   return {
-    version: 2,
     vmId: row.id,
     kind: row.kind,
     epoch: row.epoch,
+    imageId: row.imageId,
     driver: host.driver,
     accel: row.accel,
     cpus: settings.AIRLOCK_VM_CPUS,
     memoryMib: settings.AIRLOCK_VM_MEMORY_MIB,
-    kernel: image.kernel,
-    initrd: image.initrd,
-    drives: [
-      row.kind === 'cli'
-        ? { id: rootDriveId, path: disk, readOnly: false }
-        : { id: rootDriveId, path: image.rootfs, readOnly: true },
-    ],
     bootTimeoutMs: bootTimeoutMs(row.accel, settings.AIRLOCK_BOOT_TIMEOUT_S),
     directHosts: settings.AIRLOCK_DIRECT_HOSTS,
-    tscKhz: host.tscKhz,
   };
 }
 

@@ -1,0 +1,64 @@
+/** A VM's own disk: whole or not there, and apart from the image. */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { homePaths } from '@airlock/contract/home';
+import { newId } from '@airlock/contract/ids';
+import { createLocalEngine } from './local.js';
+import type { Engine } from './engine.js';
+
+const never = new AbortController().signal;
+const vmId = newId('vm');
+let home: string;
+let rootfs: string;
+let engine: Engine;
+
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'airlock-disk-'));
+  rootfs = join(home, 'rootfs');
+  await writeFile(rootfs, randomBytes(100_000));
+  await truncate(rootfs, 50_000_000);
+  engine = createLocalEngine({
+    settings: { AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' },
+    imageFiles: async () => ({ kernel: rootfs, initrd: rootfs, rootfs }),
+    tscKhz: null,
+  });
+});
+afterEach(async () => {
+  await engine.close();
+  await rm(home, { recursive: true });
+});
+
+test('a disk is a full copy of the image, whose holes stay holes', async () => {
+  await engine.createDisk(vmId, 'root', 'img_000000', never);
+  const disk = homePaths(home).vmFile(vmId, 'disk');
+  expect((await readFile(disk)).equals(await readFile(rootfs))).toBe(true);
+  const [copy, source] = await Promise.all([stat(disk), stat(rootfs)]);
+  expect(copy.ino).not.toBe(source.ino);
+  expect(copy.blocks * 512).toBeLessThan(1_000_000);
+  await engine.remove(vmId);
+  expect(await readdir(homePaths(home).vm(vmId))).toEqual([]);
+});
+
+test('nothing is there of one that was given up', async () => {
+  const signal = AbortSignal.abort();
+  await expect(engine.createDisk(vmId, 'root', 'img_000000', signal)).rejects.toBeDefined();
+  expect(await readdir(homePaths(home).vm(vmId))).toEqual([]);
+  expect(await engine.lost(new Set())).toEqual([]);
+});
+
+test('a folder of a VM that nobody knows is found as long as it holds more than logs', async () => {
+  await engine.createDisk(vmId, 'root', 'img_000000', never);
+  expect(await engine.lost(new Set([vmId]))).toEqual([]);
+  expect(await engine.lost(new Set())).toEqual([homePaths(home).vm(vmId)]);
+});
+
+test('a disk or memory that is too large for this host is refused', async () => {
+  await truncate(rootfs, 0);
+  await expect(engine.requireRoom({ memoryMib: 1, diskOf: 'img_000000' })).resolves.toBeUndefined();
+  await expect(engine.requireRoom({ memoryMib: 1e9, diskOf: null })).rejects.toMatchObject({
+    code: 'capacity_exhausted',
+  });
+});

@@ -1,0 +1,42 @@
+/** Removing what a VM that has ended leaves in its folder; its logs stay. */
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runnerFiles } from '@airlock/contract/runner';
+import { dropClient, type EngineContext } from './context.js';
+import { forgetSecrets } from './stop.js';
+
+/** What `remove` keeps. */
+const keptFiles: readonly string[] = [
+  runnerFiles.spec,
+  runnerFiles.status,
+  runnerFiles.runnerLog,
+  runnerFiles.serialLog,
+  runnerFiles.vmmLog,
+];
+
+/** See `Engine.remove`. */
+export async function remove(ctx: EngineContext, vmId: string): Promise<void> {
+  await dropClient(ctx, vmId);
+  await forgetSecrets(ctx, vmId);
+  const folder = ctx.paths.vm(vmId);
+  const held = await heldIn(folder);
+  await Promise.all(held.map((name) => rm(join(folder, name), { recursive: true, force: true })));
+}
+
+/** See `Engine.lost`. */
+export async function lost({ paths }: EngineContext, known: ReadonlySet<string>): Promise<string[]> {
+  const ids = (await namesIn(paths.vms)).filter((id) => !known.has(id));
+  const held = await Promise.all(ids.map((id) => heldIn(paths.vm(id))));
+  return ids.filter((_, index) => held[index]?.length).map((id) => paths.vm(id));
+}
+
+const heldIn = async (folder: string): Promise<string[]> =>
+  (await namesIn(folder)).filter((name) => !keptFiles.includes(name));
+
+/** Empty where there is no such folder. */
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
+    throw error;
+  });
+}

@@ -1,0 +1,72 @@
+/** Starting the runner of a VM: its folder and spec, the place of its secrets, the process, and its first answer. */
+import { once } from 'node:events';
+import { readFile, rm } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+import { AppError } from '@airlock/contract/errors';
+import { makePrivateFolder, replaceFile } from '@airlock/contract/file';
+import { tail } from '@airlock/contract/process';
+import { rootDriveId, RunnerStatus, VmSpec, type RunnerSecrets } from '@airlock/contract/runner';
+import { spawnRunner } from '@airlock/contract/spawn-runner';
+import { clientOf, dropClient, type EngineContext } from './context.js';
+import type { VmPlan } from './engine.js';
+import { pollMs, runnerMain, startTimeoutMs } from './runner.js';
+import { makeSecretFolder } from './secret-folder.js';
+import { lastWord } from './status.js';
+
+/** See `Engine.start`. */
+export async function start(ctx: EngineContext, plan: VmPlan, secrets: RunnerSecrets): Promise<void> {
+  const { vmId } = plan;
+  const folder = ctx.paths.vm(vmId);
+  await dropClient(ctx, vmId);
+  await makePrivateFolder(folder);
+  await rm(ctx.paths.vmFile(vmId, 'status'), { force: true });
+  // Not left to the runner: a browser VM counts as there as long as it has this folder.
+  const secretFolder = await makeSecretFolder(vmId, ctx.settings);
+  const spec = await specOf(ctx, plan, secretFolder);
+  await replaceFile(ctx.paths.vmFile(vmId, 'spec'), `${JSON.stringify(spec, null, 2)}\n`);
+  const child = await spawnRunner({ program: runnerMain, folder, secrets, outlives: true });
+  const exited = once(child, 'exit').then(([code, signal]) => `ended at once (${String(code ?? signal)})`);
+  child.unref();
+  const failure = await Promise.race([exited, untilAnswering(ctx, vmId)]);
+  if (failure === null) return;
+  if (child.pid !== undefined && child.exitCode === null) child.kill('SIGKILL');
+  throw await startFailure(ctx, vmId, failure);
+}
+
+/** The plan as a runner of this host understands it. */
+async function specOf(ctx: EngineContext, plan: VmPlan, secretFolder: string): Promise<VmSpec> {
+  const { imageId, ...same } = plan;
+  const { kernel, initrd, rootfs } = await ctx.imageFiles(imageId);
+  const root =
+    plan.kind === 'cli'
+      ? { id: rootDriveId, path: ctx.paths.vmFile(plan.vmId, 'disk'), readOnly: false }
+      : { id: rootDriveId, path: rootfs, readOnly: true };
+  return VmSpec.parse({ ...same, version: 2, kernel, initrd, drives: [root], secretFolder, tscKhz: ctx.tscKhz });
+}
+
+/** null once the runner answers; a reason when the time is up. */
+async function untilAnswering(ctx: EngineContext, vmId: string): Promise<string | null> {
+  const deadline = Date.now() + startTimeoutMs;
+  while (Date.now() < deadline) {
+    const answered = await clientOf(ctx, vmId)
+      .call('GET', '/status', RunnerStatus, { timeoutMs: 2000 })
+      .then(
+        () => true,
+        () => false,
+      );
+    if (answered) return null;
+    await pause(pollMs);
+  }
+  return `did not answer within ${startTimeoutMs} ms`;
+}
+
+async function startFailure(ctx: EngineContext, vmId: string, reason: string): Promise<AppError> {
+  const last = await lastWord(ctx, vmId);
+  if (last?.error) return AppError.fromBody(last.error);
+  const path = ctx.paths.vmFile(vmId, 'runnerLog');
+  const log = await readFile(path, 'utf8').catch(() => '');
+  return new AppError('runner_failed', `The runner of ${vmId} ${reason}.`, {
+    hint: `Its log is ${path}.`,
+    details: { lastLog: tail(log) },
+  });
+}
