@@ -2,7 +2,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { afterEach, expect, it } from 'vitest';
 import { findColour } from './image.js';
 import { connectRfb, type Rfb } from './rfb.js';
-import { vncResponse } from './rfb/handshake.js';
+import { answerChallenge } from '@airlock/contract/rfb';
 
 /** The least VNC server: 64x48, answers a picture in two halves, paints a square when `a` is pressed. */
 const [width, height] = [64, 48];
@@ -63,7 +63,7 @@ function serve(socket: Socket, security: 1 | 2, received: Buffer[]): void {
       if (security === 1) return true;
       const answer = take(16);
       if (answer === null) return false;
-      const right = answer.equals(vncResponse(challenge, 'geheim'));
+      const right = answer.equals(answerChallenge(challenge, 'geheim'));
       return socket.write(right ? Buffer.alloc(4) : Buffer.from([0, 0, 0, 1, 0, 0, 0, 2, 0x6e, 0x6f]));
     },
     () => take(1) !== null && socket.write(Buffer.concat([init, Buffer.from('test')])),
@@ -130,7 +130,9 @@ it('sends keys and pointer', async () => {
 it('authenticates with a VNC password, and says why it was refused', async () => {
   const port = await startServer(2);
   client = await connectRfb({ port, host: '127.0.0.1' }, { password: 'geheim' });
-  await expect(connectRfb({ port, host: '127.0.0.1' }, { password: 'falsch' })).rejects.toThrow('refuses: no');
+  await expect(connectRfb({ port, host: '127.0.0.1' }, { password: 'falsch' })).rejects.toThrow(
+    'refused the sign-in: no',
+  );
 });
 
 it('reports a connection that ends', async () => {

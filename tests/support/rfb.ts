@@ -4,10 +4,20 @@
  */
 import { connect, type NetConnectOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { countChanges, wholeOf, type Box, type RgbaImage } from './image.js';
-import { shakeHands } from './rfb/handshake.js';
+import { inTime } from '@airlock/contract/deadline';
+import {
+  beginPicture,
+  keyEvent,
+  pointerEvent,
+  readMessage,
+  rfbStream,
+  signIn,
+  updateRequest,
+  type Picture,
+  type RfbStream,
+} from '@airlock/contract/rfb';
+import { countChanges, type Box, type RgbaImage } from './image.js';
 import { keysymOf, type KeyName } from './rfb/keys.js';
-import { ByteReader } from './rfb/reader.js';
 
 export interface RfbOptions {
   /** VNC password, when the server wants one. */
@@ -50,14 +60,14 @@ export async function connectRfb(address: NetConnectOpts, options: RfbOptions = 
 /** Shakes hands over a stream that is already connected, and owns the stream from then on. */
 export async function openRfb(stream: Duplex, options: RfbOptions = {}): Promise<Rfb> {
   const timeoutMs = options.timeoutMs ?? 30_000;
-  const reader = new ByteReader(stream);
+  const rfb = rfbStream(stream);
+  const shakeHands = async () => {
+    await signIn(rfb, options.password);
+    return beginPicture(rfb);
+  };
   try {
-    const { width, height, name } = await withDeadline(
-      'the VNC handshake',
-      timeoutMs,
-      shakeHands(stream, reader, options.password),
-    );
-    const screen = new Screen(stream, reader, width, height);
+    const { width, height, name } = await inTime(shakeHands(), timeoutMs, inVain('the VNC handshake'));
+    const screen = new Screen(rfb, width, height);
     return { ...face(screen, stream, timeoutMs), width, height, name };
   } catch (error) {
     stream.destroy();
@@ -73,13 +83,13 @@ function face(screen: Screen, stream: Duplex, timeoutMs: number): Omit<Rfb, 'wid
     for (const keysym of keysyms) key(keysym, true);
     for (const keysym of keysyms.toReversed()) key(keysym, false);
   };
-  const capture = async (): Promise<RgbaImage> => withDeadline('a VNC picture', timeoutMs, screen.capture());
+  const capture = async (): Promise<RgbaImage> => inTime(screen.capture(), timeoutMs, inVain('a VNC picture'));
   const waitFor: Rfb['waitFor'] = async (what, check, waitMs) => {
     const deadline = Date.now() + waitMs;
     for (;;) {
       const image = await capture();
       if (check(image)) return image;
-      await withDeadline(what, deadline - Date.now(), screen.nextChange());
+      await inTime(screen.nextChange(), Math.max(0, deadline - Date.now()), inVain(what));
     }
   };
   return {
@@ -98,7 +108,7 @@ function face(screen: Screen, stream: Duplex, timeoutMs: number): Omit<Rfb, 'wid
 
 /** The screen's pixels, kept up to date by a loop that reads whatever the server sends. */
 class Screen {
-  readonly #image: RgbaImage;
+  readonly #image: Picture;
   /** Pixels not yet sent since the last full request; null when none is under way. */
   #missing: { mask: Uint8Array; count: number } | null = null;
   #updates: (() => void)[] = [];
@@ -106,12 +116,11 @@ class Screen {
   #rejects = new Set<(error: Error) => void>();
 
   constructor(
-    readonly stream: Duplex,
-    readonly reader: ByteReader,
+    readonly stream: RfbStream,
     width: number,
     height: number,
   ) {
-    this.#image = { width, height, data: new Uint8Array(width * height * 4).fill(255) };
+    this.#image = { width, height, data: Buffer.alloc(width * height * 4, 255) };
     this.#readAll().catch((error: unknown) => {
       this.#failure = error instanceof Error ? error : new Error(String(error));
       for (const reject of this.#rejects) reject(this.#failure);
@@ -123,7 +132,7 @@ class Screen {
     this.#missing = { mask: new Uint8Array(width * height).fill(1), count: width * height };
     this.#request(false);
     while (this.#missing !== null && this.#missing.count > 0) await this.#update();
-    return { width, height, data: this.#image.data.slice() };
+    return { width, height, data: new Uint8Array(this.#image.data) };
   }
 
   /** Resolves when the server has sent something new. */
@@ -144,49 +153,25 @@ class Screen {
   }
 
   #request(incremental: boolean): void {
-    const message = Buffer.alloc(10);
-    message[0] = 3;
-    message[1] = incremental ? 1 : 0;
-    message.writeUInt16BE(this.#image.width, 6);
-    message.writeUInt16BE(this.#image.height, 8);
-    this.stream.write(message);
+    const { width, height } = this.#image;
+    this.stream.write(updateRequest({ x: 0, y: 0, width, height }, incremental));
   }
 
   async #readAll(): Promise<never> {
     for (;;) {
-      const kind = (await this.reader.take(1)).readUInt8();
-      if (kind === 0) await this.#readUpdate();
-      else if (kind === 3) await this.reader.take((await this.reader.take(7)).readUInt32BE(3));
-      else if (kind !== 2) throw new Error(`The VNC server sent message ${kind}, which was not asked for.`);
+      const boxes = await readMessage(this.stream, this.#image);
+      if (boxes === undefined) continue;
+      for (const box of boxes) this.#note(box);
+      for (const wake of this.#updates.splice(0)) wake();
     }
   }
 
-  async #readUpdate(): Promise<void> {
-    const count = (await this.reader.take(3)).readUInt16BE(1);
-    for (let index = 0; index < count; index += 1) {
-      const header = await this.reader.take(12);
-      const encoding = header.readInt32BE(8);
-      if (encoding !== 0) throw new Error(`The VNC server used encoding ${encoding} instead of raw.`);
-      const [x, y, width, height] = [0, 2, 4, 6].map((at) => header.readUInt16BE(at)) as [
-        number,
-        number,
-        number,
-        number,
-      ];
-      this.#draw({ x, y, width, height }, await this.reader.take(width * height * 4));
-    }
-    for (const wake of this.#updates.splice(0)) wake();
-  }
-
-  #draw(box: Box, pixels: Buffer): void {
+  /** What was drawn is opaque, and not missing any more. */
+  #note(box: Box): void {
     const { width, data } = this.#image;
-    if (box.x + box.width > width || box.y + box.height > wholeOf(this.#image).height) {
-      throw new Error(`The VNC server drew outside of the screen: ${JSON.stringify(box)}.`);
-    }
-    for (let index = 3; index < pixels.length; index += 4) pixels[index] = 255;
-    for (let row = 0; row < box.height; row += 1) {
-      const at = (box.y + row) * width + box.x;
-      data.set(pixels.subarray(row * box.width * 4, (row + 1) * box.width * 4), at * 4);
+    for (let row = box.y; row < box.y + box.height; row += 1) {
+      const at = row * width + box.x;
+      for (let pixel = at; pixel < at + box.width; pixel += 1) data[pixel * 4 + 3] = 255;
       if (this.#missing === null) continue;
       for (let pixel = at; pixel < at + box.width; pixel += 1) this.#missing.count -= this.#missing.mask[pixel] ?? 0;
       this.#missing.mask.fill(0, at, at + box.width);
@@ -194,27 +179,4 @@ class Screen {
   }
 }
 
-function keyEvent(keysym: number, down: boolean): Buffer {
-  const message = Buffer.from([4, down ? 1 : 0, 0, 0, 0, 0, 0, 0]);
-  message.writeUInt32BE(keysym, 4);
-  return message;
-}
-
-function pointerEvent(x: number, y: number, buttons: number): Buffer {
-  const message = Buffer.from([5, buttons, 0, 0, 0, 0]);
-  message.writeUInt16BE(Math.round(x), 2);
-  message.writeUInt16BE(Math.round(y), 4);
-  return message;
-}
-
-async function withDeadline<T>(what: string, timeoutMs: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`Waited in vain for ${what}.`)), Math.max(0, timeoutMs));
-  });
-  try {
-    return await Promise.race([work, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+const inVain = (what: string) => (): Error => new Error(`Waited in vain for ${what}.`);

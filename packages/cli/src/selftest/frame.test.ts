@@ -4,7 +4,7 @@ import { countChanges, countColours, cut } from './frame.js';
 const screen = (width: number, colours: number[]) => {
   const pixels = Buffer.alloc(colours.length * 4);
   colours.forEach((colour, index) => pixels.writeUInt32LE(colour + 0x55_000000, index * 4));
-  return { width, height: colours.length / width, pixels };
+  return { width, height: colours.length / width, data: pixels };
 };
 
 test('an area is cut out of the screen, without the unused byte', () => {

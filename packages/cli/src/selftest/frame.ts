@@ -1,5 +1,5 @@
 /** What can be said about a part of a screen from its pixels. Pure. */
-import type { Screen } from './rfb.js';
+import type { Picture } from '@airlock/contract/rfb';
 
 export interface Area {
   x: number;
@@ -8,13 +8,13 @@ export interface Area {
   height: number;
 }
 
-/** The colours of an area as numbers 0xRRGGBB, row by row. */
-export function cut(screen: Screen, area: Area): Uint32Array {
+/** The colours of an area as numbers, row by row. */
+export function cut(screen: Picture, area: Area): Uint32Array {
   const colours = new Uint32Array(area.width * area.height);
   let at = 0;
   for (let y = area.y; y < area.y + area.height; y += 1) {
     for (let x = area.x; x < area.x + area.width; x += 1) {
-      colours[at] = screen.pixels.readUInt32LE((y * screen.width + x) * 4) & 0xffffff;
+      colours[at] = screen.data.readUInt32LE((y * screen.width + x) * 4) & 0xffffff;
       at += 1;
     }
   }

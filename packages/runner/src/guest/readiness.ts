@@ -2,10 +2,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from 'node:net';
 import { AppError } from '@airlock/contract/errors';
+import { readBanner } from '@airlock/contract/rfb';
 import type { GuestHealth } from '@airlock/contract/guest';
 import type { Address } from '../lib/device.js';
 import type { GuestAgent } from './agent.js';
-import { readBanner } from './rfb.js';
+import { openingOf } from './rfb.js';
 
 export interface ReadinessEvents {
   /** The VNC server showed its banner. */
@@ -100,7 +101,7 @@ async function attempt<T>(
 async function fetchBanner(to: Address, signal: AbortSignal): Promise<string> {
   const socket = connect({ ...to, signal });
   try {
-    return await readBanner(socket, signal);
+    return await readBanner(openingOf(socket, signal));
   } catch (cause) {
     throw cause instanceof AppError ? cause : new AppError('guest_unreachable', 'No VNC server yet.', { cause });
   } finally {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import { openDesktop, showDesktop } from './desktop.js';
-import { answerChallenge } from './rfb.js';
+import { answerChallenge } from '@airlock/contract/rfb';
 import { readExactly } from './stream.js';
 
 const never = new AbortController().signal;
