@@ -103,6 +103,11 @@ export const settingDefinitions = {
     schema: seconds(900, 30 * 86_400),
     about: 'Seconds without use after which a CLI VM is stopped; its disk stays, and the next use starts it again.',
   },
+  AIRLOCK_KEEP_DAYS: {
+    schema: z.coerce.number().int().min(1).max(3650).default(30),
+    about:
+      'Days for which the record of what has ended is kept: sessions, VMs, and the logs of VMs. Credentials and CLI VMs stay until somebody removes them.',
+  },
   AIRLOCK_PROMPT_TIMEOUT_S: {
     schema: seconds(1800),
     about: 'Seconds that one prompt may take, the start of the CLI VM not counted.',

@@ -7,7 +7,7 @@ import { startLoop } from '../lib/loop.js';
 import { ensureCli, useCli } from './cli.js';
 import { stop, stopIdle } from './cli-stop.js';
 import { createContext, type VmContext, type VmDeps } from './context.js';
-import { destroy, destroyDue } from './end.js';
+import { destroy, destroyDue, removeOld } from './end.js';
 import { guest, health, openDesktop, runCheck } from './guest.js';
 import { insert, launch } from './power.js';
 import { reconcile } from './reconcile.js';
@@ -17,6 +17,7 @@ import { waitReady } from './wait.js';
 import { forgetAll } from './watch.js';
 
 const sweepIntervalMs = 1000;
+const tidyIntervalMs = 3_600_000;
 
 /** The VMs of this controller; `guard` stands at the start and the end of each CLI VM. Call `reconcile` once before anything else. */
 export function createVms(deps: VmDeps, guard: CliGuard): Vms {
@@ -26,6 +27,10 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
   const sweep = startLoop({
     ...{ name: 'sweep of VMs', everyMs: sweepIntervalMs, log: ctx.log },
     turn: async () => void (await Promise.all([destroyDue(ctx), stopIdle(ctx)])),
+  });
+  const tidying = startLoop({
+    ...{ name: 'removal of old VM records', everyMs: tidyIntervalMs, log: ctx.log },
+    turn: () => removeOld(ctx, new Date()),
   });
   return {
     requireCapacity: (userId) => requireCapacity(ctx, userId),
@@ -51,7 +56,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     lostFolders: async () => ctx.engine.lost(await rows.ownerIds(ctx)),
     async close() {
       lifetime.abort(new AppError('shutting_down', 'The controller is shutting down.'));
-      await sweep.stop();
+      await Promise.all([sweep.stop(), tidying.stop()]);
       await Promise.all([...ctx.removing, forgetAll(ctx)]);
       await ctx.engine.close();
     },

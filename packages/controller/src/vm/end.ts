@@ -37,3 +37,10 @@ export async function destroyDue(ctx: VmContext): Promise<void> {
     void work.finally(() => ctx.removing.delete(work));
   }
 }
+
+/** Removes what is kept of VMs that came to their end more than AIRLOCK_KEEP_DAYS before `now`. */
+export async function removeOld(ctx: VmContext, now: Date): Promise<void> {
+  const before = new Date(now.getTime() - ctx.settings.AIRLOCK_KEEP_DAYS * 86_400_000);
+  const removed = await rows.removeEnded(ctx, before);
+  if (removed.length > 0) ctx.log.info({ count: removed.length, before }, 'old records of VMs removed');
+}

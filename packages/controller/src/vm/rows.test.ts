@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { VmState } from '@airlock/contract/api';
 import { newId } from '@airlock/contract/ids';
 import { addUser, databases, type TestStore } from '../store/testing.js';
-import { apply, get, noTimings, type RowContext, type VmChanges } from './rows.js';
+import { apply, get, noTimings, removeEnded, type RowContext, type VmChanges } from './rows.js';
 import { vms } from './table.js';
 import { transitions, vmEvents, type VmEvent } from './transitions.js';
 
@@ -93,6 +93,27 @@ for (const { name, open, skip } of databases) {
       expect(await apply(ctx, id, 'ready', { patch: { readyAt: new Date() } })).toBeUndefined();
       expect(await get(ctx, id)).toMatchObject({ state: 'destroying', readyAt: null });
       expect(told).toEqual([]);
+    });
+
+    test.each(['failed', 'removed'] as const)('a VM that has come to its end as %s says when', async (event) => {
+      const id = await vmIn(event === 'failed' ? 'running' : 'destroying');
+      const before = Date.now();
+      const row = await apply(controller().ctx, id, event);
+      expect(row?.destroyAt?.getTime()).toBeGreaterThanOrEqual(before);
+    });
+
+    test('records of VMs that ended long ago are removed, and nothing of those that have not ended', async () => {
+      const { ctx } = controller();
+      const day = (number: number): Date => new Date(Date.UTC(2026, 0, number));
+      const ids: Record<string, string> = {};
+      for (const state of VmState.options) ids[state] = await vmIn(state);
+      await database.store.db.update(vms).set({ createdAt: day(1), destroyAt: day(3) });
+      expect(await removeEnded(ctx, day(2))).toEqual([]);
+      const removed = await removeEnded(ctx, day(4));
+      expect(removed.sort()).toEqual([ids['failed'], ids['destroyed']].sort());
+      for (const [state, id] of Object.entries(ids)) {
+        expect((await get(ctx, id))?.state).toBe(removed.includes(id) ? undefined : state);
+      }
     });
   });
 }

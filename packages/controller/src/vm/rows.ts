@@ -5,7 +5,7 @@ import type { VmState } from '@airlock/contract/api';
 import { newId } from '@airlock/contract/ids';
 import type { Database } from '../store/store.js';
 import { vms } from './table.js';
-import { activeStates, finalStates, firstState, waysOf, type VmEvent } from './transitions.js';
+import { activeStates, finalStates, firstState, isFinal, waysOf, type VmEvent } from './transitions.js';
 import type { VmRow } from './vm.js';
 
 /** What every change of a state is told to: by the VM's id, and as `any`. Arguments: the row as it is then, and the event. */
@@ -68,10 +68,16 @@ export async function apply(
 ): Promise<VmRow | undefined> {
   const ways = waysOf(event);
   const from = ways.map(([state]) => state);
+  // A VM that has come to its end was destroyed now, whenever that had been planned for.
+  const isEnd = ways.every(([, next]) => isFinal(next));
   const cases = ways.map(([state, next]) => sql`when ${state} then ${next}`);
   const [row] = await db
     .update(vms)
-    .set({ ...patch, state: sql<VmState>`case ${vms.state} ${sql.join(cases, sql` `)} end` })
+    .set({
+      ...patch,
+      ...(isEnd && { destroyAt: new Date() }),
+      state: sql<VmState>`case ${vms.state} ${sql.join(cases, sql` `)} end`,
+    })
     .where(and(eq(vms.id, vmId), inArray(vms.state, from), when))
     .returning();
   if (!row) return undefined;
@@ -137,9 +143,11 @@ export async function active({ db }: RowContext): Promise<VmRow[]> {
     .where(inArray(vms.state, [...activeStates]));
 }
 
+/** When a VM that failed or was destroyed came to its end; older versions did not note it of those that failed. */
+const endedAt = sql`greatest(${vms.destroyAt}, ${vms.createdAt}, ${vms.readyAt})`;
+
 /** All VMs of a user, or of everybody with null; failed and destroyed ones only of the last hour. */
 export async function list({ db }: RowContext, userId: string | null): Promise<VmRow[]> {
-  const endedAt = sql`greatest(${vms.destroyAt}, ${vms.createdAt})`;
   const recent = or(notFinal, gt(endedAt, new Date(Date.now() - listedMs)));
   return db
     .select()
@@ -152,4 +160,11 @@ export async function list({ db }: RowContext, userId: string | null): Promise<V
 export async function ownerIds({ db }: RowContext): Promise<Set<string>> {
   const rows = await db.select({ id: vms.id }).from(vms).where(ne(vms.state, 'destroyed'));
   return new Set(rows.map((row) => row.id));
+}
+
+/** Removes the rows of VMs that came to their end before `before`; answers their ids. */
+export async function removeEnded({ db }: RowContext, before: Date): Promise<string[]> {
+  const where = and(inArray(vms.state, [...finalStates]), lte(endedAt, before));
+  const removed = await db.delete(vms).where(where).returning({ id: vms.id });
+  return removed.map(({ id }) => id);
 }
