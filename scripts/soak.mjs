@@ -8,11 +8,24 @@ import { buildIfStale, checkNode, installNpmPackages, root } from './checkout.mj
 import { installHostPackages } from './host-packages.mjs';
 import { must, readArgs, Stop } from './run.mjs';
 
-/** By name: the files of the vitest project `vm`, and what they are told. */
+/** By name: the vitest project and its files, and what they are told. */
 export const soaks = {
   driver: {
     about: '200 VMs created and destroyed while chance kills runner, VMM, both or nothing',
+    project: 'vm',
     files: ['tests/vm/driver/destroy.test.ts'],
+    env: ({ count, seed }) => ({ TEST_CYCLES: String(count ?? 200), TEST_SEED: String(seed) }),
+  },
+  crash: {
+    about: 'a sign-in whose runner and VMM are killed, each at each of its states, and those of its CLI VM',
+    project: 'vm',
+    files: ['tests/vm/crash.test.ts'],
+    env: () => ({ TEST_CRASH: 'all' }),
+  },
+  custody: {
+    about: '200 refreshes of a login while controller, agent and VM are killed',
+    project: 'integration',
+    files: ['tests/integration/custody.test.ts'],
     env: ({ count, seed }) => ({ TEST_CYCLES: String(count ?? 200), TEST_SEED: String(seed) }),
   },
 };
@@ -59,10 +72,10 @@ async function main() {
   await buildIfStale();
   await must([process.execPath, join(root, 'packages/image-builder/dist/main.js'), 'build'], { cwd: root });
   for (const name of asked.wanted) {
-    const { files, env } = soaks[name];
+    const { project, files, env } = soaks[name];
     console.log(`── soak ${name} (seed ${asked.seed})`);
     const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-    const argv = [process.execPath, vitest, 'run', '--project', 'vm', '--reporter=verbose', ...files];
+    const argv = [process.execPath, vitest, 'run', '--project', project, '--reporter=verbose', ...files];
     await must(argv, { cwd: root, env: { ...process.env, ...env(asked) } });
   }
 }

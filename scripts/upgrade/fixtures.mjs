@@ -24,7 +24,7 @@ that version built. Starts two VMs of it for a minute. Needs PostgreSQL (pg_dump
 
 const passphrase = 'only for tests: no secret is under it';
 /** 32 bytes that anybody can compute: whatever this key seals is for tests. */
-const testKey = createHash('sha256').update('airlock upgrade fixtures').digest();
+const testKey = createHash('sha256').update('fixtures of an upgrade').digest();
 
 /** The landed version's own modules. */
 const from = (checkout) => (path) => import(pathToFileURL(join(checkout, path)).href);
