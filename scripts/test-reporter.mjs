@@ -1,14 +1,17 @@
 /**
- * A vitest reporter that counts: totals and the names of what failed go as JSON to the file $TEST_COUNTS, each skipped test with
- * its reason to the output.
+ * A vitest reporter that counts: totals, the names of what failed and the time of each file go as JSON to the file $TEST_COUNTS,
+ * each skipped test with its reason to the output.
  */
 import { writeFileSync } from 'node:fs';
 
 export default class CountingReporter {
   onTestRunEnd(modules, unhandledErrors) {
     const counts = { passed: 0, failed: unhandledErrors.length, skipped: 0 };
+    const files = [];
     const failures = unhandledErrors.map(({ message }) => `an error that no test caught: ${message}`);
     for (const module of modules) {
+      const { collectDuration, duration } = module.diagnostic();
+      files.push({ name: module.relativeModuleId, ms: Math.round(collectDuration + duration) });
       // A file that could not be loaded has no tests, and must not look like success.
       for (const { message } of module.errors()) {
         counts.failed += 1;
@@ -25,6 +28,6 @@ export default class CountingReporter {
         }
       }
     }
-    writeFileSync(process.env.TEST_COUNTS, JSON.stringify({ ...counts, failures }));
+    writeFileSync(process.env.TEST_COUNTS, JSON.stringify({ ...counts, failures, files }));
   }
 }

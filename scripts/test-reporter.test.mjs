@@ -8,7 +8,7 @@ import { capture } from './run.mjs';
 
 const at = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-test('passed, failed, skipped with a reason, and a file that cannot be loaded', async () => {
+test('passed, failed, skipped with a reason, a file that cannot be loaded, and the time of each', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'al-count-'));
   try {
     const file = join(folder, 'counts.json');
@@ -29,6 +29,7 @@ test('passed, failed, skipped with a reason, and a file that cannot be loaded', 
     expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({
       ...{ passed: 1, failed: 2, skipped: 2 },
       failures: ['broken.test.mjs: this file cannot be loaded', 'mixed.test.mjs > fails'],
+      files: ['broken.test.mjs', 'mixed.test.mjs'].map((name) => ({ name, ms: expect.any(Number) })),
     });
     expect(stdout).toContain('is skipped while it runs: no such device here');
     expect(stdout).toContain('is skipped: no reason given');

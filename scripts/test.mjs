@@ -1,8 +1,9 @@
 /**
  * `npm test`: what people and CI both run, also in a fresh clone. Last line: `N passed, N failed, N skipped` over everything;
  * each lint and type check counts as one.
+ * The golden image is built while lint and unit tests run, which do not need it.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildIfStale, checkNode, installNpmPackages, root } from './checkout.mjs';
@@ -25,9 +26,14 @@ A test that cannot run here is skipped and says why. TEST_SCREENSHOTS=<folder> k
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
+/** Name and milliseconds of each file of tests. */
+const files = [];
+const slowest = 10;
+const started = Date.now();
 
 function add(counts) {
   for (const key of Object.keys(total)) total[key] += counts[key] ?? 0;
+  files.push(...(counts.files ?? []));
 }
 
 /** Does one thing that counts as one test; a Stop is its failure. */
@@ -109,27 +115,55 @@ function parse(args) {
   return { wanted: kinds.filter((kind) => only.includes(kind)), filters: positionals };
 }
 
-/** The image is shared by all tests: in $AIRLOCK_HOME or ~/.airlock. Every test has a home of its own beside it. */
-const buildImage = () =>
-  must([process.execPath, join(root, 'packages/image-builder/dist/main.js'), 'build'], { cwd: root });
+/**
+ * The image is shared by all tests: in $AIRLOCK_HOME or ~/.airlock. Every test has a home of its own beside it. Begins to build it;
+ * what is answered waits for that, shows the build's own words, and fails as the build did.
+ */
+function beginImage() {
+  const folder = mkdtempSync(join(tmpdir(), 'al-image-log-'));
+  const log = join(folder, 'log');
+  const out = openSync(log, 'w');
+  const argv = [process.execPath, join(root, 'packages/image-builder/dist/main.js'), 'build'];
+  console.log('\n── golden image: looked at, and built if it is not current, beside what follows');
+  const built = must(argv, { cwd: root, stdio: ['ignore', out, out] }).then(
+    () => undefined,
+    (error) => error,
+  );
+  return async () => {
+    const failure = await built;
+    closeSync(out);
+    process.stdout.write(readFileSync(log, 'utf8'));
+    rmSync(folder, { recursive: true });
+    if (failure) throw failure;
+  };
+}
 
 async function runTests({ wanted, filters }) {
-  const ready = await step('set-up', () => prepare(wanted), false);
-  let image = false;
-  for (const kind of ready ? wanted : []) {
+  if (!(await step('set-up', () => prepare(wanted), false))) return;
+  const needsImage = wanted.some((kind) => withImage.includes(kind));
+  const imageBuilt = needsImage && beginImage();
+  let image;
+  for (const kind of wanted) {
+    // The rest measures time, or boots VMs: nothing is built beside it.
+    if (imageBuilt && kind !== 'lint' && kind !== 'unit') image ??= await step('golden image', imageBuilt, false);
     if (kind === 'lint') await lint();
-    else if (!withImage.includes(kind)) await runProject(kind, filters);
-    else {
-      image ||= !failures.includes('golden image') && (await step('golden image', buildImage, false));
-      if (image) await runProject(kind, filters);
-      else console.log(`\n── ${kind} tests: not run, there is no golden image`);
-    }
+    else if (!withImage.includes(kind) || image) await runProject(kind, filters);
+    else console.log(`\n── ${kind} tests: not run, there is no golden image`);
   }
 }
 
+function tellSlowest() {
+  const found = files.toSorted((a, b) => b.ms - a.ms).slice(0, slowest);
+  if (found.length === 0) return;
+  console.log(`\nThe slowest files, in seconds:`);
+  for (const { name, ms } of found) console.log(`${(ms / 1000).toFixed(1).padStart(8)}  ${name}`);
+}
+
 function report() {
+  tellSlowest();
   if (failures.length > 0) console.log(`\nFailed:\n  ${failures.join('\n  ')}`);
   const { passed, failed, skipped } = total;
+  console.log(`\nAll of it took ${((Date.now() - started) / 60_000).toFixed(1)} minutes.`);
   if (failed > 0 || passed === 0) process.exitCode ||= 1;
   console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
 }

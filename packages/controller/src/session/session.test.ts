@@ -8,6 +8,13 @@ import { bundleOf, idleLogin } from './testing/host.js';
 
 const desk = useDesk();
 
+/** What waits for `opened` goes on once a test calls `open`. */
+function gate(): { opened: Promise<void>; open(): void } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { opened, open: () => open() };
+}
+
 describe('the way through', () => {
   test('ends with a proved credential and a scheduled end of the browser VM', async () => {
     const session = await desk.signIn('first');
@@ -166,17 +173,20 @@ describe('a hand-over that fails', () => {
   test('that is cancelled in its middle puts the former credential back', async () => {
     await desk.signIn('valid');
     const id = await desk.startSignIn();
-    let proving = false;
+    const proof = { begun: gate(), cancelled: gate() };
     desk.host.vm('cli').onCall = async (call) => {
       if (call !== 'POST /checks/proof_codex') return;
-      proving = true;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      proof.begun.open();
+      await proof.cancelled.opened;
       throw new AppError('aborted', 'The call was cancelled.');
     };
     desk.finishLogin('half way');
-    await vi.waitFor(() => expect(proving).toBe(true));
+    await proof.begun.opened;
     expect(desk.cliToken()).toBe('half way');
-    await desk.sessions.cancel(desk.ada, id);
+    const cancelling = desk.sessions.cancel(desk.ada, id);
+    await desk.until(id, 'cancelled');
+    proof.cancelled.open();
+    await cancelling;
     await vi.waitFor(() => expect(desk.cliToken()).toBe('valid'), { timeout: 5000 });
     expect(await desk.storedToken()).toBe('valid');
   });
@@ -220,22 +230,21 @@ describe('clocks', () => {
     await vi.waitFor(() => expect(desk.host.vm('browser').row.state).toBe('destroyed'));
 
     const fourth = await desk.startSignIn();
-    let answer = (): void => undefined;
-    const held = (): Promise<void> => new Promise((resolve) => (answer = resolve));
-    desk.host.vm('browser').onCall = (call) => (call === 'GET /credentials/codex' ? held() : undefined);
+    const [received, proved] = [gate(), gate()];
+    desk.host.vm('browser').onCall = (call) => (call === 'GET /credentials/codex' ? received.opened : undefined);
     desk.finishLogin('x');
     await desk.until(fourth, 'authenticating');
     await expire(fourth);
     expect((await desk.until(fourth, 'failed')).error?.code).toBe('credential_timeout');
-    answer();
+    received.open();
 
     const fifth = await desk.startSignIn();
-    desk.host.vm('cli').onCall = (call) => (call.startsWith('POST /checks') ? held() : undefined);
+    desk.host.vm('cli').onCall = (call) => (call.startsWith('POST /checks') ? proved.opened : undefined);
     desk.finishLogin('x');
     await desk.until(fifth, 'delivering');
     await expire(fifth);
     expect((await desk.until(fifth, 'failed')).error?.code).toBe('hand_over_timeout');
-    answer();
+    proved.open();
   }, 40_000);
 
   test('a try that failed, and that nobody repeated, is the reason in the end', async () => {
