@@ -64,9 +64,9 @@ class Upgrade {
 
   async open(): Promise<void> {
     this.#home = await mkdtemp(join(tmpdir(), 'airlock-up-'));
-    this.#endings.push(() => rm(this.#home, { recursive: true }));
     this.#before = await takeSnapshot({ home: this.#home });
     this.#endings.push(() => untilNoLeaks(this.#before, 20_000));
+    this.#endings.push(() => rm(this.#home, { recursive: true }));
     await symlink(this.#request.images, homePaths(this.#home).images.folder);
     this.#internet = await createFakeInternet({ ports: await twoPorts(), codex: { apiKey } });
     this.#endings.push(this.#internet.close);
