@@ -4,13 +4,13 @@ import { expect, test } from 'vitest';
 import { root } from './checkout.mjs';
 import { parse, soaks } from './soak.mjs';
 
-test.each(Object.entries(soaks))(
-  '%s names files that exist, and tells them count and seed',
-  (_name, { files, env }) => {
-    for (const file of files) expect(existsSync(join(root, file))).toBe(true);
-    expect(Object.values(env({ count: 7, seed: 9 }))).toEqual(expect.arrayContaining(['7', '9']));
-  },
-);
+test.each(Object.entries(soaks))('%s names files that exist', (_name, { files }) => {
+  for (const file of files) expect(existsSync(join(root, file))).toBe(true);
+});
+
+test.each(['driver', 'custody'])('%s is told count and seed', (name) => {
+  expect(Object.values(soaks[name].env({ count: 7, seed: 9 }))).toEqual(['7', '9']);
+});
 
 test('all are run with their own counts unless asked otherwise', () => {
   expect(parse([])).toMatchObject({ wanted: Object.keys(soaks), count: null });
