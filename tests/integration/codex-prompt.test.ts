@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { codexPrompt } from '@airlock/contract/provider/codex-prompt';
+import { codex } from '@airlock/contract/provider/codex';
+import type { ProviderPrompt } from '@airlock/contract/provider/facts';
 import { findExecutable } from '../support/browser.js';
 import { createFakeInternet, type FakeInternet } from '../support/fake-internet.js';
 
+const runPrompt = codex.prompt as ProviderPrompt;
 const apiKey = 'sk-test-0123456789abcdef';
 const program = await findExecutable('codex').catch(() => null);
 const skipReason =
@@ -43,12 +45,12 @@ const login = (auth: object): Promise<void> =>
 
 /** What the CLI tells, in order; after the first part the model goes on. */
 async function ask(prompt: string): Promise<{ told: unknown[]; exitCode: number | null }> {
-  const [, ...args] = codexPrompt.argv;
+  const [, ...args] = runPrompt.argv;
   const cli = spawn(program ?? '', args, {
     cwd: home,
     stdio: ['pipe', 'pipe', 'ignore'],
     env: {
-      ...{ PATH: process.env['PATH'], HOME: home, ...codexPrompt.env },
+      ...{ PATH: process.env['PATH'], HOME: home, ...runPrompt.env },
       ...{ HTTPS_PROXY: internet.upstreamUrl(), HTTP_PROXY: internet.upstreamUrl(), NO_PROXY: 'localhost,127.0.0.1' },
       ...{ SSL_CERT_FILE: join(home, 'ca.pem'), CODEX_CA_CERTIFICATE: join(home, 'ca.pem') },
     },
@@ -57,7 +59,7 @@ async function ask(prompt: string): Promise<{ told: unknown[]; exitCode: number 
   cli.stdin.end(prompt);
   const told: unknown[] = [];
   for await (const line of createInterface({ input: cli.stdout })) {
-    const part = codexPrompt.read(line);
+    const part = runPrompt.read(line);
     if (part) told.push(part);
     if (told.length === 1) goOn();
   }

@@ -6,13 +6,13 @@ import { delimiter, dirname, join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { geminiCli } from '@airlock/contract/provider/gemini-cli';
-import { geminiPrompt } from '@airlock/contract/provider/gemini-prompt';
-import type { ProviderLogin } from '@airlock/contract/provider/facts';
+import type { ProviderLogin, ProviderPrompt } from '@airlock/contract/provider/facts';
 import { findExecutable, launchBrowser } from '../support/browser.js';
 import { createFakeInternet, type FakeInternet } from '../support/fake-internet.js';
 import { until } from '../support/poll.js';
 
 const login = geminiCli.login as ProviderLogin;
+const headless = geminiCli.prompt as ProviderPrompt;
 const canaryToken = 'CANARY-gemini-login';
 const program = await findExecutable('gemini').catch(() => null);
 const skipReason =
@@ -142,11 +142,11 @@ async function prove(home: string): Promise<boolean> {
 
 /** What the CLI answers to a prompt, as the person would read it. */
 async function answerTo(prompt: string, home: string): Promise<string> {
-  const { exitCode, output } = await run(geminiPrompt.argv, home, geminiPrompt.env, prompt);
+  const { exitCode, output } = await run(headless.argv, home, headless.env, prompt);
   expect(exitCode).toBe(0);
   return output
     .split('\n')
-    .map((line) => geminiPrompt.read(line) ?? {})
+    .map((line) => headless.read(line) ?? {})
     .map((part) => ('text' in part ? part.text : ''))
     .join('');
 }
