@@ -110,12 +110,13 @@ it('is all that the compiler wants', async () => {
   await node('typescript/bin/tsc', '-b').catch((error: { stdout?: string }) => expect(error.stdout).toBe(''));
 }, 600_000);
 
-it('is known to the registry’s tests, to the agent’s terminal, to the API and to the image', async () => {
-  const { passed, failed } = await tests('unit', `${id}|providers? |known|former|names`, [
+it('is known to the registry’s tests, to the agent’s terminal, to the API, to the database and to the image', async () => {
+  const { passed, failed } = await tests('unit', `${id}|providers? |known|former|names|accepts every state`, [
     `${providerFolder}/`,
     'packages/contract/src/guest.test.ts',
     'packages/guest-agent/src/login/screen.test.ts',
     'packages/controller/src/http/sessions.test.ts',
+    'packages/controller/src/main-tables.test.ts',
     'packages/image-builder/src/cli.test.ts',
   ]);
   expect(failed).toEqual([]);
@@ -124,6 +125,7 @@ it('is known to the registry’s tests, to the agent’s terminal, to the API an
   }
   expect(passed.filter((name) => name.startsWith(`'${id}' '1.0-sign-in.txt'`)).length).toBe(3);
   expect(passed).toContain('the providers show what each is doing for this user');
+  expect(passed.filter((name) => name.endsWith('accepts every state of the contract'))).not.toEqual([]);
 }, 300_000);
 
 it('signs in, is handed over, answers and goes with the real agent', async () => {

@@ -117,6 +117,12 @@ for (const { name, open, skip } of databases) {
       expect(await refused(vm(userId, { state: 'gone' as 'failed' }))).toBe('23514');
     });
 
+    test('leaves it to the registry which providers there are, and takes only what looks like an id', async () => {
+      const userId = await user();
+      await session(userId, { provider: 'of_another_version' as 'codex' });
+      expect(await refused(session(userId, { provider: 'Codex; drop' as 'codex' }))).toBe('23514');
+    });
+
     test('one open session for a provider, and any number of ended ones', async () => {
       const [a, b] = [await user(1), await user(2)];
       await session(a);
