@@ -61,6 +61,34 @@ test('a CLI VM that was being started stands still, and the next use starts it',
   expect(await cli()).toMatchObject({ id: vm.id, state: 'running' });
 });
 
+test('a VM whose files cannot be read is taken away, or kept still; the others are adopted', async () => {
+  const [lost, kept, fine] = [await browser(), await cli(), await browser()];
+  await ready(lost);
+  await ready(fine);
+  await host.restart();
+  for (const { id } of [lost, kept]) host.engine.unreadable.add(id);
+  await host.vms.reconcile();
+  expect(await ready(fine)).toMatchObject({ state: 'running' });
+  const state = async (vm: VmRow): Promise<string | undefined> => (await host.vms.get(vm.id))?.state;
+  await expect.poll(() => state(lost), { timeout: 5000 }).toBe('destroyed');
+  await expect.poll(() => state(kept), { timeout: 5000 }).toBe('stopped');
+  expect((await host.vms.get(kept.id))?.error).toMatchObject({ code: 'runner_failed' });
+});
+
+test('a CLI VM whose disk is only being copied when all are stopped leaves nothing; the next use makes another', async () => {
+  host.engine.diskGate = forever;
+  const making = cli();
+  await expect.poll(async () => (await host.vms.cliOf(host.userId))?.state).toBe('creating');
+  const half = await host.vms.cliOf(host.userId);
+  const [made] = await Promise.allSettled([making, host.vms.stopAll()]);
+  expect(made).toMatchObject({ status: 'rejected', reason: { code: 'vm_not_running' } });
+  expect(await host.vms.get(half?.id ?? '')).toMatchObject({ state: 'destroyed' });
+  host.engine.diskGate = undefined;
+  const whole = await cli();
+  expect(whole).toMatchObject({ state: 'running' });
+  expect(whole.id).not.toBe(half?.id);
+});
+
 /** What an engine meets on a disk that does not work. */
 const broken = new AppError('internal', 'input/output error');
 

@@ -26,6 +26,10 @@ export interface TestEngine extends Engine {
   /** While set, starts, or stops, fail with it. */
   startError: AppError | undefined;
   stopError: AppError | undefined;
+  /** While set, making a disk waits for it. */
+  diskGate: Promise<void> | undefined;
+  /** VMs whose files cannot be read. */
+  unreadable: Set<string>;
   /** The VM ends by itself. */
   end(vmId: string): void;
 }
@@ -53,9 +57,11 @@ export function createTestEngine(client: JsonClient): TestEngine {
     stopGate: undefined,
     startError: undefined,
     stopError: undefined,
+    diskGate: undefined,
+    unreadable: new Set(),
     client: () => client,
     requireRoom: async () => undefined,
-    createDisk: async () => undefined,
+    createDisk: (_vmId, _role, _imageId, signal) => raceAbort(engine.diskGate ?? Promise.resolve(), signal),
     configure: () => Promise.reject(gone()),
     async start({ vmId, epoch }) {
       await engine.startGate;
@@ -66,6 +72,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
       statuses.set(vmId, readyStatus(vmId, epoch));
     },
     async status(vmId) {
+      if (engine.unreadable.has(vmId)) throw new AppError('runner_failed', 'Its status cannot be read.');
       const status = statuses.get(vmId);
       return status && { status, alive: engine.running.has(vmId) };
     },
