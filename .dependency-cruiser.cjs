@@ -84,6 +84,13 @@ module.exports = {
       to: { path: ['\\.test\\.tsx?$', '(^|/)tests/', testOnly] },
     },
     {
+      name: 'vm-knows-no-path',
+      comment: 'Where things of a VM lie is its engine’s alone, so that another engine can be elsewhere.',
+      severity: 'error',
+      from: { path: '(^|/)packages/controller/src/vm/', pathNot: ['\\.test\\.tsx?$', testOnly] },
+      to: { path: ['^(node:)?path$', '(^|/)packages/contract/(src|dist)/home\\.'] },
+    },
+    {
       name: 'only-the-registry-sees-a-driver',
       comment: 'A VMM driver is a folder below vmm: everything else goes through vmm/registry and the face vmm/driver.',
       severity: 'error',

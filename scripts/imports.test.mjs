@@ -25,5 +25,6 @@ test('each planted violation is reported, and the allowed import is not', async 
     'no-test-in-production: test-only.ts',
     'only-the-registry-sees-a-driver: boot.ts',
     'packages-meet-in-contract: run.ts',
+    'vm-knows-no-path: path.ts',
   ]);
 });

@@ -10,7 +10,7 @@ import { createLocalEngine } from './engine/local.js';
 import { createImages, type Images } from './image/image.js';
 import { createLog, type Log } from './lib/log.js';
 import { createVms } from './vm/create.js';
-import { probeHost } from './vm/host.js';
+import { probeHost } from './engine/host.js';
 import { startController, type Foundation, type Parts } from './main-start.js';
 import { createPrompts } from './prompt/create.js';
 import { createSessions } from './session/create.js';

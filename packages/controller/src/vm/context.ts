@@ -1,12 +1,12 @@
 /** What the verbs of a VM work on: what was handed in, and what this controller remembers of work under way. */
 import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
+import type { HostChoice } from '@airlock/contract/capacity';
 import type { Settings } from '@airlock/contract/settings';
 import type { Engine } from '../engine/engine.js';
 import type { Images } from '../image/image.js';
 import { createQueue, createShared, type Queue, type Shared } from '../lib/keyed.js';
 import type { Store } from '../store/store.js';
-import type { Host } from './host.js';
 import type { RowContext } from './rows.js';
 import type { CliGuard, VmRow } from './vm.js';
 import type { Followed } from './watch.js';
@@ -25,7 +25,7 @@ export interface VmDeps {
   proxyPort(userId: string): Promise<number>;
   /** Users who are signing in, or were after `since`: they are about to need their CLI VM. */
   signingIn(since: Date): Promise<ReadonlySet<string>>;
-  host: Host;
+  host: HostChoice;
   settings: Settings;
   log: Logger;
 }

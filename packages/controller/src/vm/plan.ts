@@ -1,19 +1,18 @@
 /** What an engine is told of one start: the plan (no secrets, no paths) and the secrets (never on disk). */
 import { randomBytes, randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { bootTimeoutMs } from '@airlock/contract/capacity';
+import { bootTimeoutMs, type HostChoice } from '@airlock/contract/capacity';
 import { AppError } from '@airlock/contract/errors';
 import { trialHosts } from '@airlock/contract/provider/registry';
 import type { RunnerSecrets } from '@airlock/contract/runner';
 import { upstreamUrlFor, type Settings } from '@airlock/contract/settings';
 import type { VmPlan } from '../engine/engine.js';
-import type { Host } from './host.js';
 import type { VmRow } from './vm.js';
 
 const passwordAlphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789';
 
 /** The next start of `row`, for an engine. */
-export function vmPlan(row: VmRow, { settings, host }: { settings: Settings; host: Host }): VmPlan {
+export function vmPlan(row: VmRow, { settings, host }: { settings: Settings; host: HostChoice }): VmPlan {
   return {
     vmId: row.id,
     kind: row.kind,
