@@ -50,7 +50,7 @@ async function lockFor(set: CliSet, signal: AbortSignal): Promise<NpmLock> {
   try {
     await writeProject(folder, set);
     const flags = ['--package-lock-only', '--omit-lockfile-registry-resolved', layout, ...quiet];
-    await npm(['install', ...flags], folder, set.clis, signal);
+    await npm(['install', ...flags], set.clis, { cwd: folder, signal });
     return await readLock(join(folder, 'package-lock.json'));
   } finally {
     await rm(folder, { recursive: true });
@@ -64,15 +64,13 @@ async function writeProject(folder: string, { clis, lock }: CliSet): Promise<voi
   await writeFile(join(folder, 'package-lock.json'), JSON.stringify(lock));
 }
 
+/** npm in the folder `cwd`, with the machine's own configuration of it. */
 async function npm(
   args: string[],
-  cwd: string,
   clis: readonly Cli[],
-  signal: AbortSignal,
-  onLine?: (line: string) => void,
+  at: { cwd: string; signal: AbortSignal; onLine?: (line: string) => void },
 ): Promise<void> {
-  const options = { cwd, env: npmEnvironment(), cleanEnv: true, signal, ...(onLine && { onLine }) };
-  await run('npm', args, options).catch((error: unknown) => {
+  await run('npm', args, { ...at, env: npmEnvironment(), cleanEnv: true }).catch((error: unknown) => {
     throw explain(error, clis);
   });
 }
@@ -107,7 +105,7 @@ export async function installClis(
   const lib = join(stage, 'usr/local/lib');
   await mkdir(lib, { recursive: true });
   await writeProject(lib, set);
-  await npm(['ci', layout, ...quiet, '--prefer-offline', '--loglevel=http'], lib, set.clis, signal, onLine);
+  await npm(['ci', layout, ...quiet, '--prefer-offline', '--loglevel=http'], set.clis, { cwd: lib, signal, onLine });
   for (const left of ['package.json', 'package-lock.json', 'node_modules/.package-lock.json', 'node_modules/.bin']) {
     await rm(join(lib, left), { recursive: true, force: true });
   }

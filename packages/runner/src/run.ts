@@ -47,7 +47,12 @@ export async function runVm(options: RunOptions): Promise<boolean> {
   await claim(join(folder, runnerFiles.lock), spec.epoch, runner);
 
   const log = options.log.child({ vmId: spec.vmId, epoch: spec.epoch });
-  const life: Life = { stop, trouble, log, status: openStatus(folder, spec, runner, log, () => life.parts?.gateway) };
+  const life: Life = {
+    stop,
+    trouble,
+    log,
+    status: openStatus(folder, { spec, runner, gateway: () => life.parts?.gateway }, log),
+  };
   const cleanup = createCleanup((what, err) => log.error({ err }, `${what} could not be released`));
   let failure: AppError | null = null;
   const socket = await openRunnerSocket(join(folder, runnerFiles.socket), handlersOf(life));
@@ -68,11 +73,10 @@ export async function runVm(options: RunOptions): Promise<boolean> {
 
 function openStatus(
   folder: string,
-  { vmId, epoch }: VmSpec,
-  runner: RunnerStatus['runner'],
+  { spec, runner, gateway }: { spec: VmSpec; runner: RunnerStatus['runner']; gateway: () => Gateway | undefined },
   log: Logger,
-  gateway: () => Gateway | undefined,
 ): StatusStore {
+  const { vmId, epoch } = spec;
   const times = { startedAt: Date.now(), poweredOnAt: null, vncAt: null, agentAt: null, readyAt: null };
   const state = { vmId, epoch, revision: 0, phase: 'starting', runner, vmm: null, error: null } as const;
   return createStatusStore({

@@ -37,80 +37,84 @@ export interface ApiKeys {
 
 const nameOf = ({ userId, provider }: Owner): string => `${userId}/${provider}`;
 
+interface Attempts extends ApiKeyDeps {
+  /** By owner: those under way. */
+  attempts: Map<string, Attempt>;
+}
+
 export function createApiKeys(deps: ApiKeyDeps): ApiKeys {
-  const { vault, vms, log } = deps;
-  const attempts = new Map<string, Attempt>();
-
-  function begin(staged: Staged): void {
-    cancel(staged);
-    const stop = new AbortController();
-    const signal = AbortSignal.any([stop.signal, deps.signal]);
-    const done = attempt(staged, signal)
-      .catch((error: unknown) => (signal.aborted ? undefined : giveUp(staged, AppError.from(error))))
-      .catch((error: unknown) => log.error({ err: error, ...staged }, 'an API key could not be given up'));
-    const mine = {
-      stop,
-      done: done.finally(() => attempts.get(nameOf(staged)) === mine && attempts.delete(nameOf(staged))),
-    };
-    attempts.set(nameOf(staged), mine);
-  }
-
-  async function attempt(staged: Staged, signal: AbortSignal): Promise<void> {
-    const { userId, provider, generation } = staged;
-    const vm = await vms.ensureCli(userId, null, () => undefined, signal);
-    signal.throwIfAborted();
-    await deps.deliver(vm.id, staged);
-    const proof = await prove(vms, vm.id, staged);
-    signal.throwIfAborted();
-    if (!proof.ok) {
-      const { name } = providers[provider];
-      const found = `exit code ${proof.exitCode ?? 'none'}`;
-      throw new AppError('proof_failed', `The ${name} CLI in the CLI VM does not accept the API key (${found}).`, {
-        hint: 'Check the key at the provider, and set it again.',
-        details: { output: proof.output },
-      });
-    }
-    await deps.sync(vm.id);
-    await vault.commit(userId, provider, generation);
-    log.info({ userId, provider }, 'API key accepted');
-  }
-
-  /** What was there before comes back into the CLI VM at the next look. */
-  async function giveUp(staged: Staged, error: AppError): Promise<void> {
-    log.warn({ ...staged, code: error.code, reason: error.message }, 'an API key was not taken');
-    await vault.discardKey(staged, staged.generation);
-    await vault.note(staged, { error: error.toBody() });
-  }
-
-  function cancel(owner: Owner): void {
-    attempts.get(nameOf(owner))?.stop.abort(new AppError('aborted', 'The attempt was given up.'));
-  }
-
+  const ctx: Attempts = { ...deps, attempts: new Map() };
   return {
-    cancel,
-
-    async set(owner, key) {
-      const bundle = bundleOf(owner, key);
-      cancel(owner);
-      await attempts.get(nameOf(owner))?.done;
-      const { userId, provider } = owner;
-      const { generation } = await vault.stage({ userId, provider, sessionId: null, method: 'api_key' }, bundle);
-      await vault.note(owner, { error: null });
-      begin({ userId, provider, generation });
-      return { generation };
-    },
-
+    set: (owner, key) => set(ctx, owner, key),
+    cancel: (owner) => cancel(ctx, owner),
     async resume() {
-      for (const row of await vault.stagedKeys()) begin(handleOf(row));
+      for (const row of await ctx.vault.stagedKeys()) begin(ctx, stagedOf(row));
     },
-
     async close() {
-      await Promise.all([...attempts.values()].map(({ done }) => done));
+      await Promise.all([...ctx.attempts.values()].map(({ done }) => done));
     },
   };
 }
 
-const handleOf = ({ userId, provider, lineage }: CredentialRow): Staged => ({ userId, provider, generation: lineage });
+async function set(ctx: Attempts, owner: Owner, key: string): Promise<{ generation: number }> {
+  const bundle = bundleOf(owner, key);
+  cancel(ctx, owner);
+  await ctx.attempts.get(nameOf(owner))?.done;
+  const { userId, provider } = owner;
+  const { generation } = await ctx.vault.stage({ userId, provider, sessionId: null, method: 'api_key' }, bundle);
+  await ctx.vault.note(owner, { error: null });
+  begin(ctx, { userId, provider, generation });
+  return { generation };
+}
+
+function cancel({ attempts }: Attempts, owner: Owner): void {
+  attempts.get(nameOf(owner))?.stop.abort(new AppError('aborted', 'The attempt was given up.'));
+}
+
+function begin(ctx: Attempts, staged: Staged): void {
+  const { attempts, log } = ctx;
+  cancel(ctx, staged);
+  const stop = new AbortController();
+  const signal = AbortSignal.any([stop.signal, ctx.signal]);
+  const done = attempt(ctx, staged, signal)
+    .catch((error: unknown) => (signal.aborted ? undefined : giveUp(ctx, staged, AppError.from(error))))
+    .catch((error: unknown) => log.error({ err: error, ...staged }, 'an API key could not be given up'));
+  const mine = {
+    stop,
+    done: done.finally(() => attempts.get(nameOf(staged)) === mine && attempts.delete(nameOf(staged))),
+  };
+  attempts.set(nameOf(staged), mine);
+}
+
+async function attempt(ctx: Attempts, staged: Staged, signal: AbortSignal): Promise<void> {
+  const { vault, vms, log } = ctx;
+  const { userId, provider, generation } = staged;
+  const vm = await vms.ensureCli(userId, null, () => undefined, signal);
+  signal.throwIfAborted();
+  await ctx.deliver(vm.id, staged);
+  const proof = await prove(vms, vm.id, staged);
+  signal.throwIfAborted();
+  if (!proof.ok) {
+    const { name } = providers[provider];
+    const found = `exit code ${proof.exitCode ?? 'none'}`;
+    throw new AppError('proof_failed', `The ${name} CLI in the CLI VM does not accept the API key (${found}).`, {
+      hint: 'Check the key at the provider, and set it again.',
+      details: { output: proof.output },
+    });
+  }
+  await ctx.sync(vm.id);
+  await vault.commit(userId, provider, generation);
+  log.info({ userId, provider }, 'API key accepted');
+}
+
+/** What was there before comes back into the CLI VM at the next look. */
+async function giveUp({ vault, log }: Attempts, staged: Staged, error: AppError): Promise<void> {
+  log.warn({ ...staged, code: error.code, reason: error.message }, 'an API key was not taken');
+  await vault.discardKey(staged, staged.generation);
+  await vault.note(staged, { error: error.toBody() });
+}
+
+const stagedOf = ({ userId, provider, lineage }: CredentialRow): Staged => ({ userId, provider, generation: lineage });
 
 /** The files that a CLI with this key has. @throws AppError provider_unavailable, invalid_request */
 function bundleOf({ provider }: Owner, key: string): CredentialBundle {

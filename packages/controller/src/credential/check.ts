@@ -27,68 +27,67 @@ export function createChecks(deps: CheckDeps): {
   /** Checks what is due. Never rejects. */
   due(): Promise<void>;
 } {
-  const { vault, vms, settings, log, signal } = deps;
+  return { check: (owner) => check(deps, owner), due: () => checkAllDue(deps) };
+}
 
-  async function activeRow({ userId, provider }: Owner): Promise<CredentialRow> {
-    const row = (await vault.list(userId)).find((one) => one.provider === provider && one.state === 'active');
-    if (row) return row;
-    throw new AppError('not_found', `There is no ${provider} credential to check.`, { hint: 'Connect it first.' });
-  }
+async function check(deps: CheckDeps, owner: Owner): Promise<CredentialSummary> {
+  const { vault, vms, signal } = deps;
+  await activeRow(deps, owner);
+  await vms.ensureCli(owner.userId, null, () => undefined, signal);
+  await checkInUse(deps, owner);
+  const { userId, provider } = owner;
+  const all = summaries(await vault.list(userId), await vault.custody(userId), await vms.list(userId));
+  const found = all.find((one) => one.provider === provider && one.state === 'active');
+  if (found) return found;
+  throw new AppError('not_found', `The ${provider} credential was removed while it was checked.`);
+}
 
-  async function check(owner: Owner): Promise<CredentialSummary> {
-    await activeRow(owner);
-    await vms.ensureCli(owner.userId, null, () => undefined, signal);
-    await checkInUse(owner);
-    const { userId, provider } = owner;
-    const all = summaries(await vault.list(userId), await vault.custody(userId), await vms.list(userId));
-    const found = all.find((one) => one.provider === provider && one.state === 'active');
-    if (found) return found;
-    throw new AppError('not_found', `The ${provider} credential was removed while it was checked.`);
-  }
+async function activeRow({ vault }: CheckDeps, { userId, provider }: Owner): Promise<CredentialRow> {
+  const row = (await vault.list(userId)).find((one) => one.provider === provider && one.state === 'active');
+  if (row) return row;
+  throw new AppError('not_found', `There is no ${provider} credential to check.`, { hint: 'Connect it first.' });
+}
 
-  /** Counts as a use of the CLI VM, so that it is not stopped as idle in the middle. */
-  async function checkInUse(owner: Owner): Promise<void> {
-    const { vm, release } = await vms.useCli(owner.userId, () => undefined, signal);
-    await checkIn(vm, owner).finally(release);
-  }
+/** Counts as a use of the CLI VM, so that it is not stopped as idle in the middle. */
+async function checkInUse(deps: CheckDeps, owner: Owner): Promise<void> {
+  const { vm, release } = await deps.vms.useCli(owner.userId, () => undefined, deps.signal);
+  await checkIn(deps, vm, owner).finally(release);
+}
 
-  async function checkIn(vm: VmRow, owner: Owner): Promise<void> {
-    const proof = await prove(vms, vm.id, owner);
-    // Asking may have made the CLI refresh it.
-    await deps.sync(vm.id);
-    const expiry = expiryOf(await vault.read(await activeRow(owner)));
-    await vault.note(owner, { ...findingOf(proof, expiry, Date.now()), checkedAt: new Date() });
-  }
+async function checkIn(deps: CheckDeps, vm: VmRow, owner: Owner): Promise<void> {
+  const { vault, vms } = deps;
+  const proof = await prove(vms, vm.id, owner);
+  // Asking may have made the CLI refresh it.
+  await deps.sync(vm.id);
+  const expiry = expiryOf(await vault.read(await activeRow(deps, owner)));
+  await vault.note(owner, { ...findingOf(proof, expiry, Date.now()), checkedAt: new Date() });
+}
 
-  async function checkWhenDue(row: CredentialRow, held: CustodyRow | undefined): Promise<void> {
-    const age = Date.now() - (held?.checkedAt ?? row.updatedAt).getTime();
-    if (age < settings.AIRLOCK_HEALTH_INTERVAL_S * 1000) return;
-    const vm = (await vms.list(row.userId)).find(({ kind, state }) => kind === 'cli' && state === 'running');
-    if (vm) return checkInUse(row);
-    if (age >= settings.AIRLOCK_HEALTH_MAX_AGE_S * 1000) return void (await check(row));
-    const byExpiry = findingByExpiry(expiryOf(await vault.read(row)), Date.now());
-    if (byExpiry && byExpiry.health !== held?.health) await vault.note(row, byExpiry);
-  }
-
-  return {
-    check,
-
-    async due() {
-      try {
-        const custody = await vault.custody(null);
-        for (const row of await vault.list(null)) {
-          if (row.state !== 'active' || signal.aborted) continue;
-          const held = custody.find(({ userId, provider }) => userId === row.userId && provider === row.provider);
-          await checkWhenDue(row, held).catch((error: unknown) => tell(row, error));
-        }
-      } catch (error) {
-        log.error({ err: error }, 'credentials could not be checked');
-      }
-    },
-  };
-
-  function tell({ userId, provider }: Owner, error: unknown): void {
+async function checkAllDue(deps: CheckDeps): Promise<void> {
+  const { vault, log, signal } = deps;
+  const tell = ({ userId, provider }: Owner, error: unknown): void => {
     const { code, message } = AppError.from(error);
     log.warn({ userId, provider, code, reason: message }, 'a credential could not be checked');
+  };
+  try {
+    const custody = await vault.custody(null);
+    for (const row of await vault.list(null)) {
+      if (row.state !== 'active' || signal.aborted) continue;
+      const held = custody.find(({ userId, provider }) => userId === row.userId && provider === row.provider);
+      await checkWhenDue(deps, row, held).catch((error: unknown) => tell(row, error));
+    }
+  } catch (error) {
+    log.error({ err: error }, 'credentials could not be checked');
   }
+}
+
+async function checkWhenDue(deps: CheckDeps, row: CredentialRow, held: CustodyRow | undefined): Promise<void> {
+  const { vault, vms, settings } = deps;
+  const age = Date.now() - (held?.checkedAt ?? row.updatedAt).getTime();
+  if (age < settings.AIRLOCK_HEALTH_INTERVAL_S * 1000) return;
+  const vm = (await vms.list(row.userId)).find(({ kind, state }) => kind === 'cli' && state === 'running');
+  if (vm) return checkInUse(deps, row);
+  if (age >= settings.AIRLOCK_HEALTH_MAX_AGE_S * 1000) return void (await check(deps, row));
+  const byExpiry = findingByExpiry(expiryOf(await vault.read(row)), Date.now());
+  if (byExpiry && byExpiry.health !== held?.health) await vault.note(row, byExpiry);
 }

@@ -48,95 +48,106 @@ export interface SessionRows {
 /** PostgreSQL's code for a violated unique constraint. */
 const uniqueViolation = '23505';
 
+interface RowsContext {
+  db: Database;
+  settings: ClockSettings;
+  /** Emits the row under the session's id after each change. */
+  changes: EventEmitter;
+}
+
 export function createSessionRows(db: Database, settings: ClockSettings): SessionRows {
-  const changes = new EventEmitter().setMaxListeners(0);
-  const isOpen = notInArray(authSessions.status, [...finalStatuses]);
-
-  async function get(sessionId: string): Promise<SessionRow | undefined> {
-    const [row] = await db.select().from(authSessions).where(eq(authSessions.id, sessionId));
-    return row;
-  }
-
-  /** What an event changes by itself: steps, clock, and what an ended session does not have any more. */
-  function changed(row: SessionRow, status: SessionRow['status'], event: SessionEvent, now: Date, steps: StepChanges) {
-    const after = changeSteps(row.steps, steps, now);
-    const ended = { deadlineAt: null, deadlineMaxAt: null, login: null, notice: null };
-    return {
-      steps: isFinal(status) && status !== 'completed' ? endSteps(after, now) : after,
-      revision: sql`${authSessions.revision} + 1`,
-      updatedAt: now,
-      ...(isFinal(status)
-        ? ended
-        : status !== row.status && startClock(status as OpenStatus, row, event, { settings, now })),
-    };
-  }
-
+  const ctx: RowsContext = { db, settings, changes: new EventEmitter().setMaxListeners(0) };
   return {
-    get,
-
-    async insert(userId, provider) {
-      try {
-        const clock = startClock('pending', { deadlineAt: null, deadlineMaxAt: null }, 'progress', {
-          settings,
-          now: new Date(),
-        });
-        const [row] = await db
-          .insert(authSessions)
-          .values({ id: newId('ses'), userId, provider, status: 'pending', steps: newSteps(), ...clock })
-          .returning();
-        if (!row) throw new AppError('internal', 'The row of a session was not returned.');
-        return row;
-      } catch (error) {
-        if (!isUniqueViolation(error)) throw error;
-        throw new AppError('session_busy', `A sign-in for ${provider} is already under way.`, {
-          hint: 'Continue it, or cancel it first.',
-        });
-      }
-    },
-
-    list: (userId) =>
-      db
-        .select()
-        .from(authSessions)
-        .where(eq(authSessions.userId, userId))
-        .orderBy(desc(authSessions.createdAt))
-        .limit(50),
-
+    insert: (userId, provider) => insert(ctx, userId, provider),
+    get: (sessionId) => get(db, sessionId),
+    list: (userId) => listOf(db, userId),
     open: () => db.select().from(authSessions).where(isOpen),
-
     expired: () =>
       db
         .select()
         .from(authSessions)
         .where(and(isOpen, lte(authSessions.deadlineAt, new Date()))),
-
-    async apply(sessionId, event, { patch = {}, steps = {}, when } = {}) {
-      for (;;) {
-        const row = await get(sessionId);
-        if (!row) throw new AppError('not_found', `There is no session ${sessionId}.`);
-        const status = nextStatus(row.status, event);
-        if (status === undefined || when?.(row) === false) return undefined;
-        const [updated] = await db
-          .update(authSessions)
-          .set({
-            ...changed(row, status, event, new Date(), steps),
-            ...(typeof patch === 'function' ? patch(row) : patch),
-            status,
-          })
-          .where(and(eq(authSessions.id, sessionId), eq(authSessions.revision, row.revision)))
-          .returning();
-        // No row: somebody else changed the session in between; decide again from what it is now.
-        if (!updated) continue;
-        changes.emit(sessionId, updated);
-        return updated;
-      }
-    },
-
+    apply: (sessionId, event, change) => apply(ctx, sessionId, event, change),
     onChange(sessionId, listener) {
-      changes.on(sessionId, listener);
-      return () => changes.off(sessionId, listener);
+      ctx.changes.on(sessionId, listener);
+      return () => ctx.changes.off(sessionId, listener);
     },
   };
+}
+
+const isOpen = notInArray(authSessions.status, [...finalStatuses]);
+
+async function get(db: Database, sessionId: string): Promise<SessionRow | undefined> {
+  const [row] = await db.select().from(authSessions).where(eq(authSessions.id, sessionId));
+  return row;
+}
+
+const listOf = (db: Database, userId: string): Promise<SessionRow[]> =>
+  db.select().from(authSessions).where(eq(authSessions.userId, userId)).orderBy(desc(authSessions.createdAt)).limit(50);
+
+async function insert({ db, settings }: RowsContext, userId: string, provider: ProviderId): Promise<SessionRow> {
+  try {
+    const unset = { deadlineAt: null, deadlineMaxAt: null };
+    const clock = startClock('pending', unset, 'progress', { settings, now: new Date() });
+    const [row] = await db
+      .insert(authSessions)
+      .values({ id: newId('ses'), userId, provider, status: 'pending', steps: newSteps(), ...clock })
+      .returning();
+    if (!row) throw new AppError('internal', 'The row of a session was not returned.');
+    return row;
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+    throw new AppError('session_busy', `A sign-in for ${provider} is already under way.`, {
+      hint: 'Continue it, or cancel it first.',
+    });
+  }
+}
+
+async function apply(
+  { db, settings, changes }: RowsContext,
+  sessionId: string,
+  event: SessionEvent,
+  { patch = {}, steps = {}, when }: SessionChange = {},
+): Promise<SessionRow | undefined> {
+  for (;;) {
+    const row = await get(db, sessionId);
+    if (!row) throw new AppError('not_found', `There is no session ${sessionId}.`);
+    const status = nextStatus(row.status, event);
+    if (status === undefined || when?.(row) === false) return undefined;
+    const now = new Date();
+    const [updated] = await db
+      .update(authSessions)
+      .set({
+        steps: changedSteps(row, status, steps, now),
+        ...changedClock(row, status, event, { settings, now }),
+        revision: sql`${authSessions.revision} + 1`,
+        updatedAt: now,
+        ...(typeof patch === 'function' ? patch(row) : patch),
+        status,
+      })
+      .where(and(eq(authSessions.id, sessionId), eq(authSessions.revision, row.revision)))
+      .returning();
+    // No row: somebody else changed the session in between; decide again from what it is now.
+    if (!updated) continue;
+    changes.emit(sessionId, updated);
+    return updated;
+  }
+}
+
+function changedSteps(row: SessionRow, status: SessionRow['status'], steps: StepChanges, now: Date) {
+  const after = changeSteps(row.steps, steps, now);
+  return isFinal(status) && status !== 'completed' ? endSteps(after, now) : after;
+}
+
+/** A new status has a clock of its own; an ended session has none, and no login or notice either. */
+function changedClock(
+  row: SessionRow,
+  status: SessionRow['status'],
+  event: SessionEvent,
+  at: { settings: ClockSettings; now: Date },
+): Partial<SessionRow> {
+  if (isFinal(status)) return { deadlineAt: null, deadlineMaxAt: null, login: null, notice: null };
+  return status === row.status ? {} : startClock(status as OpenStatus, row, event, at);
 }
 
 function isUniqueViolation(error: unknown): boolean {

@@ -55,37 +55,45 @@ async function isDrawn(display: XDisplay, window: number, drawn: Set<number>): P
   return true;
 }
 
-export function createDesktopProbe(settings: AgentSettings, log: Log): DesktopProbe {
-  let parts = nothing;
+/** Looks at the X server again and again over one connection; one that fails is closed, and the next look connects anew. */
+function createEye(socket: string, log: Log) {
   /** Browser windows that have shown a page. */
   const drawn = new Set<number>();
   let display: XDisplay | null = null;
+  let lastFault = '';
+  const close = (): void => {
+    display?.close();
+    display = null;
+  };
+  async function look(): Promise<Omit<DesktopParts, 'vnc'>> {
+    try {
+      display ??= await openDisplay(socket);
+      return { display: true, ...(await lookAtWindows(display, drawn)) };
+    } catch (error) {
+      // Not up yet, or gone: expected. Anything else is worth a line, once.
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' && code !== 'ECONNREFUSED' && message !== lastFault) log(`X server: ${message}`);
+      lastFault = message;
+      close();
+      return { display: false, windowManager: false, terminal: false, browser: false };
+    }
+  }
+  return { look, close };
+}
+
+export function createDesktopProbe(settings: AgentSettings, log: Log): DesktopProbe {
+  let parts = nothing;
+  const eye = createEye(settings.displaySocket, log);
   let timer: NodeJS.Timeout | undefined;
   /** Identifies the current watch; a look that ends after stop() finds another one and is forgotten. */
   let watchId = 0;
   let running = false;
-  let lastFault = '';
-
-  async function lookAtDisplay(): Promise<Omit<DesktopParts, 'vnc'>> {
-    try {
-      display ??= await openDisplay(settings.displaySocket);
-      return { display: true, ...(await lookAtWindows(display, drawn)) };
-    } catch (error) {
-      // Not up yet, or gone: expected, and the next look connects anew. Anything else is worth a line, once.
-      const { code, message } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT' && code !== 'ECONNREFUSED' && message !== lastFault) log(`X server: ${message}`);
-      lastFault = message;
-      display?.close();
-      display = null;
-      return { display: false, windowManager: false, terminal: false, browser: false };
-    }
-  }
 
   async function look(): Promise<DesktopParts> {
     const vnc = isListening(settings.vncPort).then((listens) =>
       listens && !parts.vnc ? hasRfbBanner(settings.vncPort) : listens,
     );
-    const [seen, vncAnswers] = await Promise.all([lookAtDisplay(), vnc]);
+    const [seen, vncAnswers] = await Promise.all([eye.look(), vnc]);
     return { ...seen, vnc: vncAnswers };
   }
 
@@ -116,8 +124,7 @@ export function createDesktopProbe(settings: AgentSettings, log: Log): DesktopPr
     stop: () => {
       running = false;
       clearTimeout(timer);
-      display?.close();
-      display = null;
+      eye.close();
       parts = nothing;
     },
   };
