@@ -16,7 +16,14 @@ import { silentLog, testSettings } from '@airlock/controller/store/testing';
 import { apiClient } from '../support/api.js';
 import { startController, type RunningController } from '../support/controller.js';
 import { createCliVm, guestConfig, type CliVm } from '../support/custody/cli-vm.js';
-import { allRows, createLandedHome, landedVersions, type LandedSecrets, type Rows } from '../support/landed.js';
+import {
+  allRows,
+  createLandedHome,
+  landedVersions,
+  writeLandedManifest,
+  type LandedSecrets,
+  type Rows,
+} from '../support/landed.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../support/leaks.js';
 import { until } from '../support/poll.js';
 
@@ -49,7 +56,9 @@ describe.each(await landedVersions())('after version $version', (version) => {
     ({ home, before } = await createLandedHome(version));
     snapshot = await takeSnapshot({ home, names: new RegExp(basename(home)) });
     secrets = await version.secrets();
-    vmId = rowOf('ada', before)?.['id'] as string;
+    const row = rowOf('ada', before);
+    vmId = row?.['id'] as string;
+    await writeLandedManifest(version, home, row?.['image_id'] as string);
     await version.writeAgent(join(home, 'agent.cjs'));
     vm = await createCliVm(home, vmId, disk(), join(home, 'agent.cjs'));
     for (const name of ['codex', 'claude', 'gemini']) {

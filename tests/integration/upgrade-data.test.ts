@@ -133,7 +133,10 @@ describe.each(versions)('on a host of version $version', (version) => {
 
   it('the manifest of its image is understood', async () => {
     const manifest = ImageManifest.parse(await version.json('manifest.json'));
-    expect(manifest).toMatchObject({ version: 1, gate: { passed: true } });
+    expect(manifest).toMatchObject({ guestProtocol: 1, gate: { passed: true } });
+    const clis = ['codex', 'claude_code', 'gemini_cli'];
+    expect(manifest.clis.map(({ id }) => id).sort()).toEqual(clis.toSorted());
+    expect(Object.keys(manifest.versions)).toEqual(expect.arrayContaining(clis));
   });
 
   it.each(['browser', 'cli'] as const)('the last word of the runner of a %s VM is understood', async (kind) => {

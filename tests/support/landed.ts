@@ -9,6 +9,7 @@ import pg from 'pg';
 import { pino } from 'pino';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import { homePaths } from '@airlock/contract/home';
+import { imageFiles } from '@airlock/contract/image';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { startEmbedded } from '@airlock/controller/store/embedded-process';
 import { openStore } from '@airlock/controller/store/open';
@@ -154,6 +155,14 @@ async function load(version: Landed, config: pg.ClientConfig): Promise<Rows> {
   } finally {
     await client.end();
   }
+}
+
+/** The description of the image that the VMs of its database are made from: what that version's images say of themselves. */
+export async function writeLandedManifest(version: Landed, home: string, imageId: string): Promise<void> {
+  const folder = homePaths(home).images.image(imageId);
+  await mkdir(folder, { recursive: true });
+  const manifest = (await version.json('manifest.json')) as Record<string, unknown>;
+  await writeFile(join(folder, imageFiles.manifest), JSON.stringify({ ...manifest, id: imageId }));
 }
 
 /** A VM folder as that version left it: its files name this home instead of the one where they were written. */
