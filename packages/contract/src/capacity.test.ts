@@ -90,7 +90,7 @@ describe('room for more', () => {
     expect(() => requireRoom([needOf(size), needOf(size), needOf(size)], room)).toThrow(
       expect.objectContaining({
         code: 'capacity_exhausted',
-        message: `3 VMs need ${3 * each} MiB of memory; ${2 * each} MiB of this machine are not promised to others.`,
+        message: `3 VMs need ${3 * each} MiB of memory; ${2 * each} MiB are free on this host and not promised to other VMs.`,
       }) as Error,
     );
     expect(() => requireRoom([needOf({ ...size, newDiskMib: 5000 })], room)).toThrow(

@@ -123,14 +123,14 @@ export function requireRoom(needs: readonly Amounts[], room: Amounts): void {
   if (total('memoryMib') > room.memoryMib) {
     throw new AppError(
       'capacity_exhausted',
-      `${vmCount(needs)} ${total('memoryMib')} MiB of memory; ${room.memoryMib} MiB of this machine are not promised to others.`,
+      `${vmCount(needs)} ${total('memoryMib')} MiB of memory; ${room.memoryMib} MiB are free on this host and not promised to other VMs.`,
       { hint: 'Wait until another sign-in has ended, or give the machine more memory.' },
     );
   }
   if (total('diskMib') > room.diskMib) {
     throw new AppError(
       'disk_full',
-      `The disk of a CLI VM needs ${gib(total('diskMib'))}; ${gib(room.diskMib)} are not promised to others.`,
+      `The disk of a CLI VM needs ${gib(total('diskMib'))} on this host; ${gib(room.diskMib)} are free and not promised to other VMs.`,
       { hint: 'Free some space below AIRLOCK_HOME, or remove CLI VMs that nobody uses (`npx airlock vm list`).' },
     );
   }

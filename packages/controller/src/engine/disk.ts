@@ -1,5 +1,5 @@
 /** The disks of VMs: full copies, never copy-on-write layers. */
-import { rename, rm, stat } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { makePrivateFolder } from '@airlock/contract/file';
@@ -7,7 +7,6 @@ import { run } from '@airlock/contract/process';
 import type { runnerFiles } from '@airlock/contract/runner';
 import type { EngineContext } from './context.js';
 import type { DiskRole } from './engine.js';
-import { diskFull, requireDisk } from './room.js';
 
 /** The file of a disk in the VM's folder, by what it is for. */
 const fileOf = { root: 'disk' } as const satisfies Record<DiskRole, keyof typeof runnerFiles>;
@@ -20,7 +19,6 @@ export async function createDisk(
 ): Promise<void> {
   const { rootfs } = await ctx.imageFiles(imageId);
   await makePrivateFolder(ctx.paths.vm(vmId));
-  await requireDisk(ctx, rootfs);
   await copyDisk(rootfs, ctx.paths.vmFile(vmId, fileOf[role]), signal);
 }
 
@@ -36,6 +34,13 @@ async function copyDisk(source: string, target: string, signal: AbortSignal): Pr
   } catch (error) {
     await rm(partial, { force: true });
     if (!(error instanceof AppError && /No space left on device/.test(error.message))) throw error;
-    throw diskFull(dirname(target), (await stat(source)).blocks * 512, 0);
+    throw new AppError(
+      'disk_full',
+      `The disk below ${dirname(target)} became full while a CLI VM’s was copied to it.`,
+      {
+        hint: 'Free some space below AIRLOCK_HOME, or remove CLI VMs that nobody uses (`npx airlock vm list`).',
+        cause: error,
+      },
+    );
   }
 }

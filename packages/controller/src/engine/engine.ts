@@ -3,6 +3,7 @@
  * named by ids: no path, no folder and no fact of a host crosses this face.
  */
 import type { BulkSocket } from '@airlock/contract/bulk-socket';
+import type { HostCapacity } from '@airlock/contract/capacity';
 import type { GuestConfig, GuestHealth } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
 import type { RunnerSecrets, RunnerStatus, VmSpec } from '@airlock/contract/runner';
@@ -18,15 +19,9 @@ export interface VmPlan extends Pick<
 /** What a disk of a VM is for. root: a full copy of the image's disk, never a copy-on-write layer. */
 export type DiskRole = 'root';
 
-export interface Needs {
-  memoryMib: number;
-  /** The image that a root disk is to be made of; null: none is made. */
-  diskOf: string | null;
-}
-
 export interface Engine {
-  /** Whether there is room for one more VM. @throws AppError capacity_exhausted, disk_full */
-  requireRoom(needs: Needs): Promise<void>;
+  /** What there is for VMs, and what those that there are were promised and have taken. */
+  capacity(): Promise<HostCapacity>;
   /**
    * Makes a disk of the VM's own; it is there when it is whole, or not at all.
    * @throws AppError disk_full, image_missing, image_corrupt, or the signal's reason

@@ -5,13 +5,13 @@
 import { AppError } from '@airlock/contract/errors';
 import { GuestHealth, type GuestConfig } from '@airlock/contract/guest';
 import { homePaths } from '@airlock/contract/home';
+import { readHostCapacity } from '@airlock/contract/host-capacity';
 import { RunnerStatus } from '@airlock/contract/runner';
 import { clientOf, dropClient, type EngineContext, type LocalEngineDeps } from './context.js';
 import { createDisk } from './disk.js';
 import type { Engine } from './engine.js';
 import { openDesktop } from './open-desktop.js';
 import { lost, remove } from './remove.js';
-import { requireRoom } from './room.js';
 import { start } from './start.js';
 import { status } from './status.js';
 import { stop } from './stop.js';
@@ -25,7 +25,7 @@ const nextStatusTimeoutMs = 40_000;
 export function createLocalEngine(deps: LocalEngineDeps): Engine {
   const ctx: EngineContext = { ...deps, paths: homePaths(deps.settings.AIRLOCK_HOME), clients: new Map() };
   return {
-    requireRoom: (needs) => requireRoom(ctx, needs),
+    capacity: () => readHostCapacity(deps.settings.AIRLOCK_HOME),
     createDisk: (vmId, role, imageId, signal) => createDisk(ctx, { vmId, role, imageId }, signal),
     start: (plan, secrets) => start(ctx, plan, secrets),
     configure: (vmId, config, signal) => configure(ctx, vmId, config, signal),

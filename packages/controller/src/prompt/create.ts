@@ -34,7 +34,7 @@ export function createPrompts(deps: PromptDeps): Prompts {
   async function requireLogin(userId: string, { id, name }: Provider): Promise<void> {
     const [own, vm] = await Promise.all([custodian.list(userId), vms.cliOf(userId)]);
     if (vm && own.some(({ provider, state }) => provider === id && state === 'active')) {
-      if (vm.state !== 'running') await vms.requireCapacity(userId);
+      if (vm.state !== 'running') await vms.requireCapacity(userId, { browser: false });
       return;
     }
     throw new AppError('not_connected', `${name} is not connected.`, { hint: 'Connect it on the dashboard first.' });

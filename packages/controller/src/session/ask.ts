@@ -28,7 +28,7 @@ export async function start(ctx: RunContext, userId: string, providerId: Provide
       hint: 'Connect another provider.',
     });
   }
-  await ctx.vms.requireCapacity(userId);
+  await ctx.vms.requireCapacity(userId, { browser: true });
   const row = await ctx.rows.insert(userId, providerId);
   run(ctx, row);
   return toSession(row);

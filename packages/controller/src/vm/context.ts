@@ -36,6 +36,8 @@ export interface VmContext extends VmDeps, RowContext {
   signal: AbortSignal;
   /** By VM: whatever makes, starts, stops or removes one, each after the other. */
   turns: Queue;
+  /** Whoever takes room on the host, one after the other. */
+  room: Queue;
   /** By VM: removals under way. */
   removals: Shared<void>;
   /** Removals that only the sweep waits for. */
@@ -58,6 +60,7 @@ export function createContext(deps: VmDeps, guard: CliGuard, signal: AbortSignal
     guard,
     signal,
     turns: createQueue(),
+    room: createQueue(),
     removals: createShared(),
     removing: new Set(),
     preparations: createShared(),

@@ -11,6 +11,7 @@ import { destroy, destroyDue, removeOld } from './end.js';
 import { guest, health, openDesktop, runCheck } from './guest.js';
 import { insert, launch } from './power.js';
 import { reconcile } from './reconcile.js';
+import { checkRoom, needOfNew, needsForCli } from './room.js';
 import * as rows from './rows.js';
 import type { CliGuard, Vms, VmRow } from './vm.js';
 import { waitReady } from './wait.js';
@@ -33,7 +34,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     turn: () => removeOld(ctx, new Date()),
   });
   return {
-    requireCapacity: (userId) => requireCapacity(ctx, userId),
+    requireCapacity: (userId, needs) => requireCapacity(ctx, userId, needs),
     async createBrowser(request) {
       const row = await insert(ctx, 'browser', request);
       launch(ctx, row);
@@ -63,10 +64,10 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
   };
 }
 
-async function requireCapacity(ctx: VmContext, userId: string): Promise<void> {
-  const image = await ctx.images.current();
-  const diskOf = (await rows.liveCli(ctx, userId)) ? null : image.manifest.id;
-  await ctx.engine.requireRoom({ memoryMib: ctx.settings.AIRLOCK_VM_MEMORY_MIB, diskOf });
+async function requireCapacity(ctx: VmContext, userId: string, { browser }: { browser: boolean }): Promise<void> {
+  await ctx.images.current();
+  const forCli = await needsForCli(ctx, userId);
+  await checkRoom(ctx, browser ? [await needOfNew(ctx, 'browser'), ...forCli] : forCli);
 }
 
 /** A CLI VM that is only being made holds nothing yet: half a disk is not kept. */

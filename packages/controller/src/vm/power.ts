@@ -5,26 +5,29 @@ import type { VmKind } from '@airlock/contract/api';
 import type { VmContext } from './context.js';
 import * as rows from './rows.js';
 import { runnerSecrets, vmPlan } from './plan.js';
+import { needOfKept, needOfNew, takeRoom } from './room.js';
 import type { VmRow } from './vm.js';
 import { watch } from './watch.js';
 
-/** The row of a new VM. @throws AppError image_missing, image_corrupt, capacity_exhausted */
+/** The row of a new VM. @throws AppError image_missing, image_corrupt, capacity_exhausted, disk_full */
 export async function insert(ctx: VmContext, kind: VmKind, vm: rows.NewVm): Promise<VmRow> {
   const image = await ctx.images.current();
-  await ctx.engine.requireRoom({ memoryMib: ctx.settings.AIRLOCK_VM_MEMORY_MIB, diskOf: null });
+  const need = await needOfNew(ctx, kind);
   const id = rows.newVmId();
   const row = { ...vm, id, kind, imageId: image.manifest.id, accel: ctx.host.accel };
-  if (kind === 'browser') return rows.insert(ctx, { ...row, homeKeySealed: null });
+  if (kind === 'browser') return takeRoom(ctx, need, () => rows.insert(ctx, { ...row, homeKeySealed: null }));
   return ctx.secrets.sealing(async (seal) => {
     const homeKeySealed = await seal(`home/${id}`, randomBytes(64).toString('base64'));
-    return rows.insert(ctx, { ...row, homeKeySealed });
+    return takeRoom(ctx, need, () => rows.insert(ctx, { ...row, homeKeySealed }));
   });
 }
 
 /** Starts the runner of a VM that is creating or stopped. Only in the VM's turn. */
 export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   const patch = { epoch: row.epoch + 1, error: null, timings: rows.noTimings, readyAt: null };
-  const started = await rows.apply(ctx, row.id, 'power_on', { patch });
+  const powerOn = (): Promise<VmRow | undefined> => rows.apply(ctx, row.id, 'power_on', { patch });
+  // One that is being made has its room already.
+  const started = row.state === 'stopped' ? await takeRoom(ctx, needOfKept(ctx), powerOn) : await powerOn();
   if (!started) throw new AppError('vm_not_running', `VM ${row.id} was destroyed before it could start.`);
   const homeKey = row.homeKeySealed === null ? null : await ctx.secrets.open(`home/${row.id}`, row.homeKeySealed);
   const secrets = await runnerSecrets(started, homeKey, await ctx.proxyPort(row.userId), ctx.settings);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { aborted, raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
+import type { HostCapacity } from '@airlock/contract/capacity';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
 import type { RunnerStatus } from '@airlock/contract/runner';
@@ -20,6 +21,8 @@ export interface TestEngine extends Engine {
   done: string[];
   /** VMs that run. */
   running: Set<string>;
+  /** What it says of itself. */
+  host: HostCapacity;
   /** While set, starts wait for it, and the stop of a VM for what it answers. */
   startGate: Promise<void> | undefined;
   stopGate: ((vmId: string) => Promise<void> | undefined) | undefined;
@@ -53,6 +56,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
   const engine: TestEngine = {
     done: [],
     running: new Set(),
+    host: { memory: { totalMib: 1e6, availableMib: 1e6 }, disk: { path: '/', freeMib: 1e6 }, vms: [] },
     startGate: undefined,
     stopGate: undefined,
     startError: undefined,
@@ -60,7 +64,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
     diskGate: undefined,
     unreadable: new Set(),
     client: () => client,
-    requireRoom: async () => undefined,
+    capacity: async () => engine.host,
     createDisk: (_vmId, _role, _imageId, signal) => raceAbort(engine.diskGate ?? Promise.resolve(), signal),
     configure: () => Promise.reject(gone()),
     async start({ vmId, epoch }) {
@@ -136,7 +140,8 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
   function open(): void {
     const { database } = host;
     const disk = join(database.home, 'rootfs.ext4');
-    const image = { folder: database.home, kernel: disk, initrd: disk, rootfs: disk, manifest: { id: 'img_000000' } };
+    const manifest = { id: 'img_000000', artefacts: { rootfs: { size: 1000 } } };
+    const image = { folder: database.home, kernel: disk, initrd: disk, rootfs: disk, manifest };
     const deps: VmDeps = {
       store: database.store,
       engine: host.engine,

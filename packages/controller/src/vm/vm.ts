@@ -35,7 +35,7 @@ export interface Vms {
    * Asked before anything is made, so that nobody signs in for nothing.
    * @throws AppError image_missing, image_corrupt, capacity_exhausted, disk_full
    */
-  requireCapacity(userId: string): Promise<void>;
+  requireCapacity(userId: string, needs: { browser: boolean }): Promise<void>;
   /**
    * Makes and starts a browser VM; answers as soon as its row exists. `destroyAt`: when it goes by itself (null: its session decides).
    * @throws AppError image_missing, image_corrupt, capacity_exhausted
