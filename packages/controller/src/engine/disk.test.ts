@@ -1,6 +1,6 @@
 /** A VM's own disk: whole or not there, and apart from the image. */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -47,6 +47,22 @@ test('nothing is there of one that was given up', async () => {
   await expect(engine.createDisk(vmId, 'root', 'img_000000', signal)).rejects.toBeDefined();
   expect(await readdir(homePaths(home).vm(vmId))).toEqual([]);
   expect(await engine.lost(new Set())).toEqual([]);
+});
+
+test('the logs of a VM go when they are old enough, nobody knows the VM any more, and nothing else is there', async () => {
+  const { vm, vmFile } = homePaths(home);
+  const [old, young, kept, holding] = [newId('vm'), newId('vm'), newId('vm'), newId('vm')];
+  const longAgo = new Date(Date.now() - 40 * 86_400_000);
+  for (const id of [old, young, kept, holding]) {
+    await mkdir(vm(id), { recursive: true });
+    await writeFile(vmFile(id, 'serialLog'), 'log');
+    if (id === holding) await writeFile(vmFile(id, 'disk'), 'disk');
+    if (id !== young) for (const path of [vmFile(id, 'serialLog'), vm(id)]) await utimes(path, longAgo, longAgo);
+  }
+  // Its logs are old, but it was removed just now: the folder says so.
+  await utimes(vmFile(young, 'serialLog'), longAgo, longAgo);
+  expect(await engine.prune(new Set([kept]), new Date(Date.now() - 30 * 86_400_000))).toEqual([old]);
+  expect((await readdir(homePaths(home).vms)).sort()).toEqual([young, kept, holding].sort());
 });
 
 test('a folder of a VM that nobody knows is found as long as it holds more than logs', async () => {

@@ -55,5 +55,10 @@ export interface Engine {
   remove(vmId: string): Promise<void>;
   /** Where something other than logs lies of VMs that are not `known`, in words for a person. */
   lost(known: ReadonlySet<string>): Promise<string[]>;
+  /**
+   * Removes what `remove` keeps of VMs that are not `known` and came to their end before `before`; answers their ids. What holds
+   * anything but logs is left alone: see `lost`.
+   */
+  prune(known: ReadonlySet<string>, before: Date): Promise<string[]>;
   close(): Promise<void>;
 }

@@ -11,7 +11,7 @@ import { clientOf, dropClient, type EngineContext, type LocalEngineDeps } from '
 import { createDisk } from './disk.js';
 import type { Engine } from './engine.js';
 import { openDesktop } from './open-desktop.js';
-import { lost, remove } from './remove.js';
+import { lost, prune, remove } from './remove.js';
 import { start } from './start.js';
 import { status } from './status.js';
 import { stop } from './stop.js';
@@ -40,6 +40,7 @@ export function createLocalEngine(deps: LocalEngineDeps): Engine {
     stop: (vmId, graceMs) => stop(ctx, vmId, graceMs),
     remove: (vmId) => remove(ctx, vmId),
     lost: (known) => lost(ctx, known),
+    prune: (known, before) => prune(ctx, known, before),
     close: async () => void (await Promise.all([...ctx.clients.keys()].map((vmId) => dropClient(ctx, vmId)))),
   };
 }

@@ -1,6 +1,7 @@
 /** Removing what a VM that has ended leaves in its folder; its logs stay. */
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { VmId } from '@airlock/contract/ids';
 import { runnerFiles } from '@airlock/contract/runner';
 import { dropClient, type EngineContext } from './context.js';
 import { forgetSecrets } from './stop.js';
@@ -28,6 +29,25 @@ export async function lost({ paths }: EngineContext, known: ReadonlySet<string>)
   const ids = (await namesIn(paths.vms)).filter((id) => !known.has(id));
   const held = await Promise.all(ids.map((id) => heldIn(paths.vm(id))));
   return ids.filter((_, index) => held[index]?.length).map((id) => paths.vm(id));
+}
+
+/** See `Engine.prune`. */
+export async function prune({ paths }: EngineContext, known: ReadonlySet<string>, before: Date): Promise<string[]> {
+  const ids = (await namesIn(paths.vms)).filter((id) => VmId.safeParse(id).success && !known.has(id));
+  const removed: string[] = [];
+  for (const id of ids) {
+    const folder = paths.vm(id);
+    if ((await heldIn(folder)).length > 0 || (await lastTouched(folder)) >= before.getTime()) continue;
+    await rm(folder, { recursive: true, force: true });
+    removed.push(id);
+  }
+  return removed;
+}
+
+/** When something in the folder was written, or taken away, for the last time. */
+async function lastTouched(folder: string): Promise<number> {
+  const paths = [folder, ...(await namesIn(folder)).map((name) => join(folder, name))];
+  return Math.max(...(await Promise.all(paths.map(async (path) => (await stat(path)).mtimeMs))));
 }
 
 const heldIn = async (folder: string): Promise<string[]> =>

@@ -42,5 +42,7 @@ export async function destroyDue(ctx: VmContext): Promise<void> {
 export async function removeOld(ctx: VmContext, now: Date): Promise<void> {
   const before = new Date(now.getTime() - ctx.settings.AIRLOCK_KEEP_DAYS * 86_400_000);
   const removed = await rows.removeEnded(ctx, before);
-  if (removed.length > 0) ctx.log.info({ count: removed.length, before }, 'old records of VMs removed');
+  const pruned = await ctx.engine.prune(await rows.ownerIds(ctx), before);
+  if (removed.length + pruned.length > 0)
+    ctx.log.info({ rows: removed.length, logs: pruned.length, before }, 'old records of VMs removed');
 }

@@ -103,6 +103,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
     },
     remove: async () => undefined,
     lost: async () => [],
+    prune: async () => [],
     close: async () => undefined,
   };
   return engine;
