@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -30,4 +30,12 @@ test('many writers at once leave one whole content and no other file', async () 
 test('fails, and leaves nothing, where there is no folder', async () => {
   await expect(replaceFile(join(folder, 'missing', 'x'), 'y')).rejects.toMatchObject({ code: 'ENOENT' });
   expect(await readdir(folder)).toEqual([]);
+});
+
+test('a sole writer leaves one unfinished file at most, and uses it again', async () => {
+  const path = join(folder, 'status.json');
+  await writeFile(`${path}.new`, 'half of what was to be written before a crash', { mode: 0o600 });
+  await replaceFile(path, 'whole', { durable: false, soleWriter: true });
+  expect(await readFile(path, 'utf8')).toBe('whole');
+  expect(await readdir(folder)).toEqual(['status.json']);
 });

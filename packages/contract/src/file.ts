@@ -8,6 +8,8 @@ export interface ReplaceOptions {
   mode?: number;
   /** False: whole for every reader, but after a power cut the old content may be back. For what is written often, or can be had anew. */
   durable?: boolean;
+  /** No other process and no other call writes this file at the same time: what a crash left unfinished is used again. */
+  soleWriter?: boolean;
 }
 
 /** Creates the folder (and its parents) unless it exists, and makes it readable by this user alone. */
@@ -17,17 +19,17 @@ export async function makePrivateFolder(path: string): Promise<void> {
 }
 
 /**
- * Replaces `path` by `content` in one step: a reader finds the old file or the new one, also after a crash. Any number of
- * processes may write at once: one of them is last.
+ * Replaces `path` by `content` in one step: a reader finds the old file or the new one, also after a crash. Unless there is a
+ * sole writer, any number may write at once: one of them is last.
  */
 export async function replaceFile(
   path: string,
   content: string | Uint8Array,
-  { mode = 0o600, durable = true }: ReplaceOptions = {},
+  { mode = 0o600, durable = true, soleWriter = false }: ReplaceOptions = {},
 ): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.new`;
+  const temporary = soleWriter ? `${path}.new` : `${path}.${randomUUID()}.new`;
   try {
-    const file = await open(temporary, 'wx', mode);
+    const file = await open(temporary, soleWriter ? 'w' : 'wx', mode);
     try {
       await file.writeFile(content);
       if (durable) await file.sync();

@@ -1,8 +1,9 @@
 /** `airlock vault …` (administrators): the keys that everything is sealed under, and backups. */
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { BackupResponse, RestoreResponse, VaultStatus } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
+import { replaceFile } from '@airlock/contract/file';
 import { withApi } from '../lib/api.js';
 import { note, print, printJson, table } from '../lib/output.js';
 import { readSecret } from '../lib/secret-input.js';
@@ -71,7 +72,7 @@ async function backup(file: string, { passphraseFile }: PassphraseFlags): Promis
   const made = await withApi((api) =>
     api.call('POST', '/api/vault/backup', BackupResponse, { body: { passphrase }, timeoutMs: slowMs }),
   );
-  await writeWhole(file, `${made.backup}\n`);
+  await replaceFile(file, `${made.backup}\n`);
   print(`${file}: ${made.credentials} credentials, ${made.homeKeys} home keys.`);
   if (made.unconfirmed > 0)
     note(
@@ -109,18 +110,4 @@ async function readPassphrase(file: string | undefined, twice: boolean): Promise
     'invalid_request',
     `The passphrase has ${passphrase.length} characters; it needs ${leastPassphrase}.`,
   );
-}
-
-/** 0600 from the first moment; under its name only when whole. */
-async function writeWhole(path: string, text: string): Promise<void> {
-  const unfinished = `${path}.unfinished`;
-  await rm(unfinished, { force: true });
-  const file = await open(unfinished, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(unfinished, path);
 }

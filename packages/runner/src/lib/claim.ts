@@ -2,9 +2,10 @@
  * Claiming a VM folder: exactly one living runner owns it. The claim is a file with the owner's process identity and epoch;
  * it stays behind when the runner ends, so that an older epoch is refused for ever. Never touches a living owner's claim.
  */
-import { mkdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
+import { replaceFile } from '@airlock/contract/file';
 import { isRunning } from '@airlock/contract/process';
 import { ProcessIdentity } from '@airlock/contract/runner';
 
@@ -27,8 +28,7 @@ export async function claim(path: string, epoch: number, owner: ProcessIdentity)
   }
   try {
     await refuseUnlessFree(path, epoch);
-    await writeFile(`${path}.new`, JSON.stringify({ epoch, owner } satisfies Claim), { mode: 0o600 });
-    await rename(`${path}.new`, path);
+    await replaceFile(path, JSON.stringify({ epoch, owner } satisfies Claim), { durable: false, soleWriter: true });
   } finally {
     await rm(gate, { recursive: true, force: true });
   }

@@ -1,6 +1,6 @@
 /** The status of this VM: kept in memory, written atomically to status.json on each change, waited for by long polls. */
 import { EventEmitter, once } from 'node:events';
-import { rename, writeFile } from 'node:fs/promises';
+import { replaceFile } from '@airlock/contract/file';
 import type { RunnerStatus } from '@airlock/contract/runner';
 
 export interface StatusStore {
@@ -36,8 +36,9 @@ export function createStatusStore(options: StatusOptions): StatusStore {
     writing = writing
       .then(async () => {
         queued = false;
-        await writeFile(`${options.path}.new`, `${JSON.stringify(current(), null, 2)}\n`, { mode: 0o600 });
-        await rename(`${options.path}.new`, options.path);
+        // Not durable: after a power cut there is no VM that it would tell of.
+        const text = `${JSON.stringify(current(), null, 2)}\n`;
+        await replaceFile(options.path, text, { durable: false, soleWriter: true });
       })
       .catch(options.onError);
   }

@@ -3,9 +3,10 @@
  * too slow. What was measured for certain holds until the next boot and is cached; the rest is looked at each time.
  */
 import { constants } from 'node:fs';
-import { access, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import { replaceFile } from '@airlock/contract/file';
 import { HostProbe } from '@airlock/contract/runner';
 import type { Count, FoundVmm, VmmDriver } from './driver.js';
 import { drivers } from './registry.js';
@@ -62,8 +63,7 @@ async function readCache(file: string, bootId: string): Promise<HostProbe | null
 
 async function writeCache(file: string, probe: HostProbe): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  await writeFile(`${file}.${process.pid}`, `${JSON.stringify(probe)}\n`, { mode: 0o600 });
-  await rename(`${file}.${process.pid}`, file);
+  await replaceFile(file, `${JSON.stringify(probe)}\n`, { durable: false });
 }
 
 function keptCount(cached: HostProbe | null): Kvm | null {
