@@ -34,7 +34,7 @@ export const guestProtocol = 2;
 /** Where the guest finds things; baked into the image, so both sides must agree. */
 export const guestPaths = {
   agentBundle: '/usr/lib/airlock/agent.cjs',
-  runDir: '/run/airlock',
+  runFolder: '/run/airlock',
   /** Exists once a configuration has been applied; starts terminal and browser. */
   configuredFlag: '/run/airlock/configured',
   configDevice: '/dev/disk/by-id/virtio-airlock-config',
@@ -69,7 +69,7 @@ export const GuestConfig = z.strictObject({
   agentToken: z.string().min(32),
   /** 8 printable characters (the RFB limit); null for a VM without desktop. */
   vncPassword: z.string().length(8).nullable(),
-  /** 64 bytes, base64: fscrypt key of the CLI VM's home directory; null for a browser VM, whose disk is memory. */
+  /** 64 bytes, base64: fscrypt key of the CLI VM's home folder; null for a browser VM, whose disk is memory. */
   homeKey: z.base64().length(88).nullable(),
   /** Extra certificate authorities, PEM; null when there are none. */
   extraCaPem: z.string().nullable(),
@@ -93,7 +93,7 @@ export const GuestHealth = z.strictObject({
       browser: z.boolean(),
     })
     .nullable(),
-  /** Configured, and (browser VM) every part of the desktop is visible; (CLI VM) the home directory is unlocked. */
+  /** Configured, and (browser VM) every part of the desktop is visible; (CLI VM) the home folder is unlocked. */
   ready: z.boolean(),
   /** Why applying the configuration failed, if it did. */
   error: ErrorBody.nullable(),
@@ -128,7 +128,7 @@ export const LoginStatus = z.strictObject({
 });
 export type LoginStatus = z.infer<typeof LoginStatus>;
 
-/** The files of one provider's login. `path` is relative to the home directory and never leaves it. */
+/** The files of one provider's login. `path` is relative to the home folder and never leaves it. */
 export const CredentialBundle = z.strictObject({
   provider: ProviderId,
   files: z
@@ -224,7 +224,7 @@ export const promptLimits = {
   atOnce: 4,
 } as const;
 
-/** A directory below the home, made when it is not there; the CLI runs in it. */
+/** A folder below the home, made when it is not there; the CLI runs in it. */
 export const WorkFolder = z.string().regex(/^(?![/-])(?!.*(?:^|\/)\.\.?(?:\/|$))[A-Za-z0-9._/-]{1,200}$/);
 export const PromptRequest = z.strictObject({
   provider: ProviderId,

@@ -10,10 +10,10 @@ export type Variables = Readonly<Record<string, string>>;
 const caVariables = ['NODE_EXTRA_CA_CERTS', ...Object.values(providers).flatMap((one) => one.caVariables ?? [])];
 
 /** What makes programs use the egress gateway, trust the extra authorities and know the session; also /run/airlock/proxy.env. */
-export function proxyVariables(config: GuestConfig, runDir: string): Variables {
+export function proxyVariables(config: GuestConfig, runFolder: string): Variables {
   const proxy = `http://${guestNetwork.gatewayHost}:${guestNetwork.gatewayPort}`;
   const direct = 'localhost,127.0.0.1';
-  const extraCa = join(runDir, 'extra-ca.pem');
+  const extraCa = join(runFolder, 'extra-ca.pem');
   return {
     HTTP_PROXY: proxy,
     HTTPS_PROXY: proxy,
@@ -21,7 +21,7 @@ export function proxyVariables(config: GuestConfig, runDir: string): Variables {
     https_proxy: proxy,
     NO_PROXY: direct,
     no_proxy: direct,
-    SSL_CERT_FILE: join(runDir, 'ca-certificates.crt'),
+    SSL_CERT_FILE: join(runFolder, 'ca-certificates.crt'),
     TZ: config.timezone,
     ...(config.extraCaPem !== null && Object.fromEntries(caVariables.map((name) => [name, extraCa]))),
     ...(config.sessionId !== null && { SESSION_ID: config.sessionId }),
@@ -40,6 +40,6 @@ export function userVariables(config: GuestConfig, settings: AgentSettings): Var
     LANG: 'C.UTF-8',
     XDG_RUNTIME_DIR: `/run/user/${guestUser.uid}`,
     ...(config.kind === 'browser' && { DISPLAY: ':0', BROWSER: '/usr/local/bin/airlock-open-url' }),
-    ...proxyVariables(config, settings.runDir),
+    ...proxyVariables(config, settings.runFolder),
   };
 }

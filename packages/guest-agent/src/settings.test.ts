@@ -8,8 +8,8 @@ describe('readSettings', () => {
   it('defaults to what the contract bakes into the image', () => {
     const settings = readSettings({ PATH: '/bin' });
     expect(settings.configDevice).toBe(guestPaths.configDevice);
-    expect(settings.runDir).toBe(guestPaths.runDir);
-    expect(`${settings.runDir}/configured`).toBe(guestPaths.configuredFlag);
+    expect(settings.runFolder).toBe(guestPaths.runFolder);
+    expect(`${settings.runFolder}/configured`).toBe(guestPaths.configuredFlag);
     expect(settings.home).toBe(guestPaths.home);
     expect(settings.port).toBe(guestPorts.agent);
     expect(settings.vncPort).toBe(guestPorts.vnc);

@@ -10,9 +10,9 @@ export interface AgentSettings {
   configDevice: string;
   /** The drive's name appears while the guest boots: its absence is an error only after so many milliseconds. */
   configWaitMs: number;
-  runDir: string;
+  runFolder: string;
   home: string;
-  /** New files of a home directory come from here. */
+  /** New files of a home folder come from here. */
   skeleton: string;
   /** The certificate bundle that the image was built with. */
   baseCaBundle: string;
@@ -67,7 +67,7 @@ export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
     port: number('AIRLOCK_AGENT_PORT', 65_535),
     configDevice: value('AIRLOCK_CONFIG_DEVICE'),
     configWaitMs: number('AIRLOCK_CONFIG_WAIT_MS', 600_000),
-    runDir: value('AIRLOCK_RUN_DIR'),
+    runFolder: value('AIRLOCK_RUN_DIR'),
     home: value('AIRLOCK_HOME_DIR'),
     skeleton: value('AIRLOCK_SKELETON'),
     baseCaBundle: value('AIRLOCK_BASE_CA_BUNDLE'),

@@ -7,7 +7,7 @@ import type { Processes, RunRequest, UserIds } from './processes.js';
 import type { AgentSettings } from './settings.js';
 
 export interface System {
-  /** Who the CLIs, and the files in the home directory, belong to. */
+  /** Who the CLIs, and the files in the home folder, belong to. */
   user: UserIds;
   /** Mixes bytes into the kernel's random numbers and makes it use them at once. */
   seedRandom(entropy: Buffer): Promise<void>;

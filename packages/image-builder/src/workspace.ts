@@ -1,6 +1,6 @@
 /**
  * The folder in which a root is made, outside of AIRLOCK_HOME: apt and the mapped users of an unprivileged build must be
- * able to pass through it, which a home directory does not allow. Knows how to act on files that belong to mapped users.
+ * able to pass through it, which a home folder does not allow. Knows how to act on files that belong to mapped users.
  */
 import { chmod, mkdir, readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
 /** What a provider's file says: data and pure functions, nothing of Airlock. Safe to load in a browser. */
 
 export type CredentialFile = {
-  /** Relative to the home directory. */
+  /** Relative to the home folder. */
   path: string;
   /** Octal permission bits that the CLI itself uses. */
   mode: number;
@@ -22,7 +22,7 @@ export type CredentialVerdict =
   /** What is missing, without any content. */
   | { complete: false; reason: string };
 
-/** Text of files by path relative to the home directory. */
+/** Text of files by path relative to the home folder. */
 export type FileTexts = ReadonlyMap<string, string>;
 
 export interface CredentialExpiry {

@@ -1,4 +1,4 @@
-/** Puts a configuration into force: random numbers, clock, /run/airlock, host name, home directory, then the flag. */
+/** Puts a configuration into force: random numbers, clock, /run/airlock, host name, home folder, then the flag. */
 import { chown, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GuestConfig } from '@airlock/contract/guest';
@@ -21,7 +21,7 @@ export async function applyConfig(
   system: System,
   processes: Processes,
 ): Promise<void> {
-  await mkdir(settings.runDir, { recursive: true, mode: 0o755 });
+  await mkdir(settings.runFolder, { recursive: true, mode: 0o755 });
   // What needs randomness or the time waits for the flag, so that all of this may run side by side.
   await Promise.all([
     system.seedRandom(Buffer.from(config.entropy, 'base64')),
@@ -30,7 +30,7 @@ export async function applyConfig(
     system.setHostname(config.hostname),
     openHome(settings, processes, system.user, config.homeKey === null ? null : Buffer.from(config.homeKey, 'base64')),
   ]);
-  await writeFile(join(settings.runDir, 'configured'), '', { mode: 0o644 });
+  await writeFile(join(settings.runFolder, 'configured'), '', { mode: 0o644 });
 }
 
 /** The drive was written in the past, so that its time is a lower bound: the clock is never moved back. */
@@ -39,17 +39,17 @@ async function moveClock(epochMs: number, system: System): Promise<void> {
 }
 
 async function writeRunFiles(config: GuestConfig, settings: AgentSettings, system: System): Promise<void> {
-  const { runDir } = settings;
+  const { runFolder } = settings;
   const base = await readFile(settings.baseCaBundle, 'utf8');
   await Promise.all([
-    ...runFiles(config, base, runDir).map((file) => writeRunFile(file, runDir, system)),
-    replaceLink(`/usr/share/zoneinfo/${config.timezone}`, join(runDir, 'localtime')),
+    ...runFiles(config, base, runFolder).map((file) => writeRunFile(file, runFolder, system)),
+    replaceLink(`/usr/share/zoneinfo/${config.timezone}`, join(runFolder, 'localtime')),
   ]);
 }
 
 /** Whole or not at all: the files are read by other processes at any moment. */
-async function writeRunFile(file: RunFile, runDir: string, system: System): Promise<void> {
-  const path = join(runDir, file.name);
+async function writeRunFile(file: RunFile, runFolder: string, system: System): Promise<void> {
+  const path = join(runFolder, file.name);
   const temporary = `${path}.new`;
   await rm(temporary, { force: true });
   await writeFile(temporary, file.content, { mode: file.mode, flag: 'wx' });

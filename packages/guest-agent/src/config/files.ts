@@ -34,13 +34,13 @@ function environmentFile(variables: Readonly<Record<string, string>>): string {
 }
 
 /** Every file, given the configuration and the certificate bundle of the image. */
-export function runFiles(config: GuestConfig, baseCaBundle: string, runDir: string): RunFile[] {
+export function runFiles(config: GuestConfig, baseCaBundle: string, runFolder: string): RunFile[] {
   const extraCa = config.extraCaPem === null ? '' : `${config.extraCaPem.trimEnd()}\n`;
   const open = (name: string, content: string): RunFile => ({ name, content, mode: 0o644 });
   return [
     open('resolv.conf', '# There is no DNS here: the egress gateway resolves names.\noptions timeout:1 attempts:1\n'),
     open('hosts', `127.0.0.1 localhost\n127.0.1.1 ${config.hostname}\n${guestNetwork.gatewayHost} gateway\n`),
-    open('proxy.env', environmentFile(proxyVariables(config, runDir))),
+    open('proxy.env', environmentFile(proxyVariables(config, runFolder))),
     open('ca-certificates.crt', `${baseCaBundle.trimEnd()}\n${extraCa}`),
     open('extra-ca.pem', extraCa),
     open('chromium-policy.json', chromiumPolicy(config)),

@@ -1,4 +1,4 @@
-/** Makes the home directory usable: unlocks its encryption (CLI VM) and fills it the first time. */
+/** Makes the home folder usable: unlocks its encryption (CLI VM) and fills it the first time. */
 import { chown, mkdir, readdir, stat } from 'node:fs/promises';
 import { AppError } from '@airlock/contract/errors';
 import type { Processes, UserIds } from '../processes.js';
@@ -6,9 +6,9 @@ import type { AgentSettings } from '../settings.js';
 import { runTool } from '../system.js';
 
 /**
- * Leaves a home directory that belongs to `user`. With a key it is encrypted by fscrypt: the first time, an empty
- * directory gets its policy; later the key opens it.
- * @throws AppError command_failed, or config_invalid when the directory can no longer be encrypted.
+ * Leaves a home folder that belongs to `user`. With a key it is encrypted by fscrypt: the first time, an empty
+ * folder gets its policy; later the key opens it.
+ * @throws AppError command_failed, or config_invalid when the folder can no longer be encrypted.
  */
 export async function openHome(
   settings: AgentSettings,
@@ -47,13 +47,13 @@ async function unlock(settings: AgentSettings, processes: Processes, key: Buffer
     throw new AppError(
       'config_invalid',
       `${home} should be encrypted, but it already holds ${existing.length} entries in the clear.`,
-      { hint: 'The golden image must ship an empty home directory.' },
+      { hint: 'The golden image must ship an empty home folder.' },
     );
   }
   await tool(['fscryptctl', 'set_policy', keyId, home]);
 }
 
-/** The top directory of the file system that holds `path`. */
+/** The top folder of the file system that holds `path`. */
 async function mountPoint(path: string): Promise<string> {
   const { dev } = await stat(path);
   let top = path;

@@ -1,5 +1,5 @@
 /**
- * Reads and writes files below a directory that its user controls, as root, without being led astray: every component
+ * Reads and writes files below a folder that its user controls, as root, without being led astray: every component
  * is opened on its own and never through a symbolic link (what openat(2) with O_NOFOLLOW gives elsewhere).
  */
 import { constants } from 'node:fs';
@@ -16,17 +16,17 @@ export interface ReadFileResult {
 /** Bytes of one file; the contract's bundle takes a megabyte of base64. */
 const fileLimit = 768 * 1024;
 
-const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const folderFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 
 /** The same for every agent: what one leaves that is killed in the middle of a write, the next write or removal takes away. */
 const unfinished = (name: string): string => `.${name}.airlock`;
 
-/** A name inside an open directory, immune to what happens to the path that led there. */
+/** A name inside an open folder, immune to what happens to the path that led there. */
 const inside = (folder: FileHandle, name: string): string => `/proc/self/fd/${folder.fd}/${name}`;
 
 function refuse(path: string, error: unknown): AppError {
-  return new AppError('credential_invalid', `${path} is not a plain file in plain directories (${codeOf(error)}).`, {
+  return new AppError('credential_invalid', `${path} is not a plain file in plain folders (${codeOf(error)}).`, {
     hint: 'Symbolic links are not followed.',
     cause: error,
   });
@@ -34,17 +34,17 @@ function refuse(path: string, error: unknown): AppError {
 
 async function openChild(parent: FileHandle, name: string, create: UserIds | null): Promise<FileHandle> {
   try {
-    return await open(inside(parent, name), directoryFlags);
+    return await open(inside(parent, name), folderFlags);
   } catch (error) {
     if (codeOf(error) !== 'ENOENT' || create === null) throw error;
   }
   await mkdir(inside(parent, name), { mode: 0o700 });
-  const made = await open(inside(parent, name), directoryFlags);
+  const made = await open(inside(parent, name), folderFlags);
   await made.chown(create.uid, create.gid);
   return made;
 }
 
-/** Runs `work` with the directory of `path` (relative to `home`) open; missing directories are made when `create` is given. */
+/** Runs `work` with the folder of `path` (relative to `home`) open; missing folders are made when `create` is given. */
 async function withParent<T>(
   home: string,
   path: string,
@@ -53,7 +53,7 @@ async function withParent<T>(
 ): Promise<T> {
   const names = path.split('/');
   const last = names.pop() ?? '';
-  let folder = await open(home, directoryFlags);
+  let folder = await open(home, folderFlags);
   try {
     for (const name of names) {
       const child = await openChild(folder, name, create);
@@ -95,7 +95,7 @@ export async function readUserFile(home: string, path: string): Promise<ReadFile
   }
 }
 
-/** Replaces a file as a whole, on the disk when this resolves. Directories on the way are made, for the user only. */
+/** Replaces a file as a whole, on the disk when this resolves. Folders on the way are made, for the user only. */
 export async function writeUserFile(home: string, path: string, file: ReadFileResult, owner: UserIds): Promise<void> {
   await withParent(home, path, owner, async (folder, name) => {
     const temporary = inside(folder, unfinished(name));
@@ -119,7 +119,7 @@ export async function writeUserFile(home: string, path: string, file: ReadFileRe
 }
 
 /**
- * A directory below the home; made, with those on the way, when it is not there. Answers its absolute path.
+ * A folder below the home; made, with those on the way, when it is not there. Answers its absolute path.
  * @throws AppError invalid_request when something else is in its place
  */
 export async function makeUserFolder(home: string, path: string, owner: UserIds): Promise<string> {
@@ -128,7 +128,7 @@ export async function makeUserFolder(home: string, path: string, owner: UserIds)
     return join(home, path);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    throw new AppError('invalid_request', `${path} is not a plain directory in plain directories.`, { cause: error });
+    throw new AppError('invalid_request', `${path} is not a plain folder in plain folders.`, { cause: error });
   }
 }
 

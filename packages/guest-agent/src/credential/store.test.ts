@@ -82,7 +82,7 @@ describe('createCredentialStore', () => {
     expect(await readFile(join(outside, 'auth.json'), 'utf8')).toBe(auth);
   });
 
-  it('reads no hard link and no directory', async () => {
+  it('reads no hard link and no folder', async () => {
     const { home, store } = await homeWithStore();
     const outside = await temporaryFolder();
     await writeFile(join(outside, 'auth.json'), auth);

@@ -1,4 +1,4 @@
-/** The credential of each provider as files in the home directory: taken out, put in, removed, judged. */
+/** The credential of each provider as files in the home folder: taken out, put in, removed, judged. */
 import { createHash } from 'node:crypto';
 import { AppError } from '@airlock/contract/errors';
 import type { CredentialBundle } from '@airlock/contract/guest';

@@ -16,11 +16,11 @@ export function guestFileChecks(): Check[] {
   return [
     {
       name: 'proxy template exports',
-      script: `sh -n /etc/profile.d/airlock-proxy.sh && grep -F ${guestPaths.runDir}/proxy.env /etc/profile.d/airlock-proxy.sh`,
+      script: `sh -n /etc/profile.d/airlock-proxy.sh && grep -F ${guestPaths.runFolder}/proxy.env /etc/profile.d/airlock-proxy.sh`,
     },
     ...Object.entries(pointers).map(([path, target]) => ({
-      name: `${path} points into ${guestPaths.runDir}`,
-      script: `test "$(readlink ${path})" = ${guestPaths.runDir}/${target}`,
+      name: `${path} points into ${guestPaths.runFolder}`,
+      script: `test "$(readlink ${path})" = ${guestPaths.runFolder}/${target}`,
     })),
     { name: 'certificates are there', script: `grep -q 'BEGIN CERTIFICATE' /usr/share/airlock/ca-certificates.crt` },
     { name: 'agent is a program', script: `node --check ${guestPaths.agentBundle}` },
