@@ -7,11 +7,11 @@ import { withApi, type Api } from '../lib/api.js';
 import { note, print, printJson } from '../lib/output.js';
 import { untilInterrupted } from '../lib/signals.js';
 import { checkNavigation, checkSize, checkTyping, checkVisible } from './desktop-criteria.js';
-import { createTestMachine, untilRunning, type TestMachine } from './machine.js';
+import { createTestVm, untilRunning, type TestVm } from './test-vm.js';
 import { criteria, testAddress, describeReport, makeReport, type Outcome, type Report } from './report.js';
 import { startRfb } from './rfb.js';
 import { openTunnel } from './socket.js';
-import { watchMachine } from './stability.js';
+import { watchVm } from './stability.js';
 
 const bootLimitMs = 30_000;
 
@@ -45,49 +45,49 @@ async function selftest(api: Api, minutes: number, signal: AbortSignal): Promise
     outcomes.set(number, outcome);
     note(`${outcome.pass ? 'pass' : 'FAIL'}  ${criteria[number - 1] ?? ''}: ${outcome.figure}`);
   };
-  let machine: TestMachine | undefined;
+  let vm: TestVm | undefined;
   try {
-    machine = await createTestMachine(api, Math.min(240, Math.ceil(minutes) + 30), signal);
-    note(`Test VM: ${machine.id}`);
-    await tryAll({ api, machine, minutes, signal }, record);
+    vm = await createTestVm(api, Math.min(240, Math.ceil(minutes) + 30), signal);
+    note(`Test VM: ${vm.id}`);
+    await tryAll({ api, vm, minutes, signal }, record);
   } catch (error) {
     if (signal.aborted) throw new AppError('aborted', 'The self-test was interrupted; its VM is destroyed.');
     const { message } = AppError.from(error);
     const reached = criteria.findIndex((_name, index) => !outcomes.has(index + 1));
     record(reached + 1, { pass: false, figure: message });
   } finally {
-    await machine?.destroy();
+    await vm?.destroy();
   }
   return makeReport(outcomes, minutes);
 }
 
 interface Trial {
   api: Api;
-  machine: TestMachine;
+  vm: TestVm;
   minutes: number;
   signal: AbortSignal;
 }
 
-async function tryAll({ api, machine, minutes, signal }: Trial, record: Note): Promise<void> {
-  const { timings, accel } = await untilRunning(machine, signal);
+async function tryAll({ api, vm, minutes, signal }: Trial, record: Note): Promise<void> {
+  const { timings, accel } = await untilRunning(vm, signal);
   const { vncMs } = timings;
   record(1, {
     pass: vncMs !== null && vncMs < bootLimitMs,
     figure: vncMs === null ? 'VNC never answered' : `${(vncMs / 1000).toFixed(1)} s from power-on to VNC (${accel})`,
   });
   const started = performance.now();
-  const tunnel = await openTunnel(api, await machine.desktopPath());
+  const tunnel = await openTunnel(api, await vm.desktopPath());
   try {
     const rfb = await startRfb(tunnel);
     record(2, checkSize(rfb, performance.now() - started));
-    const health = await machine.health();
+    const health = await vm.health();
     record(3, await checkVisible(rfb, health, 'terminal'));
     record(4, await checkVisible(rfb, health, 'browser'));
     record(5, await checkTyping(rfb, signal));
     record(6, await checkNavigation(rfb, testAddress, signal));
-    record(7, await runChecks(machine, ['fetch']));
-    record(8, await runChecks(machine, providerIds.map(versionName)));
-    const { alive, undisturbed } = await watchMachine(machine, { rfb, closed: tunnel.closed }, minutes, signal);
+    record(7, await runChecks(vm, ['fetch']));
+    record(8, await runChecks(vm, providerIds.map(versionName)));
+    const { alive, undisturbed } = await watchVm(vm, { rfb, closed: tunnel.closed }, minutes, signal);
     record(9, alive);
     record(10, undisturbed);
   } finally {
@@ -96,11 +96,11 @@ async function tryAll({ api, machine, minutes, signal }: Trial, record: Note): P
 }
 
 /** All of these must be ok; the figure is what they printed and how long they took. */
-async function runChecks(machine: TestMachine, names: CheckName[]): Promise<Outcome> {
+async function runChecks(vm: TestVm, names: CheckName[]): Promise<Outcome> {
   const figures: string[] = [];
   let pass = true;
   for (const name of names) {
-    const { ok, output, durationMs, exitCode } = await machine.check(name);
+    const { ok, output, durationMs, exitCode } = await vm.check(name);
     const words = output.trim().split('\n').at(-1)?.slice(0, 80) ?? '';
     figures.push(
       `${name}: ${ok ? words : `exit code ${String(exitCode)} ${words}`} (${(durationMs / 1000).toFixed(1)} s)`,

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '@airlock/contract/errors';
 import type { GuestHealth } from '@airlock/contract/guest';
-import type { TestMachine } from './machine.js';
+import type { TestVm } from './test-vm.js';
 import type { RfbClient } from './rfb.js';
 import type { Outcome } from './report.js';
 
@@ -49,8 +49,8 @@ export function judgeSamples(samples: readonly Sample[], minutes: number): Watch
 }
 
 /** Watches for `minutes`; `closed` is the tunnel's end. */
-export async function watchMachine(
-  machine: TestMachine,
+export async function watchVm(
+  vm: TestVm,
   { rfb, closed }: { rfb: RfbClient; closed: Promise<string> },
   minutes: number,
   signal: AbortSignal,
@@ -60,24 +60,19 @@ export async function watchMachine(
   const samples: Sample[] = [];
   const end = Date.now() + minutes * 60_000;
   do {
-    samples.push(await sample(machine, rfb, () => tunnel, signal));
+    samples.push(await sample(vm, rfb, () => tunnel, signal));
     await delay(Math.max(0, Math.min(sampleEveryMs, end - Date.now())), undefined, { signal });
   } while (Date.now() < end);
   return judgeSamples(samples, minutes);
 }
 
-async function sample(
-  machine: TestMachine,
-  rfb: RfbClient,
-  tunnel: () => string | null,
-  signal: AbortSignal,
-): Promise<Sample> {
+async function sample(vm: TestVm, rfb: RfbClient, tunnel: () => string | null, signal: AbortSignal): Promise<Sample> {
   try {
-    const [vm, health] = await Promise.all([machine.show(), machine.health()]);
+    const [{ state }, health] = await Promise.all([vm.show(), vm.health()]);
     const silent = (): Promise<'silent'> => delay(silenceMs, 'silent', { signal, ref: false });
     const answer = tunnel() === null ? await Promise.race([rfb.refresh(), silent()]) : null;
     const problem = answer === 'silent' ? `no picture within ${silenceMs / 1000} s` : null;
-    return { state: vm.state, health, tunnel: tunnel(), problem };
+    return { state, health, tunnel: tunnel(), problem };
   } catch (error) {
     signal.throwIfAborted();
     return { state: 'unknown', health: null, tunnel: tunnel(), problem: AppError.from(error).message };

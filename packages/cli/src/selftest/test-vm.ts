@@ -5,7 +5,7 @@ import { AppError } from '@airlock/contract/errors';
 import { CheckResult, GuestHealth, type CheckName } from '@airlock/contract/guest';
 import type { Api } from '../lib/api.js';
 
-export interface TestMachine {
+export interface TestVm {
   id: string;
   show(): Promise<Vm>;
   health(): Promise<GuestHealth>;
@@ -15,7 +15,7 @@ export interface TestMachine {
   destroy(): Promise<void>;
 }
 
-export async function createTestMachine(api: Api, leaseMinutes: number, signal: AbortSignal): Promise<TestMachine> {
+export async function createTestVm(api: Api, leaseMinutes: number, signal: AbortSignal): Promise<TestVm> {
   const { id } = await api.call('POST', '/api/vm', Vm, { body: { kind: 'browser', leaseMinutes }, signal });
   const path = `/api/vm/${id}`;
   return {
@@ -24,19 +24,19 @@ export async function createTestMachine(api: Api, leaseMinutes: number, signal: 
     health: () => api.call('GET', `${path}/health`, GuestHealth, { signal }),
     check: (name) => api.call('POST', `${path}/check`, CheckResult, { body: { name }, signal, timeoutMs: 5 * 60_000 }),
     desktopPath: async () => (await api.call('POST', `${path}/desktop-ticket`, DesktopTicket, { signal })).path,
-    // Without the signal: also after Ctrl-C the machine has to go.
+    // Without the signal: also after Ctrl-C the VM has to go.
     destroy: () => api.call('DELETE', path, null, { timeoutMs: 120_000 }),
   };
 }
 
 /** Waits until the VM runs. The controller has the deadline; this one is only there in case it never answers. */
-export async function untilRunning(machine: TestMachine, signal: AbortSignal): Promise<Vm> {
+export async function untilRunning(test: TestVm, signal: AbortSignal): Promise<Vm> {
   const deadline = Date.now() + 15 * 60_000;
   for (;;) {
-    const vm = await machine.show();
+    const vm = await test.show();
     if (vm.state === 'running') return vm;
     if (vm.error) throw AppError.fromBody(vm.error);
-    if (['failed', 'destroyed', 'stopped'].includes(vm.state))
+    if (['failed', 'destroying', 'destroyed', 'stopped'].includes(vm.state))
       throw new AppError('vm_lost', `${vm.id} is ${vm.state}.`);
     if (Date.now() > deadline) throw new AppError('vm_boot_timeout', `${vm.id} is still ${vm.state} after 15 minutes.`);
     await delay(500, undefined, { signal });
