@@ -129,6 +129,7 @@ it('is known to the registry’s tests, to the agent’s terminal, to the API, t
 }, 300_000);
 
 it('signs in, is handed over, answers and goes with the real agent', async () => {
+  await run(process.execPath, ['build.mjs'], { cwd: join(tree, 'packages/guest-agent') });
   const { passed, failed } = await tests('integration', id, ['tests/integration/providers.test.ts']);
   expect(failed).toEqual([]);
   expect(passed.length).toBe(5);

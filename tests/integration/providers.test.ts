@@ -2,12 +2,9 @@
  * Every provider's way through the real agent, with a stand-in that says what its CLI was recorded to say: login, hand-over from one
  * VM to the other, the CLI's own word, a prompt, and the end of the login.
  */
-import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   CheckResult,
@@ -56,8 +53,6 @@ async function startGuest(disk: string): Promise<Guest> {
 }
 
 beforeAll(async () => {
-  const agentPackage = fileURLToPath(new URL('../../packages/guest-agent', import.meta.url));
-  await promisify(execFile)(process.execPath, ['build.mjs'], { cwd: agentPackage });
   home = await mkdtemp(join(tmpdir(), 'airlock-providers-'));
   before = await takeSnapshot({ home, names: new RegExp(basename(home)) });
   guests = [await startGuest(join(home, 'a')), await startGuest(join(home, 'b'))];
