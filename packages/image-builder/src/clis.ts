@@ -93,8 +93,8 @@ export function explain(error: unknown, clis: readonly Cli[]): unknown {
 }
 
 /**
- * Installs the CLIs below `stage`/usr/local with the machine's own npm and its configuration. Install scripts stay off,
- * except those that a provider names. Nothing of the registry's address stays in the tree.
+ * Installs the CLIs below `stage`/usr/local with the machine's own npm and its configuration. Install scripts stay off: those
+ * that a provider names run in the new root (after-install.ts). Nothing of the registry's address stays in the tree.
  */
 export async function installClis(
   stage: string,
@@ -109,15 +109,14 @@ export async function installClis(
   for (const left of ['package.json', 'package-lock.json', 'node_modules/.package-lock.json', 'node_modules/.bin']) {
     await rm(join(lib, left), { recursive: true, force: true });
   }
-  for (const cli of set.clis) await finishCli(join(stage, 'usr/local'), cli, signal);
+  for (const cli of set.clis) await finishCli(join(stage, 'usr/local'), cli);
 }
 
 const Bins = z.looseObject({ bin: z.union([z.string(), z.record(z.string(), z.string())]) });
 
-/** What npm leaves out because its scripts are off and the installation is not a global one: script and link in bin. */
-async function finishCli(prefix: string, cli: Cli, signal: AbortSignal): Promise<void> {
+/** What npm leaves out because its scripts are off and the installation is not a global one: the link in bin. */
+async function finishCli(prefix: string, cli: Cli): Promise<void> {
   const folder = join(prefix, 'lib/node_modules', cli.package);
-  if (cli.afterInstall !== undefined) await run(process.execPath, [cli.afterInstall], { cwd: folder, signal });
   const { bin } = Bins.parse(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')));
   const program = typeof bin === 'string' ? bin : bin[cli.command];
   if (program === undefined) {
