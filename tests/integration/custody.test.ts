@@ -25,7 +25,7 @@ import { readSettings } from '@airlock/contract/settings';
 import { openStore } from '@airlock/controller/store/open';
 import { users } from '@airlock/controller/user/table';
 import { vms } from '@airlock/controller/vm/table';
-import { openBackup } from '@airlock/controller/vault/backup';
+import { openBackup } from '@airlock/controller/vault/backup-file';
 import { createVault } from '@airlock/controller/vault/create';
 import { loadVaultKeys } from '@airlock/controller/vault/key';
 import { createKeyRing } from '@airlock/controller/vault/ring';

@@ -11,7 +11,7 @@ import { newId } from '@airlock/contract/ids';
 import { readSettings } from '@airlock/contract/settings';
 import { openStore } from '@airlock/controller/store/open';
 import { users } from '@airlock/controller/user/table';
-import { credentials, custody } from '@airlock/controller/vault/table';
+import { credentials, custody, homeKeys } from '@airlock/controller/vault/table';
 import { vms } from '@airlock/controller/vm/table';
 import { createVault } from '@airlock/controller/vault/create';
 import { loadVaultKeys } from '@airlock/controller/vault/key';
@@ -67,10 +67,10 @@ async function fill(): Promise<void> {
         const sealed = await seal(`credential/${id}/codex/1`, JSON.stringify(bundle));
         const row = { userId: id, provider: 'codex' as const, generation: 1, lineage: 1, state: 'active' as const };
         await db.insert(credentials).values({ ...row, sealed });
-        const homeKeySealed = await seal(`home/${vmId}`, name);
+        await db.insert(homeKeys).values({ vmId, sealed: await seal(`home/${vmId}`, name) });
         const vm = { id: vmId, userId: id, kind: 'cli' as const, state: 'stopped' as const, imageId: 'img_000000' };
         const timings = { vncMs: null, agentMs: null, readyMs: null };
-        await db.insert(vms).values({ ...vm, accel: 'tcg', timings, homeKeySealed });
+        await db.insert(vms).values({ ...vm, accel: 'tcg', timings });
       }
     });
   });
@@ -127,7 +127,7 @@ it('goes on after kill -9 at any row, keeps both keys until the end, and loses n
   await controller.stop();
   controller = undefined;
 
-  await onStore(async ({ store, ring, vault }) => {
+  await onStore(async ({ store, vault }) => {
     expect(await vault.status()).toMatchObject({ oldKeyIds: [], sealed: 2 * people, underOldKeys: 0, lost: 0 });
     const names = new Map((await store.db.select().from(users)).map(({ id, name }) => [id, name]));
     for (const row of await vault.list(null)) {
@@ -135,7 +135,7 @@ it('goes on after kill -9 at any row, keeps both keys until the end, and loses n
       expect(text).toBe(tokenOfPerson(names.get(row.userId) ?? ''));
     }
     for (const vm of await store.db.select().from(vms)) {
-      expect(await ring.open(`home/${vm.id}`, vm.homeKeySealed ?? '')).toBe(names.get(vm.userId));
+      expect(await vault.openHomeKey(vm.id)).toBe(names.get(vm.userId));
     }
   });
 }, 240_000);

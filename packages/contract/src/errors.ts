@@ -61,6 +61,7 @@ export const errorCatalogue = {
   session_interrupted: { status: 500, meaning: 'The controller ended in the middle of the session.' },
   vault_key_invalid: { status: 500, meaning: 'The vault key is missing or does not open the sealed credential.' },
   vault_conflict: { status: 409, meaning: 'A newer generation of the credential is already stored.' },
+  home_key_lost: { status: 500, meaning: 'The key of the encrypted home of a CLI VM is missing or does not open.' },
   backup_invalid: { status: 400, meaning: 'The backup is damaged or not one of Airlock, or the passphrase is wrong.' },
   store_failed: { status: 500, meaning: 'The database could not be opened or migrated.' },
   home_locked: { status: 409, meaning: 'Another controller already uses this AIRLOCK_HOME.' },

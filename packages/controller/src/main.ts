@@ -32,7 +32,7 @@ async function makeParts(settings: Settings, log: Log, { store, users }: Foundat
   const guard = createCredentialGuard({ vault, log });
   const signingIn = (since: Date): Promise<ReadonlySet<string>> => usersSigningIn(store.db, since);
   const vms = createVms(
-    { store, engine, images, secrets: ring, proxyPort: users.proxyPort, signingIn, host, settings, log },
+    { store, engine, images, homeKeys: vault, proxyPort: users.proxyPort, signingIn, host, settings, log },
     guard,
   );
   const custodian = createCustodian({ vault, vms, guard, settings, log });

@@ -83,6 +83,17 @@ export function createCustodian(deps: CustodianDeps): Custodian {
       return summaries(await vault.list(userId), await vault.custody(userId), await vms.list(userId));
     },
 
+    async unconfirmed() {
+      const running = new Set((await vms.list(null)).flatMap(({ id, state }) => (state === 'running' ? [id] : [])));
+      const custody = (await vault.custody(null)).filter(
+        (held) => !held.confirmed && !running.has(held.holderVmId ?? ''),
+      );
+      const isOf = (one: Owner, other: Owner): boolean =>
+        one.userId === other.userId && one.provider === other.provider;
+      const active = (await vault.list(null)).filter(({ state }) => state === 'active');
+      return active.filter((row) => custody.some((held) => isOf(row, held))).length;
+    },
+
     async remove(owner) {
       apiKeys.cancel(owner);
       if (!(await vault.remove(owner)))

@@ -106,8 +106,10 @@ for (const { name, open, skip } of databases) {
     test('one that ended without a last look leaves the copy unconfirmed; its next start tells before anything else', async () => {
       await connect('one');
       refresh('two');
+      expect(await custodian.unconfirmed()).toBe(0);
       await played.cutPower();
       restart();
+      expect(await custodian.unconfirmed()).toBe(1);
       expect(await summary()).toMatchObject({ copy: 'unconfirmed', generation: 1 });
       played.guest.calls = [];
       await played.start();

@@ -23,6 +23,8 @@ export interface Custodian {
    */
   retire(browserVmId: string, provider: ProviderId): Promise<void>;
   list(userId: string): Promise<CredentialSummary[]>;
+  /** How many active credentials were last seen in a VM that ended without a last look: the vault may be behind them. */
+  unconfirmed(): Promise<number>;
   /** Asks the CLI in the CLI VM, which is started when it is stopped. @throws AppError not_found */
   check(owner: Owner): Promise<CredentialSummary>;
   /** @throws AppError not_found */

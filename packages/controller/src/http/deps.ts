@@ -18,7 +18,7 @@ export interface HttpDeps {
   users: Users;
   sessions: Sessions;
   vms: Vms;
-  custodian: Pick<Custodian, 'list' | 'check' | 'remove' | 'setApiKey' | 'syncAll'>;
+  custodian: Pick<Custodian, 'list' | 'check' | 'remove' | 'setApiKey' | 'syncAll' | 'unconfirmed'>;
   vault: Pick<Vault, 'backup' | 'restore' | 'status' | 'rotate'>;
   prompts: Pick<Prompts, 'prepare'>;
   /** The part of `GET /api/system` that does not come from vms. */

@@ -1,11 +1,9 @@
-/** Rows of one credential: their conditions, their lock, and the number that each next form of it gets. */
-import { and, eq, ne, sql } from 'drizzle-orm';
+/** Rows of credentials: their conditions, their lock, the number that each next form gets, and their lists. */
+import { and, desc, eq, isNull, ne, sql } from 'drizzle-orm';
 import { AppError } from '@airlock/contract/errors';
 import { credentials, custody } from './table.js';
-import type { Database } from '../store/store.js';
-import type { Owner } from './vault.js';
-
-export type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0];
+import type { Database, Transaction } from '../store/store.js';
+import type { CredentialRow, CustodyNote, CustodyRow, Owner } from './vault.js';
 
 /** What a credential is sealed for. */
 export const contextOf = (row: Owner & { generation: number }): string =>
@@ -35,4 +33,30 @@ export async function nextGeneration(tx: Transaction, owner: Owner): Promise<num
 /** Removes every other form of this credential. */
 export async function dropOthers(tx: Transaction, row: Owner & { generation: number }): Promise<void> {
   await tx.delete(credentials).where(and(of(row), ne(credentials.generation, row.generation)));
+}
+
+export async function list(db: Database, userId: string | null): Promise<CredentialRow[]> {
+  return db
+    .select()
+    .from(credentials)
+    .where(userId === null ? undefined : eq(credentials.userId, userId))
+    .orderBy(credentials.userId, credentials.provider, desc(credentials.generation));
+}
+
+export async function stagedKeys(db: Database): Promise<CredentialRow[]> {
+  return db
+    .select()
+    .from(credentials)
+    .where(and(eq(credentials.state, 'staged'), isNull(credentials.sessionId)));
+}
+
+export async function listCustody(db: Database, userId: string | null): Promise<CustodyRow[]> {
+  return db
+    .select()
+    .from(custody)
+    .where(userId === null ? undefined : eq(custody.userId, userId));
+}
+
+export async function note(db: Database, owner: Owner, values: CustodyNote): Promise<void> {
+  await db.update(custody).set(values).where(of(owner, custody));
 }

@@ -31,6 +31,13 @@ export const credentials = airlock.table(
   ],
 );
 
+/** The key of a CLI VM's encrypted home; goes with the VM. */
+export const homeKeys = airlock.table('home_keys', {
+  vmId: text('vm_id').primaryKey(),
+  /** Compact JWE for the context `home/<vmId>`. */
+  sealed: text().notNull(),
+});
+
 /** Who holds the live copy of a user's credential, and how it was last found. The row stays when the credential goes. */
 export const custody = airlock.table(
   'custody',

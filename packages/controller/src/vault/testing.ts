@@ -50,12 +50,11 @@ export async function createTestVault({ store }: TestStore, name = 'ada', port =
   const made = { keyFile: [first] as readonly VaultKey[] };
   const ring = createKeyRing([first], async (keys) => void (made.keyFile = keys));
   const vmId = newId('vm');
-  await ring.sealing(async (seal) => {
-    const homeKeySealed = await seal(`home/${vmId}`, Buffer.alloc(64, 7).toString('base64'));
-    await store.db.insert(vms).values({
-      ...{ id: vmId, userId: owner.userId, kind: 'cli', state: 'running', imageId: 'img_000000', accel: 'tcg' },
-      ...{ timings: { vncMs: null, agentMs: null, readyMs: null }, homeKeySealed },
-    });
+  await store.db.insert(vms).values({
+    ...{ id: vmId, userId: owner.userId, kind: 'cli', state: 'running', imageId: 'img_000000', accel: 'tcg' },
+    timings: { vncMs: null, agentMs: null, readyMs: null },
   });
-  return Object.assign(made, { vault: testVault(store, ring), ring, owner, vmId });
+  const vault = testVault(store, ring);
+  await vault.sealHomeKey(vmId);
+  return Object.assign(made, { vault, ring, owner, vmId });
 }

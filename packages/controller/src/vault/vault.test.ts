@@ -1,12 +1,11 @@
 /** Generations, compare-and-set, backup and rotation, on every database that Airlock supports. */
 import { readFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
-import { eq, sql } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import { newId } from '@airlock/contract/ids';
-import { vms } from '../vm/table.js';
-import { credentials } from './table.js';
+import { credentials, homeKeys } from './table.js';
 import { airlock } from '../store/schema.js';
 import { databases, type TestStore } from '../store/testing.js';
 import { newVaultKey } from './key.js';
@@ -39,6 +38,8 @@ for (const { name, open, skip } of databases) {
       await v.vault.commit(v.owner.userId, 'codex', generation);
       return generation;
     }
+    /** VMs that have a home. */
+    const homes = (): ReadonlySet<string> => new Set([v.vmId]);
     const delivered = (generation: number) =>
       v.vault.note(v.owner, { holderVmId: v.vmId, deliveredAs: generation, deliveredGeneration: generation });
     const stored = async (): Promise<string | undefined> =>
@@ -161,6 +162,7 @@ for (const { name, open, skip } of databases) {
       test('seals everything again, retires the old key, and changes no secret', async () => {
         await signIn('one');
         await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf('two'));
+        const homeKey = await v.vault.openHomeKey(v.vmId);
         const before = await store.store.db.select().from(credentials);
         const [old] = v.ring.ids();
         const status = await v.vault.rotate();
@@ -173,10 +175,7 @@ for (const { name, open, skip } of databases) {
         });
         expect(v.keyFile.map(({ id }) => id)).toEqual([status.keyId]);
         expect(await stored()).toBe('one');
-        const [vm] = await store.store.db.select().from(vms);
-        expect(await v.ring.open(`home/${v.vmId}`, vm?.homeKeySealed ?? '')).toBe(
-          Buffer.alloc(64, 7).toString('base64'),
-        );
+        expect(await v.vault.openHomeKey(v.vmId)).toBe(homeKey);
         const after = await store.store.db.select().from(credentials);
         expect(after.map(({ sealed }) => sealed)).not.toContain(before[0]?.sealed);
         expect(after.map((row) => ({ ...row, sealed: '' }))).toEqual(before.map((row) => ({ ...row, sealed: '' })));
@@ -218,15 +217,18 @@ for (const { name, open, skip } of databases) {
       test('brings back what is gone, in a database of another key and other ids', async () => {
         await signIn('one');
         const { backup, ...counts } = await v.vault.backup(passphrase);
-        expect(counts).toEqual({ credentials: 1, homeKeys: 1, unconfirmed: 0 });
+        expect(counts).toEqual({ credentials: 1, homeKeys: 1 });
         await store.empty();
         const fresh = await createTestVault(store);
-        expect(await fresh.vault.restore(passphrase, backup)).toEqual([
+        expect(await fresh.vault.restore(passphrase, backup, new Set([fresh.vmId]))).toEqual([
           { name: 'ada/codex', result: 'restored' },
           { name: v.vmId, result: 'absent' },
         ]);
         expect(tokenOf((await fresh.vault.active(fresh.owner.userId, 'codex'))?.bundle)).toBe('one');
-        expect((await fresh.vault.restore(passphrase, backup))[0]).toEqual({ name: 'ada/codex', result: 'kept' });
+        expect((await fresh.vault.restore(passphrase, backup, homes()))[0]).toEqual({
+          name: 'ada/codex',
+          result: 'kept',
+        });
       });
 
       test('opens what a lost vault key has closed', async () => {
@@ -235,7 +237,7 @@ for (const { name, open, skip } of databases) {
         const ring = createKeyRing([newVaultKey()], async () => undefined);
         const vault = testVault(store.store, ring);
         await expect(vault.active(v.owner.userId, 'codex')).rejects.toMatchObject({ code: 'vault_key_invalid' });
-        expect(await vault.restore(passphrase, backup)).toEqual([
+        expect(await vault.restore(passphrase, backup, homes())).toEqual([
           { name: 'ada/codex', result: 'restored' },
           { name: v.vmId, result: 'restored' },
         ]);
@@ -251,16 +253,8 @@ for (const { name, open, skip } of databases) {
         await delivered(await signIn('one'));
         const { backup } = await v.vault.backup(passphrase);
         await change();
-        expect((await v.vault.restore(passphrase, backup))[0]).toEqual({ name: 'ada/codex', result: 'newer' });
+        expect((await v.vault.restore(passphrase, backup, homes()))[0]).toEqual({ name: 'ada/codex', result: 'newer' });
         expect(await stored()).toBe(expected);
-      });
-
-      test('tells how many credentials were last seen in a VM that ended without a last look', async () => {
-        await delivered(await signIn('one'));
-        await v.vault.note(v.owner, { confirmed: false });
-        expect((await v.vault.backup(passphrase)).unconfirmed).toBe(0);
-        await store.store.db.update(vms).set({ state: 'stopped' }).where(eq(vms.id, v.vmId));
-        expect((await v.vault.backup(passphrase)).unconfirmed).toBe(1);
       });
 
       test('holds no name, token or key in the clear, and opens with no other passphrase', async () => {
@@ -272,10 +266,12 @@ for (const { name, open, skip } of databases) {
             .map((part) => Buffer.from(part, 'base64url').toString('latin1'))
             .join(''),
         );
-        for (const secret of ['canary-token', 'ada', 'codex', Buffer.alloc(64, 7).toString('base64')]) {
+        for (const secret of ['canary-token', 'ada', 'codex', await v.vault.openHomeKey(v.vmId)]) {
           expect(backup + clear.toString('latin1')).not.toContain(secret);
         }
-        await expect(v.vault.restore(`${passphrase}!`, backup)).rejects.toMatchObject({ code: 'backup_invalid' });
+        await expect(v.vault.restore(`${passphrase}!`, backup, homes())).rejects.toMatchObject({
+          code: 'backup_invalid',
+        });
       });
 
       test.each([
@@ -295,8 +291,52 @@ for (const { name, open, skip } of databases) {
       ])('says so when the file is %s', async (_what, spoil) => {
         await signIn('one');
         const { backup } = await v.vault.backup(passphrase);
-        await expect(v.vault.restore(passphrase, spoil(backup))).rejects.toMatchObject({ code: 'backup_invalid' });
+        await expect(v.vault.restore(passphrase, spoil(backup), homes())).rejects.toMatchObject({
+          code: 'backup_invalid',
+        });
         expect(await stored()).toBe('one');
+      });
+    });
+
+    describe('keys of homes', () => {
+      test('are made once, open for their VM, and go with it', async () => {
+        const vmId = newId('vm');
+        await v.vault.sealHomeKey(vmId);
+        const key = await v.vault.openHomeKey(vmId);
+        expect(Buffer.from(key, 'base64')).toHaveLength(64);
+        expect(key).not.toBe(await v.vault.openHomeKey(v.vmId));
+        await expect(v.vault.sealHomeKey(vmId)).rejects.toThrow('home_keys');
+        expect(await v.vault.openHomeKey(vmId)).toBe(key);
+        await v.vault.dropHomeKey(vmId);
+        await v.vault.dropHomeKey(vmId);
+        await expect(v.vault.openHomeKey(vmId)).rejects.toMatchObject({ code: 'home_key_lost' });
+      });
+
+      test.each([
+        ['lost', () => store.store.db.delete(homeKeys), 'holds no key'],
+        ['damaged', () => store.store.db.update(homeKeys).set({ sealed: 'x.y.z' }), 'does not open'],
+        ['moved to another VM', () => store.store.db.update(homeKeys).set({ vmId: 'vm_other' }), 'holds no key'],
+      ])(
+        'one that was %s is said with the name of its VM, and a backup brings it back',
+        async (_what, spoil, words) => {
+          const key = await v.vault.openHomeKey(v.vmId);
+          const { backup } = await v.vault.backup(passphrase);
+          await spoil();
+          await expect(v.vault.openHomeKey(v.vmId)).rejects.toMatchObject({
+            code: 'home_key_lost',
+            message: expect.stringMatching(new RegExp(`${words}|${v.vmId}`)) as string,
+            hint: expect.stringContaining('airlock vault restore') as string,
+          });
+          expect(await v.vault.restore(passphrase, backup, homes())).toEqual([{ name: v.vmId, result: 'restored' }]);
+          expect(await v.vault.openHomeKey(v.vmId)).toBe(key);
+        },
+      );
+
+      test('of VMs that are gone are not brought back', async () => {
+        const { backup } = await v.vault.backup(passphrase);
+        await v.vault.dropHomeKey(v.vmId);
+        expect(await v.vault.restore(passphrase, backup, new Set())).toEqual([{ name: v.vmId, result: 'absent' }]);
+        await expect(v.vault.openHomeKey(v.vmId)).rejects.toMatchObject({ code: 'home_key_lost' });
       });
     });
 

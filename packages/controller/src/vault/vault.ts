@@ -6,14 +6,21 @@ import type { VaultStatus } from '@airlock/contract/api';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import type { credentials, custody } from './table.js';
-import type { Backup } from './backup.js';
 
 export type CredentialRow = typeof credentials.$inferSelect;
 export type CustodyRow = typeof custody.$inferSelect;
 
+export type CustodyNote = Partial<Omit<CustodyRow, 'userId' | 'provider' | 'lastGeneration'>>;
+
 export interface Owner {
   userId: string;
   provider: ProviderId;
+}
+
+export interface NewCredential extends Owner {
+  /** Null for an API key. */
+  sessionId: string | null;
+  method?: 'login' | 'api_key';
 }
 
 export interface StagedCredential {
@@ -24,10 +31,7 @@ export interface StagedCredential {
 
 export interface Vault {
   /** Seals the bundle as the next generation, state staged; what the same session (or the last API key) staged is replaced. */
-  stage(
-    owner: Owner & { sessionId: string | null; method?: 'login' | 'api_key' },
-    bundle: CredentialBundle,
-  ): Promise<{ generation: number }>;
+  stage(owner: NewCredential, bundle: CredentialBundle): Promise<{ generation: number }>;
   /** The staged credential of this session, opened, or undefined. @throws AppError vault_key_invalid */
   staged(sessionId: string): Promise<StagedCredential | undefined>;
   /** The active credential of this user at this provider, opened, or undefined. @throws AppError vault_key_invalid */
@@ -59,14 +63,33 @@ export interface Vault {
   /** Who holds what: of a user, or of everybody with null. */
   custody(userId: string | null): Promise<CustodyRow[]>;
   /** Notes something about a credential's holder or health. */
-  note(owner: Owner, values: Partial<Omit<CustodyRow, 'userId' | 'provider' | 'lastGeneration'>>): Promise<void>;
+  note(owner: Owner, values: CustodyNote): Promise<void>;
+  /** Makes the key of the home of this VM, which has none yet. */
+  sealHomeKey(vmId: string): Promise<void>;
+  /** @throws AppError home_key_lost when it is not there, or does not open */
+  openHomeKey(vmId: string): Promise<string>;
+  /** Without its key, what a copy of the disk may still hold cannot be read. Idempotent. */
+  dropHomeKey(vmId: string): Promise<void>;
   /** Everything that is sealed, under a passphrase. */
   backup(passphrase: string): Promise<Backup>;
-  /** @throws AppError backup_invalid */
-  restore(passphrase: string, backup: string): Promise<{ name: string; result: RestoreResult }[]>;
+  /** `homes`: VMs that have a home now; the key of another one is not brought back. @throws AppError backup_invalid */
+  restore(passphrase: string, backup: string, homes: ReadonlySet<string>): Promise<RestoredEntry[]>;
   status(): Promise<VaultStatus>;
   /** Seals everything again under a new key and retires the old one; goes on where a crash cut an earlier one short. */
   rotate(): Promise<VaultStatus>;
+}
+
+/** `backup` is the JWE. */
+export interface Backup {
+  backup: string;
+  credentials: number;
+  homeKeys: number;
+}
+
+export interface RestoredEntry {
+  /** `<user>/<provider>`, or the id of a VM. */
+  name: string;
+  result: RestoreResult;
 }
 
 export type RestoreResult = 'restored' | 'kept' | 'newer' | 'absent';

@@ -62,6 +62,7 @@ async function makeDisk(ctx: VmContext, { id, imageId }: VmRow): Promise<void> {
   const onChange = (): void => taken.abort(new AppError('vm_not_running', `VM ${id} was destroyed.`));
   ctx.changes.on(id, onChange);
   try {
+    await ctx.homeKeys.sealHomeKey(id);
     await ctx.engine.createDisk(id, 'root', imageId, AbortSignal.any([ctx.signal, taken.signal]));
   } catch (error) {
     throw await giveUp(ctx, id, error);

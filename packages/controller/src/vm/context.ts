@@ -15,11 +15,11 @@ export interface VmDeps {
   store: Pick<Store, 'db'>;
   engine: Engine;
   images: Images;
-  /** Seals the key of a CLI VM's home. */
-  secrets: {
-    /** Seals and stores within `work`, so that the key it uses is not retired in between. */
-    sealing<T>(work: (seal: (purpose: string, secret: string) => Promise<string>) => Promise<T>): Promise<T>;
-    open(purpose: string, sealed: string): Promise<string>;
+  /** Keys of CLI VMs' homes, made when a VM is and dropped when it goes. */
+  homeKeys: {
+    sealHomeKey(vmId: string): Promise<void>;
+    openHomeKey(vmId: string): Promise<string>;
+    dropHomeKey(vmId: string): Promise<void>;
   };
   /** The user's own port at the upstream proxy. */
   proxyPort(userId: string): Promise<number>;

@@ -139,3 +139,22 @@ test('a VM that cannot be destroyed holds up no other: neither its end nor the s
   expect(await state(stuck)).toBe('destroying');
   letGo();
 });
+
+test('the key of a home is made with its CLI VM, kept through restarts, and goes with it', async () => {
+  const vm = await cli();
+  const [key] = host.homeKeys.held.values();
+  await host.restart();
+  await host.vms.reconcile();
+  expect([...host.homeKeys.held]).toEqual([[vm.id, key]]);
+  await host.vms.destroy(vm.id);
+  expect([...host.homeKeys.held]).toEqual([]);
+});
+
+test('a CLI VM whose key is lost does not start with an empty home: it stands still, and says why', async () => {
+  const vm = await cli();
+  host.engine.end(vm.id);
+  await expect.poll(async () => (await host.vms.get(vm.id))?.state).toBe('stopped');
+  host.homeKeys.held.clear();
+  await expect(cli()).rejects.toMatchObject({ code: 'home_key_lost' });
+  expect(await host.vms.get(vm.id)).toMatchObject({ state: 'stopped', error: { code: 'home_key_lost' } });
+});

@@ -21,8 +21,8 @@ async function remove(ctx: VmContext, vmId: string): Promise<void> {
   forget(ctx, vmId);
   await ctx.engine.stop(vmId, 0);
   await ctx.engine.remove(vmId);
-  // Without its key, what a copy of the disk may still hold cannot be read.
-  await rows.apply(ctx, vmId, 'removed', { patch: { homeKeySealed: null } });
+  await ctx.homeKeys.dropHomeKey(vmId);
+  await rows.apply(ctx, vmId, 'removed');
   ctx.log.info({ vmId, kind: row.kind }, 'VM destroyed');
 }
 

@@ -1,5 +1,4 @@
 /** Making and starting a VM: its row first, then folder, secrets and runner; on failure nothing of the start is left. */
-import { randomBytes } from 'node:crypto';
 import { AppError } from '@airlock/contract/errors';
 import type { VmKind } from '@airlock/contract/api';
 import type { VmContext } from './context.js';
@@ -15,11 +14,7 @@ export async function insert(ctx: VmContext, kind: VmKind, vm: rows.NewVm): Prom
   const need = await needOfNew(ctx, kind);
   const id = rows.newVmId();
   const row = { ...vm, id, kind, imageId: image.manifest.id, accel: ctx.host.accel };
-  if (kind === 'browser') return takeRoom(ctx, need, () => rows.insert(ctx, { ...row, homeKeySealed: null }));
-  return ctx.secrets.sealing(async (seal) => {
-    const homeKeySealed = await seal(`home/${id}`, randomBytes(64).toString('base64'));
-    return takeRoom(ctx, need, () => rows.insert(ctx, { ...row, homeKeySealed }));
-  });
+  return takeRoom(ctx, need, () => rows.insert(ctx, row));
 }
 
 /** Starts the runner of a VM that is creating or stopped. Only in the VM's turn. */
@@ -29,7 +24,7 @@ export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   // One that is being made has its room already.
   const started = row.state === 'stopped' ? await takeRoom(ctx, needOfKept(ctx), powerOn) : await powerOn();
   if (!started) throw new AppError('vm_not_running', `VM ${row.id} was destroyed before it could start.`);
-  const homeKey = row.homeKeySealed === null ? null : await ctx.secrets.open(`home/${row.id}`, row.homeKeySealed);
+  const homeKey = row.kind === 'cli' ? await ctx.homeKeys.openHomeKey(row.id) : null;
   const secrets = await runnerSecrets(started, homeKey, await ctx.proxyPort(row.userId), ctx.settings);
   await ctx.engine.start(vmPlan(started, ctx), secrets);
   watch(ctx, started);
@@ -59,7 +54,8 @@ export async function giveUp(ctx: VmContext, vmId: string, error: unknown): Prom
   try {
     await ctx.engine.stop(vmId, 0);
     await ctx.engine.remove(vmId);
-    await rows.apply(ctx, vmId, 'failed', { patch: { error: why.toBody(), homeKeySealed: null } });
+    await ctx.homeKeys.dropHomeKey(vmId);
+    await rows.apply(ctx, vmId, 'failed', { patch: { error: why.toBody() } });
   } catch (failure) {
     ctx.log.error({ err: failure, vmId }, 'a VM that could not start was not cleaned up; trying again');
     await rows.apply(ctx, vmId, 'destroy', { patch: { error: why.toBody(), destroyAt: new Date() } });

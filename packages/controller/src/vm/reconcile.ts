@@ -52,5 +52,6 @@ async function adoptOrRelease(ctx: VmContext, row: VmRow): Promise<void> {
   await engine.remove(row.id);
   const lost = new AppError('vm_lost', 'The VM ended while no controller was running.');
   const error = found?.status.error ?? lost.toBody();
-  await rows.apply(ctx, row.id, 'failed', { patch: { error, homeKeySealed: null } });
+  await ctx.homeKeys.dropHomeKey(row.id);
+  await rows.apply(ctx, row.id, 'failed', { patch: { error } });
 }

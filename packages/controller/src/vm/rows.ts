@@ -28,9 +28,7 @@ export interface NewVm {
 }
 
 /** Columns that an event may set. */
-export type VmPatch = Partial<
-  Pick<VmRow, 'epoch' | 'homeKeySealed' | 'timings' | 'error' | 'readyAt' | 'lastUsedAt' | 'destroyAt'>
->;
+export type VmPatch = Partial<Pick<VmRow, 'epoch' | 'timings' | 'error' | 'readyAt' | 'lastUsedAt' | 'destroyAt'>>;
 
 export interface VmChange {
   patch?: VmPatch;
@@ -48,7 +46,7 @@ export async function get({ db }: RowContext, vmId: string): Promise<VmRow | und
 
 export async function insert(
   { db }: RowContext,
-  vm: NewVm & Pick<VmRow, 'id' | 'kind' | 'imageId' | 'accel' | 'homeKeySealed'>,
+  vm: NewVm & Pick<VmRow, 'id' | 'kind' | 'imageId' | 'accel'>,
 ): Promise<VmRow> {
   const values = { ...vm, state: firstState, timings: noTimings };
   const [row] = await db.insert(vms).values(values).returning();

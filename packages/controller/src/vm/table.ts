@@ -17,8 +17,6 @@ export const vms = airlock.table(
     accel: text().$type<'kvm' | 'tcg'>().notNull(),
     /** Grows with each start; a runner with an older one refuses to go on. */
     epoch: integer().notNull().default(0),
-    /** JWE of the key of the CLI VM's encrypted home; null for a browser VM. */
-    homeKeySealed: text('home_key_sealed'),
     timings: jsonb().$type<{ vncMs: number | null; agentMs: number | null; readyMs: number | null }>().notNull(),
     error: jsonb().$type<ErrorBody>(),
     createdAt: at('created_at').notNull().defaultNow(),

@@ -112,7 +112,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
 /** The row of a browser VM that runs. */
 export const exampleVm = (userId: string): VmRow => ({
   ...{ id: newId('vm'), userId, kind: 'browser', state: 'running', sessionId: null, imageId: 'img_000000' },
-  ...{ accel: 'tcg', epoch: 1, homeKeySealed: null, timings: { vncMs: 1, agentMs: 2, readyMs: 3 }, error: null },
+  ...{ accel: 'tcg', epoch: 1, timings: { vncMs: 1, agentMs: 2, readyMs: 3 }, error: null },
   ...{ createdAt: new Date(), readyAt: new Date(), lastUsedAt: null, destroyAt: null },
 });
 
@@ -122,6 +122,8 @@ export interface TestVms {
   vms: Vms;
   /** The one user there is. */
   readonly userId: string;
+  /** Keys of homes, by VM. */
+  homeKeys: VmDeps['homeKeys'] & { held: Map<string, string> };
   /** Users who are signing in. */
   signingIn: Set<string>;
   /** A controller that ended, and the next one, which has not looked at the rows yet. */
@@ -133,6 +135,20 @@ const unguarded: CliGuard = {
   ready: async () => undefined,
   ending: async () => undefined,
 };
+
+function createTestHomeKeys(): TestVms['homeKeys'] {
+  const held = new Map<string, string>();
+  return {
+    held,
+    sealHomeKey: async (vmId) => void held.set(vmId, randomBytes(64).toString('base64')),
+    openHomeKey: async (vmId) => {
+      const key = held.get(vmId);
+      if (key === undefined) throw new AppError('home_key_lost', `There is no key for ${vmId}.`);
+      return key;
+    },
+    dropHomeKey: async (vmId) => void held.delete(vmId),
+  };
+}
 
 /** Vms on a real database for a test file; everything but the database is new before each test. `env`: more settings. */
 export function useVms(env: Record<string, string> = {}, guard = unguarded): TestVms {
@@ -147,10 +163,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
       store: database.store,
       engine: host.engine,
       images: { current: async () => image, get: async () => image } as never,
-      secrets: {
-        sealing: (work) => work(async (_purpose, secret) => secret),
-        open: async (_purpose, sealed) => sealed,
-      },
+      homeKeys: host.homeKeys,
       proxyPort: async () => 10001,
       signingIn: async () => host.signingIn,
       host: { accel: 'tcg', accelReason: 'a test', driver: 'a-test', tscKhz: null },
@@ -176,6 +189,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
     await host.database.empty();
     await addUser(host.database.store.db, host.userId);
     await writeFile(join(host.database.home, 'rootfs.ext4'), randomBytes(1000));
+    host.homeKeys = createTestHomeKeys();
     host.signingIn = new Set();
     host.engine = createTestEngine(client);
     open();

@@ -1,12 +1,13 @@
 /** The vault as a whole, for administrators: its keys, backup, restore. */
 import { BackupRequest, BackupResponse, RestoreRequest, RestoreResponse, VaultStatus } from '@airlock/contract/api';
 import { answers } from '../answers.js';
+import type { VmRow } from '../../vm/vm.js';
 import type { HttpDeps, Server } from '../deps.js';
 
 /** Largest backup that is taken, in bytes. */
 const backupLimit = 32 * 1024 * 1024;
 
-export function addVaultRoutes(server: Server, { vault, custodian }: HttpDeps): void {
+export function addVaultRoutes(server: Server, { vault, vms, custodian }: HttpDeps): void {
   const config = { access: 'admin' } as const;
 
   server.get(
@@ -39,7 +40,8 @@ export function addVaultRoutes(server: Server, { vault, custodian }: HttpDeps): 
     },
     async (request) => {
       await custodian.syncAll();
-      return vault.backup(request.body.passphrase);
+      const unconfirmed = await custodian.unconfirmed();
+      return { ...(await vault.backup(request.body.passphrase)), unconfirmed };
     },
   );
 
@@ -55,9 +57,16 @@ export function addVaultRoutes(server: Server, { vault, custodian }: HttpDeps): 
       },
     },
     async (request) => {
-      const entries = await vault.restore(request.body.passphrase, request.body.backup);
+      const { passphrase, backup } = request.body;
+      const entries = await vault.restore(passphrase, backup, homesOf(await vms.list(null)));
       await custodian.syncAll();
       return { entries };
     },
   );
+}
+
+/** VMs whose encrypted home is there, or may be. */
+function homesOf(vms: readonly VmRow[]): ReadonlySet<string> {
+  const gone: VmRow['state'][] = ['destroying', 'failed', 'destroyed'];
+  return new Set(vms.filter(({ kind, state }) => kind === 'cli' && !gone.includes(state)).map(({ id }) => id));
 }

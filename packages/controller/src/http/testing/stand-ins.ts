@@ -239,6 +239,7 @@ export function createTestCustodian(credentials: CredentialSummary[]): HttpDeps[
       return { generation: 2 };
     },
     syncAll: async () => undefined,
+    unconfirmed: async () => 0,
   };
 }
 
@@ -246,7 +247,7 @@ export function createTestCustodian(credentials: CredentialSummary[]): HttpDeps[
 export function createTestVault(): HttpDeps['vault'] {
   const status = { keyId: 'key', oldKeyIds: [], sealed: 0, underOldKeys: 0, lost: 0 };
   return {
-    backup: async () => ({ backup: 'sealed', credentials: 0, homeKeys: 0, unconfirmed: 0 }),
+    backup: async () => ({ backup: 'sealed', credentials: 0, homeKeys: 0 }),
     restore: async () => [{ name: 'ada/codex', result: 'kept' }],
     status: async () => status,
     rotate: async () => status,

@@ -1,0 +1,75 @@
+/** The form of a backup: one JWE under a passphrase, independent of the vault key. */
+import { CompactEncrypt, compactDecrypt, errors } from 'jose';
+import { z } from 'zod';
+import { AppError } from '@airlock/contract/errors';
+import { CredentialBundle } from '@airlock/contract/guest';
+import { VmId } from '@airlock/contract/ids';
+import { ProviderId } from '@airlock/contract/provider/provider';
+
+export const BackupContent = z.strictObject({
+  version: z.literal(1),
+  createdAt: z.iso.datetime(),
+  credentials: z.array(
+    z.strictObject({
+      /** The name: ids differ from database to database. */
+      user: z.string(),
+      provider: ProviderId,
+      generation: z.int().positive(),
+      method: z.enum(['login', 'api_key']),
+      updatedAt: z.iso.datetime(),
+      bundle: CredentialBundle,
+    }),
+  ),
+  homeKeys: z.array(z.strictObject({ vmId: VmId, key: z.base64().length(88) })),
+});
+export type BackupContent = z.infer<typeof BackupContent>;
+export type BackedUp = BackupContent['credentials'][number];
+
+const header = { alg: 'PBES2-HS512+A256KW', enc: 'A256GCM', typ: 'airlock-backup' } as const;
+/** Rounds of PBKDF2 with SHA-512: about a second of one core; an attacker pays it for each guess. */
+const rounds = 600_000;
+
+export async function sealBackup(passphrase: string, content: BackupContent): Promise<string> {
+  return new CompactEncrypt(new TextEncoder().encode(JSON.stringify(content)))
+    .setProtectedHeader(header)
+    .setKeyManagementParameters({ p2c: rounds })
+    .encrypt(new TextEncoder().encode(passphrase));
+}
+
+/** @throws AppError backup_invalid, without any content */
+export async function openBackup(passphrase: string, backup: string): Promise<BackupContent> {
+  let text: string;
+  try {
+    const { plaintext, protectedHeader } = await compactDecrypt(backup.trim(), new TextEncoder().encode(passphrase), {
+      keyManagementAlgorithms: [header.alg],
+      contentEncryptionAlgorithms: [header.enc],
+      maxPBES2Count: rounds,
+    });
+    if (protectedHeader.typ !== header.typ) throw new AppError('backup_invalid', 'The file is no backup of Airlock.');
+    text = new TextDecoder().decode(plaintext);
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw new AppError('backup_invalid', whyNot(error), { cause: error });
+  }
+  const parsed = BackupContent.safeParse(jsonOf(text));
+  if (parsed.success) return parsed.data;
+  const where = parsed.error.issues.map(({ path }) => path.join('.') || 'the whole document').join(', ');
+  throw new AppError('backup_invalid', `The backup opens, but has an unexpected form: ${where}.`, {
+    hint: 'It may come from another version of Airlock.',
+  });
+}
+
+function whyNot(error: unknown): string {
+  if (error instanceof errors.JWEDecryptionFailed)
+    return 'The backup cannot be opened: the passphrase is wrong, or the file was altered or cut short.';
+  return 'The file is no backup of Airlock, or it was altered or cut short.';
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Not JSON: the schema refuses it without quoting any of it.
+    return undefined;
+  }
+}

@@ -1,0 +1,82 @@
+/** Restoring a backup: never replaces what is newer here, nor what can be opened and is as new. */
+import { eq, sql } from 'drizzle-orm';
+import { AppError } from '@airlock/contract/errors';
+import type { Transaction } from '../store/store.js';
+import { openBackup, type BackedUp } from './backup-file.js';
+import { changing, type VaultContext } from './context.js';
+import { homeContext } from './home-key.js';
+import { contextOf, of } from './rows.js';
+import { credentials, custody, homeKeys } from './table.js';
+import type { CredentialRow, RestoreResult, RestoredEntry } from './vault.js';
+
+/** `homes`: VMs that have a home now; the key of another one is not brought back. */
+export async function restore(
+  ctx: VaultContext,
+  { passphrase, backup }: { passphrase: string; backup: string },
+  homes: ReadonlySet<string>,
+): Promise<RestoredEntry[]> {
+  const content = await openBackup(passphrase, backup);
+  const entries: RestoredEntry[] = [];
+  for (const entry of content.credentials) {
+    entries.push({ name: `${entry.user}/${entry.provider}`, result: await restoreCredential(ctx, entry) });
+  }
+  for (const { vmId, key } of content.homeKeys) {
+    entries.push({ name: vmId, result: homes.has(vmId) ? await restoreHomeKey(ctx, vmId, key) : 'absent' });
+  }
+  return entries;
+}
+
+async function restoreCredential(ctx: VaultContext, entry: BackedUp): Promise<RestoreResult> {
+  const user = (await ctx.users.list()).find(({ name }) => name === entry.user);
+  if (!user) return 'absent';
+  const { provider, generation, method } = entry;
+  const row = { userId: user.id, provider, generation, method, lineage: generation, sessionId: null };
+  return changing(ctx, row, async (tx, seal) => {
+    const kept = await whatStays(ctx, tx, row);
+    if (kept) return kept;
+    await tx.delete(credentials).where(of(row));
+    const sealed = await seal(contextOf(row), JSON.stringify(entry.bundle));
+    await tx.insert(credentials).values({ ...row, state: 'active', updatedAt: new Date(entry.updatedAt), sealed });
+    const lastGeneration = sql<number>`greatest(${custody.lastGeneration}, ${generation}::integer)`;
+    await tx.update(custody).set({ lastGeneration }).where(of(row, custody));
+    return 'restored';
+  });
+}
+
+/** Why nothing is restored, or undefined. */
+async function whatStays(
+  ctx: VaultContext,
+  tx: Transaction,
+  row: Pick<CredentialRow, 'userId' | 'provider' | 'generation'>,
+): Promise<RestoreResult | undefined> {
+  const [held] = await tx.select().from(custody).where(of(row, custody));
+  const found = await tx.select().from(credentials).where(of(row));
+  const same = found.find(({ generation }) => generation === row.generation);
+  // Without a row the number of the last one still counts: removing a credential is newer than a backup of it.
+  if ((held?.lastGeneration ?? 0) > row.generation && !(same?.state === 'active' && found.length === 1)) return 'newer';
+  if (same && (await opens(ctx, contextOf(same), same.sealed)) !== undefined) return 'kept';
+  return undefined;
+}
+
+async function restoreHomeKey(ctx: VaultContext, vmId: string, key: string): Promise<RestoreResult> {
+  const [row] = await ctx.db.select().from(homeKeys).where(eq(homeKeys.vmId, vmId));
+  const present = row && (await opens(ctx, homeContext(vmId), row.sealed));
+  if (present !== undefined) return present === key ? 'kept' : 'newer';
+  await ctx.ring.sealing(async (seal) => {
+    const sealed = await seal(homeContext(vmId), key);
+    await ctx.db
+      .insert(homeKeys)
+      .values({ vmId, sealed })
+      .onConflictDoUpdate({ target: homeKeys.vmId, set: { sealed } });
+  });
+  return 'restored';
+}
+
+async function opens({ ring }: VaultContext, context: string, sealed: string): Promise<string | undefined> {
+  try {
+    return await ring.open(context, sealed);
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'vault_key_invalid') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,54 @@
+/** Credentials that are sealed and not yet proved, and how any of them is opened. */
+import { and, eq, isNull, ne, type SQL } from 'drizzle-orm';
+import { CredentialBundle } from '@airlock/contract/guest';
+import { assertOwnFiles } from './bundle.js';
+import { changing, type VaultContext } from './context.js';
+import { contextOf, nextGeneration, of } from './rows.js';
+import { credentials } from './table.js';
+import type { CredentialRow, NewCredential, Owner, StagedCredential } from './vault.js';
+
+export function stage(
+  ctx: VaultContext,
+  owner: NewCredential,
+  bundle: CredentialBundle,
+): Promise<{ generation: number }> {
+  return changing(ctx, owner, async (tx, seal) => {
+    assertOwnFiles(owner.provider, bundle);
+    const { userId, provider, sessionId, method = 'login' } = owner;
+    const same = sessionId === null ? isNull(credentials.sessionId) : eq(credentials.sessionId, sessionId);
+    await tx.delete(credentials).where(and(of(owner), eq(credentials.state, 'staged'), same));
+    const generation = await nextGeneration(tx, owner);
+    const row = { userId, provider, sessionId, method, generation, lineage: generation };
+    const sealed = await seal(contextOf(row), JSON.stringify(bundle));
+    await tx.insert(credentials).values({ ...row, state: 'staged', sealed });
+    return { generation };
+  });
+}
+
+export const staged = (ctx: VaultContext, sessionId: string): Promise<StagedCredential | undefined> =>
+  opened(ctx, and(eq(credentials.sessionId, sessionId), eq(credentials.state, 'staged')));
+
+export const active = (ctx: VaultContext, owner: Owner): Promise<StagedCredential | undefined> =>
+  opened(ctx, and(of(owner), eq(credentials.state, 'active')));
+
+async function opened(ctx: VaultContext, which: SQL | undefined): Promise<StagedCredential | undefined> {
+  const [row] = await ctx.db.select().from(credentials).where(which);
+  return row && { generation: row.lineage, bundle: await readRow(ctx, row) };
+}
+
+export async function readRow({ ring }: Pick<VaultContext, 'ring'>, row: CredentialRow): Promise<CredentialBundle> {
+  return CredentialBundle.parse(JSON.parse(await ring.open(contextOf(row), row.sealed)));
+}
+
+export async function isCommitted({ db }: VaultContext, sessionId: string): Promise<boolean> {
+  const mine = and(eq(credentials.sessionId, sessionId), eq(credentials.state, 'active'));
+  return (await db.select({ state: credentials.state }).from(credentials).where(mine)).length > 0;
+}
+
+export async function discard({ db }: VaultContext, sessionId: string): Promise<void> {
+  await db.delete(credentials).where(and(eq(credentials.sessionId, sessionId), ne(credentials.state, 'active')));
+}
+
+export async function discardKey({ db }: VaultContext, owner: Owner, handle: number): Promise<void> {
+  await db.delete(credentials).where(and(of(owner), eq(credentials.state, 'staged'), eq(credentials.lineage, handle)));
+}
