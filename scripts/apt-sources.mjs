@@ -1,5 +1,5 @@
 /**
- * Reads apt's own sources (deb822 and one-line form), to find the mirror that this machine already uses for Debian. No mirror
+ * Reads apt's own sources (deb822 and one-line form), to find the mirror that this host already uses for Debian. No mirror
  * is ever written into the project. Also used by packages/image-builder; apt-sources.d.mts says the types.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -90,7 +90,7 @@ export function sourceStanza(source, suite) {
   return `${lines.join('\n')}\n`;
 }
 
-/** All apt sources of this machine. */
+/** All apt sources of this host. */
 export function readAptSources(folder = '/etc/apt') {
   const parts = join(folder, 'sources.list.d');
   const names = ifThere(() => readdirSync(parts).sort(), []);

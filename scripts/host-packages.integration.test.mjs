@@ -8,7 +8,7 @@ import { planInstall, readPackageList } from './host-packages.mjs';
 import { capture } from './run.mjs';
 import { networkOptions, readAptSources, sourcesFor } from '../packages/image-builder/dist/apt-sources.js';
 
-/** An apt with folders of its own, which uses this machine's mirror for `suite` and knows of no installed package. */
+/** An apt with folders of its own, which uses this host's mirror for `suite` and knows of no installed package. */
 async function emptyMachine(folder, suite) {
   for (const path of ['etc/apt/sources.list.d', 'etc/apt/apt.conf.d', 'etc/apt/preferences.d']) make(folder, path);
   for (const path of ['var/lib/apt/lists/partial', 'var/cache/apt/archives/partial', 'var/lib/dpkg'])

@@ -1,5 +1,5 @@
 /**
- * Installs the Debian packages of packages.json that this machine lacks, and nothing else: no upgrade of other packages,
+ * Installs the Debian packages of packages.json that this host lacks, and nothing else: no upgrade of other packages,
  * no recommended ones. Where it may not, it prints the exact commands and gives exit code 2.
  *   node scripts/host-packages.mjs [--print] run test
  */
@@ -59,7 +59,7 @@ export function planInstall(missing, host) {
     const source = debianSource(host.sources, host.codename);
     if (!source) {
       throw new Stop(
-        `No apt source of this machine serves ${host.codename} main, so ${suite} cannot be derived from one.`,
+        `No apt source of this host serves ${host.codename} main, so ${suite} cannot be derived from one.`,
         `Add a source for ${suite}, then run this again.`,
       );
     }

@@ -24,7 +24,7 @@ type AirlockTimes = BootTimes & { requestMs: number; spec: VmSpec };
 
 export async function benchBoot(context: Context): Promise<Figure[]> {
   const home = await createTestHome();
-  // The only Internet there is: nothing outside of this machine is contacted.
+  // The only Internet there is: nothing outside of this host is contacted.
   const nowhere = await listenAsProxy({ host: '127.0.0.1', port: 0 });
   try {
     for (const file of [imageFiles.kernel, imageFiles.initrd, imageFiles.rootfs]) {

@@ -1,6 +1,6 @@
 /**
  * The egress gateway on its unix socket, as a guest's `nc` finds it, against the same upstream proxy asked directly. The
- * target is a name that only this upstream knows: the gateway refuses addresses of this machine.
+ * target is a name that only this upstream knows: the gateway refuses addresses of this host.
  */
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';

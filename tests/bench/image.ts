@@ -1,6 +1,6 @@
 /**
  * `image build --force --no-gate`, against the least that makes the same content: mmdebstrap, npm install and mkfs, with the
- * same packages, options and caches, one after the other. Both find their Debian packages in a cache: that of this machine's
+ * same packages, options and caches, one after the other. Both find their Debian packages in a cache: that of this host's
  * last build, or one filled before.
  */
 import { cp, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
@@ -73,7 +73,7 @@ export async function benchImage({ runs, signal, say }: Context): Promise<Figure
   }
 }
 
-/** False when this machine has built nothing yet. */
+/** False when this host has built nothing yet. */
 async function copyCache(home: string): Promise<boolean> {
   try {
     await cp(homePaths(imageHome()).aptCache, homePaths(home).aptCache, { recursive: true });

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { connect, type AddressInfo, type ListenOptions } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-/** `targets`: from `host:port` as asked for to the port of this machine that stands for it. `port` is 0 on a path. */
+/** `targets`: from `host:port` as asked for to the port of this host that stands for it. `port` is 0 on a path. */
 export async function listenAsProxy(
   address: ListenOptions,
   targets: ReadonlyMap<string, number> = new Map(),

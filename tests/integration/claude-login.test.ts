@@ -1,4 +1,4 @@
-/** The unmodified Claude Code on this machine signs in at the simulated Anthropic, with a browser as in a VM. */
+/** The unmodified Claude Code on this host signs in at the simulated Anthropic, with a browser as in a VM. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

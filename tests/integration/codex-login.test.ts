@@ -1,4 +1,4 @@
-/** The unmodified Codex CLI on this machine signs in at the simulated provider, with a browser as in a VM. */
+/** The unmodified Codex CLI on this host signs in at the simulated provider, with a browser as in a VM. */
 import { execFile, spawn } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

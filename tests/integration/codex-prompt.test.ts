@@ -1,4 +1,4 @@
-/** The unmodified Codex CLI on this machine answers a prompt through the simulated provider, as the agent runs it in a CLI VM. */
+/** The unmodified Codex CLI on this host answers a prompt through the simulated provider, as the agent runs it in a CLI VM. */
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ const runPrompt = codex.prompt as ProviderPrompt;
 const apiKey = 'sk-test-0123456789abcdef';
 const program = await findExecutable('codex').catch(() => null);
 const skipReason =
-  'codex is not on PATH of this machine; `npm i --prefix DIR @openai/codex` and PATH=DIR/node_modules/.bin run this test';
+  'codex is not on PATH of this host; `npm i --prefix DIR @openai/codex` and PATH=DIR/node_modules/.bin run this test';
 if (program === null) process.stderr.write(`Skipped: ${skipReason}\n`);
 
 let home: string;

@@ -1,4 +1,4 @@
-/** The unmodified Gemini CLI on this machine signs in at the simulated Google, with a browser as in a VM. */
+/** The unmodified Gemini CLI on this host signs in at the simulated Google, with a browser as in a VM. */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ const headless = geminiCli.prompt as ProviderPrompt;
 const canaryToken = 'CANARY-gemini-login';
 const program = await findExecutable('gemini').catch(() => null);
 const skipReason =
-  'gemini is not on PATH of this machine; `npm i --prefix DIR @google/gemini-cli` and PATH=DIR/node_modules/.bin run this test';
+  'gemini is not on PATH of this host; `npm i --prefix DIR @google/gemini-cli` and PATH=DIR/node_modules/.bin run this test';
 
 if (program === null) process.stderr.write(`Skipped: ${skipReason}\n`);
 

@@ -1,4 +1,4 @@
-/** An unmodified CLI of this machine, with a home of its own in front of a simulated internet, and the browser of its person. */
+/** An unmodified CLI of this host, with a home of its own in front of a simulated internet, and the browser of its person. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { access, chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

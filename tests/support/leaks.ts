@@ -1,5 +1,5 @@
 /**
- * What a test may leave behind on this machine, compared before and after. Looks only at what is ours: processes that
+ * What a test may leave behind on this host, compared before and after. Looks only at what is ours: processes that
  * descend from this one or name the AIRLOCK_HOME, their listening ports, named network namespaces, mounts, temp folders.
  */
 import { readdir, readFile, readlink } from 'node:fs/promises';

@@ -18,7 +18,7 @@ const buildTimeoutMs = 20 * 60_000;
 let home: string;
 beforeAll(async () => {
   home = await mkdtemp('/var/tmp/airlock-t-');
-  // Packages, so that they need not be fetched again, and the versions that this machine has chosen, if it has.
+  // Packages, so that they need not be fetched again, and the versions that this host has chosen, if it has.
   const [from, to] = [homePaths(imageHome()), homePaths(home)];
   await cp(from.aptCache, to.aptCache, { recursive: true }).catch(ignoreMissing);
   await cp(from.images.pins, to.images.pins).catch(ignoreMissing);

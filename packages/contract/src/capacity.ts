@@ -124,7 +124,7 @@ export function requireRoom(needs: readonly Amounts[], room: Amounts): void {
     throw new AppError(
       'capacity_exhausted',
       `${vmCount(needs)} ${total('memoryMib')} MiB of memory; ${room.memoryMib} MiB are free on this host and not promised to other VMs.`,
-      { hint: 'Wait until another sign-in has ended, or give the machine more memory.' },
+      { hint: 'Wait until another sign-in has ended, or give the host more memory.' },
     );
   }
   if (total('diskMib') > room.diskMib) {

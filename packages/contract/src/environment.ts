@@ -22,7 +22,7 @@ export function plainEnvironment(env: NodeJS.ProcessEnv = process.env): NodeJS.P
   return pick(env, (name) => everyProgram.includes(name));
 }
 
-/** For npm on this machine. */
+/** For npm on this host. */
 export function npmEnvironment(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   return pick(env, (name) => everyProgram.includes(name) || npmNames.includes(name) || npmSettings.test(name));
 }

@@ -179,7 +179,7 @@ export const HostProbe = z.strictObject({
     usable: z.boolean(),
     /** Milliseconds of processor time for a guest to count to one million (or until it was given up); null when it was not run. */
     probeMs: z.number().nullable(),
-    /** False when this may be otherwise the next time (the machine was too busy to tell): such a verdict is not kept. */
+    /** False when this may be otherwise the next time (the host was too busy to tell): such a verdict is not kept. */
     certain: z.boolean(),
     /** One sentence: what was found. */
     reason: z.string(),

@@ -21,7 +21,7 @@ Suites: bookworm
 Components: main
 `;
 
-describe('package sources of this machine', () => {
+describe('package sources of this host', () => {
   it('are one for each address, with the key where it is a file', () => {
     expect(oneEach(parseDeb822(deb822))).toEqual([
       {

@@ -1,4 +1,4 @@
-/** Finds out from apt's own sources which Debian mirror this machine uses, so that no mirror is written into the project. */
+/** Finds out from apt's own sources which Debian mirror this host uses, so that no mirror is written into the project. */
 import { AppError } from '@airlock/contract/errors';
 // Set-up reads them too, before anything is built: one reader for both.
 import { readAptSources as readAll, type AptSource as Entry } from '../../../scripts/apt-sources.mjs';
@@ -19,14 +19,14 @@ export function oneEach(entries: readonly Entry[]): AptSource[] {
   });
 }
 
-/** All package sources of this machine. */
+/** All package sources of this host. */
 export const readAptSources = (etcApt?: string): AptSource[] => oneEach(readAll(etcApt));
 
 const endsWith = (source: AptSource, path: string): boolean => source.uri.replace(/\/+$/, '').endsWith(path);
 
 /**
  * The lines of a sources.list for `suite`, from the mirror that `sources` name: suite and updates, and security updates
- * when the machine itself has a source of them.
+ * when the host itself has a source of them.
  * @throws AppError host_unsupported when none of the sources serves Debian.
  */
 export function sourcesFor(suite: string, sources: readonly AptSource[]): string[] {
@@ -37,7 +37,7 @@ export function sourcesFor(suite: string, sources: readonly AptSource[]): string
   if (!main) {
     throw new AppError(
       'host_unsupported',
-      `None of the ${sources.length} package sources of this machine is a Debian mirror; the image is made of Debian packages.`,
+      `None of the ${sources.length} package sources of this host is a Debian mirror; the image is made of Debian packages.`,
       { hint: 'Add a source of Debian under /etc/apt/sources.list.d, such as the one of your Debian installation.' },
     );
   }
@@ -51,7 +51,7 @@ export function sourcesFor(suite: string, sources: readonly AptSource[]): string
   ];
 }
 
-/** The lines of `apt-config dump` that decide how this machine reaches a mirror: proxies, certificates, time limits. */
+/** The lines of `apt-config dump` that decide how this host reaches a mirror: proxies, certificates, time limits. */
 export function networkOptions(aptConfigDump: string): string[] {
   return aptConfigDump
     .split('\n')

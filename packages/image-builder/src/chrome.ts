@@ -28,7 +28,7 @@ export const googleChrome = {
 } as const satisfies PinnedBrowser;
 
 /**
- * Fetches a file with apt's settings of this machine (proxy, certificates) and compares its checksum.
+ * Fetches a file with apt's settings of this host (proxy, certificates) and compares its checksum.
  * @throws AppError image_build_failed when it cannot be fetched or is another file; then nothing is left at `target`.
  */
 export async function fetchPinned({ url, sha256 }: PinnedFile, target: string, signal: AbortSignal): Promise<void> {

@@ -64,7 +64,7 @@ async function writeProject(folder: string, { clis, lock }: CliSet): Promise<voi
   await writeFile(join(folder, 'package-lock.json'), JSON.stringify(lock));
 }
 
-/** npm in the folder `cwd`, with the machine's own configuration of it. */
+/** npm in the folder `cwd`, with the host's own configuration of it. */
 async function npm(
   args: string[],
   clis: readonly Cli[],
@@ -93,7 +93,7 @@ export function explain(error: unknown, clis: readonly Cli[]): unknown {
 }
 
 /**
- * Installs the CLIs below `stage`/usr/local with the machine's own npm and its configuration. Install scripts stay off: those
+ * Installs the CLIs below `stage`/usr/local with the host's own npm and its configuration. Install scripts stay off: those
  * that a provider names run in the new root (after-install.ts). Nothing of the registry's address stays in the tree.
  */
 export async function installClis(

@@ -1,4 +1,4 @@
-/** Whether this machine can build an image; every problem at once, each with what to do. */
+/** Whether this host can build an image; every problem at once, each with what to do. */
 import type { StatsFs } from 'node:fs';
 import { access, constants, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ async function isOnPath(program: string): Promise<boolean> {
 /** `vm`: the image will also be started. @throws AppError host_unsupported naming the Debian packages to install. */
 export async function checkTools(vm: boolean): Promise<void> {
   if (process.arch !== 'x64') {
-    throw new AppError('host_unsupported', `This machine is ${process.arch}; golden images are made for x64 only.`);
+    throw new AppError('host_unsupported', `This host is ${process.arch}; golden images are made for x64 only.`);
   }
   const missing: string[] = [];
   const needed = Object.entries({ ...tools, ...(vm && vmTools) });

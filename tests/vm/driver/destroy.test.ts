@@ -74,7 +74,7 @@ async function statusOf(id: string): Promise<RunnerStatus | undefined> {
 
 const hasVmm = async (id: string): Promise<boolean> => typeof (await statusOf(id))?.vmm?.pid === 'number';
 
-/** Looks as often as this machine can: a stage is over in milliseconds. */
+/** Looks as often as this host can: a stage is over in milliseconds. */
 const soon = (what: string, probe: () => Promise<boolean>): Promise<unknown> =>
   until(what, probe, { timeoutMs: patienceMs, intervalMs: 1 });
 

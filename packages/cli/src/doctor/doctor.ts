@@ -1,4 +1,4 @@
-/** `airlock doctor`: what was detected on this machine, what was chosen and why, what to do about each problem. */
+/** `airlock doctor`: what was detected on this host, what was chosen and why, what to do about each problem. */
 import type { Command } from 'commander';
 import { readSettings } from '@airlock/contract/settings';
 import { print, printJson } from '../lib/output.js';
@@ -23,7 +23,7 @@ export function addDoctor(program: Command): void {
   program
     .command('doctor')
     .description(
-      'Look at this machine: what was detected, what was chosen and why, what to do. Exit code 1 when something blocks.',
+      'Look at this host: what was detected, what was chosen and why, what to do. Exit code 1 when something blocks.',
     )
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  airlock doctor')
@@ -38,7 +38,7 @@ export function addDoctor(program: Command): void {
         print(describeFindings(findings));
         print(`\nChosen: ${chosen.accel} (${chosen.accelReason}); ${chosen.vmsThatFit} VMs fit into memory now.`);
         print(
-          ready ? 'Airlock can run on this machine.' : 'Airlock cannot run before the lines marked BLOCKS are solved.',
+          ready ? 'Airlock can run on this host.' : 'Airlock cannot run before the lines marked BLOCKS are solved.',
         );
       }
       if (!ready) process.exitCode = 1;

@@ -1,4 +1,4 @@
-/** Looks at this machine: measured facts, no judgement (that is findings.ts). Changes nothing; every wait is bounded. */
+/** Looks at this host: measured facts, no judgement (that is findings.ts). Changes nothing; every wait is bounded. */
 import { access, readFile, realpath, stat } from 'node:fs/promises';
 import { connect as connectSocket } from 'node:net';
 import { createServer } from 'node:net';

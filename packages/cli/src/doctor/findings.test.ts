@@ -36,7 +36,7 @@ const slow = {
 } as HostFacts['probe'];
 const settings = (env: Record<string, string> = {}) => readSettings({ AIRLOCK_HOME: '/tmp/x', ...env });
 
-test('a good machine has nothing to do', () => {
+test('a good host has nothing to do', () => {
   expect(judge(good, settings()).filter(({ status, todo }) => status !== 'ok' || todo !== '')).toEqual([]);
 });
 

@@ -1,4 +1,4 @@
-/** Judges the facts of a machine: what was chosen and why, what blocks, what to do about it. Pure. */
+/** Judges the facts of a host: what was chosen and why, what blocks, what to do about it. Pure. */
 import {
   chooseHost,
   imageBuildMib,

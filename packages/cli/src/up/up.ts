@@ -17,7 +17,7 @@ import { runController } from './controller-process.js';
 export function addUp(program: Command): void {
   program
     .command('up')
-    .description('Check this machine, build the golden image if none is current, run the controller until Ctrl-C.')
+    .description('Check this host, build the golden image if none is current, run the controller until Ctrl-C.')
     .option('--stop-vms', 'end all VMs at the end too; by default they stay and the next start adopts them')
     .addHelpText('after', '\nExample:\n  airlock up --stop-vms')
     .action(async ({ stopVms = false }: { stopVms?: boolean }) => up(readSettings(), stopVms));
@@ -60,7 +60,7 @@ function refuseIfBlocked(facts: HostFacts, settings: Settings): void {
   const findings = judge(facts, settings);
   const blocking = findings.filter(({ status }) => status === 'blocks');
   const { accel, accelReason } = choose(facts, settings);
-  note(`Machine: ${facts.os.name}, ${accel} (${accelReason})`);
+  note(`Host: ${facts.os.name}, ${accel} (${accelReason})`);
   if (blocking.length === 0) return;
   throw new AppError('host_unsupported', `Airlock cannot run here yet.\n${describeFindings(blocking)}`, {
     hint: '`npx airlock doctor` shows everything that was found.',

@@ -1,4 +1,4 @@
-/** `airlock vm …`: list, show, read the logs of, destroy machines. */
+/** `airlock vm …`: list, show, read the logs of, destroy VMs. */
 import type { Command } from 'commander';
 import { Vm, VmList } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';

@@ -16,7 +16,7 @@ export interface Lock {
 
 /**
  * Takes the lock of `path`, or answers undefined when another process still holds it after `waitS` seconds (0: at once).
- * @throws AppError host_unsupported when the file system or this machine cannot lock files.
+ * @throws AppError host_unsupported when the file system or this host cannot lock files.
  */
 export async function takeLock(path: string, waitS = 0): Promise<Lock | undefined> {
   const file = await open(path, 'a', 0o600);

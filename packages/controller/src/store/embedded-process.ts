@@ -49,7 +49,7 @@ async function makeCluster(folder: string, data: string, log: Log): Promise<void
   const maker = await launch(folder, unfinished, log, () => undefined);
   if (!(await maker.close(startTimeoutMs))) {
     throw new AppError('store_failed', `The new database in ${folder} was not finished in time.`, {
-      hint: 'Start again when the machine is less busy.',
+      hint: 'Start again when the host is less busy.',
     });
   }
   await rename(unfinished, data);

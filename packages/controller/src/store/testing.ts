@@ -1,4 +1,4 @@
-/** For tests: an empty database of each kind that this machine can run, in a folder that is removed afterwards. */
+/** For tests: an empty database of each kind that this host can run, in a folder that is removed afterwards. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, chown, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
@@ -46,7 +46,7 @@ export async function openPostgresTestStore(binaries: string): Promise<TestStore
   return testStore(store, home, server.close);
 }
 
-/** The newest PostgreSQL server's program folder of this machine, or undefined. */
+/** The newest PostgreSQL server's program folder of this host, or undefined. */
 export async function findPostgres(): Promise<string | undefined> {
   const root = '/usr/lib/postgresql';
   const versions = await readdir(root).catch(() => []);
@@ -58,7 +58,7 @@ export async function findPostgres(): Promise<string | undefined> {
 
 const postgres = await findPostgres();
 
-/** Every kind of database; `skip` says why this machine cannot run it. */
+/** Every kind of database; `skip` says why this host cannot run it. */
 export const databases = [
   { name: 'embedded PGlite', open: openEmbeddedTestStore, skip: '' },
   {

@@ -1,4 +1,4 @@
-/** For tests: vaults on every database that this machine can run, with a user and a CLI VM in them. */
+/** For tests: vaults on every database that this host can run, with a user and a CLI VM in them. */
 import { newId } from '@airlock/contract/ids';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import { vms } from '../vm/table.js';

@@ -13,7 +13,7 @@ export function ProvidersPage() {
   const { data: providers, error, failureReason } = useProviders();
   useTitle('Your CLIs');
   return (
-    <Page title="Your CLIs" lead="Connect a coding CLI once. It then runs on your own machine here, signed in as you.">
+    <Page title="Your CLIs" lead="Connect a coding CLI once. It then runs in your own VM here, signed in as you.">
       {providers === undefined && error !== null ? (
         <Problem error={AppError.from(error).toBody()} announce />
       ) : (

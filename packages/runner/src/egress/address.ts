@@ -48,7 +48,7 @@ export function isPublicAddress(address: string): boolean {
 const refusedName =
   /^(?:.*\.)?(?:localhost|localdomain|local|internal|intranet|lan|home\.arpa|in-addr\.arpa|ip6\.arpa|onion)$/;
 
-/** True for a name that only means something on this machine or in its private network. */
+/** True for a name that only means something on this host or in its private network. */
 export function isLocalName(name: string): boolean {
   // A name without a dot is completed by the host's search domains.
   return refusedName.test(name) || !name.includes('.');

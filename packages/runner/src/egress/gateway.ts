@@ -181,12 +181,12 @@ function sum(sockets: Iterable<Socket>, start: number, figure: (socket: Socket) 
   return result;
 }
 
-/** The policy, and this machine's own addresses, which may be public ones. */
+/** The policy, and this host's own addresses, which may be public ones. */
 function checkOwnAndPublic(address: string, host: string, port: number): void {
   checkAddress(address, host, port);
   const own = Object.values(networkInterfaces()).some((list) => list?.some((entry) => entry.address === address));
   if (own) {
-    throw new AppError('egress_refused', `The egress gateway refuses ${host}:${port}: ${address} is this machine.`);
+    throw new AppError('egress_refused', `The egress gateway refuses ${host}:${port}: ${address} is this host.`);
   }
 }
 

@@ -41,7 +41,7 @@ function isAllowedPort(port: number): boolean {
 export function checkTarget({ host, port }: Target): void {
   if (!isAllowedPort(port)) throw refused(host, port, 'only ports 80, 443 and from 1024 up are open');
   if (isIP(host) !== 0) checkAddress(host, host, port);
-  else if (isLocalName(host)) throw refused(host, port, 'it is a name of this machine or its private network');
+  else if (isLocalName(host)) throw refused(host, port, 'it is a name of this host or its private network');
 }
 
 /**

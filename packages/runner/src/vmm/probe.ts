@@ -113,7 +113,7 @@ export function judgeCount({ cpuMs, clockMs, finished }: Count): Kvm {
     ? `A KVM guest counted to one million in ${time}.`
     : certain
       ? `A KVM guest needed ${finished ? '' : 'more than '}${time} to count to one million; of use would be ${usableMs} ms.`
-      : `A KVM guest got only ${time}: this machine is too busy to tell, it is measured again at the next look.`;
+      : `A KVM guest got only ${time}: this host is too busy to tell, it is measured again at the next look.`;
   return { present: true, usable, probeMs: cpuMs, certain, reason };
 }
 
