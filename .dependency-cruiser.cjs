@@ -92,9 +92,9 @@ module.exports = {
     },
     {
       name: 'only-the-registry-sees-a-driver',
-      comment: 'A VMM driver is a folder below vmm: everything else goes through vmm/registry and the face vmm/driver.',
+      comment: 'A VMM driver is a folder below vmm: vmm/registered lists them, everything else asks vmm/registry.',
       severity: 'error',
-      from: { path: '(^|/)packages/runner/src/', pathNot: '/src/vmm/(registry\\.ts$|[^/]+/)' },
+      from: { path: '(^|/)packages/runner/src/', pathNot: '/src/vmm/(registered\\.ts$|[^/]+/)' },
       to: { path: '(^|/)packages/runner/src/vmm/[^/]+/' },
     },
     {

@@ -15,6 +15,7 @@ import { newId } from '@airlock/contract/ids';
 import { isRunning, run } from '@airlock/contract/process';
 import { HostProbe, runnerFiles, RunnerStatus, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
 import { tinyRootDisk } from '@airlock/runner/fixtures/tiny-guest';
+import type { z } from 'zod';
 import { until } from '../../support/poll.js';
 
 export const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
@@ -49,7 +50,9 @@ export interface TinyVm {
   /** What the guest wrote, once `text` is among it. */
   untilConsole(text: string): Promise<string>;
   /** The status once it is as wanted, asked from the runner. */
-  statusWhen(wanted: (status: RunnerStatus) => boolean): Promise<RunnerStatus>;
+  statusWhen(wanted: (status: RunnerStatus) => boolean, timeoutMs?: number): Promise<RunnerStatus>;
+  /** A call on the runner's socket. */
+  call<T>(method: 'GET' | 'POST', path: string, schema: z.ZodType<T>, body?: unknown): Promise<T>;
   /** The last word of the runner. */
   lastStatus(): Promise<RunnerStatus>;
   stop(graceMs: number): Promise<void>;
@@ -118,15 +121,18 @@ function faceOf(ctx: Ctx): TinyVm {
         },
         { timeoutMs: patienceMs, explain },
       ),
-    statusWhen: (wanted) =>
+    statusWhen: (wanted, timeoutMs = patienceMs) =>
       until(
         'the status',
         async () => {
           const status = await ask(folder, 'GET', '/status');
-          return status && wanted(status) ? status : undefined;
+          if (status && wanted(status)) return status;
+          if (status?.error) throw new Error(`The VM has failed: ${JSON.stringify(status.error, null, 2)}`);
+          return undefined;
         },
-        { timeoutMs: patienceMs, explain },
+        { timeoutMs, explain },
       ),
+    call: (method, path, schema, body) => call(folder, { method, path, schema, body }),
     lastStatus,
     stop: async (graceMs) => void (await ask(folder, 'POST', '/stop', { graceMs })),
     writeGeneration: (generation) => writeGeneration(spec, generation),
@@ -158,27 +164,36 @@ export function guestConfigOf({ vmId, kind }: Pick<VmSpec, 'vmId' | 'kind'>): Gu
   };
 }
 
-/** A call on the runner's socket; undefined while there is none, or not any more. */
+interface Call<T> {
+  method: 'GET' | 'POST';
+  path: string;
+  schema: z.ZodType<T>;
+  body?: unknown;
+}
+
+async function call<T>(folder: string, { method, path, schema, body }: Call<T>): Promise<T> {
+  const socketPath = join(folder, runnerFiles.socket);
+  const name = 'the runner';
+  const client = createJsonClient({ baseUrl: 'http://runner', socketPath, unreachable: 'runner_failed', name });
+  try {
+    return await client.call(method, path, schema, { timeoutMs: 90_000, ...(body !== undefined && { body }) });
+  } finally {
+    await client.close();
+  }
+}
+
+/** The status that a call answers; undefined while there is no runner, or not any more. */
 async function ask(
   folder: string,
   method: 'GET' | 'POST',
   path: string,
   body?: unknown,
 ): Promise<RunnerStatus | undefined> {
-  const socketPath = join(folder, runnerFiles.socket);
-  const client = createJsonClient({
-    baseUrl: 'http://r',
-    socketPath,
-    unreachable: 'runner_failed',
-    name: 'the runner',
-  });
   try {
-    return await client.call(method, path, RunnerStatus, body === undefined ? {} : { body });
+    return await call(folder, { method, path, schema: RunnerStatus, body });
   } catch (error) {
     if ((error as { code?: string }).code === 'runner_failed') return undefined;
     throw error;
-  } finally {
-    await client.close();
   }
 }
 

@@ -1,10 +1,13 @@
-/** The drivers of this runner, the preferred one first. Nothing else of the runner sees a driver. */
+/** The drivers of this runner. Nothing but the list beside it sees one; all others ask here by name, and for what it can do. */
 import { AppError } from '@airlock/contract/errors';
 import type { VmSpec } from '@airlock/contract/runner';
 import type { VmmDriver } from './driver.js';
-import { qemuDriver } from './qemu/driver.js';
+import * as registered from './registered.js';
 
-export const drivers: readonly VmmDriver[] = [qemuDriver];
+/** The preferred one first: what is made for hardware virtualisation alone is better at it. */
+export const drivers: readonly VmmDriver[] = Object.values<VmmDriver>(registered).sort(
+  (one, other) => Number(one.capabilities.emulation) - Number(other.capabilities.emulation),
+);
 
 /** @throws AppError host_unsupported when there is no such driver, or it cannot do what the specification asks for */
 export function chooseDriver({ driver: name, accel }: Pick<VmSpec, 'driver' | 'accel'>): VmmDriver {

@@ -11,6 +11,8 @@ describe('signs on the console', () => {
     ['mount: mounting /dev/vda on /root failed: Invalid argument', 'cannot be mounted'],
     ['No init found. Try passing init= bootarg.', 'holds no init'],
     ['rootfs: UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY.', 'damaged'],
+    ["[   40.9] systemd[1]: airlock-xvfb.service: Failed with result 'oom-kill'.", 'too little memory'],
+    ['[   40.9] Out of memory: Killed process 190 (Xvfb) total-vm:1kB', 'too little memory'],
     ['(initramfs) ', 'initramfs gave up'],
     ['You are in emergency mode. After logging in, type "journalctl -xb"', 'emergency'],
     ['[!!!!!!] Failed to start up manager.\nsystemd[1]: Freezing execution.', 'systemd stopped'],

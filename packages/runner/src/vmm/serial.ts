@@ -5,6 +5,7 @@ const signs: readonly [RegExp, string][] = [
   [/Kernel panic - not syncing: .*(?:Unable to mount root|VFS)/, 'its kernel cannot mount the root file system'],
   [/Kernel panic - not syncing: .*Attempted to kill init/, 'its first process ended'],
   [/Kernel panic - not syncing/, 'its kernel panicked'],
+  [/[Oo]ut of memory: Killed process|Failed with result 'oom-kill'/, 'it has too little memory'],
   [/ALERT!\s+.*does not exist/, 'it does not find its root file system'],
   [/Gave up waiting for root/, 'it does not find its root file system'],
   [/mount: .*airlock-root.*failed|mounting .* on \/root failed/, 'its root file system cannot be mounted'],

@@ -1,0 +1,93 @@
+/**
+ * Conformance of a driver with the golden image's Linux, which is booted twice: once well, with all that a ready VM can do, and
+ * once with too little memory. See docs/adding-a-driver.md.
+ */
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { GuestConfig } from '@airlock/contract/guest';
+import { GuestHealth } from '@airlock/contract/guest';
+import { imageFiles } from '@airlock/contract/image';
+import { runnerFiles, type VmSpec } from '@airlock/contract/runner';
+import { createTestHome, type TestHome } from '../../support/home.js';
+import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
+import { createTinyVm, findOffers, guestConfigOf, patienceMs, type TinyVm } from './tiny-vm.js';
+
+let vm: TinyVm | undefined;
+let home: TestHome;
+let before: Snapshot;
+
+beforeEach(async () => {
+  home = await createTestHome();
+  before = await takeSnapshot({ home: join(tmpdir(), 'airlock-d-'), names: /airlock-d-/ });
+});
+afterEach(async () => {
+  await vm?.remove();
+  vm = undefined;
+  await untilNoLeaks(before, patienceMs);
+  await home.remove();
+});
+
+const bootMs = 240_000;
+const graceMs = 60_000;
+
+describe.each(await findOffers())('the driver $driver', (offer) => {
+  beforeEach(({ skip }) => {
+    if (offer.skip !== null) skip(offer.skip);
+  });
+
+  /** A VM of the golden image in the place of the tiny guest's. */
+  const linux = (memoryMib: number) => (): Partial<VmSpec> => ({
+    ...{ memoryMib, cpus: 2, bootTimeoutMs: bootMs },
+    kernel: join(home.image, imageFiles.kernel),
+    initrd: join(home.image, imageFiles.initrd),
+    drives: [{ id: 'root', path: join(home.image, imageFiles.rootfs), readOnly: true }],
+  });
+
+  it(
+    'brings Linux up to its desktop, configures it anew while it runs, and lets it shut down by itself',
+    async () => {
+      vm = await createTinyVm(offer, Buffer.alloc(0), linux(2048));
+      vm.start();
+      const { vncAt, agentAt, egress } = await vm.statusWhen(({ phase }) => phase === 'ready', bootMs);
+      expect([typeof vncAt, typeof agentAt, egress.refused]).toEqual(['number', 'number', expect.any(Number)]);
+      expect(await vm.call('GET', '/guest/health', GuestHealth)).toMatchObject({ generation: 1, ready: true });
+
+      const next: GuestConfig = { ...guestConfigOf(vm.spec), entropy: randomBytes(64).toString('base64') };
+      const configure = (guestConfig: GuestConfig): Promise<GuestHealth> | undefined =>
+        vm?.call('POST', '/configure', GuestHealth, { guestConfig });
+      const both = await Promise.all([configure(next), configure({ ...next, timezone: 'Europe/Berlin' })]);
+      expect(both.map((health) => health?.generation)).toEqual([2, 3]);
+      await expect(configure({ ...next, hostname: 'other' })).rejects.toMatchObject({ code: 'invalid_request' });
+      expect(await vm.call('GET', '/guest/health', GuestHealth)).toMatchObject({ generation: 3, error: null });
+
+      const asked = performance.now();
+      await vm.stop(graceMs);
+      expect(await vm.exitCode()).toBe(0);
+      expect(performance.now() - asked).toBeLessThan(graceMs);
+      expect(await readFile(join(vm.folder, runnerFiles.serialLog), 'latin1')).toMatch(
+        /reboot: |Power down|Reached target/,
+      );
+      await vm.expectReleased();
+    },
+    bootMs + 2 * graceMs,
+  );
+
+  it(
+    'says what the console says when Linux has too little memory',
+    async () => {
+      vm = await createTinyVm(offer, Buffer.alloc(0), linux(96));
+      vm.start();
+      expect(await vm.exitCode()).toBe(1);
+      const { error } = await vm.lastStatus();
+      expect([error?.code, error?.message]).toEqual([
+        'vm_boot_failed',
+        expect.stringMatching(/too little memory|panicked/),
+      ]);
+      await vm.expectReleased();
+    },
+    bootMs,
+  );
+});
