@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
+import { chooseHost } from '@airlock/contract/capacity';
 import { imageFiles } from '@airlock/contract/image';
 import { run } from '@airlock/contract/process';
 import { HostProbe, rootDriveId, VmSpec } from '@airlock/contract/runner';
@@ -76,15 +77,13 @@ async function specOf(folder: string): Promise<VmSpec> {
   for (const file of [imageFiles.kernel, imageFiles.initrd, imageFiles.rootfs]) {
     await once(createReadStream(join(folder, file), { highWaterMark: 2 ** 22 }).resume(), 'close');
   }
-  const driver = probe.drivers.find(({ ok }) => ok)?.name;
+  const { accel, driver, tscKhz } = chooseHost(probe, 'auto');
   return VmSpec.parse({
-    ...{ version: 2, vmId: newId('vm'), kind: 'browser', epoch: 1, driver, cpus: 2, memoryMib: 2048 },
-    accel: probe.kvm.usable ? 'kvm' : 'tcg',
+    ...{ version: 2, vmId: newId('vm'), kind: 'browser', epoch: 1, driver, accel, cpus: 2, memoryMib: 2048, tscKhz },
     kernel: join(folder, imageFiles.kernel),
     initrd: join(folder, imageFiles.initrd),
     drives: [{ id: rootDriveId, path: join(folder, imageFiles.rootfs), readOnly: true }],
     ...{ secretFolder: folder, bootTimeoutMs: 300_000, directHosts: [] },
-    tscKhz: probe.tscKhz,
   });
 }
 
