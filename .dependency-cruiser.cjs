@@ -103,6 +103,14 @@ module.exports = {
       from: { path: '(^|/)packages/runner/src/vmm/([^/]+)/' },
       to: { path: '(^|/)packages/runner/src/vmm/([^/]+)/', pathNot: '/src/vmm/$2/' },
     },
+    {
+      name: 'a-table-has-one-owner',
+      comment:
+        'Only its own noun reads and writes a table; others ask that noun. SQL as text: scripts/tables.test.mjs.',
+      severity: 'error',
+      from: { path: '(^|/)packages/controller/src/([^/]+)/', pathNot: ['\\.test\\.ts$', testOnly] },
+      to: { path: '(^|/)packages/controller/src/[^/]+/table\\.ts$', pathNot: '(^|/)packages/controller/src/$2/' },
+    },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
     ...Object.keys(layers).flatMap(layerRules),
   ],

@@ -16,6 +16,7 @@ async function violations(folder) {
 
 test('each planted violation is reported, and the allowed import is not', async () => {
   expect(await violations('scripts/fixtures/imports')).toEqual([
+    'a-table-has-one-owner: foreign-table.ts',
     'controller-http-imports-downward: unknown-noun.ts',
     'controller-pool-imports-downward: sideways.ts',
     'controller-store-imports-downward: upward.ts',
