@@ -17,7 +17,15 @@ export interface SessionDeps extends Omit<DriveDeps, 'rows' | 'pollMs'> {
 export function createSessions(deps: SessionDeps): Sessions {
   const { pollMs = 1000, settings } = deps;
   const rows = createSessionRows(deps.store.db, settings);
-  const ctx: RunContext = { ...deps, pollMs, rows, running: new Map(), upkeep: undefined, closing: false };
+  const ctx: RunContext = {
+    ...deps,
+    pollMs,
+    rows,
+    running: new Map(),
+    upkeep: undefined,
+    retention: undefined,
+    closing: false,
+  };
   return {
     start: (userId, provider) => ask.start(ctx, userId, provider),
     get: async (userId, sessionId) => toSession(await ask.owned(ctx, userId, sessionId)),

@@ -1,6 +1,6 @@
 /** Session rows: the one function that applies an event, persists it and tells listeners. */
 import { EventEmitter } from 'node:events';
-import { and, desc, eq, lte, notInArray, sql } from 'drizzle-orm';
+import { and, desc, eq, inArray, lt, lte, notInArray, sql } from 'drizzle-orm';
 import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import type { ProviderId } from '@airlock/contract/provider/provider';
@@ -42,6 +42,8 @@ export interface SessionRows {
    * nothing is changed then. Entering a status starts its clock.
    */
   apply(sessionId: string, event: SessionEvent, change?: SessionChange): Promise<SessionRow | undefined>;
+  /** Removes those that ended before `before`; answers how many. Nothing else refers to them any more. */
+  removeEnded(before: Date): Promise<number>;
   onChange(sessionId: string, listener: (row: SessionRow) => void): () => void;
 }
 
@@ -68,6 +70,7 @@ export function createSessionRows(db: Database, settings: ClockSettings): Sessio
         .from(authSessions)
         .where(and(isOpen, lte(authSessions.deadlineAt, new Date()))),
     apply: (sessionId, event, change) => apply(ctx, sessionId, event, change),
+    removeEnded: (before) => removeEnded(db, before),
     onChange(sessionId, listener) {
       ctx.changes.on(sessionId, listener);
       return () => ctx.changes.off(sessionId, listener);
@@ -84,6 +87,11 @@ async function get(db: Database, sessionId: string): Promise<SessionRow | undefi
 
 const listOf = (db: Database, userId: string): Promise<SessionRow[]> =>
   db.select().from(authSessions).where(eq(authSessions.userId, userId)).orderBy(desc(authSessions.createdAt)).limit(50);
+
+async function removeEnded(db: Database, before: Date): Promise<number> {
+  const where = and(inArray(authSessions.status, [...finalStatuses]), lt(authSessions.updatedAt, before));
+  return (await db.delete(authSessions).where(where).returning({ id: authSessions.id })).length;
+}
 
 async function insert({ db, settings }: RowsContext, userId: string, provider: ProviderId): Promise<SessionRow> {
   try {

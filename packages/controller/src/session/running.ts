@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import { AppError } from '@airlock/contract/errors';
 import { isFinal } from '@airlock/contract/session';
-import type { Loop } from '../lib/loop.js';
+import { startLoop, type Loop } from '../lib/loop.js';
 import { startClock, type OpenStatus } from './clocks.js';
 import { driveSession } from './drive.js';
 import type { DriveDeps } from './driven.js';
@@ -23,8 +23,12 @@ export interface RunContext extends DriveDeps {
   readonly running: Map<string, Run>;
   /** Since the first session. */
   upkeep: Loop | undefined;
+  /** Removes old records, from `resumeAll` on. */
+  retention: Loop | undefined;
   closing: boolean;
 }
+
+const retentionIntervalMs = 3_600_000;
 
 /** Takes the session on from wherever its row says it is. */
 export function run(ctx: RunContext, row: SessionRow): void {
@@ -86,6 +90,8 @@ export async function resumeAll(ctx: RunContext): Promise<void> {
   }
   keepUp(ctx);
   await releaseLeftovers(ctx);
+  const turn = (): Promise<void> => removeOld(ctx, new Date());
+  ctx.retention = startLoop({ name: 'removal of old sessions', everyMs: retentionIntervalMs, atOnce: true, turn, log });
 }
 
 /** Browser VMs whose session ended without success while nobody could take them away. */
@@ -97,10 +103,17 @@ async function releaseLeftovers(ctx: RunContext): Promise<void> {
   }
 }
 
+/** Removes the records of sessions that ended more than AIRLOCK_KEEP_DAYS before `now`. */
+export async function removeOld({ rows, settings, log }: RunContext, now: Date): Promise<void> {
+  const before = new Date(now.getTime() - settings.AIRLOCK_KEEP_DAYS * 86_400_000);
+  const removed = await rows.removeEnded(before);
+  if (removed > 0) log.info({ rows: removed, before }, 'old records of sessions removed');
+}
+
 /** Stops driving; rows stay as they are. */
 export async function closeRuns(ctx: RunContext): Promise<void> {
   ctx.closing = true;
-  await ctx.upkeep?.stop();
+  await Promise.all([ctx.upkeep?.stop(), ctx.retention?.stop()]);
   const all = [...ctx.running.values()];
   for (const { stop } of all) stop.abort(new AppError('shutting_down', 'The controller is shutting down.'));
   await Promise.all(all.map(({ done }) => done));
