@@ -1,7 +1,9 @@
 /** The custodian: looks into running CLI VMs every few seconds, and answers for each credential. */
 import type { Logger } from 'pino';
 import { AppError } from '@airlock/contract/errors';
+import type { ProviderId } from '@airlock/contract/provider/provider';
 import type { Settings } from '@airlock/contract/settings';
+import { startLoop, type Loop } from '../lib/loop.js';
 import type { Vms, VmRow } from '../vm/vm.js';
 import type { CredentialRow, CustodyRow, Owner, Vault } from '../vault/vault.js';
 import { createApiKeys } from './api-key.js';
@@ -21,119 +23,101 @@ export interface CustodianDeps {
 }
 
 export function createCustodian(deps: CustodianDeps): Custodian {
-  const { vault, vms, guard, settings, log } = deps;
+  const { vault, vms, settings, log } = deps;
   const lifetime = new AbortController();
+  const sync = (vmId: string): Promise<SyncReport[]> => syncOne(deps, vmId);
+  const deliver: Custodian['deliver'] = (vmId, staged) => deliverTo(deps, vmId, staged);
   const checks = createChecks({ vault, vms, settings, log, sync, signal: lifetime.signal });
   const apiKeys = createApiKeys({ vault, vms, log, deliver, sync, signal: lifetime.signal });
-  const poll = createLoop(syncAll, settings.AIRLOCK_CREDENTIAL_POLL_S * 1000);
-  const health = createLoop(checks.due, Math.min(settings.AIRLOCK_HEALTH_INTERVAL_S, 60) * 1000);
-
-  async function cliVm(vmId: string): Promise<VmRow> {
-    const vm = await vms.get(vmId);
-    if (vm?.kind === 'cli') return vm;
-    throw new AppError('not_found', `There is no CLI VM ${vmId}.`);
-  }
-
-  async function sync(vmId: string): Promise<SyncReport[]> {
-    return guard.sync(await cliVm(vmId), vms);
-  }
-
-  async function syncAll(): Promise<void> {
-    const running = (await vms.list(null)).filter(({ kind, state }) => kind === 'cli' && state === 'running');
-    await Promise.all(running.map((vm) => guard.syncQuietly(vm, vms)));
-  }
-
-  async function deliver(vmId: string, staged: Owner & { generation: number }): Promise<void> {
-    const vm = await cliVm(vmId);
-    await guard.inTurn(vmId, async () => {
-      await tend(vm, { vault, log, guest: vms.guest });
-      const { row, custody } = await find(staged);
-      await give({ vm, guest: await vms.guest(vmId), custody }, row, { vault });
-    });
-  }
-
-  async function find(
-    staged: Owner & { generation: number },
-  ): Promise<{ row: CredentialRow; custody: CustodyRow | undefined }> {
-    const isMine = (one: Owner): boolean => one.provider === staged.provider;
-    const row = (await vault.list(staged.userId)).find((one) => isMine(one) && one.lineage === staged.generation);
-    if (!row) throw new AppError('vault_conflict', `Sign-in ${staged.generation} is not in the vault any more.`);
-    return { row, custody: (await vault.custody(staged.userId)).find(isMine) };
-  }
-
+  const loops: Loop[] = [];
   return {
     sync,
-    syncAll,
+    syncAll: () => syncAll(deps),
     deliver,
     check: checks.check,
     setApiKey: apiKeys.set,
-
-    async retire(browserVmId, provider) {
-      try {
-        const guest = await vms.guest(browserVmId);
-        await guest.call('DELETE', `/credentials/${provider}`, null);
-      } catch (error) {
-        const { code, message } = AppError.from(error);
-        log.warn({ vmId: browserVmId, code, reason: message }, 'the login could not be taken out; the VM is destroyed');
-        await vms.destroy(browserVmId);
-      }
-    },
-
-    async list(userId) {
-      return summaries(await vault.list(userId), await vault.custody(userId), await vms.list(userId));
-    },
-
-    async unconfirmed() {
-      const running = new Set((await vms.list(null)).flatMap(({ id, state }) => (state === 'running' ? [id] : [])));
-      const custody = (await vault.custody(null)).filter(
-        (held) => !held.confirmed && !running.has(held.holderVmId ?? ''),
-      );
-      const isOf = (one: Owner, other: Owner): boolean =>
-        one.userId === other.userId && one.provider === other.provider;
-      const active = (await vault.list(null)).filter(({ state }) => state === 'active');
-      return active.filter((row) => custody.some((held) => isOf(row, held))).length;
-    },
-
-    async remove(owner) {
+    retire: (browserVmId, provider) => retire(deps, browserVmId, provider),
+    list: async (userId) => summaries(await vault.list(userId), await vault.custody(userId), await vms.list(userId)),
+    unconfirmed: () => countUnconfirmed(deps),
+    remove(owner) {
       apiKeys.cancel(owner);
-      if (!(await vault.remove(owner)))
-        throw new AppError('not_found', `There is no ${owner.provider} credential to remove.`);
-      const held = (await vault.custody(owner.userId)).find(({ provider }) => provider === owner.provider);
-      const holder = await vms.get(held?.holderVmId ?? '');
-      if (!holder || ['failed', 'destroying', 'destroyed'].includes(holder.state)) return { cliVm: 'none' };
-      const isDone = holder.state === 'running' && (await guard.syncQuietly(holder, vms));
-      return { cliVm: isDone ? 'removed' : 'pending' };
+      return remove(deps, owner);
     },
-
     async resume() {
       await apiKeys.resume();
-      poll.start();
-      health.start();
+      const pollMs = settings.AIRLOCK_CREDENTIAL_POLL_S * 1000;
+      const healthMs = Math.min(settings.AIRLOCK_HEALTH_INTERVAL_S, 60) * 1000;
+      loops.push(
+        startLoop({ name: 'look into CLI VMs', everyMs: pollMs, atOnce: true, turn: () => syncAll(deps), log }),
+        startLoop({ name: 'checks that are due', everyMs: healthMs, atOnce: true, turn: checks.due, log }),
+      );
     },
-
     async close() {
       lifetime.abort(new AppError('shutting_down', 'The controller is shutting down.'));
-      await Promise.all([poll.stop(), health.stop(), apiKeys.close()]);
+      await Promise.all([...loops.map((loop) => loop.stop()), apiKeys.close()]);
     },
   };
 }
 
-/** `work` now and again `everyMs` after it has ended; `work` itself never rejects. */
-function createLoop(work: () => Promise<void>, everyMs: number): { start(): void; stop(): Promise<void> } {
-  let timer: NodeJS.Timeout | undefined;
-  let running = Promise.resolve();
-  let stopped = false;
-  const turn = (): void => {
-    running = work().finally(() => {
-      if (!stopped) timer = setTimeout(turn, everyMs);
-    });
-  };
-  return {
-    start: turn,
-    async stop() {
-      stopped = true;
-      clearTimeout(timer);
-      await running;
-    },
-  };
+async function cliVm({ vms }: CustodianDeps, vmId: string): Promise<VmRow> {
+  const vm = await vms.get(vmId);
+  if (vm?.kind === 'cli') return vm;
+  throw new AppError('not_found', `There is no CLI VM ${vmId}.`);
+}
+
+async function syncOne(deps: CustodianDeps, vmId: string): Promise<SyncReport[]> {
+  return deps.guard.sync(await cliVm(deps, vmId), deps.vms);
+}
+
+async function syncAll({ vms, guard }: CustodianDeps): Promise<void> {
+  const running = (await vms.list(null)).filter(({ kind, state }) => kind === 'cli' && state === 'running');
+  await Promise.all(running.map((vm) => guard.syncQuietly(vm, vms)));
+}
+
+type Staged = Owner & { generation: number };
+
+async function deliverTo(deps: CustodianDeps, vmId: string, staged: Staged): Promise<void> {
+  const { vault, vms, guard, log } = deps;
+  const vm = await cliVm(deps, vmId);
+  await guard.inTurn(vmId, async () => {
+    await tend(vm, { vault, log, guest: vms.guest });
+    const { row, custody } = await find(vault, staged);
+    await give({ vm, guest: await vms.guest(vmId), custody }, row, { vault });
+  });
+}
+
+async function find(vault: Vault, staged: Staged): Promise<{ row: CredentialRow; custody: CustodyRow | undefined }> {
+  const isMine = (one: Owner): boolean => one.provider === staged.provider;
+  const row = (await vault.list(staged.userId)).find((one) => isMine(one) && one.lineage === staged.generation);
+  if (!row) throw new AppError('vault_conflict', `Sign-in ${staged.generation} is not in the vault any more.`);
+  return { row, custody: (await vault.custody(staged.userId)).find(isMine) };
+}
+
+async function retire({ vms, log }: CustodianDeps, browserVmId: string, provider: ProviderId): Promise<void> {
+  try {
+    const guest = await vms.guest(browserVmId);
+    await guest.call('DELETE', `/credentials/${provider}`, null);
+  } catch (error) {
+    const { code, message } = AppError.from(error);
+    log.warn({ vmId: browserVmId, code, reason: message }, 'the login could not be taken out; the VM is destroyed');
+    await vms.destroy(browserVmId);
+  }
+}
+
+async function countUnconfirmed({ vault, vms }: CustodianDeps): Promise<number> {
+  const running = new Set((await vms.list(null)).flatMap(({ id, state }) => (state === 'running' ? [id] : [])));
+  const custody = (await vault.custody(null)).filter((held) => !held.confirmed && !running.has(held.holderVmId ?? ''));
+  const isOf = (one: Owner, other: Owner): boolean => one.userId === other.userId && one.provider === other.provider;
+  const active = (await vault.list(null)).filter(({ state }) => state === 'active');
+  return active.filter((row) => custody.some((held) => isOf(row, held))).length;
+}
+
+async function remove({ vault, vms, guard }: CustodianDeps, owner: Owner): ReturnType<Custodian['remove']> {
+  if (!(await vault.remove(owner)))
+    throw new AppError('not_found', `There is no ${owner.provider} credential to remove.`);
+  const held = (await vault.custody(owner.userId)).find(({ provider }) => provider === owner.provider);
+  const holder = await vms.get(held?.holderVmId ?? '');
+  if (!holder || ['failed', 'destroying', 'destroyed'].includes(holder.state)) return { cliVm: 'none' };
+  const isDone = holder.state === 'running' && (await guard.syncQuietly(holder, vms));
+  return { cliVm: isDone ? 'removed' : 'pending' };
 }
