@@ -14,8 +14,8 @@ import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import { chooseHost } from '@airlock/contract/capacity';
 import { imageFiles } from '@airlock/contract/image';
-import { run } from '@airlock/contract/process';
-import { HostProbe, rootDriveId, VmSpec } from '@airlock/contract/runner';
+import { runProbe } from '@airlock/contract/run-probe';
+import { rootDriveId, VmSpec } from '@airlock/contract/runner';
 import { beginScreen, type Box, type Picture } from '@airlock/image-builder/gate/screen';
 import { openDesktop } from '@airlock/runner/guest/desktop';
 import { createTestHome } from '../support/home.js';
@@ -72,8 +72,7 @@ export async function benchForms({ runs, against, signal, say }: Context): Promi
 /** What boots an image, its files read once. @throws AppError when this host runs no VMs */
 async function specOf(folder: string): Promise<VmSpec> {
   const runner = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
-  const { stdout } = await run(process.execPath, [runner, 'probe'], { timeoutMs: 60_000 });
-  const probe = HostProbe.parse(JSON.parse(stdout));
+  const probe = await runProbe({ program: runner });
   for (const file of [imageFiles.kernel, imageFiles.initrd, imageFiles.rootfs]) {
     await once(createReadStream(join(folder, file), { highWaterMark: 2 ** 22 }).resume(), 'close');
   }

@@ -12,8 +12,9 @@ import { encodeSlot } from '@airlock/contract/config-drive';
 import type { GuestConfig } from '@airlock/contract/guest';
 import { createJsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
-import { isRunning, run } from '@airlock/contract/process';
-import { HostProbe, runnerFiles, RunnerStatus, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
+import { isRunning } from '@airlock/contract/process';
+import { runProbe } from '@airlock/contract/run-probe';
+import { runnerFiles, RunnerStatus, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
 import { tinyRootDisk } from '@airlock/runner/fixtures/tiny-guest';
 import type { z } from 'zod';
 import { until } from '../../support/poll.js';
@@ -29,8 +30,7 @@ export interface Offer extends Pick<VmSpec, 'driver' | 'accel' | 'tscKhz'> {
 
 /** Every driver of the registry, as this host offers it; with TEST_DRIVER only that one. */
 export async function findOffers(): Promise<Offer[]> {
-  const { stdout } = await run(process.execPath, [runnerMain, 'probe'], { timeoutMs: 60_000 });
-  const { drivers, kvm, tscKhz } = HostProbe.parse(JSON.parse(stdout));
+  const { drivers, kvm, tscKhz } = await runProbe({ program: runnerMain });
   const only = process.env['TEST_DRIVER'];
   const wanted = drivers.filter(({ name }) => only === undefined || name === only);
   if (wanted.length === 0) throw new Error(`The registry has no driver "${only}".`);
@@ -72,7 +72,7 @@ export async function createTinyVm(
   // A comma and a space, which separate options somewhere.
   const root = await mkdtemp(join(tmpdir(), 'airlock-d-, '));
   const vmId = newId('vm');
-  const [folder, secretFolder] = [join(root, 'vm'), join(root, 'secret')];
+  const [folder, secretFolder] = [join(root, 'of-vm'), join(root, 'in-memory')];
   const files = { kernel: join(root, 'vmlinux'), initrd: join(root, 'initrd.img'), root: join(root, 'rootfs.ext4') };
   await Promise.all([folder, secretFolder].map((path) => mkdir(path, { mode: 0o700 })));
   await writeFile(files.kernel, kernel);

@@ -13,7 +13,8 @@ import { readHostCapacity } from '@airlock/contract/host-capacity';
 import { imageFiles, ImageManifest } from '@airlock/contract/image';
 import { findMemoryFolder, type MemoryFolder } from '@airlock/contract/memory-folder';
 import { run } from '@airlock/contract/process';
-import { HostProbe } from '@airlock/contract/runner';
+import { runProbe } from '@airlock/contract/run-probe';
+import type { HostProbe } from '@airlock/contract/runner';
 import { SystemStatus } from '@airlock/contract/api';
 import { upstreamUrlFor, type Settings } from '@airlock/contract/settings';
 import { connect } from '../lib/api.js';
@@ -111,10 +112,9 @@ async function exists(path: string): Promise<boolean> {
 
 /** The verdict is kept in the home's cache, once there is a home. */
 async function probeHost(home: string): Promise<HostFacts['probe']> {
-  const cache = (await exists(home)) ? ['--cache', homePaths(home).hostProbe] : [];
+  const cache = (await exists(home)) && { cache: homePaths(home).hostProbe };
   try {
-    const { stdout } = await run(process.execPath, [programs.runner, 'probe', ...cache], { timeoutMs: 60_000 });
-    return HostProbe.parse(JSON.parse(stdout));
+    return await runProbe({ program: programs.runner, ...cache });
   } catch (error) {
     return { error: AppError.from(error).message };
   }

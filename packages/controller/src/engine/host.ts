@@ -1,8 +1,7 @@
 /** What this host can do, as measured by `airlock-runner probe`, and which accelerator and driver follow from it. */
 import { chooseHost, type HostChoice } from '@airlock/contract/capacity';
 import { homePaths } from '@airlock/contract/home';
-import { run } from '@airlock/contract/process';
-import { HostProbe } from '@airlock/contract/runner';
+import { runProbe } from '@airlock/contract/run-probe';
 import type { Settings } from '@airlock/contract/settings';
 import { runnerMain } from './runner.js';
 
@@ -12,6 +11,5 @@ import { runnerMain } from './runner.js';
  */
 export async function probeHost(settings: Settings): Promise<HostChoice> {
   const cache = homePaths(settings.AIRLOCK_HOME).hostProbe;
-  const { stdout } = await run(process.execPath, [runnerMain, 'probe', '--cache', cache], { timeoutMs: 30_000 });
-  return chooseHost(HostProbe.parse(JSON.parse(stdout)), settings.AIRLOCK_ACCEL);
+  return chooseHost(await runProbe({ program: runnerMain, cache, timeoutMs: 30_000 }), settings.AIRLOCK_ACCEL);
 }

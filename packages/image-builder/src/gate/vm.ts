@@ -12,10 +12,11 @@ import { GuestHealth } from '@airlock/contract/guest';
 import { createJsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
 import { imageFiles } from '@airlock/contract/image';
-import { run, tail } from '@airlock/contract/process';
+import { tail } from '@airlock/contract/process';
+import { runProbe } from '@airlock/contract/run-probe';
 import { spawnRunner } from '@airlock/contract/spawn-runner';
 import {
-  HostProbe,
+  type HostProbe,
   rootDriveId,
   runnerFiles,
   RunnerStatus,
@@ -46,8 +47,7 @@ const upstreamUrl = 'http://127.0.0.1:1';
 
 /** Powers a VM on, with the gate's helper in it. @throws AppError host_unsupported, vmm_missing, runner_failed */
 export async function startGateVm(imageFolder: string, signal: AbortSignal): Promise<GateVm> {
-  const { stdout } = await run(process.execPath, [runnerMain, 'probe'], { timeoutMs: 60_000, signal });
-  const probe = HostProbe.parse(JSON.parse(stdout));
+  const probe = await runProbe({ program: runnerMain, signal });
   const { folder, secretFolder, remove } = await makeGateFolders();
   try {
     const spec = specOf(imageFolder, secretFolder, probe);
