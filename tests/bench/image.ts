@@ -86,11 +86,11 @@ async function copyCache(home: string): Promise<boolean> {
 
 /** One build that is kept nowhere. Returns what the builder said about its steps. */
 async function build(home: string, signal: AbortSignal): Promise<Step[]> {
-  const imagesDir = homePaths(home).images.folder;
+  const imagesFolder = homePaths(home).images.folder;
   const lines: string[] = [];
   const write = (line: string): void => void lines.push(line);
-  await buildImage({ imagesDir, force: true, clis: { from: 'pins' }, browser: null, gate: null, signal, write });
-  await rm(imagesDir, { recursive: true });
+  await buildImage({ imagesFolder, force: true, clis: { from: 'pins' }, browser: null, gate: null, signal, write });
+  await rm(imagesFolder, { recursive: true });
   return parseSteps(lines);
 }
 

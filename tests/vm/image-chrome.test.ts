@@ -79,10 +79,10 @@ afterAll(async () => {
 });
 
 it('makes an image whose browser is the other one, checked and started', async ({ signal }) => {
-  const imagesDir = homePaths(home).images.folder;
+  const imagesFolder = homePaths(home).images.folder;
   const said: string[] = [];
   const { manifest, current } = await buildImage({
-    ...{ imagesDir, force: false, clis: { from: 'pins' }, browser, gate: runGate, signal },
+    ...{ imagesFolder, force: false, clis: { from: 'pins' }, browser, gate: runGate, signal },
     write: (line) => void said.push(line),
   }).catch((error: unknown) => {
     throw new Error(said.join('\n'), { cause: error });
@@ -98,6 +98,6 @@ it('makes an image whose browser is the other one, checked and started', async (
       'no setuid or setgid program',
     ]),
   );
-  const sbom = await readFile(join(imagesDir, manifest.id, 'sbom.spdx.json'), 'utf8');
+  const sbom = await readFile(join(imagesFolder, manifest.id, 'sbom.spdx.json'), 'utf8');
   expect(sbom).toContain('google-chrome-stable');
 }, 900_000);

@@ -10,25 +10,25 @@ import { plainInputs, projectClis } from './inputs.js';
 import { pinsOf, readPins, writePins } from './pins.js';
 
 let home: string;
-let imagesDir: string;
+let imagesFolder: string;
 let today: string;
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'airlock-build-'));
-  imagesDir = join(home, 'images');
+  imagesFolder = join(home, 'images');
   today = (await plainInputs(null)).sha256;
 });
 afterEach(() => rm(home, { recursive: true }));
 
 async function current(n: number, inputsSha256?: string): Promise<void> {
-  await makeImage(imagesDir, n, inputsSha256 === undefined ? {} : { inputsSha256 });
-  await makeCurrent(imagesDir, idOf(n), 'build');
+  await makeImage(imagesFolder, n, inputsSha256 === undefined ? {} : { inputsSha256 });
+  await makeCurrent(imagesFolder, idOf(n), 'build');
 }
 
 /** A build that has to build is cancelled at once. */
 function build(more: Partial<BuildOptions> = {}): Promise<{ id: string; built: boolean; said: string }> {
   const lines: string[] = [];
   const options: BuildOptions = {
-    imagesDir,
+    imagesFolder,
     force: false,
     clis: { from: 'pins' },
     browser: null,
@@ -52,7 +52,7 @@ describe('what has to be built', () => {
     ['it is asked for', () => current(1, today), { force: true }],
     [
       'a file of the current one is cut off',
-      () => current(1, today).then(() => truncate(join(imagesDir, idOf(1), imageFiles.rootfs), 1)),
+      () => current(1, today).then(() => truncate(join(imagesFolder, idOf(1), imageFiles.rootfs), 1)),
       {},
     ],
     [
@@ -62,22 +62,22 @@ describe('what has to be built', () => {
         const { clis, lock } = await projectClis();
         const other = { version: '99.0.0', integrity: 'sha512-AAAA' };
         const packages = { ...lock.packages, [`node_modules/${clis[0]?.package}`]: other };
-        await writePins(imagesDir, pinsOf({ clis, lock: { ...lock, packages } }, 'asked'));
+        await writePins(imagesFolder, pinsOf({ clis, lock: { ...lock, packages } }, 'asked'));
       },
       {},
     ],
   ])('is an image when %s; cancelled, it changes nothing', async (_when, prepare, options) => {
     await prepare();
-    const before = await currentId(imagesDir);
+    const before = await currentId(imagesFolder);
     await expect(build(options)).rejects.toThrow(/abort/i);
-    expect(await currentId(imagesDir)).toBe(before);
-    expect((await readdir(imagesDir)).filter((name) => name.startsWith('.'))).toEqual([]);
+    expect(await currentId(imagesFolder)).toBe(before);
+    expect((await readdir(imagesFolder)).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 
   it('is nothing when somebody went back to an older image', async () => {
     await current(1);
     await current(2, today);
-    await makeCurrent(imagesDir, idOf(1), 'rollback');
+    await makeCurrent(imagesFolder, idOf(1), 'rollback');
     expect(await build()).toMatchObject({
       id: idOf(1),
       built: false,
@@ -88,14 +88,14 @@ describe('what has to be built', () => {
   it('is an image when the inputs have changed since somebody went back', async () => {
     await current(1);
     await current(2);
-    await makeCurrent(imagesDir, idOf(1), 'rollback');
+    await makeCurrent(imagesFolder, idOf(1), 'rollback');
     await expect(build()).rejects.toThrow(/abort/i);
   });
 
   it('--defaults takes the pinned versions away', async () => {
     await current(1, today);
-    await writePins(imagesDir, pinsOf(await projectClis(), 'asked'));
+    await writePins(imagesFolder, pinsOf(await projectClis(), 'asked'));
     expect(await build({ clis: { from: 'defaults' } })).toMatchObject({ built: false });
-    expect(await readPins(imagesDir)).toBeNull();
+    expect(await readPins(imagesFolder)).toBeNull();
   });
 });

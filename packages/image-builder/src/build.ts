@@ -29,7 +29,7 @@ export type CliChoice =
   { from: 'pins' } | { from: 'asked'; versions: Record<string, string> } | { from: 'refresh' | 'defaults' };
 
 export interface BuildOptions {
-  imagesDir: string;
+  imagesFolder: string;
   /** Build even when the current image is made from the same inputs. */
   force: boolean;
   clis: CliChoice;
@@ -53,31 +53,32 @@ export interface BuildResult {
  * @throws AppError host_unsupported, disk_full, image_build_failed, image_check_failed, command_failed or aborted.
  */
 export async function buildImage(options: BuildOptions): Promise<BuildResult> {
-  const { imagesDir, force, clis, signal, write } = options;
+  const { imagesFolder, force, clis, signal, write } = options;
   // An unreadable file of pins is no reason to refuse taking it away.
-  const pins = clis.from === 'defaults' ? null : await readPins(imagesDir);
+  const pins = clis.from === 'defaults' ? null : await readPins(imagesFolder);
   const inputs = await chooseInputs(options, pins);
-  const kept = force || clis.from === 'refresh' ? null : await findUsable(imagesDir, inputs.sha256, clis.from, write);
+  const kept =
+    force || clis.from === 'refresh' ? null : await findUsable(imagesFolder, inputs.sha256, clis.from, write);
   if (kept) {
-    if (clis.from === 'defaults') await writePins(imagesDir, null);
+    if (clis.from === 'defaults') await writePins(imagesFolder, null);
     return { manifest: kept, built: false, current: true };
   }
   await checkTools(options.gate !== null);
   const name = randomBytes(4).toString('hex');
-  const folder = imagesPaths(imagesDir).build(name);
+  const folder = imagesPaths(imagesFolder).build(name);
   const workspace = workspacePath(name);
-  const release = await takeBuildLock(imagesDir, [folder, workspace], removeFolder).catch(async (error: unknown) => {
-    throw await explainFailure(error, [imagesDir]);
+  const release = await takeBuildLock(imagesFolder, [folder, workspace], removeFolder).catch(async (error: unknown) => {
+    throw await explainFailure(error, [imagesFolder]);
   });
   const progress = createProgress(assembleSteps + (options.gate ? 2 : 1), write);
   try {
-    await checkSpace(workRoot, imagesDir);
+    await checkSpace(workRoot, imagesFolder);
     await mkdir(folder, { mode: 0o700 });
     const manifest = await make(options, inputs, { folder, workspace, progress });
     signal.throwIfAborted();
     return await finish(options, inputs, manifest, { folder, progress });
   } catch (error) {
-    throw await explainFailure(error, [workRoot, imagesDir]);
+    throw await explainFailure(error, [workRoot, imagesFolder]);
   } finally {
     progress.stop();
     await removeFolder(workspace);
@@ -98,9 +99,9 @@ async function chooseClis(base: CliSet, choice: CliChoice, signal: AbortSignal):
   return resolveClis(base, Object.fromEntries(base.clis.map(({ id }) => [id, '*'])), signal);
 }
 
-async function isWhole(imagesDir: string, manifest: ImageManifest): Promise<boolean> {
+async function isWhole(imagesFolder: string, manifest: ImageManifest): Promise<boolean> {
   try {
-    await checkSizes(imagesPaths(imagesDir).image(manifest.id), filesOf(manifest));
+    await checkSizes(imagesPaths(imagesFolder).image(manifest.id), filesOf(manifest));
     return true;
   } catch (error) {
     if (error instanceof AppError) return false;
@@ -113,19 +114,19 @@ async function isWhole(imagesDir: string, manifest: ImageManifest): Promise<bool
  * chosen this one since (`rollback`, `promote`), which an ordinary build does not undo.
  */
 async function findUsable(
-  imagesDir: string,
+  imagesFolder: string,
   inputsSha256: string,
   from: CliChoice['from'],
   write: (line: string) => void,
 ): Promise<ImageManifest | null> {
-  const id = await currentId(imagesDir);
-  const current = id === null ? null : await readIfWhole(imagesDir, id);
-  if (!current || !(await isWhole(imagesDir, current))) return null;
+  const id = await currentId(imagesFolder);
+  const current = id === null ? null : await readIfWhole(imagesFolder, id);
+  if (!current || !(await isWhole(imagesFolder, current))) return null;
   if (current.inputsSha256 === inputsSha256) return current;
-  const history = await readHistory(imagesDir);
+  const history = await readHistory(imagesFolder);
   if (from !== 'pins' || history.at(-1)?.id !== current.id || history.at(-1)?.why === 'build') return null;
   const wereCurrent = new Set(history.map((entry) => entry.id));
-  const images = (await listImages(imagesDir)).filter((image) => wereCurrent.has(image.id));
+  const images = (await listImages(imagesFolder)).filter((image) => wereCurrent.has(image.id));
   const newest = images.find((image) => image.inputsSha256 === inputsSha256);
   if (!newest) return null;
   write(`Image ${current.id} was chosen instead of ${newest.id}, which is made from today's inputs; it stays current.`);
@@ -140,9 +141,9 @@ interface Places {
 
 async function make(options: BuildOptions, inputs: Inputs, places: Places): Promise<ImageManifest> {
   const { folder, progress } = places;
-  const { imagesDir, signal } = options;
+  const { imagesFolder, signal } = options;
   const workspace = await makeWorkspace(places.workspace);
-  const manifest = await assemble({ inputs, folder, workspace, debCache: debCacheOf(imagesDir), signal, progress });
+  const manifest = await assemble({ inputs, folder, workspace, debCache: debCacheOf(imagesFolder), signal, progress });
   if (!options.gate) return manifest;
   progress.step('Start the image in a VM and look at it');
   const gate = await options.gate(folder, { signal, note: progress.note, full: false });
@@ -163,7 +164,7 @@ export function requirePassed({ id, gate }: ImageManifest): void {
 }
 
 async function finish(
-  { imagesDir, clis, gate }: BuildOptions,
+  { imagesFolder, clis, gate }: BuildOptions,
   inputs: Inputs,
   manifest: ImageManifest,
   { folder, progress }: Pick<Places, 'folder' | 'progress'>,
@@ -171,10 +172,11 @@ async function finish(
   const current = gate !== null;
   progress.step(current ? 'Make the image current' : 'Keep the image, which is not current');
   await sealFiles(folder, filesOf(manifest));
-  await publish(imagesDir, folder, manifest.id);
+  await publish(imagesFolder, folder, manifest.id);
   if (current) {
-    await makeCurrent(imagesDir, manifest.id, 'build');
-    if (clis.from !== 'pins') await writePins(imagesDir, clis.from === 'defaults' ? null : pinsOf(inputs, clis.from));
+    await makeCurrent(imagesFolder, manifest.id, 'build');
+    if (clis.from !== 'pins')
+      await writePins(imagesFolder, clis.from === 'defaults' ? null : pinsOf(inputs, clis.from));
   }
   progress.done(manifest.id);
   return { manifest, built: true, current };

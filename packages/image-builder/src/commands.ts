@@ -58,7 +58,7 @@ export const optionTypes = {
 
 export interface Command {
   home: string;
-  imagesDir: string;
+  imagesFolder: string;
   /** Arguments that are not options. */
   names: string[];
   options: {
@@ -104,14 +104,14 @@ function cliChoice({ refresh = false, cli = [], defaults = false }: Command['opt
   return cli.length > 0 ? { from: 'asked', versions: parseCliOptions(cli) } : { from: 'pins' };
 }
 
-async function build({ imagesDir, options, signal }: Command): Promise<void> {
+async function build({ imagesFolder, options, signal }: Command): Promise<void> {
   const clis = cliChoice(options);
   if (options.browser !== undefined && !['chromium', googleChrome.name].includes(options.browser)) {
     throw refuse(`--browser ${options.browser}: there are chromium and ${googleChrome.name}.`);
   }
-  const before = await findImage(imagesDir).catch(() => null);
+  const before = await findImage(imagesFolder).catch(() => null);
   const result = await buildImage({
-    imagesDir,
+    imagesFolder,
     force: options.force ?? false,
     clis,
     browser: options.browser === googleChrome.name ? googleChrome : null,
@@ -121,7 +121,7 @@ async function build({ imagesDir, options, signal }: Command): Promise<void> {
   });
   const { manifest, built, current } = result;
   say(current ? `Image ${manifest.id} is current.` : `Image ${manifest.id} is built, not promoted.`);
-  const changed = built && before ? await diffImages(imagesDir, before, manifest, { files: false, signal }) : null;
+  const changed = built && before ? await diffImages(imagesFolder, before, manifest, { files: false, signal }) : null;
   if (changed && options.refresh) {
     const lines = describeDiff(changed);
     say(lines.length > 0 ? lines.join('\n') : 'Nothing has changed since the image before.');
@@ -129,9 +129,9 @@ async function build({ imagesDir, options, signal }: Command): Promise<void> {
   if (options.json) print(JSON.stringify(options.refresh ? { ...manifest, changed } : manifest));
 }
 
-async function verify({ imagesDir, names, options, signal }: Command): Promise<void> {
-  const found = await findImage(imagesDir, names[0]);
-  const manifest = await verifyImage({ imagesDir, gate: gateOf(options), signal, write: say }, found);
+async function verify({ imagesFolder, names, options, signal }: Command): Promise<void> {
+  const found = await findImage(imagesFolder, names[0]);
+  const manifest = await verifyImage({ imagesFolder, gate: gateOf(options), signal, write: say }, found);
   say(`Image ${manifest.id} is fine.`);
   for (const [name, value] of Object.entries(manifest.gate?.figures ?? {})) say(`  ${name}: ${value}`);
   if (options.json) print(JSON.stringify(manifest));
@@ -147,9 +147,9 @@ function describeImage(manifest: ImageManifest, current: boolean): string {
   return `${current ? '*' : ' '} ${id}  ${date}  ${formatBytes(rootfsUsedBytes)}  ${clis}  ${state}`;
 }
 
-async function list({ imagesDir, options }: Command): Promise<void> {
-  const current = await currentId(imagesDir);
-  const manifests = await listImages(imagesDir);
+async function list({ imagesFolder, options }: Command): Promise<void> {
+  const current = await currentId(imagesFolder);
+  const manifests = await listImages(imagesFolder);
   if (options.json) {
     print(JSON.stringify(manifests.map((manifest) => ({ ...manifest, current: manifest.id === current }))));
     return;
@@ -158,28 +158,28 @@ async function list({ imagesDir, options }: Command): Promise<void> {
   if (manifests.length === 0) say('There is no image yet: run `npx airlock image build`.');
 }
 
-async function show({ imagesDir, names, options }: Command): Promise<void> {
-  const manifest = await findImage(imagesDir, names[0]);
-  const history = (await readHistory(imagesDir)).filter((entry) => entry.id === manifest.id);
+async function show({ imagesFolder, names, options }: Command): Promise<void> {
+  const manifest = await findImage(imagesFolder, names[0]);
+  const history = (await readHistory(imagesFolder)).filter((entry) => entry.id === manifest.id);
   print(JSON.stringify({ ...manifest, history }, null, options.json ? 0 : 2));
 }
 
-async function diff({ imagesDir, names, options, signal }: Command): Promise<void> {
+async function diff({ imagesFolder, names, options, signal }: Command): Promise<void> {
   if (names[0] === undefined) throw refuse('Which images? `airlock image list` shows which there are.');
-  const [from, to] = await Promise.all([findImage(imagesDir, names[0]), findImage(imagesDir, names[1])]);
-  const found = await diffImages(imagesDir, from, to, { files: options.files ?? false, signal });
+  const [from, to] = await Promise.all([findImage(imagesFolder, names[0]), findImage(imagesFolder, names[1])]);
+  const found = await diffImages(imagesFolder, from, to, { files: options.files ?? false, signal });
   if (options.json) return void print(JSON.stringify(found));
   const lines = describeDiff(found);
   print(lines.length > 0 ? lines.join('\n') : `${from.id} and ${to.id} do not differ.`);
 }
 
-async function runPromote({ imagesDir, names, options, signal }: Command): Promise<void> {
+async function runPromote({ imagesFolder, names, options, signal }: Command): Promise<void> {
   if (names[0] === undefined) throw refuse('Which image? `airlock image list` shows which there are.');
-  finishChoice(await promote({ imagesDir, gate: runGate, signal, write: say }, names[0]), options);
+  finishChoice(await promote({ imagesFolder, gate: runGate, signal, write: say }, names[0]), options);
 }
 
-async function runRollback({ imagesDir, options, signal }: Command): Promise<void> {
-  finishChoice(await rollback({ imagesDir, gate: runGate, signal, write: say }), options);
+async function runRollback({ imagesFolder, options, signal }: Command): Promise<void> {
+  finishChoice(await rollback({ imagesFolder, gate: runGate, signal, write: say }), options);
 }
 
 function finishChoice(manifest: ImageManifest, options: Command['options']): void {
@@ -187,10 +187,10 @@ function finishChoice(manifest: ImageManifest, options: Command['options']): voi
   if (options.json) print(JSON.stringify(manifest));
 }
 
-async function runPrune({ imagesDir, home, options }: Command): Promise<void> {
+async function runPrune({ imagesFolder, home, options }: Command): Promise<void> {
   const keep = options.keep ?? '1';
   if (!/^\d{1,3}$/.test(keep)) throw refuse(`--keep ${keep}: a number is expected.`);
-  const pruned = await prune(imagesDir, home, Number(keep));
+  const pruned = await prune(imagesFolder, home, Number(keep));
   for (const { id, why } of pruned.kept) say(`kept     ${id} (${why})`);
   for (const id of pruned.removed) say(`removed  ${id}`);
   say(`${pruned.removed.length} removed, ${formatBytes(pruned.bytes)} freed.`);

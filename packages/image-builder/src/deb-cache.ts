@@ -19,8 +19,8 @@ export interface DebCache {
   sums: string;
 }
 
-export function debCacheOf(imagesDir: string): DebCache {
-  const folder = homePaths(dirname(imagesDir)).aptCache;
+export function debCacheOf(imagesFolder: string): DebCache {
+  const folder = homePaths(dirname(imagesFolder)).aptCache;
   return { debs: join(folder, 'debs'), fresh: join(folder, 'fresh'), sums: join(folder, 'sha256.json') };
 }
 

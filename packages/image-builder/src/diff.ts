@@ -34,13 +34,13 @@ export interface DiffOptions {
 }
 
 export async function diffImages(
-  imagesDir: string,
+  imagesFolder: string,
   from: ImageManifest,
   to: ImageManifest,
   options: DiffOptions,
 ): Promise<ImageDiff> {
   const names = ['kernel', 'initrd', 'rootfs'] as const;
-  const packages = await Promise.all([from, to].map((manifest) => readPackages(imagesDir, manifest)));
+  const packages = await Promise.all([from, to].map((manifest) => readPackages(imagesFolder, manifest)));
   const known = packages.every((list) => list !== null);
   return {
     from: from.id,
@@ -48,7 +48,7 @@ export async function diffImages(
     artefacts: names.filter((name) => from.artefacts[name].sha256 !== to.artefacts[name].sha256),
     versions: changes({ debian: from.debian.version, ...from.versions }, { debian: to.debian.version, ...to.versions }),
     packages: known ? changes(packages[0] ?? {}, packages[1] ?? {}) : [],
-    files: options.files ? await diffFiles(imagesDir, from, to, options.signal) : null,
+    files: options.files ? await diffFiles(imagesFolder, from, to, options.signal) : null,
   };
 }
 
@@ -60,15 +60,15 @@ export function changes(from: Readonly<Record<string, string>>, to: Readonly<Rec
     .filter((change) => change.from !== change.to);
 }
 
-async function readPackages(imagesDir: string, manifest: ImageManifest): Promise<Record<string, string> | null> {
+async function readPackages(imagesFolder: string, manifest: ImageManifest): Promise<Record<string, string> | null> {
   if (!manifest.sbom) return null;
-  const text = await readFile(join(imagesPaths(imagesDir).image(manifest.id), manifest.sbom.file), 'utf8');
+  const text = await readFile(join(imagesPaths(imagesFolder).image(manifest.id), manifest.sbom.file), 'utf8');
   const { packages } = Sbom.parse(JSON.parse(text));
   return Object.fromEntries(packages.map((entry) => [entry.SPDXID.slice('SPDXRef-'.length), entry.versionInfo]));
 }
 
 async function diffFiles(
-  imagesDir: string,
+  imagesFolder: string,
   from: ImageManifest,
   to: ImageManifest,
   signal: AbortSignal,
@@ -78,7 +78,7 @@ async function diffFiles(
     const trees: Record<string, string>[] = [];
     for (const { id } of [from, to]) {
       const tree = join(work, id);
-      await unpack(join(imagesPaths(imagesDir).image(id), imageFiles.rootfs), tree, signal);
+      await unpack(join(imagesPaths(imagesFolder).image(id), imageFiles.rootfs), tree, signal);
       trees.push(await describeTree(tree));
       await rm(tree, { recursive: true });
     }

@@ -16,8 +16,8 @@ export type HistoryEntry = z.infer<typeof Entry>;
 const keptEntries = 100;
 
 /** Oldest first; empty when there is none, or none that can be read: then there is nothing to go back to. */
-export async function readHistory(imagesDir: string): Promise<HistoryEntry[]> {
-  const text = await readFile(imagesPaths(imagesDir).history, 'utf8').catch((error: NodeJS.ErrnoException) => {
+export async function readHistory(imagesFolder: string): Promise<HistoryEntry[]> {
+  const text = await readFile(imagesPaths(imagesFolder).history, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '[]';
     throw error;
   });
@@ -29,9 +29,9 @@ export async function readHistory(imagesDir: string): Promise<HistoryEntry[]> {
   }
 }
 
-export async function addToHistory(imagesDir: string, id: string, why: HistoryEntry['why']): Promise<void> {
-  const entries = [...(await readHistory(imagesDir)), { id, at: new Date().toISOString(), why }];
-  await replaceFile(imagesPaths(imagesDir).history, `${JSON.stringify(entries.slice(-keptEntries), null, 1)}\n`);
+export async function addToHistory(imagesFolder: string, id: string, why: HistoryEntry['why']): Promise<void> {
+  const entries = [...(await readHistory(imagesFolder)), { id, at: new Date().toISOString(), why }];
+  await replaceFile(imagesPaths(imagesFolder).history, `${JSON.stringify(entries.slice(-keptEntries), null, 1)}\n`);
 }
 
 /** Images that were current before `current`, newest first: one rollback after the other goes through them. Pure. */

@@ -54,16 +54,16 @@ const freeMib = ({ bavail, bsize }: StatsFs): number => Math.floor((bavail * bsi
 const roomHint = 'Make room, or set AIRLOCK_HOME to a larger disk.';
 
 /** @throws AppError disk_full when the work folder and the images folder have not enough room for one build. */
-export async function checkSpace(workDir: string, imagesDir: string): Promise<void> {
-  const [work, images] = await Promise.all([statfs(workDir), statfs(imagesDir)]);
+export async function checkSpace(workFolder: string, imagesFolder: string): Promise<void> {
+  const [work, images] = await Promise.all([statfs(workFolder), statfs(imagesFolder)]);
   const { work: workMib, images: imagesMib } = imageBuildMib;
   // Equal figures on the same kind of file system: taken for the same disk, which has to hold both.
   const same = work.type === images.type && work.blocks === images.blocks && work.bfree === images.bfree;
   const wanted: [string, number, number][] = same
-    ? [[`${workDir} and ${imagesDir}`, freeMib(work), workMib + imagesMib]]
+    ? [[`${workFolder} and ${imagesFolder}`, freeMib(work), workMib + imagesMib]]
     : [
-        [workDir, freeMib(work), workMib],
-        [imagesDir, freeMib(images), imagesMib],
+        [workFolder, freeMib(work), workMib],
+        [imagesFolder, freeMib(images), imagesMib],
       ];
   const short = wanted.filter(([, has, needs]) => has < needs);
   if (short.length === 0) return;

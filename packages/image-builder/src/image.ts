@@ -10,9 +10,9 @@ import { ImageId } from '@airlock/contract/ids';
 import { addToHistory, type HistoryEntry } from './history.js';
 
 /** The id that `images/current` names, or null. */
-export async function currentId(imagesDir: string): Promise<string | null> {
+export async function currentId(imagesFolder: string): Promise<string | null> {
   try {
-    return basename(await readlink(imagesPaths(imagesDir).current));
+    return basename(await readlink(imagesPaths(imagesFolder).current));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
@@ -22,8 +22,8 @@ export async function currentId(imagesDir: string): Promise<string | null> {
 const buildHint = 'Run `npx airlock image build`.';
 
 /** @throws AppError image_missing, or image_corrupt when the manifest cannot be read. */
-export async function readManifest(imagesDir: string, id: string): Promise<ImageManifest> {
-  const path = join(imagesPaths(imagesDir).image(id), imageFiles.manifest);
+export async function readManifest(imagesFolder: string, id: string): Promise<ImageManifest> {
+  const path = join(imagesPaths(imagesFolder).image(id), imageFiles.manifest);
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new AppError('image_missing', `There is no image ${id}: ${path} cannot be read.`, { hint: buildHint, cause });
   });
@@ -50,21 +50,21 @@ export async function writeGate(folder: string, gate: GateReport): Promise<void>
  * The manifest of the image called `name`; an id, `current`, or nothing for the current one.
  * @throws AppError image_missing, image_corrupt, or invalid_request when this cannot be the name of an image.
  */
-export async function findImage(imagesDir: string, name = 'current'): Promise<ImageManifest> {
+export async function findImage(imagesFolder: string, name = 'current'): Promise<ImageManifest> {
   if (name !== 'current') {
-    if (ImageId.safeParse(name).success) return readManifest(imagesDir, name);
+    if (ImageId.safeParse(name).success) return readManifest(imagesFolder, name);
     throw new AppError('invalid_request', `"${name}" is not the id of an image, such as img_202601011200abcdef01.`, {
       hint: '`npx airlock image list` shows which there are.',
     });
   }
-  const id = await currentId(imagesDir);
-  if (id !== null) return readManifest(imagesDir, id);
-  throw new AppError('image_missing', `No golden image is current under ${imagesDir}.`, { hint: buildHint });
+  const id = await currentId(imagesFolder);
+  if (id !== null) return readManifest(imagesFolder, id);
+  throw new AppError('image_missing', `No golden image is current under ${imagesFolder}.`, { hint: buildHint });
 }
 
 /** Ids of all images, oldest first: ids begin with the time at which they were made. */
-export async function listIds(imagesDir: string): Promise<string[]> {
-  const names = await readdir(imagesDir).catch((error: NodeJS.ErrnoException) => {
+export async function listIds(imagesFolder: string): Promise<string[]> {
+  const names = await readdir(imagesFolder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
@@ -72,14 +72,14 @@ export async function listIds(imagesDir: string): Promise<string[]> {
 }
 
 /** Manifests of all images that have a readable one, oldest first. */
-export async function listImages(imagesDir: string): Promise<ImageManifest[]> {
-  const found = (await listIds(imagesDir)).map(async (id) => readIfWhole(imagesDir, id));
+export async function listImages(imagesFolder: string): Promise<ImageManifest[]> {
+  const found = (await listIds(imagesFolder)).map(async (id) => readIfWhole(imagesFolder, id));
   return (await Promise.all(found)).filter((manifest) => manifest !== null);
 }
 
 /** The manifest, or null when there is none or it cannot be read. */
-export async function readIfWhole(imagesDir: string, id: string): Promise<ImageManifest | null> {
-  return readManifest(imagesDir, id).catch((error: unknown) => {
+export async function readIfWhole(imagesFolder: string, id: string): Promise<ImageManifest | null> {
+  return readManifest(imagesFolder, id).catch((error: unknown) => {
     if (error instanceof AppError) return null;
     throw error;
   });
@@ -92,16 +92,16 @@ export async function describeArtefact(folder: string, file: string): Promise<Ar
 }
 
 /** Makes a finished build folder an image, by a rename: whole or not at all. It is not current yet. */
-export async function publish(imagesDir: string, buildFolder: string, id: string): Promise<void> {
-  await rename(buildFolder, imagesPaths(imagesDir).image(id));
+export async function publish(imagesFolder: string, buildFolder: string, id: string): Promise<void> {
+  await rename(buildFolder, imagesPaths(imagesFolder).image(id));
 }
 
 /** Makes an image the one that new VMs are made from, by a rename. Whether it may be is the caller's to know. */
-export async function makeCurrent(imagesDir: string, id: string, why: HistoryEntry['why']): Promise<void> {
-  const { current } = imagesPaths(imagesDir);
+export async function makeCurrent(imagesFolder: string, id: string, why: HistoryEntry['why']): Promise<void> {
+  const { current } = imagesPaths(imagesFolder);
   const link = `${current}.new`;
   await rm(link, { force: true });
   await symlink(id, link);
   await rename(link, current);
-  await addToHistory(imagesDir, id, why);
+  await addToHistory(imagesFolder, id, why);
 }

@@ -19,12 +19,12 @@ type LockRecord = z.infer<typeof LockRecord>;
  * @throws AppError image_build_failed while another build is running.
  */
 export async function takeBuildLock(
-  imagesDir: string,
+  imagesFolder: string,
   folders: string[],
   removeFolder: (path: string) => Promise<void>,
 ): Promise<() => Promise<void>> {
-  await mkdir(imagesDir, { recursive: true });
-  const path = imagesPaths(imagesDir).buildLock;
+  await mkdir(imagesFolder, { recursive: true });
+  const path = imagesPaths(imagesFolder).buildLock;
   const builder = await identifyProcess(process.pid);
   if (!builder) throw new AppError('internal', `Process ${process.pid} finds no entry of itself in /proc.`);
   const own = JSON.stringify({ builder, folders } satisfies LockRecord);

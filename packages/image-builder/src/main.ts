@@ -34,7 +34,7 @@ async function main(): Promise<void> {
   const home = readSettings().AIRLOCK_HOME;
   const abort = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
-  await command.run({ home, imagesDir: homePaths(home).images.folder, names, options, signal: abort.signal });
+  await command.run({ home, imagesFolder: homePaths(home).images.folder, names, options, signal: abort.signal });
 }
 
 await main().catch((error: unknown) => {

@@ -26,8 +26,8 @@ export const Pins = z.strictObject({
 export type Pins = z.infer<typeof Pins>;
 
 /** @throws AppError config_invalid when the file is not what this program writes. */
-export async function readPins(imagesDir: string): Promise<Pins | null> {
-  const path = imagesPaths(imagesDir).pins;
+export async function readPins(imagesFolder: string): Promise<Pins | null> {
+  const path = imagesPaths(imagesFolder).pins;
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw error;
@@ -44,8 +44,8 @@ export async function readPins(imagesDir: string): Promise<Pins | null> {
 }
 
 /** Writes the pins, or takes them away. */
-export async function writePins(imagesDir: string, pins: Pins | null): Promise<void> {
-  const path = imagesPaths(imagesDir).pins;
+export async function writePins(imagesFolder: string, pins: Pins | null): Promise<void> {
+  const path = imagesPaths(imagesFolder).pins;
   if (pins === null) return rm(path, { force: true });
   await replaceFile(path, `${JSON.stringify(pins, null, 2)}\n`);
 }

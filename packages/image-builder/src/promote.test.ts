@@ -11,57 +11,57 @@ import { takeBuildLock } from './lock.js';
 import { promote, rollback, type ChoiceOptions } from './promote.js';
 import { verifyImage } from './verify.js';
 
-let imagesDir: string;
+let imagesFolder: string;
 let gated: string[];
 const { signal } = new AbortController();
 
 beforeEach(async () => {
-  imagesDir = await mkdtemp(join(tmpdir(), 'airlock-promote-'));
+  imagesFolder = await mkdtemp(join(tmpdir(), 'airlock-promote-'));
   gated = [];
 });
-afterEach(() => rm(imagesDir, { recursive: true }));
+afterEach(() => rm(imagesFolder, { recursive: true }));
 
 function options(report = passed): ChoiceOptions {
   const gate: RunGate = (folder) => {
     gated.push(folder);
     return Promise.resolve(report);
   };
-  return { imagesDir, gate, signal, write: () => undefined };
+  return { imagesFolder, gate, signal, write: () => undefined };
 }
 
 async function build(n: number): Promise<void> {
-  await makeImage(imagesDir, n);
-  await makeCurrent(imagesDir, idOf(n), 'build');
+  await makeImage(imagesFolder, n);
+  await makeCurrent(imagesFolder, idOf(n), 'build');
 }
 
 describe('promote', () => {
   it('makes an image current that passed everything, without starting it again', async () => {
     await build(1);
-    await makeImage(imagesDir, 2);
+    await makeImage(imagesFolder, 2);
     expect((await promote(options(), idOf(2))).id).toBe(idOf(2));
-    expect(await currentId(imagesDir)).toBe(idOf(2));
+    expect(await currentId(imagesFolder)).toBe(idOf(2));
     expect(gated).toEqual([]);
-    expect((await readdir(imagesDir)).sort()).toEqual(['current', 'history.json', idOf(1), idOf(2)]);
+    expect((await readdir(imagesFolder)).sort()).toEqual(['current', 'history.json', idOf(1), idOf(2)]);
   });
 
   it('starts an image first that never was', async () => {
-    await makeImage(imagesDir, 1, { gate: null });
+    await makeImage(imagesFolder, 1, { gate: null });
     await promote(options(), idOf(1));
-    expect(gated).toEqual([join(imagesDir, idOf(1))]);
-    expect((await readManifest(imagesDir, idOf(1))).gate).toEqual(passed);
+    expect(gated).toEqual([join(imagesFolder, idOf(1))]);
+    expect((await readManifest(imagesFolder, idOf(1))).gate).toEqual(passed);
   });
 
   it('goes back to an image of before the CLIs had their providers’ ids, and leaves its manifest in that form', async () => {
-    await makeImage(imagesDir, 1, { former: true });
-    await makeCurrent(imagesDir, idOf(1), 'build');
+    await makeImage(imagesFolder, 1, { former: true });
+    await makeCurrent(imagesFolder, idOf(1), 'build');
     await build(2);
     const back = await rollback(options());
     expect(back).toMatchObject({ id: idOf(1), guestProtocol: 1, versions: { codex: '1.0.0', claude_code: '1' } });
     const report = { ...passed, figures: { kills: 24 } };
     await verifyImage({ ...options(report), gate: options(report).gate }, back);
-    const text = await readFile(join(imagesDir, idOf(1), imageFiles.manifest), 'utf8');
+    const text = await readFile(join(imagesFolder, idOf(1), imageFiles.manifest), 'utf8');
     expect(JSON.parse(text)).toMatchObject({ version: 1, versions: { claude: '1', gemini: '1' }, gate: report });
-    expect((await readManifest(imagesDir, idOf(1))).gate).toEqual(report);
+    expect((await readManifest(imagesFolder, idOf(1))).gate).toEqual(report);
   });
 
   it.each([
@@ -69,12 +69,12 @@ describe('promote', () => {
     ['never went through it and fails now', null],
   ])('refuses an image that %s', async (_why, gate) => {
     await build(1);
-    await makeImage(imagesDir, 2, { gate });
+    await makeImage(imagesFolder, 2, { gate });
     await expect(promote(options(failed), idOf(2))).rejects.toMatchObject({
       code: 'image_check_failed',
       message: expect.stringContaining('screen: black'),
     });
-    expect(await currentId(imagesDir)).toBe(idOf(1));
+    expect(await currentId(imagesFolder)).toBe(idOf(1));
   });
 
   it.each([
@@ -92,13 +92,13 @@ describe('promote', () => {
     ],
   ])('refuses an image with %s, by name', async (_what, damage, name) => {
     await build(1);
-    await makeImage(imagesDir, 2);
-    await damage(join(imagesDir, idOf(2)));
+    await makeImage(imagesFolder, 2);
+    await damage(join(imagesFolder, idOf(2)));
     const refusal = { code: 'image_corrupt', message: expect.stringContaining(name) };
     await expect(promote(options(), idOf(2))).rejects.toMatchObject(refusal);
-    const manifest = await readManifest(imagesDir, idOf(2));
+    const manifest = await readManifest(imagesFolder, idOf(2));
     await expect(verifyImage(options(), manifest)).rejects.toMatchObject(refusal);
-    expect(await currentId(imagesDir)).toBe(idOf(1));
+    expect(await currentId(imagesFolder)).toBe(idOf(1));
   });
 
   it.each([
@@ -110,36 +110,36 @@ describe('promote', () => {
   });
 
   it('waits for nobody: while a build runs it refuses', async () => {
-    await makeImage(imagesDir, 1);
-    const release = await takeBuildLock(imagesDir, [], () => Promise.reject(new Error('nothing to remove')));
+    await makeImage(imagesFolder, 1);
+    const release = await takeBuildLock(imagesFolder, [], () => Promise.reject(new Error('nothing to remove')));
     await expect(promote(options(), idOf(1))).rejects.toMatchObject({ code: 'image_build_failed' });
     await release();
     await promote(options(), idOf(1));
-    expect(await readdir(imagesDir)).not.toContain('.build.lock');
+    expect(await readdir(imagesFolder)).not.toContain('.build.lock');
   });
 });
 
 describe('rollback', () => {
   it('goes back one image at a time, past those that are gone', async () => {
     for (const n of [1, 2, 3, 4]) await build(n);
-    await rm(join(imagesDir, idOf(2)), { recursive: true });
+    await rm(join(imagesFolder, idOf(2)), { recursive: true });
     expect((await rollback(options())).id).toBe(idOf(3));
     expect((await rollback(options())).id).toBe(idOf(1));
     await expect(rollback(options())).rejects.toMatchObject({ code: 'image_missing' });
-    expect(await currentId(imagesDir)).toBe(idOf(1));
+    expect(await currentId(imagesFolder)).toBe(idOf(1));
   });
 
   it('does not go back to an image that is damaged', async () => {
     for (const n of [1, 2]) await build(n);
-    await truncate(join(imagesDir, idOf(1), imageFiles.rootfs), 1);
+    await truncate(join(imagesFolder, idOf(1), imageFiles.rootfs), 1);
     await expect(rollback(options())).rejects.toMatchObject({ code: 'image_corrupt' });
-    expect(await currentId(imagesDir)).toBe(idOf(2));
+    expect(await currentId(imagesFolder)).toBe(idOf(2));
   });
 
   it('is written down', async () => {
     for (const n of [1, 2]) await build(n);
     await rollback(options());
-    const entries = (await readHistory(imagesDir)).map(({ id, why }) => [id, why]);
+    const entries = (await readHistory(imagesFolder)).map(({ id, why }) => [id, why]);
     expect(entries).toEqual([
       [idOf(1), 'build'],
       [idOf(2), 'build'],
@@ -149,9 +149,9 @@ describe('rollback', () => {
 
   it('has nothing to go by when the history is damaged', async () => {
     await build(1);
-    await writeFile(join(imagesDir, 'history.json'), '[{');
+    await writeFile(join(imagesFolder, 'history.json'), '[{');
     await expect(rollback(options())).rejects.toMatchObject({ code: 'image_missing' });
-    expect(await readFile(join(imagesDir, 'history.json'), 'utf8')).toBe('[{');
+    expect(await readFile(join(imagesFolder, 'history.json'), 'utf8')).toBe('[{');
   });
 });
 

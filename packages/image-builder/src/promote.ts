@@ -10,7 +10,7 @@ import { takeBuildLock } from './lock.js';
 import { removeFolder } from './workspace.js';
 
 export interface ChoiceOptions {
-  imagesDir: string;
+  imagesFolder: string;
   /** Starts an image that never was: one built with `--no-gate`. Null: such an image is refused. */
   gate: RunGate | null;
   signal: AbortSignal;
@@ -22,7 +22,7 @@ export interface ChoiceOptions {
  * @throws AppError image_missing, image_corrupt, image_check_failed, or image_build_failed while a build is running.
  */
 export async function promote(options: ChoiceOptions, id: string): Promise<ImageManifest> {
-  return locked(options.imagesDir, () => choose(options, id, 'promote'));
+  return locked(options.imagesFolder, () => choose(options, id, 'promote'));
 }
 
 /**
@@ -30,11 +30,11 @@ export async function promote(options: ChoiceOptions, id: string): Promise<Image
  * @throws AppError image_missing when there is none left to go back to; else as `promote`.
  */
 export async function rollback(options: ChoiceOptions): Promise<ImageManifest> {
-  const { imagesDir } = options;
-  return locked(imagesDir, async () => {
-    const current = (await currentId(imagesDir)) ?? '';
-    for (const id of earlierImages(await readHistory(imagesDir), current)) {
-      if (await readIfWhole(imagesDir, id)) return choose(options, id, 'rollback');
+  const { imagesFolder } = options;
+  return locked(imagesFolder, async () => {
+    const current = (await currentId(imagesFolder)) ?? '';
+    for (const id of earlierImages(await readHistory(imagesFolder), current)) {
+      if (await readIfWhole(imagesFolder, id)) return choose(options, id, 'rollback');
     }
     throw new AppError('image_missing', 'There is no earlier image to go back to.', {
       hint: '`npx airlock image list` shows which there are; `npx airlock image promote ID` chooses one.',
@@ -43,13 +43,13 @@ export async function rollback(options: ChoiceOptions): Promise<ImageManifest> {
 }
 
 async function choose(options: ChoiceOptions, id: string, why: HistoryEntry['why']): Promise<ImageManifest> {
-  const { imagesDir, signal } = options;
-  const manifest = await findImage(imagesDir, id);
-  const folder = imagesPaths(imagesDir).image(manifest.id);
+  const { imagesFolder, signal } = options;
+  const manifest = await findImage(imagesFolder, id);
+  const folder = imagesPaths(imagesFolder).image(manifest.id);
   await checkFiles(folder, filesOf(manifest), { anew: true, signal });
   const gated = manifest.gate ? manifest : await startOnce(options, folder, manifest);
   requirePassed(gated);
-  await makeCurrent(imagesDir, gated.id, why);
+  await makeCurrent(imagesFolder, gated.id, why);
   return gated;
 }
 
@@ -65,8 +65,8 @@ async function startOnce(
   return gated;
 }
 
-export async function locked<T>(imagesDir: string, work: () => Promise<T>): Promise<T> {
-  const release = await takeBuildLock(imagesDir, [], removeFolder);
+export async function locked<T>(imagesFolder: string, work: () => Promise<T>): Promise<T> {
+  const release = await takeBuildLock(imagesFolder, [], removeFolder);
   try {
     return await work();
   } finally {

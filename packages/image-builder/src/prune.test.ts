@@ -8,20 +8,20 @@ import { makeCurrent } from './image.js';
 import { prune } from './prune.js';
 
 let home: string;
-let imagesDir: string;
+let imagesFolder: string;
 const later = (): number => Date.now() + 3_600_000;
 
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'airlock-prune-'));
-  imagesDir = join(home, 'images');
+  imagesFolder = join(home, 'images');
   for (const n of [1, 2, 3, 4, 5]) {
-    await makeImage(imagesDir, n);
-    await makeCurrent(imagesDir, idOf(n), 'build');
+    await makeImage(imagesFolder, n);
+    await makeCurrent(imagesFolder, idOf(n), 'build');
   }
 });
 afterEach(() => rm(home, { recursive: true }));
 
-const images = async (): Promise<string[]> => (await readdir(imagesDir)).filter((name) => /img_/.test(name)).sort();
+const images = async (): Promise<string[]> => (await readdir(imagesFolder)).filter((name) => /img_/.test(name)).sort();
 
 /** A VM's folder as the engine leaves it; `alive`: its disk or config drive exists. */
 async function makeVm(vmId: string, kind: VmSpec['kind'], image: string, alive: boolean): Promise<void> {
@@ -29,7 +29,7 @@ async function makeVm(vmId: string, kind: VmSpec['kind'], image: string, alive: 
   await mkdir(folder, { recursive: true });
   const secretFolder = join(home, 'secret', vmId);
   const disk = kind === 'cli' ? join(folder, runnerFiles.disk) : null;
-  const file = (name: string): string => join(imagesDir, image, name);
+  const file = (name: string): string => join(imagesFolder, image, name);
   const spec: VmSpec = {
     version: 2,
     vmId,
@@ -53,7 +53,7 @@ async function makeVm(vmId: string, kind: VmSpec['kind'], image: string, alive: 
 }
 
 it('keeps the current one and the newest others', async () => {
-  const { removed, bytes } = await prune(imagesDir, home, 1, later());
+  const { removed, bytes } = await prune(imagesFolder, home, 1, later());
   expect(removed).toEqual([idOf(3), idOf(2), idOf(1)]);
   expect(await images()).toEqual([idOf(4), idOf(5)]);
   expect(bytes).toBeGreaterThan(0);
@@ -64,7 +64,7 @@ it('keeps the images of VMs: a stopped CLI VM needs its kernel again, a destroye
   await makeVm('vm_0000000000000002', 'browser', idOf(2), true);
   await makeVm('vm_0000000000000003', 'browser', idOf(3), false);
   await makeVm('vm_0000000000000004', 'cli', idOf(4), false);
-  const { kept } = await prune(imagesDir, home, 0, later());
+  const { kept } = await prune(imagesFolder, home, 0, later());
   expect(await images()).toEqual([idOf(1), idOf(2), idOf(5)]);
   expect(kept).toContainEqual({ id: idOf(1), why: 'used by vm_0000000000000001' });
 });
@@ -77,23 +77,23 @@ it('keeps the image of a VM that a version before this one made, and takes no no
   await writeFile(file, JSON.stringify(old));
   await mkdir(join(home, 'vm', 'vm_0000000000000002'));
   await writeFile(join(home, 'vm', 'vm_0000000000000002', runnerFiles.spec), 'cut sho');
-  await prune(imagesDir, home, 0, later());
+  await prune(imagesFolder, home, 0, later());
   expect(await images()).toEqual([idOf(1), idOf(5)]);
 });
 
 it('keeps what was current until just now: a VM may be on its way', async () => {
-  await prune(imagesDir, home, 0);
+  await prune(imagesFolder, home, 0);
   expect(await images()).toEqual([1, 2, 3, 4, 5].map(idOf));
 });
 
 it('keeps the current one also when it is not the newest', async () => {
-  await makeCurrent(imagesDir, idOf(2), 'rollback');
-  await prune(imagesDir, home, 0, later());
+  await makeCurrent(imagesFolder, idOf(2), 'rollback');
+  await prune(imagesFolder, home, 0, later());
   expect(await images()).toEqual([idOf(2)]);
 });
 
 it('finishes what a killed one had begun', async () => {
-  await mkdir(join(imagesDir, `.removed-${idOf(9)}`));
-  await prune(imagesDir, home, 9);
-  expect((await readdir(imagesDir)).filter((name) => name.startsWith('.'))).toEqual([]);
+  await mkdir(join(imagesFolder, `.removed-${idOf(9)}`));
+  await prune(imagesFolder, home, 9);
+  expect((await readdir(imagesFolder)).filter((name) => name.startsWith('.'))).toEqual([]);
 });

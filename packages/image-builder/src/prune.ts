@@ -24,31 +24,31 @@ const graceMs = 10 * 60_000;
  * Removes all images but the current one, the `keep` newest others, those of VMs, and those that were current until just now.
  * @param home AIRLOCK_HOME, for its VMs
  */
-export async function prune(imagesDir: string, home: string, keep: number, now = Date.now()): Promise<Pruned> {
-  return locked(imagesDir, async () => {
-    await removeHalfRemoved(imagesDir);
+export async function prune(imagesFolder: string, home: string, keep: number, now = Date.now()): Promise<Pruned> {
+  return locked(imagesFolder, async () => {
+    await removeHalfRemoved(imagesFolder);
     await removeDeadGates();
-    const ids = (await listIds(imagesDir)).toReversed();
-    const reasons = await reasonsToKeep(imagesDir, home, now);
+    const ids = (await listIds(imagesFolder)).toReversed();
+    const reasons = await reasonsToKeep(imagesFolder, home, now);
     const spare = ids.filter((id) => !reasons.has(id));
     for (const id of spare.slice(0, keep)) reasons.set(id, `one of the ${keep} newest`);
     const removed = spare.slice(keep);
     let bytes = 0;
-    for (const id of removed) bytes += await removeImage(imagesDir, id);
+    for (const id of removed) bytes += await removeImage(imagesFolder, id);
     const kept = ids.filter((id) => reasons.has(id)).map((id) => ({ id, why: reasons.get(id) ?? '' }));
     return { removed, kept, bytes };
   });
 }
 
-async function reasonsToKeep(imagesDir: string, home: string, now: number): Promise<Map<string, string>> {
+async function reasonsToKeep(imagesFolder: string, home: string, now: number): Promise<Map<string, string>> {
   const reasons = new Map<string, string>();
-  const history = await readHistory(imagesDir);
+  const history = await readHistory(imagesFolder);
   for (const [index, { id }] of history.entries()) {
     const endedAt = Date.parse(history[index + 1]?.at ?? '');
     if (endedAt > now - graceMs) reasons.set(id, 'current until just now');
   }
   for (const [id, vmId] of await imagesOfVms(home)) reasons.set(id, `used by ${vmId}`);
-  const current = await currentId(imagesDir);
+  const current = await currentId(imagesFolder);
   if (current !== null) reasons.set(current, 'current');
   return reasons;
 }
@@ -91,16 +91,16 @@ async function isThere(spec: VmSpec): Promise<boolean> {
 const removedPrefix = '.removed-';
 
 /** What a killed `prune` has left. */
-async function removeHalfRemoved(imagesDir: string): Promise<void> {
-  for (const name of await readdir(imagesDir)) {
-    if (name.startsWith(removedPrefix)) await rm(join(imagesDir, name), { recursive: true });
+async function removeHalfRemoved(imagesFolder: string): Promise<void> {
+  for (const name of await readdir(imagesFolder)) {
+    if (name.startsWith(removedPrefix)) await rm(join(imagesFolder, name), { recursive: true });
   }
 }
 
 /** Renamed first: what is half removed has no name that anything looks for. */
-async function removeImage(imagesDir: string, id: string): Promise<number> {
-  const folder = imagesPaths(imagesDir).image(id);
-  const gone = join(imagesDir, `${removedPrefix}${id}`);
+async function removeImage(imagesFolder: string, id: string): Promise<number> {
+  const folder = imagesPaths(imagesFolder).image(id);
+  const gone = join(imagesFolder, `${removedPrefix}${id}`);
   await rename(folder, gone);
   const sizes = (await readdir(gone)).map(async (name) => (await stat(join(gone, name))).blocks * 512);
   const bytes = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);

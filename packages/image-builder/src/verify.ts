@@ -6,7 +6,7 @@ import { requirePassed, type RunGate } from './build.js';
 import { writeGate } from './image.js';
 
 export interface VerifyOptions {
-  imagesDir: string;
+  imagesFolder: string;
   /** Null: only the files are compared. */
   gate: RunGate | null;
   signal: AbortSignal;
@@ -18,8 +18,8 @@ export interface VerifyOptions {
  * @throws AppError image_corrupt naming every file that is not what the manifest says, or image_check_failed.
  */
 export async function verifyImage(options: VerifyOptions, manifest: ImageManifest): Promise<ImageManifest> {
-  const { imagesDir, gate, signal, write } = options;
-  const folder = imagesPaths(imagesDir).image(manifest.id);
+  const { imagesFolder, gate, signal, write } = options;
+  const folder = imagesPaths(imagesFolder).image(manifest.id);
   const files = filesOf(manifest);
   await checkFiles(folder, files, { anew: true, signal });
   write(`${files.length} files are what the manifest says; ${manifest.checks.length} checks passed when it was built.`);
