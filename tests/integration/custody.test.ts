@@ -1,5 +1,5 @@
 /**
- * One live holder: a CLI refreshes its login fifty times at a provider that refuses a token used twice, while the real controller
+ * One live holder: a CLI refreshes its login again and again at a provider that refuses a token used twice, while the real controller
  * and the real agent are killed at seeded points. At each quiet moment the vault holds the one token that is still good.
  */
 import { execFile } from 'node:child_process';
@@ -36,7 +36,7 @@ import { startRotatingProvider, type RotatingProvider } from '../support/custody
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../support/leaks.js';
 import { until } from '../support/poll.js';
 
-const rounds = Number(process.env['TEST_CYCLES'] ?? 50);
+const rounds = Number(process.env['TEST_CYCLES'] ?? 25);
 const seed = Number(process.env['TEST_SEED'] ?? 4);
 const passphrase = randomBytes(12).toString('hex');
 const refreshProgram = fileURLToPath(new URL('../support/custody/refresh.mjs', import.meta.url));

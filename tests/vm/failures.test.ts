@@ -14,6 +14,7 @@ import { apiClient, endController, refusal, untilSession } from '../support/api.
 import { startController, type RunningController } from '../support/controller.js';
 import { createFakeInternet } from '../support/fake-internet.js';
 import { createTestHome, type TestHome } from '../support/home.js';
+import { useKillableImage } from '../support/killable-image.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../support/leaks.js';
 import { until } from '../support/poll.js';
 
@@ -243,6 +244,7 @@ describe('a sign-in that is interrupted', () => {
   }, 120_000);
 
   it('goes on in the same VM after the controller was killed during boot', async () => {
+    await useKillableImage(home);
     await start();
     const id = await connectCodex();
     const { browserVmId } = await untilSession(api, id, ['vm_created'], 20_000);

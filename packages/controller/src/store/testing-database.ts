@@ -27,7 +27,7 @@ export async function giveEmptyDatabase(home: string): Promise<void> {
   const { database } = homePaths(home);
   if (await exists(database)) return;
   const from = await (original ??= makeOriginal());
-  await mkdir(database, { mode: 0o700 });
+  await mkdir(database, { recursive: true, mode: 0o700 });
   await cp(homePaths(from).database, database, {
     recursive: true,
     filter: (path) => !/\/(lock|\.s\.[^/]*)$/.test(path),
