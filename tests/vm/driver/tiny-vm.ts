@@ -21,7 +21,7 @@ import { until } from '../../support/poll.js';
 
 export const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
 /** Milliseconds that starts and ends may take on a busy machine. */
-export const patienceMs = 30_000;
+export const patienceMs = 60_000;
 
 export interface Offer extends Pick<VmSpec, 'driver' | 'accel' | 'tscKhz'> {
   /** Why it cannot run VMs here; null when it can. */
