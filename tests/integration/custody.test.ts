@@ -126,8 +126,8 @@ async function prepare(vmId: string, refreshToken: string): Promise<void> {
     provider: 'codex',
     files: [{ path: '.codex/auth.json', mode: 0o600, contentBase64 }],
   };
-  const { generation } = await vault.stage({ userId, provider: 'codex', sessionId: newId('ses') }, bundle);
-  await vault.commit(userId, 'codex', generation);
+  const { lineage } = await vault.stage({ userId, provider: 'codex', sessionId: newId('ses') }, bundle);
+  await vault.commit(userId, 'codex', lineage);
   await store.close();
 }
 

@@ -15,12 +15,12 @@ export interface ApiKeyDeps {
   vault: Vault;
   vms: Vms;
   log: Logger;
-  deliver(vmId: string, staged: Owner & { generation: number }): Promise<void>;
+  deliver(vmId: string, staged: Owner & { lineage: number }): Promise<void>;
   sync(vmId: string): Promise<unknown>;
   signal: AbortSignal;
 }
 
-type Staged = Owner & { generation: number };
+type Staged = Owner & { lineage: number };
 
 interface Attempt {
   stop: AbortController;
@@ -28,7 +28,7 @@ interface Attempt {
 }
 
 export interface ApiKeys {
-  set(owner: Owner, key: string): Promise<{ generation: number }>;
+  set(owner: Owner, key: string): Promise<{ lineage: number }>;
   /** Gives up on an attempt that is under way, if there is one. */
   cancel(owner: Owner): void;
   resume(): Promise<void>;
@@ -56,15 +56,15 @@ export function createApiKeys(deps: ApiKeyDeps): ApiKeys {
   };
 }
 
-async function set(ctx: Attempts, owner: Owner, key: string): Promise<{ generation: number }> {
+async function set(ctx: Attempts, owner: Owner, key: string): Promise<{ lineage: number }> {
   const bundle = bundleOf(owner, key);
   cancel(ctx, owner);
   await ctx.attempts.get(nameOf(owner))?.done;
   const { userId, provider } = owner;
-  const { generation } = await ctx.vault.stage({ userId, provider, sessionId: null, method: 'api_key' }, bundle);
+  const { lineage } = await ctx.vault.stage({ userId, provider, sessionId: null, method: 'api_key' }, bundle);
   await ctx.vault.note(owner, { error: null });
-  begin(ctx, { userId, provider, generation });
-  return { generation };
+  begin(ctx, { userId, provider, lineage });
+  return { lineage };
 }
 
 function cancel({ attempts }: Attempts, owner: Owner): void {
@@ -88,7 +88,7 @@ function begin(ctx: Attempts, staged: Staged): void {
 
 async function attempt(ctx: Attempts, staged: Staged, signal: AbortSignal): Promise<void> {
   const { vault, vms, log } = ctx;
-  const { userId, provider, generation } = staged;
+  const { userId, provider, lineage } = staged;
   const vm = await vms.ensureCli(userId, null, () => undefined, signal);
   signal.throwIfAborted();
   await ctx.deliver(vm.id, staged);
@@ -103,18 +103,18 @@ async function attempt(ctx: Attempts, staged: Staged, signal: AbortSignal): Prom
     });
   }
   await ctx.sync(vm.id);
-  await vault.commit(userId, provider, generation);
+  await vault.commit(userId, provider, lineage);
   log.info({ userId, provider }, 'API key accepted');
 }
 
 /** What was there before comes back into the CLI VM at the next look. */
 async function giveUp({ vault, log }: Attempts, staged: Staged, error: AppError): Promise<void> {
   log.warn({ ...staged, code: error.code, reason: error.message }, 'an API key was not taken');
-  await vault.discardKey(staged, staged.generation);
+  await vault.discardKey(staged, staged.lineage);
   await vault.note(staged, { error: error.toBody() });
 }
 
-const stagedOf = ({ userId, provider, lineage }: CredentialRow): Staged => ({ userId, provider, generation: lineage });
+const stagedOf = ({ userId, provider, lineage }: CredentialRow): Staged => ({ userId, provider, lineage });
 
 /** The files that a CLI with this key has. @throws AppError provider_unavailable, invalid_request */
 function bundleOf({ provider }: Owner, key: string): CredentialBundle {

@@ -74,7 +74,7 @@ async function syncAll({ vms, guard }: CustodianDeps): Promise<void> {
   await Promise.all(running.map((vm) => guard.syncQuietly(vm, vms)));
 }
 
-type Staged = Owner & { generation: number };
+type Staged = Owner & { lineage: number };
 
 async function deliverTo(deps: CustodianDeps, vmId: string, staged: Staged): Promise<void> {
   const { vault, vms, guard, log } = deps;
@@ -88,8 +88,8 @@ async function deliverTo(deps: CustodianDeps, vmId: string, staged: Staged): Pro
 
 async function find(vault: Vault, staged: Staged): Promise<{ row: CredentialRow; custody: CustodyRow | undefined }> {
   const isMine = (one: Owner): boolean => one.provider === staged.provider;
-  const row = (await vault.list(staged.userId)).find((one) => isMine(one) && one.lineage === staged.generation);
-  if (!row) throw new AppError('vault_conflict', `Sign-in ${staged.generation} is not in the vault any more.`);
+  const row = (await vault.list(staged.userId)).find((one) => isMine(one) && one.lineage === staged.lineage);
+  if (!row) throw new AppError('vault_conflict', `Sign-in ${staged.lineage} is not in the vault any more.`);
   return { row, custody: (await vault.custody(staged.userId)).find(isMine) };
 }
 

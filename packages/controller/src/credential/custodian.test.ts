@@ -45,17 +45,17 @@ for (const { name, open, skip } of databases) {
       custodian = createCustodian({ vault: v.vault, vms: played.vms, guard, settings, log });
     }
 
-    async function stage(token: string): Promise<{ userId: string; provider: 'codex'; generation: number }> {
+    async function stage(token: string): Promise<{ userId: string; provider: 'codex'; lineage: number }> {
       const { userId } = v.owner;
-      const { generation } = await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf(token));
-      return { userId, provider: 'codex', generation };
+      const { lineage } = await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf(token));
+      return { userId, provider: 'codex', lineage };
     }
     /** The whole hand-over of a sign-in. */
     async function connect(token: string): Promise<number> {
       const staged = await stage(token);
       await custodian.deliver(v.vmId, staged);
-      await v.vault.commit(staged.userId, 'codex', staged.generation);
-      return staged.generation;
+      await v.vault.commit(staged.userId, 'codex', staged.lineage);
+      return staged.lineage;
     }
     const refresh = (token: string): void => void (played.guest.bundle = bundleOf(token));
     const inVault = async (): Promise<string | undefined> =>
@@ -139,8 +139,8 @@ for (const { name, open, skip } of databases) {
       await connect('old');
       refresh('old refreshed');
       const sessionId = newId('ses');
-      const { generation } = await v.vault.stage({ ...v.owner, sessionId }, bundleOf('new'));
-      await custodian.deliver(v.vmId, { ...v.owner, generation });
+      const { lineage } = await v.vault.stage({ ...v.owner, sessionId }, bundleOf('new'));
+      await custodian.deliver(v.vmId, { ...v.owner, lineage });
       await v.vault.discard(sessionId);
       expect(await results()).toEqual(['delivered']);
       expect(inVm()).toBe('old refreshed');
@@ -149,8 +149,8 @@ for (const { name, open, skip } of databases) {
 
     test('a first sign-in that is given up leaves nothing in the CLI VM', async () => {
       const sessionId = newId('ses');
-      const { generation } = await v.vault.stage({ ...v.owner, sessionId }, bundleOf('new'));
-      await custodian.deliver(v.vmId, { ...v.owner, generation });
+      const { lineage } = await v.vault.stage({ ...v.owner, sessionId }, bundleOf('new'));
+      await custodian.deliver(v.vmId, { ...v.owner, lineage });
       await v.vault.discard(sessionId);
       expect(await results()).toEqual(['removed']);
       expect(inVm()).toBeUndefined();
@@ -179,7 +179,7 @@ for (const { name, open, skip } of databases) {
       // Untouched files are still the old login, and what its CLI has made of it counts.
       expect(await inVault()).toBe(touched ? 'old' : 'old refreshed');
       await custodian.deliver(v.vmId, staged);
-      await v.vault.commit(v.owner.userId, 'codex', staged.generation);
+      await v.vault.commit(v.owner.userId, 'codex', staged.lineage);
       expect([inVm(), await inVault()]).toEqual(['new', 'new']);
     });
 

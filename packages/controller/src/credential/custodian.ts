@@ -15,8 +15,8 @@ export interface Custodian {
   sync(vmId: string): Promise<SyncReport[]>;
   /** `sync` for every running CLI VM; one that cannot be reached is logged. */
   syncAll(): Promise<void>;
-  /** Gives the CLI VM the staged credential with this handle, once what it held before is in the vault. */
-  deliver(vmId: string, staged: Owner & { generation: number }): Promise<void>;
+  /** Gives the CLI VM the staged credential of this lineage, once what it held before is in the vault. */
+  deliver(vmId: string, staged: Owner & { lineage: number }): Promise<void>;
   /**
    * After the hand-over: takes the login out of the browser VM, so that there is one live holder. A browser VM in which that
    * cannot be done is destroyed.
@@ -30,10 +30,10 @@ export interface Custodian {
   /** @throws AppError not_found */
   remove(owner: Owner): Promise<RemoveCredentialResponse>;
   /**
-   * Stages an API key and sees to its proof in the background, also across a restart; answers its handle.
+   * Stages an API key and sees to its proof in the background, also across a restart; answers its lineage.
    * @throws AppError provider_unavailable, invalid_request (never with the key in it)
    */
-  setApiKey(owner: Owner, key: string): Promise<{ generation: number }>;
+  setApiKey(owner: Owner, key: string): Promise<{ lineage: number }>;
   /** At start: goes on where the last controller was ended, and begins to look into running CLI VMs. */
   resume(): Promise<void>;
   close(): Promise<void>;

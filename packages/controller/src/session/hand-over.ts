@@ -57,8 +57,8 @@ export async function handOver(drive: Drive, row: SessionRow): Promise<void> {
   try {
     const staged = await drive.vault.staged(row.id);
     if (staged) {
-      await deliver(drive, row, await readyCli(drive, row.userId), staged.generation);
-      await drive.vault.commit(row.userId, row.provider, staged.generation);
+      await deliver(drive, row, await readyCli(drive, row.userId), staged.lineage);
+      await drive.vault.commit(row.userId, row.provider, staged.lineage);
     } else if (!(await drive.vault.isCommitted(row.id))) {
       throw new AppError('session_interrupted', 'The credential of this sign-in is not in the vault any more.');
     }
@@ -74,10 +74,10 @@ export async function handOver(drive: Drive, row: SessionRow): Promise<void> {
   });
 }
 
-async function deliver(drive: Drive, row: SessionRow, cli: VmRow, generation: number): Promise<void> {
+async function deliver(drive: Drive, row: SessionRow, cli: VmRow, lineage: number): Promise<void> {
   await apply(drive, 'progress', { patch: { cliVmId: cli.id } });
   const { userId, provider } = row;
-  await whileUnanswered(drive, cli.id, () => drive.custodian.deliver(cli.id, { userId, provider, generation }));
+  await whileUnanswered(drive, cli.id, () => drive.custodian.deliver(cli.id, { userId, provider, lineage }));
   await apply(drive, 'progress', { steps: { finish: ['delivered'], start: ['proved'] } });
   const check = proofName(row.provider);
   const proof = await callGuest(drive, cli.id, {

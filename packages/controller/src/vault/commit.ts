@@ -8,12 +8,12 @@ import { contextOf, dropOthers, nextGeneration, of } from './rows.js';
 import { credentials, custody } from './table.js';
 import type { CredentialRow, Owner } from './vault.js';
 
-export function commit(ctx: VaultContext, owner: Owner, handle: number): Promise<void> {
+export function commit(ctx: VaultContext, owner: Owner, lineage: number): Promise<void> {
   return changing(ctx, owner, async (tx, seal) => {
     const rows = await tx.select().from(credentials).where(of(owner));
     const active = rows.find(({ state }) => state === 'active');
-    if (active?.lineage === handle) return;
-    const staged = provedRow(owner, handle, rows);
+    if (active?.lineage === lineage) return;
+    const staged = provedRow(owner, lineage, rows);
     const proved = active && active.generation > staged.generation ? await renumber(ctx, tx, staged, seal) : staged;
     await dropOthers(tx, proved);
     await tx
@@ -31,17 +31,17 @@ export function commit(ctx: VaultContext, owner: Owner, handle: number): Promise
 }
 
 /** @throws AppError vault_conflict */
-function provedRow({ provider }: Owner, handle: number, rows: readonly CredentialRow[]): CredentialRow {
+function provedRow({ provider }: Owner, lineage: number, rows: readonly CredentialRow[]): CredentialRow {
   const active = rows.find(({ state }) => state === 'active');
-  if (active && active.lineage > handle) {
+  if (active && active.lineage > lineage) {
     throw new AppError(
       'vault_conflict',
-      `Sign-in ${handle} of the ${provider} credential is older than the active one (${active.lineage}).`,
+      `Sign-in ${lineage} of the ${provider} credential is older than the active one (${active.lineage}).`,
     );
   }
-  const staged = rows.find(({ state, lineage }) => state === 'staged' && lineage === handle);
+  const staged = rows.find((row) => row.state === 'staged' && row.lineage === lineage);
   if (staged) return staged;
-  throw new AppError('vault_conflict', `Sign-in ${handle} of the ${provider} credential is not in the vault.`);
+  throw new AppError('vault_conflict', `Sign-in ${lineage} of the ${provider} credential is not in the vault.`);
 }
 
 /** A CLI has refreshed the older sign-in meanwhile: the proved one gets a number above that. */

@@ -7,11 +7,7 @@ import { contextOf, nextGeneration, of } from './rows.js';
 import { credentials } from './table.js';
 import type { CredentialRow, NewCredential, Owner, StagedCredential } from './vault.js';
 
-export function stage(
-  ctx: VaultContext,
-  owner: NewCredential,
-  bundle: CredentialBundle,
-): Promise<{ generation: number }> {
+export function stage(ctx: VaultContext, owner: NewCredential, bundle: CredentialBundle): Promise<{ lineage: number }> {
   return changing(ctx, owner, async (tx, seal) => {
     assertOwnFiles(owner.provider, bundle);
     const { userId, provider, sessionId, method = 'login' } = owner;
@@ -21,7 +17,7 @@ export function stage(
     const row = { userId, provider, sessionId, method, generation, lineage: generation };
     const sealed = await seal(contextOf(row), JSON.stringify(bundle));
     await tx.insert(credentials).values({ ...row, state: 'staged', sealed });
-    return { generation };
+    return { lineage: generation };
   });
 }
 
@@ -33,7 +29,7 @@ export const active = (ctx: VaultContext, owner: Owner): Promise<StagedCredentia
 
 async function opened(ctx: VaultContext, which: SQL | undefined): Promise<StagedCredential | undefined> {
   const [row] = await ctx.db.select().from(credentials).where(which);
-  return row && { generation: row.lineage, bundle: await readRow(ctx, row) };
+  return row && { lineage: row.lineage, bundle: await readRow(ctx, row) };
 }
 
 export async function readRow({ ring }: Pick<VaultContext, 'ring'>, row: CredentialRow): Promise<CredentialBundle> {
@@ -49,6 +45,6 @@ export async function discard({ db }: VaultContext, sessionId: string): Promise<
   await db.delete(credentials).where(and(eq(credentials.sessionId, sessionId), ne(credentials.state, 'active')));
 }
 
-export async function discardKey({ db }: VaultContext, owner: Owner, handle: number): Promise<void> {
-  await db.delete(credentials).where(and(of(owner), eq(credentials.state, 'staged'), eq(credentials.lineage, handle)));
+export async function discardKey({ db }: VaultContext, owner: Owner, lineage: number): Promise<void> {
+  await db.delete(credentials).where(and(of(owner), eq(credentials.state, 'staged'), eq(credentials.lineage, lineage)));
 }

@@ -34,9 +34,9 @@ for (const { name, open, skip } of databases) {
     });
 
     async function signIn(token: string): Promise<number> {
-      const { generation } = await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf(token));
-      await v.vault.commit(v.owner.userId, 'codex', generation);
-      return generation;
+      const { lineage } = await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf(token));
+      await v.vault.commit(v.owner.userId, 'codex', lineage);
+      return lineage;
     }
     /** VMs that have a home. */
     const homes = (): ReadonlySet<string> => new Set([v.vmId]);
@@ -111,22 +111,22 @@ for (const { name, open, skip } of databases) {
 
     test('a refresh between staging and commit does not keep the new sign-in out, and numbers only grow', async () => {
       await delivered(await signIn('one'));
-      const { generation } = await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf('new'));
+      const { lineage } = await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf('new'));
       await v.vault.writeBack(v.owner, v.vmId, 1, bundleOf('refreshed'));
       expect(await generations()).toEqual([
         [3, 'active'],
         [2, 'staged'],
       ]);
-      await v.vault.commit(v.owner.userId, 'codex', generation);
+      await v.vault.commit(v.owner.userId, 'codex', lineage);
       expect(await generations()).toEqual([[4, 'active']]);
       expect(await stored()).toBe('new');
     });
 
     test('what its proof made the CLI refresh is what becomes active', async () => {
-      const { generation } = await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf('new'));
-      await delivered(generation);
-      await v.vault.writeBack(v.owner, v.vmId, generation, bundleOf('newer'));
-      await v.vault.commit(v.owner.userId, 'codex', generation);
+      const { lineage } = await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf('new'));
+      await delivered(lineage);
+      await v.vault.writeBack(v.owner, v.vmId, lineage, bundleOf('newer'));
+      await v.vault.commit(v.owner.userId, 'codex', lineage);
       expect(await stored()).toBe('newer');
     });
 
@@ -134,18 +134,18 @@ for (const { name, open, skip } of databases) {
       const early = await v.vault.stage({ ...v.owner, sessionId: newId('ses') }, bundleOf('early'));
       const late = await signIn('late');
       await v.vault.commit(v.owner.userId, 'codex', late);
-      await expect(v.vault.commit(v.owner.userId, 'codex', early.generation)).rejects.toMatchObject(conflict);
+      await expect(v.vault.commit(v.owner.userId, 'codex', early.lineage)).rejects.toMatchObject(conflict);
       expect(await stored()).toBe('late');
     });
 
     test('a session finds what it staged, and whether it was committed', async () => {
       const sessionId = newId('ses');
-      const { generation } = await v.vault.stage({ ...v.owner, sessionId }, bundleOf('one'));
-      expect(await v.vault.staged(sessionId)).toEqual({ generation, bundle: bundleOf('one') });
+      const { lineage } = await v.vault.stage({ ...v.owner, sessionId }, bundleOf('one'));
+      expect(await v.vault.staged(sessionId)).toEqual({ lineage, bundle: bundleOf('one') });
       expect(await v.vault.isCommitted(sessionId)).toBe(false);
-      await v.vault.commit(v.owner.userId, 'codex', generation);
-      await delivered(generation);
-      await v.vault.writeBack(v.owner, v.vmId, generation, bundleOf('two'));
+      await v.vault.commit(v.owner.userId, 'codex', lineage);
+      await delivered(lineage);
+      await v.vault.writeBack(v.owner, v.vmId, lineage, bundleOf('two'));
       expect(await v.vault.isCommitted(sessionId)).toBe(true);
       expect(await v.vault.staged(sessionId)).toBeUndefined();
       await v.vault.discard(sessionId);

@@ -1,6 +1,7 @@
 /**
  * The face of the vault folder: sealed credentials, in two phases (stage, then commit once proved), and who holds each.
- * A handle is the number that `stage` gave: it names a sign-in for good, whatever its CLI refreshes since then.
+ * Each stored version is a generation. The lineage is the generation that `stage` gave: it names the login for good, whatever its CLI
+ * makes of it by refreshing.
  */
 import type { VaultStatus } from '@airlock/contract/api';
 import type { CredentialBundle } from '@airlock/contract/guest';
@@ -24,14 +25,14 @@ export interface NewCredential extends Owner {
 }
 
 export interface StagedCredential {
-  /** The handle. */
-  generation: number;
+  /** As `stage` gave it. */
+  lineage: number;
   bundle: CredentialBundle;
 }
 
 export interface Vault {
   /** Seals the bundle as the next generation, state staged; what the same session (or the last API key) staged is replaced. */
-  stage(owner: NewCredential, bundle: CredentialBundle): Promise<{ generation: number }>;
+  stage(owner: NewCredential, bundle: CredentialBundle): Promise<{ lineage: number }>;
   /** The staged credential of this session, opened, or undefined. @throws AppError vault_key_invalid */
   staged(sessionId: string): Promise<StagedCredential | undefined>;
   /** The active credential of this user at this provider, opened, or undefined. @throws AppError vault_key_invalid */
@@ -39,15 +40,15 @@ export interface Vault {
   /** Whether what this session staged has become the active credential. */
   isCommitted(sessionId: string): Promise<boolean>;
   /**
-   * Makes the staged one with this handle, which its CLI has just accepted, the active one and removes the others. A second call
+   * Makes the staged one of this lineage, which its CLI has just accepted, the active one and removes the others. A second call
    * changes nothing.
    * @throws AppError vault_conflict when a later sign-in is active, or it is no longer in the vault
    */
-  commit(userId: string, provider: ProviderId, generation: number): Promise<void>;
+  commit(userId: string, provider: ProviderId, lineage: number): Promise<void>;
   /** Removes what this session staged and did not commit. */
   discard(sessionId: string): Promise<void>;
-  /** The same for a staged API key, by its handle. */
-  discardKey(owner: Owner, generation: number): Promise<void>;
+  /** The same for a staged API key, by its lineage. */
+  discardKey(owner: Owner, lineage: number): Promise<void>;
   /**
    * What a CLI made of the generation `from` that the VM holds, stored as the next one.
    * @throws AppError vault_conflict when the VM no longer holds the newest: the vault is left as it is

@@ -80,8 +80,8 @@ function addChange(server: Server, { custodian, sessions }: HttpDeps): void {
       const provider = requireProvider(request.params.provider).id;
       const { id } = userOf(request);
       await assertNoSession(sessions, id, provider);
-      const { generation } = await custodian.setApiKey({ userId: id, provider }, request.body.key);
-      return reply.status(202).send({ provider, generation });
+      const { lineage } = await custodian.setApiKey({ userId: id, provider }, request.body.key);
+      return reply.status(202).send({ provider, generation: lineage });
     },
   );
 }

@@ -236,7 +236,7 @@ export function createTestCustodian(credentials: CredentialSummary[]): HttpDeps[
     setApiKey: async ({ provider }, key) => {
       if (!key.startsWith('sk-')) throw new AppError('invalid_request', 'This does not look like an API key.');
       credentials.push({ ...exampleCredential, provider, generation: 2, state: 'staged', method: 'api_key' });
-      return { generation: 2 };
+      return { lineage: 2 };
     },
     syncAll: async () => undefined,
     unconfirmed: async () => 0,
