@@ -197,8 +197,8 @@ describe('the box to try a CLI', () => {
     await page.getByLabel('Time limit').selectOption('1 minute');
     await askCodex('What is a symbolic link?');
     await page.getByText('Asking Airlock…').waitFor();
-    say(data({ status: 'starting the CLI machine' }));
-    await page.getByText('Starting the CLI machine…').waitFor();
+    say(data({ status: 'starting the CLI VM' }));
+    await page.getByText('Starting the CLI VM…').waitFor();
     say(data({ chunk: 'A symbolic link is a file\n' }));
     await expect.poll(answerText).toBe('A symbolic link is a file\n');
     say(data({ chunk: 'that names another.\n' }));

@@ -248,7 +248,7 @@ describe('prompts in a CLI VM', () => {
       report('prompt in a stopped VM, whole', since);
       const started = await vm();
       process.stderr.write(`of which VM, power-on to ready: ${(started.timings.readyMs ?? 0) / 1000} s\n`);
-      expect(events[0]).toEqual({ status: 'starting the CLI machine' });
+      expect(events[0]).toEqual({ status: 'starting the CLI VM' });
       expect(events.slice(-2)).toEqual([{ chunk: 'You said: back again\n' }, { exitCode: 0 }]);
       expect(await bundle()).toEqual(kept);
       expect((await proof()).ok).toBe(true);

@@ -7,23 +7,31 @@ import { makePrivateFolder, replaceFile } from '@airlock/contract/file';
 import { tail } from '@airlock/contract/process';
 import { rootDriveId, RunnerStatus, VmSpec, type RunnerSecrets } from '@airlock/contract/runner';
 import { spawnRunner } from '@airlock/contract/spawn-runner';
-import { clientOf, dropClient, type EngineContext } from './context.js';
+import { clientOf, dropClient, type EngineContext, type ImageFiles } from './context.js';
 import type { VmPlan } from './engine.js';
 import { pollMs, runnerMain, startTimeoutMs } from './runner.js';
-import { makeSecretFolder } from './secret-folder.js';
+import { makeSecretFolder, removeSecretFolder } from './secret-folder.js';
 import { lastWord } from './status.js';
 
 /** See `Engine.start`. */
 export async function start(ctx: EngineContext, plan: VmPlan, secrets: RunnerSecrets): Promise<void> {
   const { vmId } = plan;
+  // Before anything is made: without its image nothing of this start is to be left.
+  const image = await ctx.imageFiles(plan.imageId);
   const folder = ctx.paths.vm(vmId);
   await dropClient(ctx, vmId);
   await makePrivateFolder(folder);
   await rm(ctx.paths.vmFile(vmId, 'status'), { force: true });
   // Not left to the runner: a browser VM counts as there as long as it has this folder.
   const secretFolder = await makeSecretFolder(vmId, ctx.settings);
-  const spec = await specOf(ctx, plan, secretFolder);
-  await replaceFile(ctx.paths.vmFile(vmId, 'spec'), `${JSON.stringify(spec, null, 2)}\n`);
+  try {
+    const spec = specOf(ctx, plan, image, secretFolder);
+    await replaceFile(ctx.paths.vmFile(vmId, 'spec'), `${JSON.stringify(spec, null, 2)}\n`);
+  } catch (error) {
+    // Only the spec would have told where it is.
+    await removeSecretFolder(secretFolder);
+    throw error;
+  }
   const child = await spawnRunner({ program: runnerMain, folder, secrets, outlives: true });
   const exited = once(child, 'exit').then(([code, signal]) => `ended at once (${String(code ?? signal)})`);
   child.unref();
@@ -34,9 +42,9 @@ export async function start(ctx: EngineContext, plan: VmPlan, secrets: RunnerSec
 }
 
 /** The plan as a runner of this host understands it. */
-async function specOf(ctx: EngineContext, plan: VmPlan, secretFolder: string): Promise<VmSpec> {
-  const { imageId, ...same } = plan;
-  const { kernel, initrd, rootfs } = await ctx.imageFiles(imageId);
+function specOf(ctx: EngineContext, plan: VmPlan, image: ImageFiles, secretFolder: string): VmSpec {
+  const { imageId: _, ...same } = plan;
+  const { kernel, initrd, rootfs } = image;
   const root =
     plan.kind === 'cli'
       ? { id: rootDriveId, path: ctx.paths.vmFile(plan.vmId, 'disk'), readOnly: false }
