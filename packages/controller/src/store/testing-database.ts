@@ -3,8 +3,9 @@
  * original is made once for each state of this folder and of the migrations, and lies in node_modules of the checkout.
  */
 import { createHash } from 'node:crypto';
-import { access, cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { access, cp, mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
@@ -28,10 +29,7 @@ export async function giveEmptyDatabase(home: string): Promise<void> {
   if (await exists(database)) return;
   const from = await (original ??= makeOriginal());
   await mkdir(database, { recursive: true, mode: 0o700 });
-  await cp(homePaths(from).database, database, {
-    recursive: true,
-    filter: (path) => !/\/(lock|\.s\.[^/]*)$/.test(path),
-  });
+  await copy(homePaths(from).database, database);
 }
 
 /** The home that others are copied from. */
@@ -54,12 +52,21 @@ async function makeIn(home: string): Promise<void> {
   for (const name of await readdir(originals)) {
     if (name !== 'lock') await rm(join(originals, name), { recursive: true });
   }
-  const unfinished = `${home}.new`;
-  await mkdir(unfinished);
-  const store = await openStore(readSettings({ AIRLOCK_HOME: unfinished }), pino({ level: 'silent' }));
-  await store.close();
-  await rename(unfinished, home);
+  // Where a path is short enough for its sockets, however long that of the checkout is.
+  const made = await mkdtemp(join(tmpdir(), 'airlock-db-'));
+  try {
+    const store = await openStore(readSettings({ AIRLOCK_HOME: made }), pino({ level: 'silent' }));
+    await store.close();
+    await copy(made, `${home}.new`);
+    await rename(`${home}.new`, home);
+  } finally {
+    await rm(made, { recursive: true });
+  }
 }
+
+/** All but what belongs to a process that has the database open. */
+const copy = (from: string, to: string): Promise<void> =>
+  cp(from, to, { recursive: true, filter: (path) => !/\/(lock|\.s\.[^/]*)$/.test(path) });
 
 /** What decides how a new database looks: PGlite, the migrations, and how this folder runs them. */
 async function hashOfSources(): Promise<string> {
