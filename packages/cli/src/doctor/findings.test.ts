@@ -92,3 +92,16 @@ test('memory that was promised to a VM and not taken yet is not free', () => {
   const vms = [{ vmId: 'vm_1', promised, taken: { memoryMib: 1000, diskMib: 1000 } }];
   expect(choose({ ...good, capacity: { ...good.capacity, vms } }, settings()).vmsThatFit).toBe(2);
 });
+
+test('a host that its VMs fill may start its controller: only one on which no VM ever fits may not', () => {
+  const vms = ['vm_1', 'vm_2'].map((vmId) => ({
+    vmId,
+    promised: { memoryMib: 2198, diskMib: 0 },
+    taken: { memoryMib: 1000, diskMib: 0 },
+  }));
+  const full = { ...good, capacity: { ...capacity(3500, 50_000), vms } };
+  expect(choose(full, settings()).vmsThatFit).toBe(0);
+  expect(judge(full, settings()).find(({ about }) => about === 'Memory')).toMatchObject({ status: 'note' });
+  const small = { ...good, capacity: { ...capacity(100, 50_000), vms: vms.slice(1) } };
+  expect(judge(small, settings()).find(({ about }) => about === 'Memory')).toMatchObject({ status: 'blocks' });
+});

@@ -31,6 +31,8 @@ export interface Choice {
   room: Amounts;
   /** How many VMs of the configured size fit into the memory of `room`. */
   vmsThatFit: number;
+  /** The same on this host without the VMs that it has now. */
+  vmsWithoutOthers: number;
 }
 
 /** What the controller would choose on this host, and how many VMs fit. */
@@ -38,7 +40,13 @@ export function choose(facts: HostFacts, settings: Settings): Choice {
   const host = chosenHost(facts, settings);
   const room = roomLeft(facts.capacity);
   const size = { accel: host.accel, memoryMib: settings.AIRLOCK_VM_MEMORY_MIB };
-  return { ...host, room, vmsThatFit: vmsThatFit(room, size) };
+  return { ...host, room, vmsThatFit: vmsThatFit(room, size), vmsWithoutOthers: vmsThatFit(emptyRoom(facts), size) };
+}
+
+/** What there would be for VMs if none was there: what they have taken is free then, and nothing is promised. */
+function emptyRoom({ capacity: { memory, disk, vms } }: HostFacts): Amounts {
+  const taken = vms.reduce((sum, vm) => sum + vm.taken.memoryMib, 0);
+  return roomLeft({ memory: { ...memory, availableMib: memory.availableMib + taken }, disk, vms: [] });
 }
 
 function chosenHost(
@@ -126,7 +134,9 @@ function judgeMemory({ capacity: { memory } }: HostFacts, settings: Settings, ch
   const each = mebibytes(settings.AIRLOCK_VM_MEMORY_MIB);
   const free = `${mebibytes(memory.availableMib)} of ${mebibytes(memory.totalMib)} free`;
   const found = `${free}, ${mebibytes(choice.room.memoryMib)} for more VMs: ${choice.vmsThatFit} VMs of ${each} fit`;
-  if (choice.vmsThatFit === 0) return blocks('Memory', found, 'Free some memory: not a single VM fits.');
+  if (choice.vmsWithoutOthers === 0) return blocks('Memory', found, 'Free some memory: not a single VM fits.');
+  // A host that its VMs fill is in use, not broken: its controller must come up, if only to end them.
+  if (choice.vmsThatFit === 0) return remark('Memory', found, 'New sign-ins are refused until a VM has ended.');
   if (choice.vmsThatFit === 1) return remark('Memory', found, 'A sign-in uses two VMs: free some memory.');
   return ok('Memory', found);
 }
