@@ -28,6 +28,8 @@ const ofNpm = {
   no_proxy: 'localhost',
   NODE_EXTRA_CA_CERTS: '/ca.pem',
   NPM_TOKEN: 'of the registry',
+  npm_config__auth: 'of the registry',
+  NODE_USE_SYSTEM_CA: '1',
 };
 const plain = { PATH: '/bin', HOME: '/home/u', TMPDIR: '/t' };
 const env = { ...secrets, ...ofProject, ...ofNpm, ...plain };
@@ -38,4 +40,10 @@ test('a program of our own gets what finds programs and files, and no setting or
 
 test('npm gets the settings of registry, proxy and certificates besides, and nothing of the project it was run from', () => {
   expect(npmEnvironment(env)).toEqual({ ...plain, ...ofNpm });
+});
+
+test('npm believes the authorities that the host believes, and takes no other option of Node', () => {
+  const options = '--require ./tracer.js --use-openssl-ca  --max-old-space-size=100';
+  expect(npmEnvironment({ ...plain, NODE_OPTIONS: options })).toEqual({ ...plain, NODE_OPTIONS: '--use-openssl-ca' });
+  expect(npmEnvironment({ ...plain, NODE_OPTIONS: '--inspect' })).toEqual(plain);
 });
