@@ -4,6 +4,7 @@ import type { CheckResult, CredentialBundle, GuestCredentials } from '@airlock/c
 import type { JsonClient } from '@airlock/contract/http-client';
 import { eq } from 'drizzle-orm';
 import type { CliGuard, Vms, VmRow } from '../vm/vm.js';
+import { standInVms } from '../vm/testing.js';
 import { vms as vmTable } from '../vm/table.js';
 import type { TestStore } from '../store/testing.js';
 
@@ -83,9 +84,8 @@ export function playVms({ store }: TestStore, vmId: string, guard: CliGuard): Pl
     await guard.ready({ ...vm, state: 'running' }, reach);
   }
 
-  const vms: Vms = {
-    get,
-    list: async (userId) => (await db.select().from(vmTable)).filter((vm) => userId === null || vm.userId === userId),
+  const keep = { all: async () => db.select().from(vmTable), put: (row: VmRow) => move(row.state) };
+  const vms = standInVms(keep, {
     guest: async (id) => {
       if (id === vmId) await running();
       return client;
@@ -106,17 +106,7 @@ export function playVms({ store }: TestStore, vmId: string, guard: CliGuard): Pl
       return { name, durationMs: 1, ...guest.proof };
     },
     destroy: async (id) => void destroyed.push(id),
-    requireCapacity: async () => undefined,
-    createBrowser: async () => refuse(),
-    waitReady: async () => refuse(),
-    health: async () => refuse(),
-    openDesktop: async () => refuse(),
-    scheduleDestroy: async () => undefined,
-    stopAll: async () => undefined,
-    reconcile: async () => undefined,
-    lostFolders: async () => [],
-    close: async () => undefined,
-  };
+  });
   const reach = { vms, signal: new AbortController().signal };
   return {
     ...{ vms, guest, destroyed, start },

@@ -14,6 +14,7 @@ import type { Engine } from '../engine/engine.js';
 import { addUser, openEmbeddedTestStore, silentLog, type TestStore } from '../store/testing.js';
 import type { VmDeps } from './context.js';
 import { createVms } from './create.js';
+import { isFinal } from './transitions.js';
 import type { CliGuard, Vms, VmRow } from './vm.js';
 
 export interface TestEngine extends Engine {
@@ -115,6 +116,38 @@ export const exampleVm = (userId: string): VmRow => ({
   ...{ accel: 'tcg', epoch: 1, timings: { vncMs: 1, agentMs: 2, readyMs: 3 }, error: null },
   ...{ createdAt: new Date(), readyAt: new Date(), lastUsedAt: null, destroyAt: null },
 });
+
+/** Where a stand-in keeps its rows. */
+export interface RowKeep {
+  all(): VmRow[] | Promise<VmRow[]>;
+  put(row: VmRow): unknown;
+}
+
+/** The one stand-in of the face: rows of `keep` and no VM. A test gives the verbs that it plays; the others refuse, or do nothing. */
+export function standInVms(keep: RowKeep, verbs: Partial<Vms>): Vms {
+  const refuse = async (): Promise<never> => {
+    throw new AppError('vm_not_running', 'The stand-in runs no VM.');
+  };
+  const nothing = async (): Promise<void> => undefined;
+  const get = async (vmId: string): Promise<VmRow | undefined> => (await keep.all()).find(({ id }) => id === vmId);
+  const change = async (vmId: string, values: Partial<VmRow>): Promise<void> => {
+    const row = await get(vmId);
+    if (row) keep.put({ ...row, ...values });
+  };
+  return {
+    get,
+    list: async (userId) => (await keep.all()).filter((row) => userId === null || row.userId === userId),
+    cliOf: async (userId) =>
+      (await keep.all()).find((row) => row.userId === userId && row.kind === 'cli' && !isFinal(row.state)),
+    scheduleDestroy: (vmId, destroyAt) => change(vmId, { destroyAt }),
+    destroy: (vmId) => change(vmId, { state: 'destroyed' }),
+    ...{ createBrowser: refuse, ensureCli: refuse, useCli: refuse, waitReady: refuse },
+    ...{ guest: refuse, health: refuse, runCheck: refuse, openDesktop: refuse },
+    ...{ requireCapacity: nothing, stopAll: nothing, reconcile: nothing, close: nothing },
+    lostFolders: async () => [],
+    ...verbs,
+  };
+}
 
 export interface TestVms {
   database: TestStore;

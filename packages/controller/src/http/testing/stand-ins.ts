@@ -9,7 +9,7 @@ import { newId } from '@airlock/contract/ids';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { isFinal, sessionSteps, type Session, type StepName } from '@airlock/contract/session';
 import type { Vms, VmRow } from '../../vm/vm.js';
-import { exampleVm } from '../../vm/testing.js';
+import { exampleVm, standInVms } from '../../vm/testing.js';
 import type { Sessions } from '../../session/session.js';
 import type { HttpDeps } from '../deps.js';
 
@@ -131,9 +131,6 @@ export function createTestVms(target: EchoServer): TestVms {
   const rows = new Map<string, VmRow>();
   const desktops = new Set<Socket>();
   const checks: CheckName[] = [];
-  const refuse = (): never => {
-    throw new AppError('vm_not_running', 'The stand-in runs no VM.');
-  };
   function add(userId: string, values: Partial<VmRow> = {}): VmRow {
     const row = { ...exampleVm(userId), ...values };
     rows.set(row.id, row);
@@ -146,33 +143,19 @@ export function createTestVms(target: EchoServer): TestVms {
     socket.once('close', () => desktops.delete(socket));
     return socket;
   }
-  return {
-    requireCapacity: async () => undefined,
+  const keep = { all: () => [...rows.values()], put: (row: VmRow) => rows.set(row.id, row) };
+  const played: Partial<Vms> = {
     createBrowser: async ({ userId, sessionId, destroyAt }) => add(userId, { sessionId, destroyAt, state: 'creating' }),
     ensureCli: async (userId) => add(userId, { kind: 'cli' }),
-    cliOf: async (userId) => [...rows.values()].find((row) => row.userId === userId && row.kind === 'cli'),
-    useCli: async () => refuse(),
-    waitReady: async (id) => rows.get(id) ?? refuse(),
-    get: async (id) => rows.get(id),
-    list: async (userId) => [...rows.values()].filter((row) => userId === null || row.userId === userId),
-    guest: async () => refuse(),
-    health: async () => refuse(),
     runCheck: async (_id, name) => {
       checks.push(name);
       return { name, ok: true, exitCode: 0, output: 'v20', durationMs: 1 };
     },
     openDesktop,
-    scheduleDestroy: async () => undefined,
     destroy: async (id) => void rows.delete(id),
     stopAll: async () => rows.clear(),
-    reconcile: async () => undefined,
-    lostFolders: async () => [],
-    close: async () => undefined,
-    add,
-    desktops,
-    checks,
-    clear: () => rows.clear(),
   };
+  return { ...standInVms(keep, played), add, desktops, checks, clear: () => rows.clear() };
 }
 
 export interface EchoServer {

@@ -3,7 +3,8 @@ import { AppError } from '@airlock/contract/errors';
 import type { CredentialBundle, LoginStatus } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
 import type { CliGuard, Vms, VmRow } from '../../vm/vm.js';
-import { exampleVm } from '../../vm/testing.js';
+import { exampleVm, standInVms } from '../../vm/testing.js';
+import { isFinal } from '../../vm/transitions.js';
 
 /** One call to an agent, as a test reads it: `PUT /credentials/codex`. */
 export type GuestCall = `${string} ${string}`;
@@ -51,7 +52,6 @@ export const bundleOf = (content: string): CredentialBundle => ({
 
 export function createTestHost(guard: CliGuard): TestHost {
   const vms = new Map<string, TestVm>();
-  const gone = (vm: TestVm): boolean => vm.row.state === 'destroyed' || vm.row.state === 'failed';
 
   function add(kind: 'browser' | 'cli', userId: string, sessionId: string | null): TestVm {
     const vm: TestVm = {
@@ -77,58 +77,40 @@ export function createTestHost(guard: CliGuard): TestHost {
   }
 
   function makeVms(): Vms {
-    const nothing = async (): Promise<never> => {
-      throw new Error('not part of this test');
+    const keep = {
+      all: () => [...vms.values()].map((one) => one.row),
+      put(row: VmRow) {
+        const found = vms.get(row.id);
+        if (found) found.row = row;
+      },
     };
-    return {
-      requireCapacity: async () => undefined,
+    return standInVms(keep, {
       createBrowser: async ({ userId, sessionId }) => add('browser', userId, sessionId).row,
       ensureCli: async (userId, sessionId) => {
         const { failCli } = host;
         host.failCli = undefined;
         if (failCli) throw failCli;
-        const live = [...vms.values()].find((one) => one.row.kind === 'cli' && one.row.userId === userId && !gone(one));
-        const cli = live ?? add('cli', userId, sessionId);
+        const live = await host.vms.cliOf(userId);
+        const cli = (live && vms.get(live.id)) ?? add('cli', userId, sessionId);
         cli.row = { ...cli.row, state: 'running' };
         await guard.ready(cli.row, { vms: host.vms, signal: new AbortController().signal });
         return cli.row;
       },
-      cliOf: async (userId) =>
-        [...vms.values()].find((one) => one.row.kind === 'cli' && one.row.userId === userId && !gone(one))?.row,
-      useCli: nothing,
       waitReady: async (id, _onStatus, signal) => {
         while (host.holdBoot) {
           signal.throwIfAborted();
           await new Promise((resolve) => setTimeout(resolve, 5));
         }
         const found = vms.get(id);
-        if (!found || gone(found)) throw new AppError('vm_lost', 'The VM ended.');
+        if (!found || isFinal(found.row.state)) throw new AppError('vm_lost', 'The VM ended.');
         return found.row;
       },
-      get: async (id) => vms.get(id)?.row,
-      list: async (userId) =>
-        [...vms.values()].map((one) => one.row).filter((row) => userId === null || row.userId === userId),
       guest: async (id) => {
         const found = vms.get(id);
         if (found?.row.state !== 'running') throw new AppError('vm_not_running', `VM ${id} does not run.`);
         return guestOf(found);
       },
-      health: nothing,
-      runCheck: nothing,
-      openDesktop: nothing,
-      scheduleDestroy: async (id, at) => {
-        const found = vms.get(id);
-        if (found) found.row = { ...found.row, destroyAt: at };
-      },
-      destroy: async (id) => {
-        const found = vms.get(id);
-        if (found) found.row = { ...found.row, state: 'destroyed' };
-      },
-      stopAll: async () => undefined,
-      reconcile: async () => undefined,
-      lostFolders: async () => [],
-      close: async () => undefined,
-    };
+    });
   }
 }
 
