@@ -30,7 +30,7 @@ describe('airlock image', () => {
     [
       ['build', '--cli', 'codex@latest'],
       2,
-      'invalid_request: --cli codex@latest: expected one of codex, claude, gemini',
+      'invalid_request: --cli codex@latest: expected one of claude_code, codex, gemini_cli',
     ],
     [['build', '--refresh', '--defaults'], 2, 'invalid_request: Only one of'],
     [['build', '--browser', 'netscape'], 2, 'invalid_request: --browser netscape'],

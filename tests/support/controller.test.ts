@@ -19,7 +19,7 @@ setInterval(() => {}, 1000);`;
 
 it('reads the ready line and the token, and ends it either way', async () => {
   await writeFile(homePaths(home).token, 'admin-token\n');
-  await writeFile(program, `${ready}\nprocess.on('SIGTERM', () => { console.error('bye'); process.exit(3); });`);
+  await writeFile(program, `process.on('SIGTERM', () => { console.error('bye'); process.exit(3); });\n${ready}`);
   process.env['AIRLOCK_LEAK'] = 'must not be passed on';
   const controller = await startController({ home, program });
   delete process.env['AIRLOCK_LEAK'];

@@ -64,6 +64,8 @@ for (const { name, open, skip } of databases) {
         server.store.kind === 'pglite'
           ? server.store.db.$client
           : new Pool({ ...server.store.db.$client.options, max: 1 });
+      // An ended pool does not wait until its connection is closed: the server, which ends next, may still speak on it.
+      pool.on('error', () => undefined);
       db = createDatabase(pool, 'airlock');
       await execute(
         'reset search_path',
