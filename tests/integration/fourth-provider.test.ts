@@ -158,6 +158,6 @@ it('is no more than a file, a folder of recordings and a line', async () => {
   expect(lines).toBe(await readFile(join(root, providerFolder, 'registered.ts'), 'utf8'));
   const places = ['its file', `its folder of recordings (${recordings.length} files)`, 'one line of registered.ts'];
   process.stdout.write(
-    `\nPlaces that a provider touches: ${touchedBefore} before, ${places.length} now: ${places.join(', ')}.\n`,
+    `\nPlaces that a provider touches: ${touchedBefore} before, ${places.length} now: ${places.join(', ')}. Generated: clis.lock.json.\n`,
   );
 });
