@@ -12,10 +12,10 @@ import { homePaths } from '@airlock/contract/home';
 import { capture, readArgs, Stop, timed } from '../run.mjs';
 import { fill } from './fixture-rows.mjs';
 
-const help = `Usage: node scripts/upgrade/fixtures.mjs --checkout DIR --image-home DIR --to FOLDER
+const help = `Usage: node scripts/upgrade/fixtures.mjs --checkout FOLDER --image-home FOLDER --to FOLDER
 
-Makes the upgrade fixtures of the version in DIR, a checkout of it that is built, with the golden image of --image-home, which
-that version built. Starts two VMs of it for a minute. Needs PostgreSQL (pg_dump).
+Makes the upgrade fixtures of the version in --checkout, which is built, with the golden image of --image-home, which that version
+made. Starts two VMs of it for a minute. Needs PostgreSQL (pg_dump).
 
   --checkout    the landed version, with node_modules, built
   --image-home  AIRLOCK_HOME with the golden image that it made

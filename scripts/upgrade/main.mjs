@@ -9,7 +9,7 @@ import { buildIfStale, checkNode, installNpmPackages, root } from '../checkout.m
 import { installHostPackages } from '../host-packages.mjs';
 import { must, readArgs, Stop } from '../run.mjs';
 
-const help = `Usage: npm run test:upgrade -- --from COMMIT [--checkout DIR] [--image-home DIR]
+const help = `Usage: npm run test:upgrade -- --from COMMIT [--checkout FOLDER] [--image-home FOLDER]
 
 Makes two users with a CLI VM and a credential each by the version of COMMIT, leaves one VM running and one stopped, and lets the
 controller of this checkout take over: the running VM is adopted, the stopped one starts from its old disk, kernel and agent, the

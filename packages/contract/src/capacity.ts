@@ -45,7 +45,7 @@ function accelReason(accel: Accel, wanted: Settings['AIRLOCK_ACCEL'], reason: st
   return `Software emulation, because KVM does not work here: ${reason}`;
 }
 
-/** Milliseconds from power-on to ready, at most. Emulation is some five times slower than a machine at its busiest. */
+/** Milliseconds from power-on to ready, at most. Emulation is some five times slower than KVM on a busy host. */
 const bootLimitMs = { kvm: 60_000, tcg: 240_000 } as const;
 
 /** The time that a VM has to become ready. */

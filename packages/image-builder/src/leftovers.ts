@@ -7,7 +7,7 @@ import { searchPath } from './workspace.js';
 
 /** Folders that must be empty. */
 const emptyFolders = ['/tmp', '/var/tmp', '/var/log', '/var/cache/apt/archives', '/var/lib/apt/lists', '/home/airlock'];
-/** Names that must not exist: identities and secrets of one machine, and what would tell of the machine that built. */
+/** Names that must not exist: identities and secrets of one VM, and what would tell of the host that built it. */
 const absent = [
   ...['/etc/ssh/ssh_host_ed25519_key', '/etc/ssh/ssh_host_rsa_key', '/var/lib/systemd/random-seed', '/root/.npmrc'],
   ...[

@@ -18,7 +18,7 @@ import { openStore } from './open.js';
 const sources = fileURLToPath(new URL('../../src/store', import.meta.url));
 const migrations = fileURLToPath(new URL('../../migrations', import.meta.url));
 const originals = fileURLToPath(new URL('../../../../node_modules/.airlock-test-databases', import.meta.url));
-/** Seconds that whoever makes the original may take on a machine that is busy. */
+/** Seconds that whoever makes the original may take on a host that is busy. */
 const makeTimeoutS = 120;
 
 let original: Promise<string> | undefined;

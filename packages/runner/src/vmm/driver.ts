@@ -61,7 +61,7 @@ export interface VmmOptions extends Pick<
   VmSpec,
   'vmId' | 'accel' | 'cpus' | 'memoryMib' | 'kernel' | 'initrd' | 'tscKhz'
 > {
-  /** Absolute path of the VM folder, the working directory of the VMM. */
+  /** Absolute path of the VM folder, which the VMM works in. */
   folder: string;
   /** What the kernel is told under every driver; the driver adds what its own machine needs. */
   kernelArguments: string;

@@ -20,7 +20,7 @@ interface Found {
 
 /**
  * Of processor time: a usable KVM counts in under 150 ms, an unusable one needs about 1 s. The time on the clock says nothing
- * on a busy machine, where it was seen four times as long.
+ * on a busy host, where it was seen four times as long.
  */
 const usableMs = 450;
 

@@ -10,7 +10,7 @@ import type { HostPorts, NetworkDevice } from '../../lib/device.js';
 export type UserNetwork = Extract<NetworkDevice, { type: 'user' }>;
 
 /**
- * Value of `-netdev`. The gateway's socket is named relative to the VMM's working directory, the VM folder: a path in
+ * Value of `-netdev`. The gateway's socket is named relative to the VM folder, which the VMM works in: a path in
  * here could hold a comma or a space. For each connection of the guest QEMU starts one `nc`; with -N it passes the
  * guest's end of stream on, and it ends when the gateway closes.
  */
