@@ -150,7 +150,7 @@ export const settingDefinitions = {
       )
       .default('airlock'),
     about:
-      'Schema of the database that holds all tables of Airlock; another one is made when it is missing, and begins empty.',
+      'Schema of the database that holds all tables of Airlock; made when it is missing. It begins empty, unless the database has tables of a version before this setting: the first schema that is started takes them over.',
   },
 } as const satisfies Record<string, { schema: z.ZodType; about: string; secret?: boolean }>;
 

@@ -34,7 +34,7 @@ export async function openStore(
   const opened =
     url === undefined
       ? await openEmbedded(homePaths(settings.AIRLOCK_HOME).database, log, onLost)
-      : openPostgres(url, log);
+      : openPostgres(url, schema, log);
   const { pool, kind } = opened;
   return migrated({ db: createDatabase(pool, schema), kind, close: once(opened.close) }, schema);
 }
@@ -65,13 +65,22 @@ async function openEmbedded(folder: string, log: Log, onLost: (error: AppError) 
   return { kind: 'pglite', pool, close };
 }
 
-function openPostgres(url: string, log: Log): Opened {
-  const pool = createPool({ connectionString: url, max: 10, connectionTimeoutMillis: 10_000 }, log);
+function openPostgres(url: string, schema: string, log: Log): Opened {
+  const pool = createPool(
+    {
+      connectionString: url,
+      // Which installation it is; never the bare name, which is that of a version before schemas (take-over.ts).
+      application_name: `airlock:${schema}`,
+      max: 10,
+      connectionTimeoutMillis: 10_000,
+    },
+    log,
+  );
   return { kind: 'postgresql', pool, close: () => pool.end() };
 }
 
 function createPool(config: PoolConfig, log: Log): Pool {
-  const pool = new Pool({ ...config, application_name: 'airlock' });
+  const pool = new Pool(config);
   // An idle connection broke; the pool replaces it at the next query.
   pool.on('error', (error) => log.warn({ err: error }, 'a database connection was lost'));
   return pool;
@@ -88,7 +97,7 @@ async function migrated(store: Store, schema: string): Promise<Store> {
       hint:
         store.kind === 'pglite'
           ? 'See the log above.'
-          : 'Check that DATABASE_URL names a database that is reachable and whose user may create a schema, or owns the one of AIRLOCK_DB_SCHEMA.',
+          : 'Check that DATABASE_URL names a database that is reachable and whose user may create a schema, or owns the one of AIRLOCK_DB_SCHEMA, and owns the tables of the earlier version.',
       cause: error,
     });
   }

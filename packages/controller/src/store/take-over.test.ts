@@ -6,12 +6,13 @@ import { fileURLToPath } from 'node:url';
 import { sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate as drizzleMigrate } from 'drizzle-orm/node-postgres/migrator';
-import { Pool } from 'pg';
+import { Client, Pool } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createDatabase } from './database.js';
 import { migrate } from './migrate.js';
 import type { Database } from './store.js';
-import { databases, listUsers, type TestStore } from './testing.js';
+import { openStore } from './open.js';
+import { databases, listUsers, silentLog, testSettings, type TestStore } from './testing.js';
 
 const migrations = fileURLToPath(new URL('../../migrations', import.meta.url));
 /** What that version had, with the times in its journal. */
@@ -185,20 +186,96 @@ for (const { name, open, skip } of databases) {
       await execute('drop schema other cascade');
     });
 
-    test('a user who may make no schema works in the one that was given', async () => {
-      await execute(
-        'drop role if exists narrow',
-        'create role narrow login',
-        'create schema airlock authorization narrow',
-      );
-      await execute('set role narrow');
+    /** While there is a role that may make no schema, and owns the one of Airlock. */
+    async function withNarrowRole(work: () => Promise<void>): Promise<void> {
+      await execute('drop role if exists narrow', 'create role narrow login');
+      await execute('create schema airlock authorization narrow');
       try {
+        await work();
+      } finally {
+        await execute('reset role', 'drop owned by narrow cascade', 'drop role narrow');
+      }
+    }
+
+    test('a user who may make no schema works in the one that was given', () =>
+      withNarrowRole(async () => {
+        await execute('set role narrow');
         await upgrade();
         expect(await tablesIn('airlock')).toEqual(expect.arrayContaining(owned));
         await expect(pool.query('create schema more')).rejects.toThrow('permission denied');
-      } finally {
-        await execute('reset role', 'drop schema airlock cascade', 'drop role narrow');
-      }
+      }));
+
+    test('a role that cannot tell whether Airlock made the tables there makes no new ones, and the former role moves them', () =>
+      withNarrowRole(async () => {
+        await installFormer();
+        await execute("insert into users values ('usr_1', 'ada', 'user', 10001)", 'set role narrow');
+        await expect(upgrade()).rejects.toMatchObject({
+          code: 'store_failed',
+          message: expect.stringMatching(
+            'Schema public .* role narrow may not read drizzle.__drizzle_migrations',
+          ) as string,
+        });
+        expect(await tablesIn('airlock')).toEqual([]);
+        await execute('reset role');
+        await upgrade();
+        expect(await listUsers(db)).toEqual([{ id: 'usr_1', name: 'ada' }]);
+      }));
+
+    test('a journal that may not be read holds up nobody beside tables of this version or of others', () =>
+      withNarrowRole(async () => {
+        await addForeignTables();
+        await execute('drop schema if exists other cascade');
+        await migrate(createDatabase(pool, 'other'), 'other', migrations);
+        await execute('create schema drizzle', 'create table drizzle.__drizzle_migrations (id serial)');
+        await execute('set role narrow');
+        await upgrade();
+        expect(await listUsers(db)).toEqual([]);
+        await execute('reset role', 'drop schema other cascade');
+      }));
+
+    describe.skipIf(name !== 'PostgreSQL')('where others can connect (PGlite: skipped, it is of one process)', () => {
+      test('tables that an earlier version still uses stay where they are', async () => {
+        await installFormer();
+        const earlier = new Client({ ...pool.options, application_name: 'airlock' });
+        await earlier.connect();
+        await expect(migrate(createDatabase(pool, 'staging'), 'staging', migrations)).rejects.toMatchObject({
+          code: 'store_failed',
+          message: expect.stringContaining('earlier Airlock is connected') as string,
+        });
+        expect([await tablesIn('public'), await tablesIn('staging')]).toEqual([owned, []]);
+        await earlier.end();
+        await expect.poll(() => rowsOf("pg_stat_activity where application_name = 'airlock'")).toEqual([]);
+        await upgrade();
+        expect(await tablesIn('public')).toEqual([]);
+      });
+
+      test('a controller of this version says which schema it is for, and does not stand in the way of another', async () => {
+        const url = server.store.db.$client.options.connectionString;
+        const second = await openStore({ ...testSettings(server.home, url), AIRLOCK_DB_SCHEMA: 'second' }, silentLog);
+        try {
+          await installFormer();
+          await upgrade();
+          expect(await rowsOf("pg_stat_activity where application_name = 'airlock:second'")).toHaveLength(1);
+        } finally {
+          await second.close();
+          await execute('drop schema second cascade');
+        }
+      });
+
+      test('a role that does not own the tables of the earlier version is told so', () =>
+        withNarrowRole(async () => {
+          await installFormer();
+          await execute(
+            'grant usage on schema public, drizzle to narrow',
+            'grant select on drizzle.__drizzle_migrations to narrow',
+          );
+          const url = new URL(server.store.db.$client.options.connectionString ?? '');
+          url.username = 'narrow';
+          await expect(openStore(testSettings(server.home, url.href), silentLog)).rejects.toMatchObject({
+            message: expect.stringContaining('must be owner of table users') as string,
+            hint: expect.stringContaining('owns the tables of the earlier version') as string,
+          });
+        }));
     });
   });
 }

@@ -19,8 +19,14 @@ export async function sealHomeKey({ db, ring }: Context, vmId: string): Promise<
 
 export async function openHomeKey({ db, ring }: Context, vmId: string): Promise<string> {
   const [row] = await db.select().from(homeKeys).where(eq(homeKeys.vmId, vmId));
-  const hint = 'Bring it back with `airlock vault restore` and a backup; without it nobody can open that home.';
-  if (!row) throw new AppError('home_key_lost', `The vault holds no key for the home of VM ${vmId}.`, { hint });
+  const hint =
+    'Bring it back with `airlock vault restore` and a backup; without it nobody can open that home, ' +
+    `and \`airlock vm destroy ${vmId}\` makes room for a new one.`;
+  if (!row) {
+    throw new AppError('home_key_lost', `The vault holds no key for the home of VM ${vmId}.`, {
+      hint: `${hint} Version 0.1 started such a VM as if its home were not encrypted.`,
+    });
+  }
   try {
     return await ring.open(homeContext(vmId), row.sealed);
   } catch (error) {

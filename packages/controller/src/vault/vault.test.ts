@@ -309,7 +309,10 @@ for (const { name, open, skip } of databases) {
         expect(await v.vault.openHomeKey(vmId)).toBe(key);
         await v.vault.dropHomeKey(vmId);
         await v.vault.dropHomeKey(vmId);
-        await expect(v.vault.openHomeKey(vmId)).rejects.toMatchObject({ code: 'home_key_lost' });
+        await expect(v.vault.openHomeKey(vmId)).rejects.toMatchObject({
+          code: 'home_key_lost',
+          hint: expect.stringMatching(`airlock vm destroy ${vmId}.*0.1 started such a VM`) as string,
+        });
       });
 
       test.each([
