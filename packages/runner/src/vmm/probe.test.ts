@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { HostProbe } from '@airlock/contract/runner';
 import { judgeCount, probeHost } from './probe.js';
 import { drivers } from './registry.js';
@@ -46,6 +46,22 @@ it('keeps a count that is certain, and no other', { timeout: 60_000 }, async ({ 
     expect(await keep(true)).toBe('What was kept.');
     expect(await keep(false)).toMatch(/processor time/);
   } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+it('measures again what could not be measured before', { timeout: 60_000 }, async ({ skip }) => {
+  const folder = await mkdtemp(join(tmpdir(), 'airlock-probe-test-'));
+  const spies = drivers.map(({ host }) => vi.spyOn(host, 'measureTscKhz').mockResolvedValue(null));
+  try {
+    const cache = join(folder, 'probe.json');
+    const first = await probeHost(cache);
+    if (first.drivers.every(({ version }) => version === null)) skip('There is no VMM to measure with.');
+    await writeFile(cache, JSON.stringify({ ...first, tscKhz: null }));
+    for (const spy of spies) spy.mockResolvedValue(2_000_000);
+    expect((await probeHost(cache)).tscKhz).not.toBeNull();
+  } finally {
+    for (const spy of spies) spy.mockRestore();
     await rm(folder, { recursive: true });
   }
 });

@@ -33,7 +33,7 @@ export async function probeHost(cacheFile: string | null): Promise<HostProbe> {
   const measurer = found.find(({ vmm }) => vmm.version !== null)?.driver ?? null;
   // The device and the right to open it may come and go; only a count is kept.
   const kvm = (await kvmUnopenable(measurer)) ?? keptCount(cached) ?? (await tryKvm(measurer));
-  const tscKhz = cached ? cached.tscKhz : await findTscKhz(measurer);
+  const tscKhz = cached?.tscKhz ?? (await findTscKhz(measurer));
   const probe: HostProbe = { bootId, kvm, drivers: found.map((each) => describe(each, kvm.usable)), tscKhz };
   if (cacheFile !== null) await writeCache(cacheFile, probe);
   return probe;
