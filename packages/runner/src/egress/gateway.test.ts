@@ -52,7 +52,7 @@ async function listen<T extends net.Server>(server: T): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** An upstream proxy that wants credentials, and answers every tunnel and request itself. */
+/** An upstream proxy that wants credentials, and answers every tunnel and request itself, but drops hosts called so. */
 function fakeUpstream(seen: string[]): Promise<number> {
   const server = http.createServer((request, response) => {
     seen.push(`${request.method} ${request.url}`);
@@ -61,7 +61,8 @@ function fakeUpstream(seen: string[]): Promise<number> {
   });
   server.on('connect', (request: IncomingMessage, socket: Socket) => {
     seen.push(`CONNECT ${request.url}`);
-    if (request.headers['proxy-authorization'] !== upstreamAuth) {
+    if (request.url?.startsWith('dropped.')) socket.destroy();
+    else if (request.headers['proxy-authorization'] !== upstreamAuth) {
       socket.end('HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n');
     } else {
       socket.write('HTTP/1.1 200 OK\r\n\r\n');
@@ -236,7 +237,7 @@ describe('through an upstream', () => {
     expect(new Set(errors)).toEqual(new Set([code]));
   });
 
-  it('is tried with the hosts that come with it, but those dialled directly, until one tells its failure', async () => {
+  it('is tried with the hosts that come with it, but those dialled directly', async () => {
     const seen: string[] = [];
     const port = await fakeUpstream(seen);
     const hosts = ['login.example', 'direct.example', 'other.example'];
@@ -246,11 +247,27 @@ describe('through an upstream', () => {
     });
     await good.tryUpstream(hosts, new AbortController().signal);
     expect(good.counters().lastError).toBeNull();
-    expect(seen).toEqual(['CONNECT login.example:443', 'CONNECT other.example:443']);
+    expect(seen.toSorted()).toEqual(['CONNECT login.example:443', 'CONNECT other.example:443']);
     await good.close();
     const bad = await open({ upstreamUrl: `http://user:wrong@127.0.0.1:${port}` });
     await bad.tryUpstream(hosts, new AbortController().signal);
     expect(errors).toEqual(['upstream_auth_failed']);
+  });
+
+  it.each([
+    ['one host but not another works', ['dropped.example', 'login.example'], 'p%40ss', []],
+    [
+      'one host and refuses the password for another says so',
+      ['dropped.example', 'login.example'],
+      'wrong',
+      ['upstream_auth_failed'],
+    ],
+    ['every host cannot be reached', ['dropped.example', 'dropped.example.net'], 'p%40ss', ['upstream_unreachable']],
+  ])('that drops %s', async (_name, hosts, password, expected) => {
+    const port = await fakeUpstream([]);
+    const { tryUpstream } = await open({ upstreamUrl: `http://user:${password}@127.0.0.1:${port}` });
+    await tryUpstream(hosts, new AbortController().signal);
+    expect(errors).toEqual(expected);
   });
 });
 

@@ -33,7 +33,10 @@ export interface GatewayOptions {
 
 export interface Gateway {
   counters(): RunnerStatus['egress'];
-  /** Asks the upstream for each of these hosts, but those dialled directly, until one shows a failure of its; records that. */
+  /**
+   * Asks the upstream for each of these hosts, but those dialled directly. Records that it refuses the credentials, and that it
+   * is unreachable when it answers for none of them: one that it drops is one that it does not want visited.
+   */
   tryUpstream(hosts: readonly string[], signal: AbortSignal): Promise<void>;
   /** Ends every connection and removes the socket. */
   close(): Promise<void>;
@@ -152,9 +155,18 @@ function record(ctx: Ctx, error: AppError | null): AppError | null {
 async function tryHosts(ctx: Ctx, hosts: readonly string[], signal: AbortSignal): Promise<void> {
   const { upstreamUrl, directHosts } = ctx.options;
   if (upstreamUrl === null) return;
-  for (const host of hosts.filter((name) => !isListed(name, directHosts))) {
-    if (record(ctx, await tryUpstream(upstreamUrl, `${host}:443`, signal))) return;
-  }
+  const tried = hosts.filter((name) => !isListed(name, directHosts));
+  // All at once: where nobody answers, each takes its whole deadline.
+  const unreachable = await Promise.all(
+    tried.map(async (host) => {
+      const failure = await tryUpstream(upstreamUrl, `${host}:443`, signal);
+      if (failure?.code !== 'upstream_auth_failed') return failure;
+      record(ctx, failure);
+      return null;
+    }),
+  );
+  const [first = null] = unreachable;
+  if (!unreachable.includes(null)) record(ctx, first);
 }
 
 function counters({ total, sockets, lastError }: Ctx): RunnerStatus['egress'] {
