@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,8 +29,8 @@ test.each([true, false])(
      writeFileSync('given.json', JSON.stringify(given));
      throw new Error('cannot begin');`,
     );
-    const child = await spawnRunner({ program, folder, secrets, outlives });
-    await once(child, 'exit');
+    const { exited } = await spawnRunner({ program, folder, secrets, outlives });
+    expect(await exited).toBe('ended (1)');
     const given = JSON.parse(await readFile(join(folder, 'given.json'), 'utf8')) as Record<string, unknown>;
     expect(given).toMatchObject({ args: [folder], cwd: folder, input: JSON.stringify(secrets) });
     expect(given['env']).toMatchObject({ PATH: process.env['PATH'] });
@@ -39,3 +38,15 @@ test.each([true, false])(
     expect(await readFile(join(folder, 'runner.log'), 'utf8')).toContain('cannot begin');
   },
 );
+
+test('one that cannot be spawned says why', async () => {
+  vi.stubEnv('PATH', '/nowhere');
+  const { child, exited } = await spawnRunner({
+    program: join(folder, 'runner.mjs'),
+    folder,
+    secrets,
+    outlives: false,
+  });
+  expect(await exited).toMatch(/^could not be started: spawn setpriv ENOENT$/);
+  expect(child.pid).toBeUndefined();
+});

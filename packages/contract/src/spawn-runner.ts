@@ -15,11 +15,17 @@ export interface SpawnRunnerOptions {
   outlives: boolean;
 }
 
+export interface SpawnedRunner {
+  child: ChildProcess;
+  /** How it ended, or why it could not even be started, in words that follow its name. Never rejects. */
+  exited: Promise<string>;
+}
+
 /**
  * Starts the runner; the caller waits until it answers. It logs to runner.log by itself, within bounds; what the runtime says
  * when it cannot even begin goes there too.
  */
-export async function spawnRunner({ program, folder, secrets, outlives }: SpawnRunnerOptions): Promise<ChildProcess> {
+export async function spawnRunner({ program, folder, secrets, outlives }: SpawnRunnerOptions): Promise<SpawnedRunner> {
   const bound = outlives ? [] : ['setpriv', '--pdeathsig=KILL', '--'];
   const [file = '', ...args] = [...bound, process.execPath, program, folder];
   const log = await open(join(folder, runnerFiles.runnerLog), 'a', 0o600);
@@ -30,11 +36,20 @@ export async function spawnRunner({ program, folder, secrets, outlives }: SpawnR
       env: plainEnvironment(),
       stdio: ['pipe', log.fd, log.fd],
     });
+    const exited = endOf(child);
     // A runner that has ended already is noticed by its exit, which says more than a broken pipe.
     child.stdin?.on('error', () => child.stdin?.destroy());
     child.stdin?.end(JSON.stringify(secrets));
-    return child;
+    return { child, exited };
   } finally {
     await log.close();
   }
+}
+
+/** Heard from the first moment: a program that cannot be spawned says so at the next tick, and nobody hearing it ends this process. */
+function endOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => resolve(`ended (${String(code ?? signal)})`));
+    child.on('error', ({ message }) => resolve(`could not be started: ${message}`));
+  });
 }

@@ -1,4 +1,4 @@
-/** A start that cannot be leaves nothing: neither a folder nor a place for secrets. */
+/** A start that cannot be leaves nothing, or nothing that `stop` does not take away: neither a folder nor a place for secrets. */
 import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -27,6 +27,13 @@ const plan = (more: Partial<VmPlan> = {}): VmPlan => ({
   ...{ cpus: 1, memoryMib: 256, bootTimeoutMs: 1000, directHosts: [], ...more },
 });
 
+const engineWithImage = (): Engine =>
+  createLocalEngine({
+    settings: { AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' },
+    imageFiles: async () => ({ kernel: '/k', initrd: '/i', rootfs: '/r' }),
+    tscKhz: null,
+  });
+
 /** Where the secrets of all VMs of this home would be. */
 async function placeOfSecrets(): Promise<string> {
   const folder = await makeSecretFolder(newId('vm'), { AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' });
@@ -43,12 +50,26 @@ test('without its image', async () => {
   await expect(access(homePaths(home).vm(vmId))).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
+test('without a program to run it with, and the reason is told', async () => {
+  engine = engineWithImage();
+  const place = await placeOfSecrets();
+  const { vmId, ...rest } = plan();
+  const { execPath } = process;
+  process.execPath = '/nowhere/node';
+  try {
+    await expect(engine.start({ vmId, ...rest }, secrets)).rejects.toMatchObject({
+      code: 'runner_failed',
+      message: expect.stringContaining('could not be started: spawn /nowhere/node ENOENT') as string,
+    });
+  } finally {
+    process.execPath = execPath;
+  }
+  await engine.stop(vmId, 0);
+  await expect(access(place)).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
 test('with a plan that no runner takes', async () => {
-  engine = createLocalEngine({
-    settings: { AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' },
-    imageFiles: async () => ({ kernel: '/k', initrd: '/i', rootfs: '/r' }),
-    tscKhz: null,
-  });
+  engine = engineWithImage();
   const place = await placeOfSecrets();
   await expect(engine.start(plan({ cpus: 1000 }), secrets)).rejects.toBeDefined();
   await expect(access(place)).rejects.toMatchObject({ code: 'ENOENT' });

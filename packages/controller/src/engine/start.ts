@@ -1,5 +1,4 @@
 /** Starting the runner of a VM: its folder and spec, the place of its secrets, the process, and its first answer. */
-import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AppError } from '@airlock/contract/errors';
@@ -32,10 +31,11 @@ export async function start(ctx: EngineContext, plan: VmPlan, secrets: RunnerSec
     await removeSecretFolder(secretFolder);
     throw error;
   }
-  const child = await spawnRunner({ program: runnerMain, folder, secrets, outlives: true });
-  const exited = once(child, 'exit').then(([code, signal]) => `ended at once (${String(code ?? signal)})`);
+  const { child, exited } = await spawnRunner({ program: runnerMain, folder, secrets, outlives: true });
   child.unref();
-  const failure = await Promise.race([exited, untilAnswering(ctx, vmId)]);
+  const over = new AbortController();
+  const failure = await Promise.race([exited, untilAnswering(ctx, vmId, over.signal)]);
+  over.abort();
   if (failure === null) return;
   if (child.pid !== undefined && child.exitCode === null) child.kill('SIGKILL');
   throw await startFailure(ctx, vmId, failure);
@@ -52,10 +52,10 @@ function specOf(ctx: EngineContext, plan: VmPlan, image: ImageFiles, secretFolde
   return VmSpec.parse({ ...same, version: 2, kernel, initrd, drives: [root], secretFolder, tscKhz: ctx.tscKhz });
 }
 
-/** null once the runner answers; a reason when the time is up. */
-async function untilAnswering(ctx: EngineContext, vmId: string): Promise<string | null> {
+/** null once the runner answers; a reason when the time is up, or the wait is. */
+async function untilAnswering(ctx: EngineContext, vmId: string, over: AbortSignal): Promise<string | null> {
   const deadline = Date.now() + startTimeoutMs;
-  while (Date.now() < deadline) {
+  while (Date.now() < deadline && !over.aborted) {
     const answered = await clientOf(ctx, vmId)
       .call('GET', '/status', RunnerStatus, { timeoutMs: 2000 })
       .then(

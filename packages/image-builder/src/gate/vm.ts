@@ -1,6 +1,5 @@
 /** A browser VM that belongs to nobody, run by the real runner: made for the gate, and gone with everything it wrote. */
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { open, readdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
@@ -108,8 +107,14 @@ async function powerOn(
   remove: () => Promise<void>,
 ): Promise<GateVm> {
   await writeFile(join(folder, runnerFiles.spec), JSON.stringify(spec), { mode: 0o600 });
-  const child = await spawnRunner({ program: runnerMain, folder, secrets: secretsOf(spec), outlives: false });
-  const exited = once(child, 'exit');
+  const { child, exited } = await spawnRunner({
+    program: runnerMain,
+    folder,
+    secrets: secretsOf(spec),
+    outlives: false,
+  });
+  let ending: string | null = null;
+  void exited.then((how) => (ending = how));
   const socketPath = join(folder, runnerFiles.socket);
   const name = 'the runner of the boot gate';
   const client = createJsonClient({ baseUrl: 'http://runner', socketPath, unreachable: 'runner_failed', name });
@@ -124,7 +129,7 @@ async function powerOn(
         .catch(async (error: unknown) => lastWord(folder, error));
       if (status?.phase === 'ready') return status;
       if (status?.error) throw AppError.fromBody(status.error);
-      if (child.exitCode !== null) throw await runnerEnded(folder);
+      if (ending !== null) throw await runnerEnded(folder, ending);
       revision = status?.revision ?? revision;
       if (!status) await Promise.race([exited, new Promise((resolve) => setTimeout(resolve, 50))]);
     }
@@ -144,7 +149,7 @@ async function powerOn(
     },
     async end() {
       // The VMM is bound to the runner's life by the kernel.
-      if (child.exitCode === null && child.signalCode === null) {
+      if (ending === null) {
         await client.call('POST', '/stop', null, { body: { graceMs: 0 } }).catch(() => child.kill('SIGKILL'));
         const timer = setTimeout(() => child.kill('SIGKILL'), 15_000);
         await exited;
@@ -163,9 +168,9 @@ async function lastWord(folder: string, error: unknown): Promise<RunnerStatus | 
   return text === null ? null : RunnerStatus.parse(JSON.parse(text));
 }
 
-async function runnerEnded(folder: string): Promise<AppError> {
+async function runnerEnded(folder: string, ending: string): Promise<AppError> {
   const lastLog = tail(await readFile(join(folder, runnerFiles.runnerLog), 'utf8').catch(() => ''));
-  return new AppError('runner_failed', 'The runner of the boot gate’s VM ended at once.', { details: { lastLog } });
+  return new AppError('runner_failed', `The runner of the boot gate’s VM ${ending}.`, { details: { lastLog } });
 }
 
 function upgrade(socketPath: string, signal: AbortSignal): Promise<Duplex> {
