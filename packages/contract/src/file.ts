@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { ZodError } from 'zod';
 
 export interface ReplaceOptions {
   /** 0600 unless given. */
@@ -58,4 +59,14 @@ async function syncFolder(path: string): Promise<void> {
 export function nullIfAbsent(error: unknown): null {
   if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
   throw error;
+}
+
+/** What `parse` makes of a text; null for one that no version of Airlock writes, such as a crash of the host leaves. */
+export function parseOrNull<T>(text: string, parse: (text: string) => T): T | null {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof ZodError) return null;
+    throw error;
+  }
 }

@@ -68,3 +68,18 @@ test('a folder that nobody can read anything from stands in nobody\u2019s way', 
   await writeFile(vmFile(vmId, 'status'), '{}');
   expect((await readHostCapacity(home)).vms).toEqual([]);
 });
+
+test('what is no folder of a VM stands in nobody\u2019s way either', async () => {
+  const { vms, vm } = homePaths(home);
+  await mkdir(join(vms, 'lost+found', 'disk.ext4'), { recursive: true });
+  await writeFile(join(vms, 'notes.txt'), '');
+  await writeFile(vm(vmId), 'a file where a folder would be');
+  expect((await readHostCapacity(home)).vms).toEqual([]);
+});
+
+test('nor does the folder of a VM that may not be looked into', async ({ skip }) => {
+  if (process.getuid?.() === 0) skip('Root may look into every folder.');
+  const folder = homePaths(home).vm(vmId);
+  await mkdir(folder, { recursive: true, mode: 0 });
+  expect((await readHostCapacity(home)).vms).toEqual([]);
+});

@@ -2,10 +2,10 @@
 import { readdir, readFile, stat, statfs } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
 import { dirname } from 'node:path';
-import { ZodError } from 'zod';
 import { needOf, type Amounts, type HostCapacity, type VmUse } from './capacity.js';
-import { nullIfAbsent } from './file.js';
+import { nullIfAbsent, parseOrNull } from './file.js';
 import { homePaths } from './home.js';
+import { VmId } from './ids.js';
 import { isRunning } from './process.js';
 import { readVmSpec, RunnerStatus, type ProcessIdentity } from './runner.js';
 
@@ -36,7 +36,8 @@ async function readDisk(home: string): Promise<HostCapacity['disk']> {
 
 async function readVms(home: string): Promise<VmUse[]> {
   const { vms, vmFile } = homePaths(home);
-  const ids = (await readdir(vms).catch(nullIfAbsent)) ?? [];
+  const names = (await readdir(vms).catch(nullIfAbsent)) ?? [];
+  const ids = names.filter((name) => VmId.safeParse(name).success);
   const uses = ids.map(async (vmId): Promise<VmUse> => {
     const files = { spec: vmFile(vmId, 'spec'), status: vmFile(vmId, 'status') };
     const [memory, disk] = await Promise.all([memoryOf(files), diskOf(vmFile(vmId, 'disk'))]);
@@ -69,14 +70,13 @@ async function memoryOf(files: { spec: string; status: string }): Promise<Use> {
 
 /** Null for what is not there, or no version of Airlock writes: a folder that somebody else left stands in nobody's way. */
 async function readParsed<T>(path: string, parse: (text: string) => T): Promise<T | null> {
-  const text = await readFile(path, 'utf8').catch(nullIfAbsent);
-  if (text === null) return null;
-  try {
-    return parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError || error instanceof ZodError) return null;
-    throw error;
-  }
+  const text = await readFile(path, 'utf8').catch(nullIfOutOfReach);
+  return text === null ? null : parseOrNull(text, parse);
+}
+
+/** As `nullIfAbsent`, also for what is no folder, or may not be looked into. */
+function nullIfOutOfReach(error: NodeJS.ErrnoException): null {
+  return ['ENOTDIR', 'EACCES'].includes(error.code ?? '') ? null : nullIfAbsent(error);
 }
 
 /** What a process has of the memory for itself; programs and libraries, which it shares, are left out. */
@@ -92,8 +92,8 @@ function nullIfGone(error: NodeJS.ErrnoException): null {
 
 /** A disk that is only being copied has taken what is there of it. */
 async function diskOf(path: string): Promise<Use> {
-  const whole = await stat(path).catch(nullIfAbsent);
-  const found = whole ?? (await stat(`${path}.partial`).catch(nullIfAbsent));
+  const whole = await stat(path).catch(nullIfOutOfReach);
+  const found = whole ?? (await stat(`${path}.partial`).catch(nullIfOutOfReach));
   if (!found) return nothing;
   return { promisedMib: Math.ceil(found.size / mib), takenMib: Math.floor((found.blocks * 512) / mib) };
 }

@@ -1,7 +1,7 @@
 /** Removing images that nobody needs any more. */
 import { readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { ZodError } from 'zod';
+import { parseOrNull } from '@airlock/contract/file';
 import { homePaths, imagesPaths } from '@airlock/contract/home';
 import { readVmSpec, rootDriveId, runnerFiles, type VmSpec } from '@airlock/contract/runner';
 import { removeDeadGates } from './gate/folders.js';
@@ -65,20 +65,11 @@ async function imagesOfVms(home: string): Promise<Map<string, string>> {
   });
   for (const name of names) {
     const text = await readFile(join(root, name, runnerFiles.spec), 'utf8').catch(() => null);
-    const spec = text === null ? null : specIn(text);
+    // What cannot be read is of nothing that ever ran: a runner refuses such a file too.
+    const spec = text === null ? null : parseOrNull(text, readVmSpec);
     if (spec && (await isThere(spec))) found.set(basename(dirname(spec.kernel)), name);
   }
   return found;
-}
-
-function specIn(text: string): VmSpec | null {
-  try {
-    return readVmSpec(text);
-  } catch (error) {
-    // Nothing that ever ran: a runner refuses such a file too.
-    if (error instanceof SyntaxError || error instanceof ZodError) return null;
-    throw error;
-  }
 }
 
 /** A CLI VM lives as long as its disk, a browser VM as long as its config drive. */

@@ -70,3 +70,18 @@ test('a folder of a VM that nobody knows is found as long as it holds more than 
   expect(await engine.lost(new Set([vmId]))).toEqual([]);
   expect(await engine.lost(new Set())).toEqual([homePaths(home).vm(vmId)]);
 });
+
+test('what is no folder of a VM is not lost', async () => {
+  const { vms, vm } = homePaths(home);
+  await mkdir(join(vms, 'lost+found', 'something'), { recursive: true });
+  await writeFile(vm(vmId), 'a file where a folder would be');
+  expect(await engine.lost(new Set())).toEqual([]);
+});
+
+test('a folder that may not be looked into is lost, and said to be closed', async ({ skip }) => {
+  if (process.getuid?.() === 0) skip('Root may look into every folder.');
+  const folder = homePaths(home).vm(vmId);
+  await mkdir(folder, { recursive: true, mode: 0 });
+  expect(await engine.lost(new Set())).toEqual([`${folder} (may not be looked into)`]);
+  expect(await engine.prune(new Set(), new Date(Date.now() + 60_000))).toEqual([]);
+});

@@ -26,23 +26,31 @@ export async function remove(ctx: EngineContext, vmId: string): Promise<void> {
 
 /** See `Engine.lost`. */
 export async function lost({ paths }: EngineContext, known: ReadonlySet<string>): Promise<string[]> {
-  const ids = (await namesIn(paths.vms)).filter((id) => !known.has(id));
-  const held = await Promise.all(ids.map((id) => heldIn(paths.vm(id))));
-  return ids.filter((_, index) => held[index]?.length).map((id) => paths.vm(id));
+  const folders = (await unknownIn(paths.vms, known)).map((id) => paths.vm(id));
+  const words = folders.map(async (folder) => {
+    const held = await heldIn(folder).catch(nullIfClosed);
+    if (held === null) return [`${folder} (may not be looked into)`];
+    return held.length > 0 ? [folder] : [];
+  });
+  return (await Promise.all(words)).flat();
 }
 
 /** See `Engine.prune`. */
 export async function prune({ paths }: EngineContext, known: ReadonlySet<string>, before: Date): Promise<string[]> {
-  const ids = (await namesIn(paths.vms)).filter((id) => VmId.safeParse(id).success && !known.has(id));
   const removed: string[] = [];
-  for (const id of ids) {
+  for (const id of await unknownIn(paths.vms, known)) {
     const folder = paths.vm(id);
-    if ((await heldIn(folder)).length > 0 || (await lastTouched(folder)) >= before.getTime()) continue;
+    const held = await heldIn(folder).catch(nullIfClosed);
+    if (held === null || held.length > 0 || (await lastTouched(folder)) >= before.getTime()) continue;
     await rm(folder, { recursive: true, force: true });
     removed.push(id);
   }
   return removed;
 }
+
+/** The ids of VMs that have a folder in `vms` and are not `known`; what else lies there is no concern of the engine. */
+const unknownIn = async (vms: string, known: ReadonlySet<string>): Promise<string[]> =>
+  (await namesIn(vms)).filter((name) => VmId.safeParse(name).success && !known.has(name));
 
 /** When something in the folder was written, or taken away, for the last time. */
 async function lastTouched(folder: string): Promise<number> {
@@ -59,4 +67,9 @@ async function namesIn(folder: string): Promise<string[]> {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
     throw error;
   });
+}
+
+function nullIfClosed(error: NodeJS.ErrnoException): null {
+  if (error.code === 'EACCES') return null;
+  throw error;
 }
