@@ -31,7 +31,6 @@ async function prepare(ctx: VmContext, { userId, sessionId, onProgress }: CliReq
   const row = (await standing(ctx, userId)) ?? (await create(ctx, { userId, sessionId, onProgress }));
   if (row.state === 'creating' || row.state === 'stopped') {
     onProgress('starting');
-    await ctx.guard.starting(row);
     await ctx.turns.run(row.id, () => startKept(ctx, row));
   }
   const ready = row.state === 'running' ? row : await waitReady(ctx, row.id, ctx.signal, () => onProgress('starting'));

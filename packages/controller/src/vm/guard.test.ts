@@ -53,3 +53,16 @@ test('a use that comes during the last look goes on, and the VM counts as starte
   await release();
   await expect.poll(() => state(vm), { timeout: 10_000 }).toBe('stopped');
 });
+
+test.each([
+  ['for want of room', 'capacity_exhausted', (): void => void (host.engine.host.memory.availableMib = 0)],
+  ['for want of its key', 'home_key_lost', (): void => host.homeKeys.held.clear()],
+] as const)('a start that is refused %s is none', async (_why, code, hinder) => {
+  const vm = await host.vms.ensureCli(host.userId, null, () => undefined, never);
+  await host.vms.stopAll();
+  calls = [];
+  hinder();
+  await expect(host.vms.ensureCli(host.userId, null, () => undefined, never)).rejects.toMatchObject({ code });
+  expect(calls).toEqual([]);
+  expect(await state(vm)).toBe('stopped');
+});

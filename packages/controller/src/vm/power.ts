@@ -26,6 +26,8 @@ export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   if (!started) throw new AppError('vm_not_running', `VM ${row.id} was destroyed before it could start.`);
   const homeKey = row.kind === 'cli' ? await ctx.homeKeys.openHomeKey(row.id) : null;
   const secrets = await runnerSecrets(started, homeKey, await ctx.proxyPort(row.userId), ctx.settings);
+  // Not before: a start that is refused leaves what was known of the VM as it was.
+  if (row.kind === 'cli') await ctx.guard.starting(started);
   await ctx.engine.start(vmPlan(started, ctx), secrets);
   watch(ctx, started);
 }

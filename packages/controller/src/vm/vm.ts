@@ -16,7 +16,7 @@ export interface Reach {
 
 /** What must be done around the life of a CLI VM, whoever starts or ends it. */
 export interface CliGuard {
-  /** Before it is powered on. */
+  /** Just before it is powered on, when nothing speaks against its start any more. */
   starting(row: VmRow): Promise<void>;
   /** It is ready, and nothing else has been done in it yet; also each time somebody asks for a running one. */
   ready(row: VmRow, reach: Reach): Promise<void>;
