@@ -22,6 +22,7 @@ export function createSessions(deps: SessionDeps): Sessions {
     pollMs,
     rows,
     running: new Map(),
+    releasing: new Set(),
     upkeep: undefined,
     retention: undefined,
     closing: false,

@@ -21,6 +21,8 @@ export interface RunContext extends DriveDeps {
   log: Logger;
   /** By session: those that are driven. */
   readonly running: Map<string, Run>;
+  /** Releases under way that only `closeRuns` waits for. */
+  readonly releasing: Set<Promise<void>>;
   /** Since the first session. */
   upkeep: Loop | undefined;
   /** Removes old records, from `resumeAll` on. */
@@ -45,7 +47,7 @@ export function run(ctx: RunContext, row: SessionRow): void {
 
 function keepUp(ctx: RunContext): void {
   const { rows, log } = ctx;
-  ctx.upkeep ??= startUpkeep({ rows, log, onExpired: (row) => stopAndRelease(ctx, row) });
+  ctx.upkeep ??= startUpkeep({ rows, log, onExpired: (row) => beginRelease(ctx, row) });
 }
 
 /** A session that could not go on: told in its row first, then everything that it made is taken away. */
@@ -66,6 +68,15 @@ export async function stopAndRelease(ctx: RunContext, row: SessionRow): Promise<
   await release(ctx, row);
 }
 
+/** The same in the background: a VM that does not go holds up neither another session nor a start of the controller. */
+function beginRelease(ctx: RunContext, row: SessionRow): void {
+  const work = stopAndRelease(ctx, row).catch((error: unknown) =>
+    ctx.log.error({ err: error, sessionId: row.id }, 'what an ended session had made could not be taken away'),
+  );
+  ctx.releasing.add(work);
+  void work.finally(() => ctx.releasing.delete(work));
+}
+
 /** Takes away what a session that did not complete has made, and nothing else. The custodian puts back what it overwrote. */
 async function release({ vault, vms, rows }: RunContext, row: SessionRow): Promise<void> {
   await vault.discard(row.id);
@@ -78,7 +89,7 @@ async function release({ vault, vms, rows }: RunContext, row: SessionRow): Promi
   }
 }
 
-/** After a start of the controller: goes on with every session that is not final, and takes away what ended ones left. */
+/** After a start of the controller: goes on with every session that is not final, and begins to take away what ended ones left. */
 export async function resumeAll(ctx: RunContext): Promise<void> {
   const { rows, settings, log } = ctx;
   for (const row of await rows.open()) {
@@ -94,12 +105,12 @@ export async function resumeAll(ctx: RunContext): Promise<void> {
   ctx.retention = startLoop({ name: 'removal of old sessions', everyMs: retentionIntervalMs, atOnce: true, turn, log });
 }
 
-/** Browser VMs whose session ended without success while nobody could take them away. */
+/** VMs whose session ended without success while nobody could take them away. */
 async function releaseLeftovers(ctx: RunContext): Promise<void> {
-  for (const vm of await ctx.vms.list(null)) {
-    if (vm.sessionId === null || vm.state === 'destroyed' || vm.state === 'failed') continue;
-    const row = await ctx.rows.get(vm.sessionId);
-    if (row && isFinal(row.status) && row.status !== 'completed') await release(ctx, row);
+  const left = (await ctx.vms.list(null)).filter(({ state }) => state !== 'destroyed' && state !== 'failed');
+  for (const sessionId of new Set(left.map((vm) => vm.sessionId))) {
+    const row = sessionId === null ? undefined : await ctx.rows.get(sessionId);
+    if (row && isFinal(row.status) && row.status !== 'completed') beginRelease(ctx, row);
   }
 }
 
@@ -116,5 +127,5 @@ export async function closeRuns(ctx: RunContext): Promise<void> {
   await Promise.all([ctx.upkeep?.stop(), ctx.retention?.stop()]);
   const all = [...ctx.running.values()];
   for (const { stop } of all) stop.abort(new AppError('shutting_down', 'The controller is shutting down.'));
-  await Promise.all(all.map(({ done }) => done));
+  await Promise.all([...all.map(({ done }) => done), ...ctx.releasing]);
 }
