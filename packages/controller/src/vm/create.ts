@@ -11,7 +11,7 @@ import { destroy, destroyDue, removeOld } from './end.js';
 import { guest, health, openDesktop, runCheck } from './guest.js';
 import { insert, launch } from './power.js';
 import { reconcile } from './reconcile.js';
-import { checkRoom, needOfNew, needsForCli } from './room.js';
+import { checkRoom } from './room.js';
 import * as rows from './rows.js';
 import type { CliGuard, Vms, VmRow } from './vm.js';
 import { waitReady } from './wait.js';
@@ -66,8 +66,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
 
 async function requireCapacity(ctx: VmContext, userId: string, { browser }: { browser: boolean }): Promise<void> {
   await ctx.images.current();
-  const forCli = await needsForCli(ctx, userId);
-  await checkRoom(ctx, browser ? [await needOfNew(ctx, 'browser'), ...forCli] : forCli);
+  await checkRoom(ctx, { userId, browser, cli: true });
 }
 
 /** A CLI VM that is only being made holds nothing yet: half a disk is not kept. */

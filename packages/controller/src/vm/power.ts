@@ -4,17 +4,18 @@ import type { VmKind } from '@airlock/contract/api';
 import type { VmContext } from './context.js';
 import * as rows from './rows.js';
 import { runnerSecrets, vmPlan } from './plan.js';
-import { needOfKept, needOfNew, takeRoom } from './room.js';
+import { takeRoom } from './room.js';
 import type { VmRow } from './vm.js';
 import { watch } from './watch.js';
 
 /** The row of a new VM. @throws AppError image_missing, image_corrupt, capacity_exhausted, disk_full */
 export async function insert(ctx: VmContext, kind: VmKind, vm: rows.NewVm): Promise<VmRow> {
   const image = await ctx.images.current();
-  const need = await needOfNew(ctx, kind);
   const id = rows.newVmId();
   const row = { ...vm, id, kind, imageId: image.manifest.id, accel: ctx.host.accel };
-  return takeRoom(ctx, need, () => rows.insert(ctx, row));
+  // Nobody is to sign in for nothing.
+  const wanted = { userId: vm.userId, browser: kind === 'browser', cli: kind === 'cli' || vm.sessionId !== null };
+  return takeRoom(ctx, wanted, () => rows.insert(ctx, row));
 }
 
 /** Starts the runner of a VM that is creating or stopped. Only in the VM's turn. */
@@ -22,7 +23,8 @@ export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   const patch = { epoch: row.epoch + 1, error: null, timings: rows.noTimings, readyAt: null };
   const powerOn = (): Promise<VmRow | undefined> => rows.apply(ctx, row.id, 'power_on', { patch });
   // One that is being made has its room already.
-  const started = row.state === 'stopped' ? await takeRoom(ctx, needOfKept(ctx), powerOn) : await powerOn();
+  const wanted = { userId: row.userId, browser: false, cli: true };
+  const started = row.state === 'stopped' ? await takeRoom(ctx, wanted, powerOn) : await powerOn();
   if (!started) throw new AppError('vm_not_running', `VM ${row.id} was destroyed before it could start.`);
   const homeKey = row.kind === 'cli' ? await ctx.homeKeys.openHomeKey(row.id) : null;
   const secrets = await runnerSecrets(started, homeKey, await ctx.proxyPort(row.userId), ctx.settings);

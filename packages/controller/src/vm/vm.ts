@@ -37,7 +37,8 @@ export interface Vms {
    */
   requireCapacity(userId: string, needs: { browser: boolean }): Promise<void>;
   /**
-   * Makes and starts a browser VM; answers as soon as its row exists. `destroyAt`: when it goes by itself (null: its session decides).
+   * Makes and starts a browser VM; answers as soon as its row exists. For a session it takes room for the user's CLI VM along, so
+   * that nobody signs in for nothing. `destroyAt`: when it goes by itself (null: its session decides).
    * @throws AppError image_missing, image_corrupt, capacity_exhausted
    */
   createBrowser(request: { userId: string; sessionId: string | null; destroyAt: Date | null }): Promise<VmRow>;
