@@ -1,7 +1,7 @@
 /** The engine of this host with real runner processes; none of them comes as far as a VM. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { homePaths } from '@airlock/contract/home';
 import { newId } from '@airlock/contract/ids';
 import type { Engine } from './engine.js';
+import { makeSecretFolder } from './secret-folder.js';
 import { openTestEngine } from './testing.js';
 
 const vmId = newId('vm');
@@ -52,4 +53,15 @@ test('a runner that was started and has not spoken yet is waited for', async () 
   runner.stdin.end();
   expect(await status).toBeUndefined();
   expect(await ended).toEqual([2, null]);
+});
+
+test('files that a crash of the host emptied keep nothing from being stopped and removed', async () => {
+  const folder = await folderOf(vmId);
+  for (const name of ['status.json', 'spec.json', 'disk.ext4']) await writeFile(join(folder, name), '');
+  const secrets = await makeSecretFolder(vmId, { AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' });
+  expect(await engine.status(vmId)).toBeUndefined();
+  await engine.stop(vmId, 0);
+  await expect(access(secrets)).rejects.toMatchObject({ code: 'ENOENT' });
+  await engine.remove(vmId);
+  expect(await engine.lost(new Set())).toEqual([]);
 });

@@ -17,11 +17,18 @@ export type SecretSettings = Pick<Settings, 'AIRLOCK_HOME' | 'AIRLOCK_SECRETS_ON
  * @throws AppError host_unsupported when there is no memory for it and the disk was not asked for, or when somebody else has it
  */
 export async function makeSecretFolder(vmId: string, settings: SecretSettings, memory?: MemoryFolder): Promise<string> {
-  const ofHome = placeFor(settings, memory ?? (await findMemoryFolder()));
-  await claimFolder(ofHome);
-  const folder = join(ofHome, vmId);
+  const folder = await placeOfSecrets(vmId, settings, memory);
+  await claimFolder(dirname(folder));
   await claimFolder(folder);
   return folder;
+}
+
+/**
+ * Where the folder of `vmId` would be made now.
+ * @throws AppError host_unsupported when there is no memory for it and the disk was not asked for
+ */
+export async function placeOfSecrets(vmId: string, settings: SecretSettings, memory?: MemoryFolder): Promise<string> {
+  return join(placeFor(settings, memory ?? (await findMemoryFolder())), vmId);
 }
 
 function placeFor({ AIRLOCK_HOME, AIRLOCK_SECRETS_ON_DISK }: SecretSettings, memory: MemoryFolder): string {

@@ -1,8 +1,7 @@
 /** What the runner of a VM says, or has last said. */
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
-import { AppError } from '@airlock/contract/errors';
-import { nullIfAbsent } from '@airlock/contract/file';
+import { nullIfAbsent, parseOrNull } from '@airlock/contract/file';
 import { identifyProcess, isRunning, killExactly } from '@airlock/contract/process';
 import { RunnerStatus, type ProcessIdentity } from '@airlock/contract/runner';
 import { clientOf, type EngineContext } from './context.js';
@@ -42,15 +41,11 @@ export async function heardOf(ctx: EngineContext, vmId: string): Promise<RunnerS
   }
 }
 
-/** What stands in status.json; undefined when there is none. @throws AppError runner_failed */
+/** What stands in status.json; undefined when there is none, or what a crash of the host left of it says nothing. */
 export async function lastWord({ paths }: EngineContext, vmId: string): Promise<RunnerStatus | undefined> {
-  const file = paths.vmFile(vmId, 'status');
-  try {
-    const text = await readFile(file, 'utf8').catch(nullIfAbsent);
-    return text === null ? undefined : RunnerStatus.parse(JSON.parse(text));
-  } catch (error) {
-    throw new AppError('runner_failed', `${file} cannot be read.`, { cause: error });
-  }
+  const text = await readFile(paths.vmFile(vmId, 'status'), 'utf8').catch(nullIfAbsent);
+  if (text === null) return undefined;
+  return parseOrNull(text, (json) => RunnerStatus.parse(JSON.parse(json))) ?? undefined;
 }
 
 /** The runner process of a VM folder, by its command line, which no other process has. */
