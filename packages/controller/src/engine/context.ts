@@ -1,7 +1,7 @@
 /** What the verbs of the engine of this host work on. */
 import type { HomePaths } from '@airlock/contract/home';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
-import type { SecretSettings } from './secret-folder.js';
+import type { SecretFolders, SecretSettings } from './secret-folder.js';
 
 /** Absolute paths of the files of one image. */
 export interface ImageFiles {
@@ -20,6 +20,7 @@ export interface LocalEngineDeps {
 
 export interface EngineContext extends LocalEngineDeps {
   paths: HomePaths;
+  secretFolders: SecretFolders;
   /** By VM: the client of its runner. */
   clients: Map<string, JsonClient>;
 }

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { homePaths } from '@airlock/contract/home';
 import { newId } from '@airlock/contract/ids';
 import type { Engine } from './engine.js';
-import { makeSecretFolder } from './secret-folder.js';
+import { createSecretFolders } from './secret-folder.js';
 import { openTestEngine } from './testing.js';
 
 const vmId = newId('vm');
@@ -58,7 +58,9 @@ test('a runner that was started and has not spoken yet is waited for', async () 
 test('files that a crash of the host emptied keep nothing from being stopped and removed', async () => {
   const folder = await folderOf(vmId);
   for (const name of ['status.json', 'spec.json', 'disk.ext4']) await writeFile(join(folder, name), '');
-  const secrets = await makeSecretFolder(vmId, { AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' });
+  const folders = createSecretFolders({ AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' });
+  const secrets = await folders.placeOf(vmId);
+  await folders.make(secrets);
   expect(await engine.status(vmId)).toBeUndefined();
   await engine.stop(vmId, 0);
   await expect(access(secrets)).rejects.toMatchObject({ code: 'ENOENT' });

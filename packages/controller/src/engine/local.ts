@@ -12,6 +12,7 @@ import { createDisk } from './disk.js';
 import type { Engine } from './engine.js';
 import { openDesktop } from './open-desktop.js';
 import { lost, prune, remove } from './remove.js';
+import { createSecretFolders } from './secret-folder.js';
 import { start } from './start.js';
 import { status } from './status.js';
 import { stop } from './stop.js';
@@ -23,7 +24,8 @@ const nextStatusTimeoutMs = 40_000;
 
 /** The engine of this host, below `settings.AIRLOCK_HOME`. */
 export function createLocalEngine(deps: LocalEngineDeps): Engine {
-  const ctx: EngineContext = { ...deps, paths: homePaths(deps.settings.AIRLOCK_HOME), clients: new Map() };
+  const paths = homePaths(deps.settings.AIRLOCK_HOME);
+  const ctx: EngineContext = { ...deps, paths, secretFolders: createSecretFolders(deps.settings), clients: new Map() };
   return {
     capacity: () => readHostCapacity(deps.settings.AIRLOCK_HOME),
     createDisk: (vmId, role, imageId, signal) => createDisk(ctx, { vmId, role, imageId }, signal),

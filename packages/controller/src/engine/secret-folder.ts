@@ -1,6 +1,6 @@
 /**
  * Where the config drive of one VM is while its runner lives: in memory, below a folder of this home that nobody else can
- * look into. Leaves nothing behind after `removeSecretFolder`.
+ * look into. Leaves nothing behind after `remove`.
  */
 import { createHash } from 'node:crypto';
 import { rm, rmdir } from 'node:fs/promises';
@@ -9,26 +9,35 @@ import { AppError } from '@airlock/contract/errors';
 import { homePaths } from '@airlock/contract/home';
 import { claimFolder, findMemoryFolder, type MemoryFolder } from '@airlock/contract/memory-folder';
 import type { Settings } from '@airlock/contract/settings';
+import { createQueue } from '../lib/keyed.js';
 
 export type SecretSettings = Pick<Settings, 'AIRLOCK_HOME' | 'AIRLOCK_SECRETS_ON_DISK'>;
 
-/**
- * Makes the folder of `vmId`.
- * @throws AppError host_unsupported when there is no memory for it and the disk was not asked for, or when somebody else has it
- */
-export async function makeSecretFolder(vmId: string, settings: SecretSettings, memory?: MemoryFolder): Promise<string> {
-  const folder = await placeOfSecrets(vmId, settings, memory);
-  await claimFolder(dirname(folder));
-  await claimFolder(folder);
-  return folder;
+export interface SecretFolders {
+  /**
+   * Where the folder of `vmId` would be made now.
+   * @throws AppError host_unsupported when there is no memory for it and the disk was not asked for
+   */
+  placeOf(vmId: string): Promise<string>;
+  /** Makes it there. @throws AppError host_unsupported when somebody else has it */
+  make(folder: string): Promise<void>;
+  /** Removes the folder of a VM that no longer runs, and the folder of all of them when it was the last. Idempotent. */
+  remove(folder: string): Promise<void>;
 }
 
-/**
- * Where the folder of `vmId` would be made now.
- * @throws AppError host_unsupported when there is no memory for it and the disk was not asked for
- */
-export async function placeOfSecrets(vmId: string, settings: SecretSettings, memory?: MemoryFolder): Promise<string> {
-  return join(placeFor(settings, memory ?? (await findMemoryFolder())), vmId);
+export function createSecretFolders(settings: SecretSettings, memory?: MemoryFolder): SecretFolders {
+  // One at a time: the end of the last VM removes the folder of all, which the start of another has just made sure of.
+  const turns = createQueue();
+  return {
+    placeOf: async (vmId) => join(placeFor(settings, memory ?? (await findMemoryFolder())), vmId),
+    make: (folder) => turns.run(dirname(folder), () => make(folder)),
+    remove: (folder) => turns.run(dirname(folder), () => remove(folder)),
+  };
+}
+
+async function make(folder: string): Promise<void> {
+  await claimFolder(dirname(folder));
+  await claimFolder(folder);
 }
 
 function placeFor({ AIRLOCK_HOME, AIRLOCK_SECRETS_ON_DISK }: SecretSettings, memory: MemoryFolder): string {
@@ -41,8 +50,7 @@ function placeFor({ AIRLOCK_HOME, AIRLOCK_SECRETS_ON_DISK }: SecretSettings, mem
   });
 }
 
-/** Removes the folder of a VM that no longer runs, and the folder of all of them when it was the last. Idempotent. */
-export async function removeSecretFolder(folder: string): Promise<void> {
+async function remove(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await rmdir(dirname(folder)).catch((error: NodeJS.ErrnoException) => {
     if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(error.code ?? '')) throw error;

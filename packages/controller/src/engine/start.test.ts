@@ -8,7 +8,7 @@ import { newId } from '@airlock/contract/ids';
 import type { RunnerSecrets } from '@airlock/contract/runner';
 import type { Engine, VmPlan } from './engine.js';
 import { createLocalEngine } from './local.js';
-import { makeSecretFolder, removeSecretFolder } from './secret-folder.js';
+import { createSecretFolders } from './secret-folder.js';
 import { openTestEngine } from './testing.js';
 
 const secrets = {} as RunnerSecrets;
@@ -36,9 +36,8 @@ const engineWithImage = (): Engine =>
 
 /** Where the secrets of all VMs of this home would be. */
 async function placeOfSecrets(): Promise<string> {
-  const folder = await makeSecretFolder(newId('vm'), { AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' });
-  await removeSecretFolder(folder);
-  return dirname(folder);
+  const folders = createSecretFolders({ AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' });
+  return dirname(await folders.placeOf(newId('vm')));
 }
 
 test('without its image', async () => {

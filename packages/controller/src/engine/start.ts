@@ -9,7 +9,6 @@ import { spawnRunner } from '@airlock/contract/spawn-runner';
 import { clientOf, dropClient, type EngineContext, type ImageFiles } from './context.js';
 import type { VmPlan } from './engine.js';
 import { pollMs, runnerMain, startTimeoutMs } from './runner.js';
-import { makeSecretFolder, removeSecretFolder } from './secret-folder.js';
 import { lastWord } from './status.js';
 
 /** See `Engine.start`. */
@@ -21,14 +20,16 @@ export async function start(ctx: EngineContext, plan: VmPlan, secrets: RunnerSec
   await dropClient(ctx, vmId);
   await makePrivateFolder(folder);
   await rm(ctx.paths.vmFile(vmId, 'status'), { force: true });
-  // Not left to the runner: a browser VM counts as there as long as it has this folder.
-  const secretFolder = await makeSecretFolder(vmId, ctx.settings);
+  const secretFolder = await ctx.secretFolders.placeOf(vmId);
+  const spec = specOf(ctx, plan, image, secretFolder);
+  // Before the place of the secrets: only the spec tells where it is, however this start ends.
+  await replaceFile(ctx.paths.vmFile(vmId, 'spec'), `${JSON.stringify(spec, null, 2)}\n`);
   try {
-    const spec = specOf(ctx, plan, image, secretFolder);
-    await replaceFile(ctx.paths.vmFile(vmId, 'spec'), `${JSON.stringify(spec, null, 2)}\n`);
+    // Not left to the runner: a browser VM counts as there as long as it has this folder.
+    await ctx.secretFolders.make(secretFolder);
   } catch (error) {
-    // Only the spec would have told where it is.
-    await removeSecretFolder(secretFolder);
+    // Nobody is to take away what somebody else has there.
+    await rm(ctx.paths.vmFile(vmId, 'spec'), { force: true });
     throw error;
   }
   const { child, exited } = await spawnRunner({ program: runnerMain, folder, secrets, outlives: true });

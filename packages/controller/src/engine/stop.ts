@@ -7,7 +7,6 @@ import { isRunning, killExactly } from '@airlock/contract/process';
 import { readVmSpec, type RunnerStatus } from '@airlock/contract/runner';
 import { clientOf, dropClient, type EngineContext } from './context.js';
 import { pollMs } from './runner.js';
-import { placeOfSecrets, removeSecretFolder } from './secret-folder.js';
 import { heardOf } from './status.js';
 
 /** Milliseconds more than the guest's grace for a runner to put everything away. */
@@ -29,13 +28,13 @@ export async function stop(ctx: EngineContext, vmId: string, graceMs: number): P
 }
 
 /** Removes the config drive of a VM that no longer runs. */
-export async function forgetSecrets({ paths, settings }: EngineContext, vmId: string): Promise<void> {
+export async function forgetSecrets({ paths, secretFolders }: EngineContext, vmId: string): Promise<void> {
   const text = await readFile(paths.vmFile(vmId, 'spec'), 'utf8').catch(nullIfAbsent);
   if (text === null) return;
   // Where a crash of the host emptied the spec, the settings say where the drive would have been.
   const folder =
-    parseOrNull(text, readVmSpec)?.secretFolder ?? (await placeOfSecrets(vmId, settings).catch(nullIfNowhere));
-  if (folder !== null) await removeSecretFolder(folder);
+    parseOrNull(text, readVmSpec)?.secretFolder ?? (await secretFolders.placeOf(vmId).catch(nullIfNowhere));
+  if (folder !== null) await secretFolders.remove(folder);
 }
 
 /** Where there is no place for secrets, none were left. */
