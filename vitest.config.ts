@@ -36,6 +36,8 @@ export default defineConfig({
         test: {
           name: 'vm',
           include: ['tests/vm/**/*.test.ts'],
+          // A whole image more, which `npm run soak -- --only image` builds.
+          exclude: process.env['TEST_IMAGE'] === 'all' ? [] : ['tests/vm/image-chrome.test.ts'],
           testTimeout: minutes(10),
           hookTimeout: minutes(10),
           ...oneAtATime,

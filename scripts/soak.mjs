@@ -22,6 +22,12 @@ export const soaks = {
     files: ['tests/vm/crash.test.ts'],
     env: () => ({ TEST_CRASH: 'all' }),
   },
+  image: {
+    about: 'an image with another browser, built and started; a disk that gets full at the end of a build',
+    project: 'vm',
+    files: ['tests/vm/image-chrome.test.ts', 'tests/vm/image-disk-full.test.ts'],
+    env: () => ({ TEST_IMAGE: 'all' }),
+  },
   custody: {
     about: '200 refreshes of a login while controller, agent and VM are killed',
     project: 'integration',

@@ -36,7 +36,7 @@ import { startRotatingProvider, type RotatingProvider } from '../support/custody
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../support/leaks.js';
 import { until } from '../support/poll.js';
 
-const rounds = Number(process.env['TEST_CYCLES'] ?? 25);
+const rounds = Number(process.env['TEST_CYCLES'] ?? 15);
 const seed = Number(process.env['TEST_SEED'] ?? 4);
 const passphrase = randomBytes(12).toString('hex');
 const refreshProgram = fileURLToPath(new URL('../support/custody/refresh.mjs', import.meta.url));

@@ -163,7 +163,7 @@ describe('a sign-in that cannot work', () => {
       await run('debugfs', ['-w', '-R', 'rm /usr/lib/airlock/agent.cjs', to]);
     };
     await useOwnImage({ rootfs }, { vouched: true });
-    await start({ AIRLOCK_BOOT_TIMEOUT_S: '40' });
+    await start({ AIRLOCK_BOOT_TIMEOUT_S: '15' });
     const session = await untilEnded(await connectCodex(), 120_000);
     expect(session).toMatchObject({ status: 'failed', error: { code: 'vm_boot_timeout' } });
     await expectNothingLeft();

@@ -1,7 +1,8 @@
 /**
  * `--browser google-chrome` with a stand-in for Google's package, which no test fetches: it has the same name, places, alternatives
  * and habits, and starts Debian's Chromium under Chrome's name. What is real is everything around it: fetched and compared,
- * installed in the root, checked, and started by the boot gate.
+ * installed in the root, checked, and started by the boot gate. `npm run soak -- --only image` runs it; fetching and comparing are
+ * tested beside image-builder/chrome.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
