@@ -16,7 +16,10 @@ const builder = fileURLToPath(new URL('../../packages/image-builder/dist/main.js
 const buildTimeoutMs = 20 * 60_000;
 
 let home: string;
+/** What other builds of this host work in, or have left. */
+let before: string[];
 beforeAll(async () => {
+  before = await leftInVarTmp();
   home = await mkdtemp('/var/tmp/airlock-t-');
   // Packages, so that they need not be fetched again, and the versions that this host has chosen, if it has.
   const [from, to] = [homePaths(imageHome()), homePaths(home)];
@@ -52,7 +55,6 @@ const hashes = ({
 
 describe('image build', () => {
   it('that is killed half way makes nothing current', async () => {
-    const before = await leftInVarTmp();
     const child = spawn(process.execPath, [builder, 'build', '--no-gate'], {
       env: { ...process.env, AIRLOCK_HOME: home },
       stdio: 'ignore',
@@ -77,7 +79,7 @@ describe('image build', () => {
     'takes over from the killed one, and gives the bytes of the image that the tests use',
     async () => {
       const made = await build();
-      expect(await leftInVarTmp()).toEqual([]);
+      expect(await leftInVarTmp()).toEqual(before);
       const names = await readdir(homePaths(home).images.folder);
       expect(names).toEqual([made.id]);
       let other = ImageManifest.parse(
