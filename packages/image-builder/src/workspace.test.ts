@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { removeFolder } from './workspace.js';
+import { run } from '@airlock/contract/process';
+import { isRoot, removeFolder } from './workspace.js';
 
 it('ends what still works in a folder before it removes it', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'airlock-workspace-'));
@@ -17,5 +18,17 @@ it('ends what still works in a folder before it removes it', async () => {
   expect(other.exitCode).toBeNull();
   other.kill();
   await once(other, 'exit');
+  await expect(stat(folder)).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+if (!isRoot) console.log('Skipped: only root can mount, and so leave something mounted.');
+it.runIf(isRoot)('takes away what a killed build has left mounted in it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'airlock-workspace-'));
+  const outer = join(folder, 'root');
+  await mkdir(outer);
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', outer]);
+  await mkdir(join(outer, 'dev'));
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', join(outer, 'dev')]);
+  await removeFolder(folder);
   await expect(stat(folder)).rejects.toMatchObject({ code: 'ENOENT' });
 });

@@ -51,9 +51,17 @@ async function endWorkIn(path: string): Promise<void> {
   }
 }
 
+/** As root mmdebstrap mounts in the host's own namespace; when it is killed, its mounts stay. The innermost goes first. */
+async function unmountBelow(path: string): Promise<void> {
+  const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' ')[1] ?? '');
+  for (const mount of mounts.filter((one) => one.startsWith(`${path}/`)).toReversed())
+    await run('umount', ['--', mount]);
+}
+
 /** Removes a folder of a build, also when parts belong to mapped users; never crosses into another file system. */
 export async function removeFolder(path: string): Promise<void> {
   await endWorkIn(path);
+  if (isRoot) await unmountBelow(path);
   const root = join(path, 'root');
   if (!isRoot && (await stat(root).catch(() => null))) {
     // Only what is inside belongs to mapped users; the empty folder itself is then removed by the owner of `path`.
