@@ -4,6 +4,7 @@ import { serverNowMs } from '../api/clock.js';
 import { StatusDot } from '../ui/status-dot.js';
 import { formatElapsed, formatMoment } from '../ui/time.js';
 import styles from './admin.module.css';
+import { describeEnd } from './vm-end.js';
 
 const tones = {
   creating: 'busy',
@@ -35,7 +36,7 @@ export function VmTable({ vms, users }: { vms: readonly Vm[]; users: readonly Us
                 <th scope="col">Owner</th>
                 <th scope="col">Made</th>
                 <th scope="col">Ready in</th>
-                <th scope="col">Destroyed at</th>
+                <th scope="col">End</th>
               </tr>
             </thead>
             <tbody>
@@ -60,16 +61,23 @@ function Row({ vm, owner }: { vm: Vm; owner: string | undefined }) {
           <StatusDot tone={tones[vm.state]} />
           {vm.state}
         </span>
-        {vm.error !== null && <small className={styles.error}>{vm.error.message}</small>}
+        {vm.error !== null && (
+          <small className={styles.error}>
+            <span>{vm.error.message}</span>
+            {vm.error.hint !== '' && <span className={styles.hint}>{vm.error.hint}</span>}
+          </small>
+        )}
       </td>
-      <td>{vm.kind === 'cli' ? 'CLI' : 'Browser'}</td>
-      <td>
+      <td data-label="Kind">{vm.kind === 'cli' ? 'CLI' : 'Browser'}</td>
+      <td data-label="VM">
         <code>{vm.id}</code>
       </td>
-      <td>{owner ?? <code>{vm.userId}</code>}</td>
-      <td>{formatMoment(vm.createdAt, nowMs)}</td>
-      <td>{vm.timings.readyMs === null ? '–' : formatElapsed(vm.timings.readyMs)}</td>
-      <td>{vm.destroyAt === null ? '–' : formatMoment(vm.destroyAt, nowMs)}</td>
+      <td data-label="Owner" title={vm.userId}>
+        {owner ?? '–'}
+      </td>
+      <td data-label="Made">{formatMoment(vm.createdAt, nowMs)}</td>
+      <td data-label="Ready in">{vm.timings.readyMs === null ? '–' : formatElapsed(vm.timings.readyMs)}</td>
+      <td data-label="End">{describeEnd(vm, nowMs)}</td>
     </tr>
   );
 }

@@ -53,7 +53,7 @@ function State({ provider }: { provider: ProviderSummary }) {
           <StatusDot tone={isExpiring ? 'busy' : tone} />
           {label}
         </p>
-        <CredentialHealth provider={provider.id} />
+        {provider.state !== 'connecting' && <CredentialHealth provider={provider.id} />}
         {note !== null && <p className={styles.note}>{note}</p>}
       </div>
       {provider.lastFailure !== null && provider.state !== 'connecting' && (

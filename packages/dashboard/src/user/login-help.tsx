@@ -7,10 +7,13 @@ export function LoginHelp() {
       <p>Ask whoever runs this Airlock for a login link, and open it in this browser.</p>
       <details className={styles.operator}>
         <summary>I run this Airlock</summary>
-        <p>On its host, this prints a link for you; with a name it prints one for somebody else:</p>
+        <p>On its host, this prints a link for you:</p>
         <code className={styles.command}>
-          <span className={styles.prompt}>$ </span>npx airlock login-url --user &lt;name&gt;
+          <span className={styles.prompt}>$ </span>npx airlock login-url
         </code>
+        <p>
+          For somebody else, add <code>--user</code> and the name.
+        </p>
       </details>
     </>
   );

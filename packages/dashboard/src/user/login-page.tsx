@@ -29,7 +29,7 @@ function LoginFailed({ error }: { error: AppError }) {
   if (error.code !== 'login_token_invalid' && error.code !== 'invalid_request') {
     return (
       <CardPage title="Signing in did not work">
-        <div style={{ marginTop: 16 }}>
+        <div style={{ margin: '16px 0' }}>
           <Problem error={error.toBody()} announce />
         </div>
         <p>Your link may still be good: open it once more. If it is not, you need a new one.</p>
