@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Store } from '../store/store.js';
 import * as ask from './ask.js';
 import type { DriveDeps } from './driven.js';
-import { closeRuns, resumeAll, type RunContext } from './running.js';
+import { closeRuns, endAll, resumeAll, type RunContext } from './running.js';
 import { createSessionRows, toSession } from './rows.js';
 import type { Sessions } from './session.js';
 
@@ -37,6 +37,7 @@ export function createSessions(deps: SessionDeps): Sessions {
     typeCode: (userId, sessionId, code) => ask.typeCode(ctx, userId, sessionId, code),
     noteActivity: (sessionId) => ask.noteActivity(ctx, sessionId),
     subscribe: (userId, sessionId, listener) => ask.subscribe(ctx, userId, sessionId, listener),
+    endAll: () => endAll(ctx),
     resume: () => resumeAll(ctx),
     close: () => closeRuns(ctx),
   };

@@ -47,6 +47,29 @@ test('sessions end by their clocks while the VM of one of them does not go', asy
   expect(stateOf(hindered.vmId)).toBe('destroyed');
 });
 
+test('all sign-ins end when all VMs are to stop, also one whose VM is only being asked for', async () => {
+  const waiting = await desk.startSignIn();
+  const { createBrowser } = desk.host.vms;
+  let asked = (): void => undefined;
+  const isAsked = new Promise<void>((resolve) => (asked = resolve));
+  desk.host.vms.createBrowser = async (request) => {
+    asked();
+    await stuck;
+    return createBrowser(request);
+  };
+  const { id: pending } = await desk.sessions.start(desk.ada, 'claude_code');
+  await isAsked;
+  const ended = desk.sessions.endAll();
+  await desk.until(pending, 'failed');
+  letGo();
+  await ended;
+  desk.host.vms.createBrowser = createBrowser;
+  for (const id of [waiting, pending])
+    expect((await desk.sessions.get(desk.ada, id)).error).toMatchObject({ code: 'vm_not_running' });
+  expect(new Set([...desk.host.all.keys()].map(stateOf))).toEqual(new Set(['destroyed']));
+  await expect(desk.sessions.start(desk.ada, 'codex')).resolves.toMatchObject({ status: 'pending' });
+});
+
 test.each([
   ['fails to', () => Promise.reject(new AppError('internal', 'input/output error'))],
   ['does not', () => stuck],

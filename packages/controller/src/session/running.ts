@@ -68,7 +68,21 @@ export async function stopAndRelease(ctx: RunContext, row: SessionRow): Promise<
   await release(ctx, row);
 }
 
-/** The same in the background: a VM that does not go holds up neither another session nor a start of the controller. */
+/** See `Sessions.endAll`. */
+export async function endAll(ctx: RunContext): Promise<void> {
+  const stopped = new AppError('vm_not_running', 'The administrator has stopped all VMs.', {
+    hint: 'Connect again, unless you were told that there is work on the server.',
+  });
+  const endOne = async ({ id }: SessionRow): Promise<void> => {
+    const row = await ctx.rows.apply(id, 'fail', { patch: { error: stopped.toBody() } });
+    if (!row) return;
+    ctx.log.info({ sessionId: id }, 'session ended, for all VMs are to stop');
+    await stopAndRelease(ctx, row);
+  };
+  await Promise.all((await ctx.rows.open()).map(endOne));
+}
+
+/** As `stopAndRelease`, in the background: a VM that does not go holds up neither another session nor a start of the controller. */
 function beginRelease(ctx: RunContext, row: SessionRow): void {
   const work = stopAndRelease(ctx, row).catch((error: unknown) =>
     ctx.log.error({ err: error, sessionId: row.id }, 'what an ended session had made could not be taken away'),

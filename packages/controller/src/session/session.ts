@@ -28,6 +28,11 @@ export interface Sessions {
   noteActivity(sessionId: string): void;
   /** Calls `listener` with the whole session at once and after each change, until the returned function is called. */
   subscribe(userId: string, sessionId: string, listener: (session: Session) => void): Promise<() => void>;
+  /**
+   * Ends everybody's open sign-ins as failed, and what they made with them; a credential that is being handed over is put back.
+   * Resolves when none of them makes a VM any more.
+   */
+  endAll(): Promise<void>;
   /** At start: takes up every session that is not final. */
   resume(): Promise<void>;
   /** Stops driving; rows stay as they are, to be resumed. */

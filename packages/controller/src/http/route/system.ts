@@ -6,7 +6,7 @@ import type { HttpDeps, Server } from '../deps.js';
 
 const Health = z.strictObject({ status: z.literal('ok') });
 
-export function addSystemRoutes(server: Server, { vms, describeSystem }: HttpDeps): void {
+export function addSystemRoutes(server: Server, { sessions, vms, describeSystem }: HttpDeps): void {
   server.get(
     '/healthz',
     {
@@ -35,10 +35,12 @@ export function addSystemRoutes(server: Server, { vms, describeSystem }: HttpDep
       config: { access: 'admin' },
       schema: {
         response: answers(204, noContent),
-        summary: 'Destroy browser VMs and stop CLI VMs, keeping their disks',
+        summary: 'End open sign-ins, destroy browser VMs and stop CLI VMs, keeping their disks',
       },
     },
     async (_request, reply) => {
+      // First: a sign-in whose VM is not there yet would make it afterwards.
+      await sessions.endAll();
       await vms.stopAll();
       return reply.status(204).send(undefined);
     },

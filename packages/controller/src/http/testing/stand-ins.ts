@@ -74,6 +74,7 @@ export function createTestSessions(): TestSessions {
       listener(session);
       return () => void listeners.delete(listener);
     },
+    endAll: async () => undefined,
     resume: async () => undefined,
     close: async () => undefined,
     change,
