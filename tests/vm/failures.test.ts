@@ -14,7 +14,6 @@ import { apiClient, endController, refusal, untilSession } from '../support/api.
 import { startController, type RunningController } from '../support/controller.js';
 import { createFakeInternet } from '../support/fake-internet.js';
 import { createTestHome, type TestHome } from '../support/home.js';
-import { useKillableImage } from '../support/killable-image.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../support/leaks.js';
 import { until } from '../support/poll.js';
 
@@ -242,20 +241,6 @@ describe('a sign-in that is interrupted', () => {
     await api.call('POST', '/api/system/stop-vms', null, { timeoutMs: 60_000 });
     await expectNothingLeft();
   }, 120_000);
-
-  it('goes on in the same VM after the controller was killed during boot', async () => {
-    await useKillableImage(home);
-    await start();
-    const id = await connectCodex();
-    const { browserVmId } = await untilSession(api, id, ['vm_created'], 20_000);
-    await controller.kill9();
-    await start();
-    const session = await api.call('GET', `/api/vm/auth/${id}`, Session);
-    expect(session).toMatchObject({ status: 'vm_created', browserVmId });
-    await untilSession(api, id, ['ready', 'awaiting_user_auth'], 240_000);
-    await api.call('POST', `/api/vm/auth/${id}/cancel`, Session, { timeoutMs: 60_000 });
-    await expectNothingLeft();
-  }, 400_000);
 
   it('fails with the truth when controller and runner were both killed', async () => {
     await start();
