@@ -1,4 +1,5 @@
-import { mkdtemp, open, rm, symlink, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, open, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -50,6 +51,26 @@ describe('findCanary in files', () => {
     expect(found).toContain(`UTF-16 at ${2 ** 31 - 5 + 2}`);
     // Three gigabytes are read; a machine that runs a VM beside it needs its time.
   }, 120_000);
+});
+
+it('finds it in what a disk does not have as its base has it', async () => {
+  const block = 2 ** 22;
+  const content = randomBytes(3 * block);
+  const base = join(folder, 'base');
+  await writeFile(base, content);
+  const disks = join(folder, 'disks');
+  await mkdir(disks);
+  const canary = Buffer.from(secret);
+  // Inside the second block; over its beginning; over its end, all but one byte of it.
+  const places = [block + 1000, block - 3, 2 * block - canary.length + 1];
+  for (const [index, at] of places.entries()) {
+    const changed = Buffer.from(content);
+    canary.copy(changed, at);
+    await writeFile(join(disks, `disk${index}`), changed);
+  }
+  await writeFile(join(disks, 'same'), content);
+  const findings = await findCanary({ password: secret }, { roots: [disks], base, processes: false });
+  expect(findings.map(({ offset }) => offset).sort()).toEqual(places.toSorted());
 });
 
 it('finds it in a living process and not in itself', async () => {

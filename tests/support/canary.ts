@@ -3,8 +3,9 @@
  * base64, percent-encoded, hexadecimal, JSON-escaped and UTF-16 form. Findings name the canary by its label, never by value.
  */
 import type { Dirent } from 'node:fs';
-import { open, readdir, readFile, stat } from 'node:fs/promises';
+import { open, readdir, readFile, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { run } from '@airlock/contract/process';
 
 export interface CanaryFinding {
   label: string;
@@ -22,6 +23,8 @@ export type Query = (sql: string) => Promise<{ rows: Record<string, unknown>[] }
 export interface CanarySearch {
   /** Files and folders, searched to the bottom; disk images as well. Symbolic links are not followed. */
   roots: readonly string[];
+  /** A file from before the canaries: what disks have at the same place as this one cannot hold them, and is not searched. */
+  base?: string;
   /** Command lines and environments of all living processes; true by default. */
   processes?: boolean;
   /** Every row of every table, as text. */
@@ -41,8 +44,13 @@ interface Pattern {
 export async function findCanary(canaries: Record<string, string>, search: CanarySearch): Promise<CanaryFinding[]> {
   const patterns = Object.entries(canaries).flatMap(([label, value]) => patternsOf(label, value));
   const findings: CanaryFinding[] = [];
-  for (const root of search.roots) {
-    for await (const path of filesUnder(root)) findings.push(...(await searchFile(path, patterns)));
+  const base = search.base === undefined ? undefined : await open(search.base, 'r');
+  try {
+    for (const root of search.roots) {
+      for await (const path of filesUnder(root)) findings.push(...(await searchFile(path, patterns, base)));
+    }
+  } finally {
+    await base?.close();
   }
   if (search.processes !== false) findings.push(...(await searchProcesses(patterns)));
   if (search.query !== undefined) findings.push(...(await searchDatabase(search.query, patterns)));
@@ -108,34 +116,72 @@ async function* filesUnder(path: string): AsyncGenerator<string> {
 
 const blockBytes = 4 << 20;
 const zeros = Buffer.alloc(blockBytes);
+const baseBlock = Buffer.alloc(blockBytes);
 
-/** Reads block by block; each block begins with the end of the one before, so that nothing is missed between two. */
-async function searchFile(path: string, patterns: readonly Pattern[]): Promise<CanaryFinding[]> {
+/** Whether there can be nothing in `block`, which lies at `position`: zeros, or what `base` has there. Comparing is many times faster than searching. */
+async function isKnown(block: Buffer, position: number, base: FileHandle | undefined): Promise<boolean> {
+  if (block.equals(zeros.subarray(0, block.length))) return true;
+  if (base === undefined) return false;
+  const { bytesRead } = await base.read(baseBlock, 0, block.length, position);
+  return block.equals(baseBlock.subarray(0, bytesRead));
+}
+
+/**
+ * Where a file has data, as [begin, end) in bytes: reading the holes of a disk takes longer than all that is in it. Whole where
+ * the file system does not tell (tmpfs). Extents as filefrag(8) prints them: `0: 4096..8191: …`.
+ */
+async function dataOf(path: string, { blocks, size }: { blocks: number; size: number }): Promise<[number, number][]> {
+  const whole: [number, number][] = [[0, Infinity]];
+  if (size <= blockBytes || blocks * 512 >= size) return whole;
+  const { exitCode, stdout } = await run('filefrag', ['-e', '-s', '-b1', path], { okCodes: [0, 1, 22] });
+  if (exitCode !== 0) return whole;
+  const data: [number, number][] = [];
+  for (const [, from, to] of stdout.matchAll(/^ *\d+: +(\d+)\.\. *(\d+):/gm)) {
+    const last = data.at(-1);
+    if (last?.[1] === Number(from)) last[1] = Number(to) + 1;
+    else data.push([Number(from), Number(to) + 1]);
+  }
+  return data;
+}
+
+async function searchFile(
+  path: string,
+  patterns: readonly Pattern[],
+  base: FileHandle | undefined,
+): Promise<CanaryFinding[]> {
   const file = await unlessGone(open(path, 'r'));
   if (file === undefined) return [];
   try {
-    // A file without blocks is one hole (or, when tiny, may be inline: then it still has to be read).
-    const { blocks, size } = await file.stat();
-    if (blocks === 0 && size > blockBytes) return [];
-    const overlap = Math.max(...patterns.map(({ bytes }) => bytes.length)) - 1;
-    const buffer = Buffer.alloc(overlap + blockBytes);
     const found = new Map<Pattern, number>();
-    let kept = 0;
-    for (let position = 0; ;) {
-      const { bytesRead } = await file.read(buffer, kept, blockBytes, position);
-      if (bytesRead === 0) break;
-      const window = buffer.subarray(0, kept + bytesRead);
-      // Holes of sparse images read as zeros; comparing is many times faster than searching.
-      const empty = buffer.subarray(kept, kept + bytesRead).equals(zeros.subarray(0, bytesRead));
-      lookInto(empty ? window.subarray(0, kept + overlap) : window, position - kept, patterns, found);
-      position += bytesRead;
-      const next = Math.min(overlap, window.length);
-      window.copy(buffer, 0, window.length - next);
-      kept = next;
-    }
+    for (const data of await dataOf(path, await file.stat())) await searchData(file, data, { patterns, base, found });
     return [...found].map(([{ label, form }, offset]) => ({ label, form, where: `file ${path}`, offset }));
   } finally {
     await file.close();
+  }
+}
+
+interface FileSearch {
+  patterns: readonly Pattern[];
+  base: FileHandle | undefined;
+  found: Map<Pattern, number>;
+}
+
+/** Reads block by block; each block begins with the end of the one before, so that nothing is missed between two. */
+async function searchData(file: FileHandle, [from, to]: [number, number], search: FileSearch): Promise<void> {
+  const { patterns, base, found } = search;
+  const overlap = Math.max(...patterns.map(({ bytes }) => bytes.length)) - 1;
+  const buffer = Buffer.alloc(overlap + blockBytes);
+  let kept = 0;
+  for (let position = from; position < to;) {
+    const { bytesRead } = await file.read(buffer, kept, Math.min(blockBytes, to - position), position);
+    if (bytesRead === 0) return;
+    const window = buffer.subarray(0, kept + bytesRead);
+    const known = await isKnown(buffer.subarray(kept, kept + bytesRead), position, base);
+    lookInto(known ? window.subarray(0, kept + overlap) : window, position - kept, patterns, found);
+    position += bytesRead;
+    const next = Math.min(overlap, window.length);
+    window.copy(buffer, 0, window.length - next);
+    kept = next;
   }
 }
 

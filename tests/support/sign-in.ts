@@ -11,6 +11,7 @@ import { expect } from 'vitest';
 import { homePaths } from '@airlock/contract/home';
 import { CredentialList, VmList } from '@airlock/contract/api';
 import { CheckResult, proofName } from '@airlock/contract/guest';
+import { imageFiles } from '@airlock/contract/image';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { Session } from '@airlock/contract/session';
 import { apiClient, endController } from './api.js';
@@ -199,13 +200,16 @@ export class SignInScenario {
   }
 
   /** Agrees, and waits until the page says that it is done. */
-  async allowAndComplete(saysTheCli: string): Promise<void> {
+  async allowAndComplete(): Promise<void> {
     await clickColour(this.canvas, pageColours.allowButton, { timeoutMs: 30_000 });
-    await this.expectCompleted(saysTheCli);
+    await this.expectCompleted();
   }
 
-  /** The page says that it is done: sealed, handed over, and accepted by the CLI in the CLI VM. */
-  async expectCompleted(saysTheCli: string): Promise<void> {
+  /**
+   * The page says that it is done: sealed, handed over, and accepted by the CLI in the CLI VM, which `proved` is about. What the
+   * CLI says to that is asked in `expectAllThereAfterKill`.
+   */
+  async expectCompleted(): Promise<void> {
     const { page } = this;
     await page.getByTestId('result').waitFor({ timeout: bootMs + pageMs });
     expect(await page.getByTestId('result').getAttribute('data-status')).toBe('completed');
@@ -216,8 +220,6 @@ export class SignInScenario {
     expect(session.steps.map((step) => step.status)).toEqual(session.steps.map(() => 'done'));
     expect(Date.parse(session.destroyAt ?? '') - Date.now()).toBeGreaterThan(29 * 60_000);
     this.#tellTimes(session);
-    const proof = await this.prove(session.cliVmId ?? '');
-    expect(proof).toMatchObject({ ok: true, output: expect.stringContaining(saysTheCli) as string });
     const { credentials } = await api.call('GET', '/api/credentials', CredentialList);
     expect(credentials).toMatchObject([{ provider: this.provider, state: 'active' }]);
     await api.close();
@@ -245,7 +247,7 @@ export class SignInScenario {
   }
 
   /** Asks the CLI in its VM. */
-  async prove(vmId: string): Promise<CheckResult> {
+  async #prove(vmId: string): Promise<CheckResult> {
     const api = apiClient(this.controller.url, this.controller.token);
     try {
       const name = proofName(this.provider);
@@ -273,7 +275,11 @@ export class SignInScenario {
     try {
       const found = await findCanary(
         { password: this.canaryPassword, token: this.canaryToken },
-        { roots: [this.home.path, '/dev/shm'], query: (sql) => pool.query(sql) },
+        {
+          roots: [this.home.path, '/dev/shm'],
+          base: join(this.home.image, imageFiles.rootfs),
+          query: (sql) => pool.query(sql),
+        },
       );
       expect(found).toEqual([]);
       expect(this.controller.log()).not.toContain(this.canaryToken);
@@ -286,7 +292,7 @@ export class SignInScenario {
   }
 
   /** Kills the controller: the next one adopts the VMs, the CLI is still logged in, and all VMs stop when told. */
-  async expectAllThereAfterKill(): Promise<void> {
+  async expectAllThereAfterKill(saysTheCli: string): Promise<void> {
     const api = apiClient(this.controller.url, this.controller.token);
     const { vms: before } = await api.call('GET', '/api/vm', VmList);
     await api.close();
@@ -297,7 +303,8 @@ export class SignInScenario {
     const again = apiClient(this.controller.url, this.controller.token);
     const { vms } = await again.call('GET', '/api/vm', VmList);
     expect(vms.map((vm) => [vm.id, vm.state])).toEqual(before.map((vm) => [vm.id, vm.state]));
-    expect((await this.prove(vms.find((vm) => vm.kind === 'cli')?.id ?? '')).ok).toBe(true);
+    const proof = await this.#prove(vms.find((vm) => vm.kind === 'cli')?.id ?? '');
+    expect(proof).toMatchObject({ ok: true, output: expect.stringContaining(saysTheCli) as string });
     await this.page.goto(this.controller.loginUrl);
     await this.page.getByTestId(`provider-${this.provider}`).waitFor();
     await this.screenshot('8-connected');

@@ -11,6 +11,7 @@ import { homePaths } from '@airlock/contract/home';
 import { ApiKeyResponse, CredentialList, PromptEvent, Vm, VmList } from '@airlock/contract/api';
 import { endOfEvents } from '@airlock/contract/event-stream';
 import { CheckResult, CredentialBundle } from '@airlock/contract/guest';
+import { imageFiles } from '@airlock/contract/image';
 import { createJsonClient, type JsonClient, type StreamingClient } from '@airlock/contract/http-client';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { run } from '@airlock/contract/process';
@@ -239,7 +240,7 @@ describe('prompts in a CLI VM', () => {
       expect(
         await findCanary(
           { token: canaryToken, apiKey, claudeKey, geminiKey },
-          { roots: [homePaths(home.path).vms], processes: false },
+          { roots: [homePaths(home.path).vms], base: join(home.image, imageFiles.rootfs), processes: false },
         ),
       ).toEqual([]);
 
