@@ -23,10 +23,17 @@ export const soaks = {
     env: () => ({ TEST_CRASH: 'all' }),
   },
   image: {
-    about: 'an image with another browser, built and started; a disk that gets full at the end of a build',
+    about:
+      'an image with another browser, built and started; a disk that gets full at the end of a build; the gate with 20 kills in a row',
     project: 'vm',
-    files: ['tests/vm/image-chrome.test.ts', 'tests/vm/image-disk-full.test.ts'],
+    files: ['image-chrome', 'image-disk-full', 'gate'].map((subject) => `tests/vm/${subject}.test.ts`),
     env: () => ({ TEST_IMAGE: 'all' }),
+  },
+  elsewhere: {
+    about: 'Claude Code signed in by mouse and keyboard, then once more by a code from another device',
+    project: 'e2e',
+    files: ['tests/e2e/claude-code-sign-in.test.ts'],
+    env: () => ({ TEST_E2E: 'all' }),
   },
   custody: {
     about: '200 refreshes of a login while controller, agent and VM are killed',

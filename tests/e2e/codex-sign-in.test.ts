@@ -26,7 +26,7 @@ describe('a Codex sign-in', () => {
     await scenario.tryAgain();
   }, 460_000);
 
-  stepsToTheEnd(scenario, 'Logged in using ChatGPT');
+  stepsToTheEnd(scenario);
 
   it('answers a question asked on the page, with that login', async () => {
     const question = 'Say hello to Ada, and "$(id)" <b>as it is</b>.';
@@ -36,5 +36,5 @@ describe('a Codex sign-in', () => {
   it('went out through the user’s own upstream port only', () =>
     scenario.expectOwnUpstream('auth.openai.com', '/oauth/token'));
 
-  stepsAfterwards(scenario);
+  stepsAfterwards(scenario, 'Logged in using ChatGPT');
 });

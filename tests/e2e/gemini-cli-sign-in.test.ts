@@ -23,7 +23,7 @@ describe('a Gemini CLI sign-in', () => {
     await scenario.screenshot('4b-window-back');
   }, 260_000);
 
-  stepsToTheEnd(scenario, 'Loaded cached credentials.');
+  stepsToTheEnd(scenario);
 
   it('went out through the user’s own upstream port only, and asked no model', () => {
     scenario.expectOwnUpstream('oauth2.googleapis.com', '/token');
@@ -31,5 +31,5 @@ describe('a Gemini CLI sign-in', () => {
     expect(scenario.internet.googleProvider.counts).toMatchObject({ codesRedeemed: 1, prompts: 0, unauthenticated: 0 });
   });
 
-  stepsAfterwards(scenario);
+  stepsAfterwards(scenario, 'Loaded cached credentials.');
 });

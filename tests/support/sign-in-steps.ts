@@ -15,8 +15,7 @@ export function stepsToTheLoginPage(scenario: SignInScenario, cli: string): void
   it('opens the desktop and the provider’s page in it after Connect', async () => scenario.connect(), 460_000);
 }
 
-/** `saysTheCli` is what the CLI in the CLI VM answers when it is asked whether it is logged in. */
-export function stepsToTheEnd(scenario: SignInScenario, saysTheCli: string): void {
+export function stepsToTheEnd(scenario: SignInScenario): void {
   it(
     'takes mouse and keyboard: a wrong password is told, the right one goes on to consent',
     async () => scenario.logInAtTheSecondTry(),
@@ -25,13 +24,13 @@ export function stepsToTheEnd(scenario: SignInScenario, saysTheCli: string): voi
 
   it(
     'completes: sealed, handed over, and accepted by the CLI in the CLI VM',
-    async () => scenario.allowAndComplete(saysTheCli),
+    async () => scenario.allowAndComplete(),
     460_000,
   );
 }
 
-/** The last one ends all that was started. */
-export function stepsAfterwards(scenario: SignInScenario): void {
+/** `saysTheCli` is what the CLI in the CLI VM answers when it is asked whether it is logged in. The last one ends all that was started. */
+export function stepsAfterwards(scenario: SignInScenario, saysTheCli: string): void {
   it(
     'leaves password and token nowhere but in the sealed vault',
     async () => scenario.expectSecretsOnlyInVault(),
@@ -40,7 +39,7 @@ export function stepsAfterwards(scenario: SignInScenario): void {
 
   it(
     'is all still there after the controller was killed: VMs adopted, desktop viewable, CLI logged in',
-    async () => scenario.expectAllThereAfterKill(),
+    async () => scenario.expectAllThereAfterKill(saysTheCli),
     300_000,
   );
 

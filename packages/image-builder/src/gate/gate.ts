@@ -15,6 +15,8 @@ export interface GateOptions {
   note: (line: string) => void;
   /** Also kill the parts of the desktop; some four minutes under emulation instead of one. */
   full: boolean;
+  /** With `full`: how many kills follow without a pause between them; 20 by default. */
+  killsInARow?: number;
 }
 
 export interface GateStep {
@@ -36,7 +38,6 @@ export interface GateReport {
 const healLimitMs = 10_000;
 /** With hardware support a desktop is ready after no more than this, in milliseconds; what takes longer is as much slower in all. */
 const referenceBootMs = 7500;
-const killsInARow = 20;
 
 /**
  * Boots the image in `imageFolder` and reports; a failed image is a report, not an error.
@@ -81,6 +82,7 @@ async function judge(vm: GateVm, report: GateReport, options: GateOptions): Prom
     });
     if (!fine) return false;
   }
+  const { killsInARow = 20 } = options;
   const stood = await step(`${killsInARow} kills in a row`, async () => {
     const names = Object.keys(parts) as Part[];
     const order = Array.from({ length: killsInARow }, (_, index) => names[index % names.length] ?? 'x11vnc');
