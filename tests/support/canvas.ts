@@ -4,8 +4,11 @@
  */
 import type { Locator } from 'playwright-core';
 import type { Rgb } from './fake-internet/colours.js';
-import { centreOf, decodePng, findColour, type Box, type ColourMatch, type RgbaImage } from './image.js';
+import { centreOf, decodePng, findColour, matchDefaults, type Box, type ColourMatch, type RgbaImage } from './image.js';
 import { until } from './poll.js';
+
+/** Between two looks. */
+const intervalMs = 250;
 
 export interface CanvasWait extends ColourMatch {
   timeoutMs: number;
@@ -13,7 +16,7 @@ export interface CanvasWait extends ColourMatch {
 }
 
 /** The framebuffer as it is drawn now. @throws Error while the canvas is missing or has no size. */
-export async function captureCanvas(canvas: Locator): Promise<RgbaImage> {
+async function captureCanvas(canvas: Locator): Promise<RgbaImage> {
   const url = await canvas.evaluate((element) => {
     if (!(element instanceof HTMLCanvasElement)) throw new Error(`expected a canvas, found ${element.tagName}`);
     return element.toDataURL('image/png');
@@ -23,36 +26,43 @@ export async function captureCanvas(canvas: Locator): Promise<RgbaImage> {
   return decodePng(Buffer.from(url.slice(comma + 1), 'base64'));
 }
 
+/**
+ * How many pixels of the canvas have this colour, counted in the page: a picture that is taken out of it and searched here costs a
+ * fifth of a second of a core that the VM needs. @throws Error while the canvas is missing or has no size.
+ */
+function countOnCanvas(canvas: Locator, colour: Rgb, tolerance: number): Promise<number> {
+  return canvas.evaluate(
+    (element, { r, g, b, most }) => {
+      if (!(element instanceof HTMLCanvasElement)) throw new Error(`expected a canvas, found ${element.tagName}`);
+      const { data } = element.getContext('2d')!.getImageData(0, 0, element.width, element.height);
+      let count = 0;
+      for (let at = 0; at < data.length; at += 4) {
+        const isNear = (channel: number, value: number): boolean => Math.abs(data[at + channel]! - value) <= most;
+        if (isNear(0, r) && isNear(1, g) && isNear(2, b)) count += 1;
+      }
+      return count;
+    },
+    { ...colour, most: tolerance },
+  );
+}
+
+/** The area of this colour, or null; looked for only when there are enough pixels of it at all. */
+async function findOnCanvas(canvas: Locator, colour: Rgb, match: ColourMatch): Promise<Box | null> {
+  const { tolerance, minPixels } = { ...matchDefaults, ...match };
+  if ((await countOnCanvas(canvas, colour, tolerance)) < minPixels) return null;
+  return findColour(await captureCanvas(canvas), colour, match);
+}
+
 /** Waits until an area of this colour is drawn; returns its box in framebuffer pixels. */
 export async function waitForColour(canvas: Locator, colour: Rgb, wait: CanvasWait): Promise<Box> {
-  return until(
-    `${describe(colour)} on the desktop`,
-    async () => findColour(await captureCanvas(canvas), colour, wait),
-    wait,
-  );
+  const look = (): Promise<Box | null> => findOnCanvas(canvas, colour, wait);
+  return until(`${describe(colour)} on the desktop`, look, { intervalMs, ...wait });
 }
 
 /** Waits until no area of this colour is drawn any more. */
 export async function waitForColourGone(canvas: Locator, colour: Rgb, wait: CanvasWait): Promise<void> {
-  await until(
-    `${describe(colour)} to leave the desktop`,
-    async () => findColour(await captureCanvas(canvas), colour, wait) === null,
-    wait,
-  );
-}
-
-/** Waits until `check` accepts the framebuffer; returns that picture. */
-export async function waitForPicture(
-  canvas: Locator,
-  what: string,
-  check: (image: RgbaImage) => boolean,
-  wait: { timeoutMs: number; intervalMs?: number },
-): Promise<RgbaImage> {
-  const look = async (): Promise<RgbaImage | null> => {
-    const image = await captureCanvas(canvas);
-    return check(image) ? image : null;
-  };
-  return until(what, look, wait);
+  const look = async (): Promise<boolean> => (await findOnCanvas(canvas, colour, wait)) === null;
+  await until(`${describe(colour)} to leave the desktop`, look, { intervalMs, ...wait });
 }
 
 /** Waits for the colour, then clicks into the middle of its area. */

@@ -1,16 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { css, pageColours, type Rgb } from './fake-internet/colours.js';
-import {
-  centreOf,
-  countChanges,
-  countColour,
-  decodePng,
-  encodePng,
-  findColour,
-  pixelAt,
-  type Box,
-  type RgbaImage,
-} from './image.js';
+import { centreOf, countChanges, decodePng, encodePng, findColour, type Box, type RgbaImage } from './image.js';
 
 const grey: Rgb = { r: 200, g: 200, b: 200 };
 
@@ -79,12 +69,11 @@ it('keeps the page colours apart by more than twice the usual tolerance', () => 
   }
 });
 
-it('counts colours and changes, and survives PNG', () => {
+it('counts changes, and survives PNG', () => {
   const before = blank();
   const after = blank();
   paint(after, pageColours.errorBanner, { x: 10, y: 10, width: 20, height: 5 });
-  expect(countColour(after, pageColours.errorBanner)).toBe(100);
   expect(countChanges(before, after)).toBe(100);
   expect(countChanges(before, after, { x: 100, y: 100, width: 50, height: 50 })).toBe(0);
-  expect(pixelAt(decodePng(encodePng(after)), 12, 12)).toEqual(pageColours.errorBanner);
+  expect(countChanges(after, decodePng(encodePng(after)))).toBe(0);
 });

@@ -23,12 +23,14 @@ export interface ColourMatch {
   minPixels?: number;
 }
 
+export const matchDefaults: Required<ColourMatch> = { tolerance: 32, minPixels: 200 };
+
 /**
  * The bounding box of the largest connected area of this colour, or null when there is none.
  * A border counts as its whole frame, so that a field is found by the colour of its border.
  */
 export function findColour(image: RgbaImage, colour: Rgb, match: ColourMatch = {}): Box | null {
-  const { tolerance = 32, minPixels = 200 } = match;
+  const { tolerance, minPixels } = { ...matchDefaults, ...match };
   const open = colourMask(image, colour, tolerance);
   let best: { box: Box; pixels: number } | null = null;
   for (let start = open.indexOf(1); start !== -1; start = open.indexOf(1, start + 1)) {
@@ -36,11 +38,6 @@ export function findColour(image: RgbaImage, colour: Rgb, match: ColourMatch = {
     if (area.pixels >= minPixels && area.pixels > (best?.pixels ?? 0)) best = area;
   }
   return best?.box ?? null;
-}
-
-/** How many pixels have this colour, connected or not. */
-export function countColour(image: RgbaImage, colour: Rgb, tolerance = 32): number {
-  return colourMask(image, colour, tolerance).reduce((sum, bit) => sum + bit, 0);
 }
 
 function colourMask({ width, height, data }: RgbaImage, { r, g, b }: Rgb, tolerance: number): Uint8Array {
@@ -97,12 +94,6 @@ export function countChanges(before: RgbaImage, after: RgbaImage, box: Box = who
     }
   }
   return changes;
-}
-
-/** The colour of one pixel. */
-export function pixelAt(image: RgbaImage, x: number, y: number): Rgb {
-  const at = (y * image.width + x) * 4;
-  return { r: image.data[at] ?? 0, g: image.data[at + 1] ?? 0, b: image.data[at + 2] ?? 0 };
 }
 
 export function wholeOf({ width, height }: RgbaImage): Box {

@@ -17,11 +17,10 @@ import { Session } from '@airlock/contract/session';
 import { apiClient, endController } from './api.js';
 import { launchBrowser } from './browser.js';
 import { findCanary } from './canary.js';
-import { clickColour, pressKey, typeText, waitForColour, waitForPicture } from './canvas.js';
+import { clickColour, pressKey, typeText, waitForColour } from './canvas.js';
 import { startController, type RunningController } from './controller.js';
 import { createFakeInternet, pageColours, type FakeInternet } from './fake-internet.js';
 import { createTestHome, type TestHome } from './home.js';
-import { countColour } from './image.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from './leaks.js';
 import { until } from './poll.js';
 
@@ -121,13 +120,7 @@ export class SignInScenario {
     await this.screenshot('2-waiting');
     await this.expectStatus(/^(ready|awaiting_user_auth)$/, bootMs);
     await this.canvas.waitFor();
-    const hasTerminal = { timeoutMs: 60_000 };
-    await waitForPicture(
-      this.canvas,
-      'the desktop to be drawn',
-      (image) => countColour(image, terminalColour, 8) > 100_000,
-      hasTerminal,
-    );
+    await waitForColour(this.canvas, terminalColour, { timeoutMs: 60_000, tolerance: 8, minPixels: 100_000 });
     await this.screenshot('3-desktop');
     await waitForColour(this.canvas, pageColours.primaryButton, { timeoutMs: pageMs });
     await this.expectStatus(/^awaiting_user_auth$/, 10_000);
