@@ -12,14 +12,17 @@ export interface SessionDeps extends Omit<DriveDeps, 'rows' | 'pollMs'> {
   log: Logger;
   /** How often the agent is asked about the login, in ms; 1 s by default, and the original asks for at most 2 s. */
   pollMs?: number;
+  /** How often clocks are looked at, in ms; 1 s by default. */
+  sweepMs?: number;
 }
 
 export function createSessions(deps: SessionDeps): Sessions {
-  const { pollMs = 1000, settings } = deps;
+  const { pollMs = 1000, sweepMs = 1000, settings } = deps;
   const rows = createSessionRows(deps.store.db, settings);
   const ctx: RunContext = {
     ...deps,
     pollMs,
+    sweepMs,
     rows,
     running: new Map(),
     releasing: new Set(),

@@ -19,6 +19,7 @@ interface Run {
 /** What the functions of this folder share while a controller lives. */
 export interface RunContext extends DriveDeps {
   log: Logger;
+  sweepMs: number;
   /** By session: those that are driven. */
   readonly running: Map<string, Run>;
   /** Releases under way that only `closeRuns` waits for. */
@@ -46,8 +47,8 @@ export function run(ctx: RunContext, row: SessionRow): void {
 }
 
 function keepUp(ctx: RunContext): void {
-  const { rows, log } = ctx;
-  ctx.upkeep ??= startUpkeep({ rows, log, onExpired: (row) => beginRelease(ctx, row) });
+  const { rows, sweepMs, log } = ctx;
+  ctx.upkeep ??= startUpkeep({ rows, sweepMs, log, onExpired: (row) => beginRelease(ctx, row) });
 }
 
 /** A session that could not go on: told in its row first, then everything that it made is taken away. */

@@ -7,15 +7,14 @@ import type { SessionRow } from './rows.js';
 
 interface UpkeepDeps extends Pick<DriveDeps, 'rows'> {
   log: Logger;
+  sweepMs: number;
   /** Told after a session was ended by its clock; the sweep goes on at once. */
   onExpired(row: SessionRow): void;
 }
 
-const sweepIntervalMs = 1000;
-
 /** Runs until it is stopped. */
 export function startUpkeep(deps: UpkeepDeps): Loop {
-  const { rows, log } = deps;
+  const { rows, sweepMs, log } = deps;
 
   async function expire(found: SessionRow): Promise<void> {
     const { event, error } = expiry(found);
@@ -32,5 +31,5 @@ export function startUpkeep(deps: UpkeepDeps): Loop {
     for (const row of await rows.expired()) await expire(row);
   }
 
-  return startLoop({ name: 'sweep of sessions', everyMs: sweepIntervalMs, turn: sweep, log });
+  return startLoop({ name: 'sweep of sessions', everyMs: sweepMs, turn: sweep, log });
 }

@@ -85,8 +85,11 @@ async function emptyTables(db: Database): Promise<void> {
   const { rows } = await db.execute<{ name: string }>(
     sql`select tablename as name from pg_tables where schemaname = ${airlock.schemaName} and tablename <> 'migrations'`,
   );
-  const tables = rows.map(({ name }) => sql`${airlock}.${sql.identifier(name)}`);
-  await db.execute(sql`truncate ${sql.join(tables, sql`, `)}`);
+  // Not `truncate`, which makes new files: it takes ten times as long for a few rows.
+  const deletes = rows.map(
+    ({ name }, i) => sql`${sql.identifier(`d${i}`)} as (delete from ${airlock}.${sql.identifier(name)})`,
+  );
+  await db.execute(sql`with ${sql.join(deletes, sql`, `)} select`);
 }
 
 /** The row of a user. Only for tests outside of the user folder, which may not see its table. */

@@ -28,6 +28,8 @@ export interface VmDeps {
   host: HostChoice;
   settings: Settings;
   log: Logger;
+  /** How often deadlines are looked at, in ms; 1 s by default. */
+  sweepMs?: number;
 }
 
 export interface VmContext extends VmDeps, RowContext {

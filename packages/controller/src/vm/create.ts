@@ -17,16 +17,16 @@ import type { CliGuard, Vms, VmRow } from './vm.js';
 import { waitReady } from './wait.js';
 import { forgetAll } from './watch.js';
 
-const sweepIntervalMs = 1000;
 const tidyIntervalMs = 3_600_000;
 
 /** The VMs of this controller; `guard` stands at the start and the end of each CLI VM. Call `reconcile` once before anything else. */
 export function createVms(deps: VmDeps, guard: CliGuard): Vms {
   const lifetime = new AbortController();
   const ctx = createContext(deps, guard, lifetime.signal);
+  const { sweepMs = 1000 } = deps;
   ctx.changes.on('any', ({ id, kind, state }, event) => ctx.log.debug({ vmId: id, kind, event, state }, 'VM state'));
   const sweep = startLoop({
-    ...{ name: 'sweep of VMs', everyMs: sweepIntervalMs, log: ctx.log },
+    ...{ name: 'sweep of VMs', everyMs: sweepMs, log: ctx.log },
     turn: async () => void (await Promise.all([destroyDue(ctx), stopIdle(ctx)])),
   });
   const tidying = startLoop({

@@ -202,6 +202,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
       host: { accel: 'tcg', accelReason: 'a test', driver: 'a-test', tscKhz: null },
       settings: { ...readSettings({ AIRLOCK_HOME: database.home, ...env }), AIRLOCK_VM_MEMORY_MIB: 1 },
       log: silentLog,
+      sweepMs: 50,
     };
     host.vms = createVms(deps, guard);
   }

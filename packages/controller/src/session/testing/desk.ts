@@ -48,7 +48,8 @@ export function useDesk(): Desk {
     const settings = readSettings({ AIRLOCK_HOME: '/nowhere', AIRLOCK_CREDENTIAL_POLL_S: '1' });
     const shared = { vms: desk.host.vms, vault: desk.vault, settings, log: silentLog };
     desk.custodian = createCustodian({ ...shared, guard });
-    desk.sessions = createSessions({ ...shared, custodian: desk.custodian, store: desk.store.store, pollMs: 5 });
+    const often = { pollMs: 5, sweepMs: 50 };
+    desk.sessions = createSessions({ ...shared, ...often, custodian: desk.custodian, store: desk.store.store });
   };
 
   const desk = {
