@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,10 +17,20 @@ afterAll(async () => rm(folder, { recursive: true }));
 it('sees a child, a process that left the family but names the home, a port and a folder; and sees them gone', async () => {
   const before = await takeSnapshot(scope);
   const child = spawn('sleep', ['61'], { stdio: 'ignore' });
-  // The shell ends at once, so that its own child belongs to nobody here.
-  const orphan = spawn('sh', ['-c', 'sleep 62 & echo $!'], { cwd: folder, stdio: ['ignore', 'pipe', 'ignore'] });
-  const orphanPid = await new Promise<number>((resolve) => orphan.stdout.once('data', (text) => resolve(Number(text))));
-  await new Promise((resolve) => orphan.once('exit', resolve));
+  // The shell ends at once, so that its own child belongs to nobody here; that says itself when it is more than a shell.
+  await writeFile(join(folder, 'begun'), 'begun\n');
+  const script = 'tail -f begun & echo "pid $!"';
+  const orphan = spawn('sh', ['-c', script], { cwd: folder, stdio: ['ignore', 'pipe', 'ignore'] });
+  const ended = new Promise((resolve) => orphan.once('exit', resolve));
+  let said = '';
+  await new Promise<void>((resolve) => {
+    orphan.stdout.on('data', (text: Buffer) => {
+      said += text.toString();
+      if (/begun\n/.test(said) && /pid \d+\n/.test(said)) resolve();
+    });
+  });
+  const orphanPid = Number(/pid (\d+)/.exec(said)?.[1]);
+  await ended;
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -29,7 +39,7 @@ it('sees a child, a process that left the family but names the home, a port and 
   try {
     const leaks = findLeaks(before, await takeSnapshot(scope));
     expect(leaks.some((leak) => leak.startsWith('processes') && leak.endsWith('sleep 61'))).toBe(true);
-    expect(leaks.some((leak) => leak.startsWith('processes') && leak.endsWith('sleep 62'))).toBe(true);
+    expect(leaks.some((leak) => leak.startsWith('processes') && leak.endsWith('tail -f begun'))).toBe(true);
     expect(leaks).toContain(`listeningPorts: port ${port} of pid ${process.pid} (this test)`);
     expect(leaks).toContain(`paths: ${planted}`);
   } finally {
