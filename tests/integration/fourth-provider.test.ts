@@ -3,13 +3,12 @@
  * exactly these, and everything that there is for providers knows it there. Prints what a provider touches.
  */
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { appendFile, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { appendFile, cp, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { copyTree, type TreeCopy } from '../support/tree-copy.js';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -20,45 +19,8 @@ const registryLine = `export { acmeCli as ${id} } from './acme-cli.js';\n`;
 /** Places that named the providers one by one before they had a registry that everything follows. */
 const touchedBefore = 16;
 
+let copy: TreeCopy;
 let tree: string;
-let before: Map<string, string>;
-
-/** What of the tree is sources, as git sees it, also where it is not committed. */
-async function sources(): Promise<string[]> {
-  const { stdout } = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: root });
-  return stdout.split('\n').filter(Boolean);
-}
-
-async function hashes(folder: string, names: Iterable<string>): Promise<Map<string, string>> {
-  const found = new Map<string, string>();
-  for (const name of names) {
-    const content = await readFile(join(folder, name)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return null;
-      throw error;
-    });
-    if (content) found.set(name, createHash('sha256').update(content).digest('hex'));
-  }
-  return found;
-}
-
-/** Links to what is installed here; the workspace's own packages are those of the copy. */
-async function linkModules(): Promise<void> {
-  const modules = join(tree, 'node_modules');
-  await mkdir(join(modules, '@airlock'), { recursive: true });
-  for (const name of await readdir(join(root, 'node_modules'))) {
-    if (name !== '@airlock' && (name === '.bin' || !name.startsWith('.'))) {
-      await symlink(join(root, 'node_modules', name), join(modules, name));
-    }
-  }
-  for (const name of await readdir(join(tree, 'packages'))) {
-    await symlink(join(tree, 'packages', name), join(modules, '@airlock', name));
-    const own = join(root, 'packages', name, 'node_modules');
-    await symlink(own, join(tree, 'packages', name, 'node_modules'));
-  }
-}
-
-const node = (program: string, ...args: string[]) =>
-  run(process.execPath, [join(tree, 'node_modules', program), ...args], { cwd: tree, maxBuffer: 64 * 1024 * 1024 });
 
 interface Results {
   passed: string[];
@@ -70,7 +32,7 @@ async function tests(project: string, pattern: string, files: readonly string[])
   const report = join(tree, `report-${project}.json`);
   const options = ['--project', project, '--reporter=json', `--outputFile=${report}`, '-t', pattern];
   // Failures are read from the report.
-  await node('vitest/vitest.mjs', 'run', ...options, ...files).catch((error: { code?: number }) => {
+  await copy.node('vitest/vitest.mjs', 'run', ...options, ...files).catch((error: { code?: number }) => {
     if (error.code !== 1) throw error;
   });
   const { testResults } = JSON.parse(await readFile(report, 'utf8')) as {
@@ -91,23 +53,17 @@ async function tests(project: string, pattern: string, files: readonly string[])
 }
 
 beforeAll(async () => {
-  tree = await mkdtemp(join(tmpdir(), 'airlock-fourth-'));
-  const names = await sources();
-  before = await hashes(root, names);
-  for (const name of before.keys()) {
-    await mkdir(dirname(join(tree, name)), { recursive: true });
-    await cp(join(root, name), join(tree, name), { preserveTimestamps: true });
-  }
-  await linkModules();
+  copy = await copyTree('airlock-fourth-');
+  tree = copy.path;
   await cp(join(made, 'acme-cli.ts'), join(tree, providerFolder, 'acme-cli.ts'));
   await cp(join(made, id), join(tree, providerFolder, 'fixtures', id), { recursive: true });
   await appendFile(join(tree, providerFolder, 'registered.ts'), registryLine);
 });
 
-afterAll(() => rm(tree, { recursive: true, force: true }));
+afterAll(() => copy.remove());
 
 it('is all that the compiler wants', async () => {
-  await node('typescript/bin/tsc', '-b').catch((error: { stdout?: string }) => expect(error.stdout).toBe(''));
+  await copy.node('typescript/bin/tsc', '-b').catch((error: { stdout?: string }) => expect(error.stdout).toBe(''));
 }, 600_000);
 
 it('is known to the registry’s tests, to the agent’s terminal, to the API, to the database and to the image', async () => {
@@ -151,9 +107,7 @@ it('is no more than a file, a folder of recordings and a line', async () => {
     `${providerFolder}/acme-cli.ts`,
     ...recordings.map((name) => `${providerFolder}/fixtures/${id}/${name}`),
   ];
-  const after = await hashes(tree, [...before.keys(), ...added]);
-  const changed = [...after].filter(([name, hash]) => before.get(name) !== hash).map(([name]) => name);
-  expect(changed.sort()).toEqual([`${providerFolder}/registered.ts`, ...added].sort());
+  expect((await copy.changed(added)).sort()).toEqual([`${providerFolder}/registered.ts`, ...added].sort());
   const lines = (await readFile(join(tree, providerFolder, 'registered.ts'), 'utf8')).replace(registryLine, '');
   expect(lines).toBe(await readFile(join(root, providerFolder, 'registered.ts'), 'utf8'));
   const places = ['its file', `its folder of recordings (${recordings.length} files)`, 'one line of registered.ts'];
