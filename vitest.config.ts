@@ -29,7 +29,9 @@ export default defineConfig({
           include: ['tests/integration/**/*.test.ts', 'scripts/**/*.integration.test.mjs'],
           testTimeout: minutes(2),
           hookTimeout: minutes(2),
-          ...oneAtATime,
+          // Each file has a home, ports and a browser of its own, and most wait for other processes.
+          pool: 'forks',
+          maxWorkers: 2,
         },
       },
       {
