@@ -5,6 +5,7 @@ import { ImageId, SessionId, UserId, VmId } from './ids.js';
 import { ProviderId } from './provider/provider.js';
 import { CheckName, PromptFrame, promptLimits, WorkFolder } from './guest.js';
 import { Session, SessionStatus } from './session.js';
+import { named } from './named.js';
 
 export const UserName = z
   .string()
@@ -19,7 +20,7 @@ export const User = z
     proxyPort: z.int().min(1).max(65535),
     createdAt: z.iso.datetime(),
   })
-  .meta({ id: 'User' });
+  .register(named, { id: 'User' });
 export type User = z.infer<typeof User>;
 
 /** `GET /api/users` (admin). */
@@ -51,7 +52,7 @@ export const ProviderSummary = z
       .strictObject({ sessionId: SessionId, status: SessionStatus, error: ErrorBody.nullable() })
       .nullable(),
   })
-  .meta({ id: 'ProviderSummary' });
+  .register(named, { id: 'ProviderSummary' });
 export type ProviderSummary = z.infer<typeof ProviderSummary>;
 export const ProviderList = z.strictObject({ providers: z.array(ProviderSummary) });
 
@@ -106,7 +107,7 @@ export const Vm = z
     }),
     error: ErrorBody.nullable(),
   })
-  .meta({ id: 'Vm' });
+  .register(named, { id: 'Vm' });
 export type Vm = z.infer<typeof Vm>;
 export const VmList = z.strictObject({ vms: z.array(Vm) });
 /** `POST /api/vm` (admin): a browser VM outside of any sign-in, destroyed after `leaseMinutes`; used by `airlock selftest`. */
@@ -170,7 +171,7 @@ export const CredentialSummary = z
     /** Why the last attempt to store an API key failed. */
     error: ErrorBody.nullable(),
   })
-  .meta({ id: 'CredentialSummary' });
+  .register(named, { id: 'CredentialSummary' });
 export type CredentialSummary = z.infer<typeof CredentialSummary>;
 export const CredentialList = z.strictObject({ credentials: z.array(CredentialSummary) });
 
@@ -217,7 +218,7 @@ export const VaultStatus = z
     /** Sealed under a key that is not here: only a backup brings them back. */
     lost: z.int(),
   })
-  .meta({ id: 'VaultStatus' });
+  .register(named, { id: 'VaultStatus' });
 export type VaultStatus = z.infer<typeof VaultStatus>;
 
 /** `GET /api/system` (admin). */
@@ -233,5 +234,5 @@ export const SystemStatus = z
     /** VM folders on this host that no row explains: left alone, reported here. */
     lostVmFolders: z.array(z.string()),
   })
-  .meta({ id: 'SystemStatus' });
+  .register(named, { id: 'SystemStatus' });
 export type SystemStatus = z.infer<typeof SystemStatus>;

@@ -3,6 +3,7 @@
  * Errors cross processes as `ErrorBody`; inside a process they are `AppError`.
  */
 import { z } from 'zod';
+import { named } from './named.js';
 
 /** Closed catalogue. Adding a code here is the only way to make one; `docs/errors.md` is generated from it. */
 export const errorCatalogue = {
@@ -89,11 +90,11 @@ export const ErrorBody = z
     /** Non-secret facts, such as the last lines of a VM's log. */
     details: z.record(z.string(), z.json()).optional(),
   })
-  .meta({ id: 'Error' });
+  .register(named, { id: 'Error' });
 export type ErrorBody = z.infer<typeof ErrorBody>;
 
 /** What every failed HTTP call of any Airlock process answers. */
-export const ErrorResponse = z.strictObject({ error: ErrorBody }).meta({ id: 'ErrorResponse' });
+export const ErrorResponse = z.strictObject({ error: ErrorBody }).register(named, { id: 'ErrorResponse' });
 
 export interface AppErrorOptions {
   hint?: string;

@@ -24,6 +24,7 @@ import { ErrorBody } from './errors.js';
 import { SessionId, VmId } from './ids.js';
 import { formerIds, type FormerId } from './provider/former-ids.js';
 import { ProviderId, providerIds } from './provider/provider.js';
+import { named } from './named.js';
 
 /**
  * What an agent understands; its image's manifest says which. 1: as first released. 2: checks of versions are called
@@ -212,7 +213,7 @@ export const CheckResult = z
     output: z.string().max(4096),
     durationMs: z.number().nonnegative(),
   })
-  .meta({ id: 'CheckResult' });
+  .register(named, { id: 'CheckResult' });
 export type CheckResult = z.infer<typeof CheckResult>;
 
 export const promptLimits = {

@@ -4,6 +4,7 @@ import { ErrorBody } from './errors.js';
 import { LoginInput, LoginMethod } from './guest.js';
 import { SessionId, VmId } from './ids.js';
 import { ProviderId } from './provider/provider.js';
+import { named } from './named.js';
 
 /**
  * pending → vm_created → ready → awaiting_user_auth → authenticating → delivering → completed,
@@ -102,5 +103,5 @@ export const Session = z
     /** Why the session ended without success. */
     error: ErrorBody.nullable(),
   })
-  .meta({ id: 'Session' });
+  .register(named, { id: 'Session' });
 export type Session = z.infer<typeof Session>;

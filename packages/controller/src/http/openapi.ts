@@ -1,7 +1,10 @@
 /** The OpenAPI document at /api/openapi.json, made from the schemas that the routes really use. */
 import swagger from '@fastify/swagger';
-import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { named } from '@airlock/contract/named';
 import type { Server } from './deps.js';
+
+const describeNamed = createJsonSchemaTransformObject({ schemaRegistry: named });
 
 /** Register before the routes. */
 export async function addOpenApi(server: Server): Promise<void> {
@@ -17,15 +20,15 @@ export async function addOpenApi(server: Server): Promise<void> {
       },
       security: [{ token: [] }, { cookie: [] }],
     },
-    transform: jsonSchemaTransform,
-    transformObject: (document) => withoutUnused(withShared(jsonSchemaTransformObject(document))),
+    transform: createJsonSchemaTransform({ schemaRegistry: named }),
+    transformObject: (document) => withoutUnused(withShared(describeNamed(document))),
   });
   server.get('/api/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, async (_request, reply) =>
     reply.send(server.swagger()),
   );
 }
 
-type Document = ReturnType<typeof jsonSchemaTransformObject>;
+type Document = ReturnType<typeof describeNamed>;
 
 /** zod puts parts of recursive schemas (any JSON value) under a name that no reference can reach; they become components. */
 function withShared(document: Document): Document {
