@@ -29,10 +29,10 @@ export const soaks = {
     files: ['image-chrome', 'image-disk-full', 'gate'].map((subject) => `tests/vm/${subject}.test.ts`),
     env: () => ({ TEST_IMAGE: 'all' }),
   },
-  elsewhere: {
-    about: 'Claude Code signed in by mouse and keyboard, then once more by a code from another device',
+  'sign-in': {
+    about: 'Claude Code signed in, then once more by a code from another device; Codex after a refusal',
     project: 'e2e',
-    files: ['tests/e2e/claude-code-sign-in.test.ts'],
+    files: ['claude-code', 'codex'].map((cli) => `tests/e2e/${cli}-sign-in.test.ts`),
     env: () => ({ TEST_E2E: 'all' }),
   },
   custody: {

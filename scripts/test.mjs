@@ -1,7 +1,7 @@
 /**
  * `npm test`: what people and CI both run, also in a fresh clone. Last line: `N passed, N failed, N skipped` over everything;
  * each lint and type check counts as one.
- * The golden image is built while lint and unit tests run, which do not need it.
+ * The golden image is built while those run that do not need it.
  */
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -144,8 +144,7 @@ async function runTests({ wanted, filters }) {
   const imageBuilt = needsImage && beginImage();
   let image;
   for (const kind of wanted) {
-    // The rest measures time, or boots VMs: nothing is built beside it.
-    if (imageBuilt && kind !== 'lint' && kind !== 'unit') image ??= await step('golden image', imageBuilt, false);
+    if (imageBuilt && withImage.includes(kind)) image ??= await step('golden image', imageBuilt, false);
     if (kind === 'lint') await lint();
     else if (!withImage.includes(kind) || image) await runProject(kind, filters);
     else console.log(`\n── ${kind} tests: not run, there is no golden image`);

@@ -1,6 +1,6 @@
 /**
  * The main job with Claude Code: a person connects it and refuses, is told so, tries again, signs in by mouse and keyboard
- * through noVNC, and the CLI in the CLI VM says that it is logged in. With TEST_E2E=all, as `npm run soak -- --only elsewhere` sets
+ * through noVNC, and the CLI in the CLI VM says that it is logged in. With TEST_E2E=all, as `npm run soak -- --only sign-in` sets
  * it, then the same from a second device, where Anthropic's page shows a code that the person pastes into the dashboard. Only
  * Anthropic is simulated.
  */

@@ -6,7 +6,6 @@ import { createWebSocketStream, WebSocket } from 'ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CreateUserResponse, DesktopTicket, Vm } from '@airlock/contract/api';
 import { CheckResult, desktopSize, GuestHealth, versionName } from '@airlock/contract/guest';
-import { providerIds } from '@airlock/contract/provider/provider';
 import type { JsonClient } from '@airlock/contract/http-client';
 import { apiClient, endController, refusal, untilVm } from '../support/api.js';
 import { startController, type RunningController } from '../support/controller.js';
@@ -158,7 +157,8 @@ describe('the desktop of a browser VM', () => {
     await keepPicture('vm-navigated', await desktop.capture());
   }, 240_000);
 
-  it.each(['node', ...providerIds.map(versionName), 'fetch'] as const)(
+  // One CLI's version: the sign-ins show that each runs in such a VM.
+  it.each(['node', versionName('codex'), 'fetch'] as const)(
     'passes the check %s',
     async (name) => {
       const result = await api.call('POST', `/api/vm/${vm.id}/check`, CheckResult, {
