@@ -4,9 +4,9 @@
  *
  *   GET  /status[?after=N]   RunnerStatus; with `after`, waits until revision > N or 20 s have passed
  *   POST /stop               {graceMs} → 202; powers the guest off (or kills it when graceMs is 0), cleans up, exits
- *   POST /configure          ConfigureRequest → GuestHealth, once the configuration is in force in the running VM and its agent has
- *                            reported so; one after the other. Errors: invalid_request, vm_not_running (not before the VM is
- *                            configured, or not any more), guest_unreachable, guest_refused, the agent's own
+ *   POST /configure          VmSettings → ConfigureAnswer, once they are in force in the running VM and its agent has reported so; one
+ *                            after the other. Errors: invalid_request, vm_not_running (not before the VM is configured, or not any
+ *                            more), config_invalid, guest_unreachable, guest_refused, the agent's own
  *   GET  /desktop            Upgrade: rfb → 101, then the RFB byte stream with security type None
  *   ANY  /guest/<path>       forwarded to the agent, authenticated by the runner
  *
@@ -115,18 +115,19 @@ export function readVmSpec(text: string): VmSpec {
   return { ...same, version: 2, drives: [root], secretFolder: secretDir, tscKhz };
 }
 
+/** A user's upstream proxy. */
+const Upstream = z.strictObject({
+  /** `http://USER:PASS@HOST:PORT` */
+  url: z.url({ protocol: /^http$/ }),
+  /** Hosts that the upstream is asked for once, to learn early whether it lets this user in: the providers' sign-ins. */
+  trialHosts: z.array(z.string()),
+});
+
 /** Read by the runner from its standard input to the end; never on disk, in argv or in the environment. */
 export const RunnerSecrets = z.strictObject({
   guestConfig: GuestConfig,
-  /** This user's upstream proxy; null: the gateway dials directly. */
-  upstream: z
-    .strictObject({
-      /** `http://USER:PASS@HOST:PORT` */
-      url: z.string(),
-      /** Hosts that the upstream is asked for once, to learn early whether it lets this user in: the providers' sign-ins. */
-      trialHosts: z.array(z.string()),
-    })
-    .nullable(),
+  /** null: the gateway dials directly. */
+  upstream: Upstream.nullable(),
 });
 export type RunnerSecrets = z.infer<typeof RunnerSecrets>;
 
@@ -159,14 +160,24 @@ export const RunnerStatus = z.strictObject({
 });
 export type RunnerStatus = z.infer<typeof RunnerStatus>;
 
+/** One of `VmSpec.directHosts`, as a setting may name it. */
+export const DirectHost = z.string().regex(/^\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'a host name, or .suffix');
+
 /**
- * A new configuration for a running VM: written as the next generation of its config drive. Clock (forwards only), entropy,
- * session, time zone and authorities may change; programs that run already keep the time zone and the authorities that they
- * began with.
+ * What may change while a VM runs, all of it: settings of the controller, which knows none of the VM's secrets any more once it has
+ * been restarted. The runner adds what the VM was powered on with, the present time (forwards only) and fresh entropy. Programs that
+ * run already keep the time zone and the authorities that they began with; connections that stand keep the way that they went.
  */
-export const ConfigureRequest = z.strictObject({ guestConfig: GuestConfig });
-/** Members that must be what the VM was powered on with: its identity, and what its runner and its disk rely on. */
-export const fixedInConfigure = ['vmId', 'kind', 'hostname', 'agentToken', 'vncPassword', 'homeKey'] as const;
+export const VmSettings = z.strictObject({
+  timezone: GuestConfig.shape.timezone,
+  extraCaPem: GuestConfig.shape.extraCaPem,
+  upstream: Upstream.nullable(),
+  directHosts: z.array(DirectHost),
+});
+export type VmSettings = z.infer<typeof VmSettings>;
+/** changed: false when all of it was in force already, and nothing was done. */
+export const ConfigureAnswer = z.strictObject({ changed: z.boolean() });
+export type ConfigureAnswer = z.infer<typeof ConfigureAnswer>;
 
 export const StopRequest = z.strictObject({ graceMs: z.int().min(0).max(120_000) });
 

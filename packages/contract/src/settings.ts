@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { AppError } from './errors.js';
 import { defaultHome } from './home.js';
+import { DirectHost } from './runner.js';
 
 const seconds = (fallback: number, max = 86_400) => z.coerce.number().int().min(1).max(max).default(fallback);
 const hostList = z
@@ -14,7 +15,7 @@ const hostList = z
       .map((host) => host.trim().toLowerCase())
       .filter(Boolean),
   )
-  .pipe(z.array(z.string().regex(/^\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'a host name, or .suffix')));
+  .pipe(z.array(DirectHost));
 
 const upstream = z
   .string()

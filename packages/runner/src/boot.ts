@@ -76,6 +76,16 @@ async function openEgress(context: BootContext, socketPath: string): Promise<Gat
   return gateway;
 }
 
+/** Has the gateway try its upstream with these hosts, in the background. */
+export function tryUpstream(
+  { log }: Pick<BootContext, 'log'>,
+  gateway: Gateway,
+  hosts: readonly string[],
+  over: AbortSignal,
+): void {
+  gateway.tryUpstream(hosts, over).catch((err: unknown) => log.error({ err }, 'the upstream could not be tried'));
+}
+
 /** Powers the VM on. @throws AppError vm_boot_failed, image_missing, vmm_missing, vmm_failed, aborted */
 export async function powerOn(context: BootContext, parts: Connections, signal: AbortSignal): Promise<PoweredVm> {
   const { folder, spec, cleanup } = context;

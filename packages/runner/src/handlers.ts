@@ -1,5 +1,7 @@
 /** What the calls on the runner's socket do to the VM. */
 import { AppError } from '@airlock/contract/errors';
+import type { ConfigureAnswer, VmSettings } from '@airlock/contract/runner';
+import { tryUpstream } from './boot.js';
 import { openDesktop, showDesktop } from './guest/desktop.js';
 import type { Life } from './life.js';
 import type { RunnerHandlers } from './socket.js';
@@ -21,17 +23,7 @@ export function handlersOf(life: Life): RunnerHandlers {
       log.info({ graceMs }, 'asked to stop');
       stop.request(graceMs);
     },
-    async configure(next) {
-      if (!life.configuration || !['configured', 'ready'].includes(status.current().phase)) {
-        throw new AppError(
-          'vm_not_running',
-          'The VM has not applied its first configuration yet, or it is being stopped.',
-        );
-      }
-      const health = await life.configuration.apply(next, AbortSignal.any([stop.requested, trouble.signal]));
-      log.info({ generation: health.generation }, 'configured anew');
-      return health;
-    },
+    configure: (next) => configure(life, next),
     async guest(request, response, path) {
       if (!life.agent) throw new AppError('guest_unreachable', 'The VM is not powered on.');
       await life.agent.forward(request, response, path);
@@ -53,4 +45,23 @@ export function handlersOf(life: Life): RunnerHandlers {
       if (errors <= loggedErrors) log.info({ code: error.code, what }, error.message);
     },
   };
+}
+
+/** The gateway first: that cannot fail, and the way out does not depend on whether the agent answers. */
+async function configure(life: Life, next: VmSettings): Promise<ConfigureAnswer> {
+  const { status, stop, trouble, log } = life;
+  if (!life.parts || !life.configuration || !['configured', 'ready'].includes(status.current().phase)) {
+    throw new AppError('vm_not_running', 'The VM has not applied its first configuration yet, or it is being stopped.');
+  }
+  const { gateway } = life.parts;
+  const over = AbortSignal.any([stop.requested, trouble.signal]);
+  const rerouted = gateway.reroute({ upstreamUrl: next.upstream?.url ?? null, directHosts: next.directHosts });
+  if (rerouted) {
+    // What was wrong with the way before is not to be seen any more.
+    status.update({});
+    tryUpstream(life, gateway, next.upstream?.trialHosts ?? [], over);
+  }
+  const configured = await life.configuration.apply(next, over);
+  if (rerouted || configured) log.info({ rerouted, configured }, 'new settings are in force');
+  return { changed: rerouted || configured };
 }

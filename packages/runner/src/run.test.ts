@@ -192,9 +192,15 @@ describe('a running VM', () => {
     expect(await exitCode(start())).toBe(3);
     expect(await statusWhen(() => true)).toMatchObject({ phase: 'booting', runner: { pid: first.pid } });
 
-    // A guest that never was configured is told nothing new; nor anything that is no configuration.
-    await expect(post('/configure', { guestConfig: guestConfig() })).rejects.toMatchObject({ code: 'vm_not_running' });
-    await expect(post('/configure', { guestConfig: {} })).rejects.toMatchObject({ code: 'invalid_request' });
+    // A guest that never was configured is told nothing new; nor anything that is no setting, or is none of a running VM.
+    const next = { timezone: 'Etc/UTC', extraCaPem: null, upstream: null, directHosts: ['.example'] };
+    await expect(post('/configure', next)).rejects.toMatchObject({ code: 'vm_not_running' });
+    const upstream = { url: 'socks5://user:canary@h:1', trialHosts: [] };
+    for (const wrong of [{ hostname: 'other' }, { upstream }, { directHosts: ['*'] }, { timezone: '../x y' }]) {
+      const refused = post('/configure', { ...next, ...wrong });
+      await expect(refused).rejects.toMatchObject({ code: 'invalid_request' });
+      await expect(refused).rejects.not.toThrow('canary');
+    }
 
     await post('/stop', { graceMs: 0 });
     expect(await exitCode(first)).toBe(0);

@@ -10,7 +10,7 @@ import { aborted } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { identifyProcess } from '@airlock/contract/process';
 import { RunnerSecrets, runnerFiles, VmSpec, type RunnerStatus } from '@airlock/contract/runner';
-import { connect, powerOn, type BootContext } from './boot.js';
+import { connect, powerOn, tryUpstream, type BootContext } from './boot.js';
 import type { Gateway } from './egress/gateway.js';
 import { createGuestAgent } from './guest/agent.js';
 import { createConfiguration } from './guest/configuration.js';
@@ -129,9 +129,7 @@ async function boot(context: BootContext, life: Life, over: AbortSignal): Promis
   life.parts = parts;
   const { gateway, network } = parts;
   // Beside the boot: it may take as long, and a VM without upstream is still worth showing.
-  gateway
-    .tryUpstream(context.secrets.upstream?.trialHosts ?? [], over)
-    .catch((err: unknown) => log.error({ err }, 'the upstream could not be tried'));
+  tryUpstream(life, gateway, context.secrets.upstream?.trialHosts ?? [], over);
 
   status.update({ phase: 'booting', poweredOnAt: Date.now() });
   const vm = await powerOn(context, parts, over);

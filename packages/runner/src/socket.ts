@@ -6,14 +6,13 @@ import type { Duplex } from 'node:stream';
 import { z } from 'zod';
 import { maxPayload } from '@airlock/contract/config-drive';
 import { AppError } from '@airlock/contract/errors';
-import type { GuestConfig, GuestHealth } from '@airlock/contract/guest';
-import { ConfigureRequest, StopRequest, type RunnerStatus } from '@airlock/contract/runner';
+import { StopRequest, VmSettings, type ConfigureAnswer, type RunnerStatus } from '@airlock/contract/runner';
 
 export interface RunnerHandlers {
   status(): RunnerStatus;
   statusAfter(revision: number): Promise<RunnerStatus>;
   stop(graceMs: number): void;
-  configure(next: GuestConfig): Promise<GuestHealth>;
+  configure(next: VmSettings): Promise<ConfigureAnswer>;
   guest(request: IncomingMessage, response: ServerResponse, path: string): Promise<void>;
   /** Must answer 101 by itself, through `accept`, once the desktop can be shown. */
   desktop(viewer: Duplex, accept: () => void): Promise<void>;
@@ -25,7 +24,7 @@ export interface RunnerSocket {
   close(): Promise<void>;
 }
 
-/** Bytes of a body, and of one that carries a configuration. */
+/** Bytes of a body, and of one that carries settings with certificates. */
 const maxBody = 64 * 1024;
 const maxConfigureBody = 2 * maxPayload;
 /** -1 is what a caller that has seen nothing yet may ask with. */
@@ -67,8 +66,8 @@ async function route(request: IncomingMessage, response: ServerResponse, handler
     sendJson(response, 202, handlers.status());
     handlers.stop(graceMs);
   } else if (call === 'POST /configure') {
-    const { guestConfig } = parse(ConfigureRequest, parseJson(await readBody(request, maxConfigureBody)));
-    sendJson(response, 200, await handlers.configure(guestConfig));
+    const next = parse(VmSettings, parseJson(await readBody(request, maxConfigureBody)));
+    sendJson(response, 200, await handlers.configure(next));
   } else {
     throw new AppError('not_found', `The runner has no ${call}.`);
   }

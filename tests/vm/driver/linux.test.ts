@@ -2,18 +2,16 @@
  * Conformance of a driver with the golden image's Linux, which is booted twice: once well, with all that a ready VM can do, and
  * once with too little memory. See docs/adding-a-driver.md.
  */
-import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { GuestConfig } from '@airlock/contract/guest';
 import { GuestHealth } from '@airlock/contract/guest';
 import { imageFiles } from '@airlock/contract/image';
-import { runnerFiles, type VmSpec } from '@airlock/contract/runner';
+import { ConfigureAnswer, runnerFiles, type VmSettings, type VmSpec } from '@airlock/contract/runner';
 import { createTestHome, type TestHome } from '../../support/home.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
-import { createTinyVm, findOffers, guestConfigOf, patienceMs, type TinyVm } from './tiny-vm.js';
+import { createTinyVm, findOffers, patienceMs, type TinyVm } from './tiny-vm.js';
 
 let vm: TinyVm | undefined;
 let home: TestHome;
@@ -55,12 +53,13 @@ describe.each(await findOffers())('the driver $driver', (offer) => {
       expect([typeof vncAt, typeof agentAt, egress.refused]).toEqual(['number', 'number', expect.any(Number)]);
       expect(await vm.call('GET', '/guest/health', GuestHealth)).toMatchObject({ generation: 1, ready: true });
 
-      const next: GuestConfig = { ...guestConfigOf(vm.spec), entropy: randomBytes(64).toString('base64') };
-      const configure = (guestConfig: GuestConfig): Promise<GuestHealth> | undefined =>
-        vm?.call('POST', '/configure', GuestHealth, { guestConfig });
-      const both = await Promise.all([configure(next), configure({ ...next, timezone: 'Europe/Berlin' })]);
-      expect(both.map((health) => health?.generation)).toEqual([2, 3]);
-      await expect(configure({ ...next, hostname: 'other' })).rejects.toMatchObject({ code: 'invalid_request' });
+      const settings: VmSettings = { timezone: 'Asia/Tokyo', extraCaPem: null, upstream: null, directHosts: [] };
+      const configure = (change: object): Promise<ConfigureAnswer> | undefined =>
+        vm?.call('POST', '/configure', ConfigureAnswer, { ...settings, ...change });
+      const berlin = { timezone: 'Europe/Berlin' };
+      expect(await Promise.all([configure({}), configure(berlin)])).toEqual([{ changed: true }, { changed: true }]);
+      expect(await configure(berlin)).toEqual({ changed: false });
+      await expect(configure({ hostname: 'other' })).rejects.toMatchObject({ code: 'invalid_request' });
       expect(await vm.call('GET', '/guest/health', GuestHealth)).toMatchObject({ generation: 3, error: null });
 
       const asked = performance.now();

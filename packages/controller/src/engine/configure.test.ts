@@ -1,4 +1,4 @@
-/** A new configuration for a running VM. The runner here is a stand-in. */
+/** Settings for a running VM. The runner here is a stand-in. */
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
@@ -6,14 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
-import type { GuestConfig } from '@airlock/contract/guest';
 import { homePaths } from '@airlock/contract/home';
+import type { VmSettings } from '@airlock/contract/runner';
 import type { Engine } from './engine.js';
 import { openTestEngine } from './testing.js';
 
 const vmId = 'vm_0123456789abcdef';
 const never = new AbortController().signal;
-const config = { vmId, timezone: 'Asia/Tokyo' } as GuestConfig;
+const settings: VmSettings = { timezone: 'Asia/Tokyo', extraCaPem: null, upstream: null, directHosts: ['.example'] };
 
 let home: string;
 let engine: Engine;
@@ -45,17 +45,25 @@ async function listen(status: number, body: unknown): Promise<{ asked: string[] 
   return { asked };
 }
 
-test('it is handed to the runner, whose refusal is passed on', async () => {
-  const { asked } = await listen(400, { error: new AppError('invalid_request', 'It cannot change.').toBody() });
-  await expect(engine.configure(vmId, config, never)).rejects.toMatchObject({ code: 'invalid_request' });
-  expect(asked).toEqual([`POST /configure ${JSON.stringify({ guestConfig: config })}`]);
+test.each([true, false])('they are handed to the runner, which says whether they are new: %s', async (changed) => {
+  const { asked } = await listen(200, { changed });
+  expect(await engine.configure(vmId, settings, never)).toBe(changed);
+  expect(asked).toEqual([`POST /configure ${JSON.stringify(settings)}`]);
 });
 
-test('a runner of a version that could not do this says what helps', async () => {
-  await listen(404, { error: new AppError('not_found', 'There is no such call.').toBody() });
-  await expect(engine.configure(vmId, config, never)).rejects.toMatchObject({
+test('a refusal of the guest is passed on', async () => {
+  await listen(502, { error: new AppError('guest_refused', 'It is not in force.').toBody() });
+  await expect(engine.configure(vmId, settings, never)).rejects.toMatchObject({ code: 'guest_refused' });
+});
+
+test.each([
+  ['did not know the call', 404, new AppError('not_found', 'The runner has no POST /configure.')],
+  ['knew it with other members', 400, new AppError('invalid_request', 'guestConfig: expected an object')],
+])('a runner of a version that %s says what helps', async (_what, status, refusal) => {
+  await listen(status, { error: refusal.toBody() });
+  await expect(engine.configure(vmId, settings, never)).rejects.toMatchObject({
     code: 'runner_failed',
-    message: expect.stringContaining('older version') as string,
+    message: expect.stringContaining('another version') as string,
     hint: expect.stringContaining('next start') as string,
   });
 });

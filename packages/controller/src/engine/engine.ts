@@ -4,9 +4,8 @@
  */
 import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import type { HostCapacity } from '@airlock/contract/capacity';
-import type { GuestConfig, GuestHealth } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
-import type { RunnerSecrets, RunnerStatus, VmSpec } from '@airlock/contract/runner';
+import type { RunnerSecrets, RunnerStatus, VmSettings, VmSpec } from '@airlock/contract/runner';
 
 /** One start of a VM, as its controller wants it. A CLI VM boots from its own disk, a browser VM from the image. */
 export interface VmPlan extends Pick<
@@ -33,11 +32,11 @@ export interface Engine {
    */
   start(plan: VmPlan, secrets: RunnerSecrets): Promise<void>;
   /**
-   * Puts a new configuration into force in a running VM, and resolves once its agent has said so.
-   * @throws AppError invalid_request when a member cannot change while the VM runs; vm_not_running; runner_failed, also when the
-   * runner was started by a version that could not do this yet; guest_unreachable; guest_refused
+   * Puts settings into force in a running VM, and resolves once its agent has said so; false when they were already.
+   * @throws AppError vm_not_running; runner_failed, also when the runner comes from a version that does not take these;
+   * config_invalid; guest_unreachable; guest_refused, or the agent's own error
    */
-  configure(vmId: string, config: GuestConfig, signal: AbortSignal): Promise<GuestHealth>;
+  configure(vmId: string, settings: VmSettings, signal: AbortSignal): Promise<boolean>;
   /**
    * The runner's status: asked from the living runner (one that has only just been spawned is waited for), else its last word
    * with `alive: false`, else undefined.

@@ -3,10 +3,9 @@
  * in contract/home.ts and contract/runner.ts. Leaves behind after `remove`: the VM's spec, last status and bounded logs.
  */
 import { AppError } from '@airlock/contract/errors';
-import { GuestHealth, type GuestConfig } from '@airlock/contract/guest';
 import { homePaths } from '@airlock/contract/home';
 import { readHostCapacity } from '@airlock/contract/host-capacity';
-import { RunnerStatus } from '@airlock/contract/runner';
+import { ConfigureAnswer, RunnerStatus, type VmSettings } from '@airlock/contract/runner';
 import { clientOf, dropClient, type EngineContext, type LocalEngineDeps } from './context.js';
 import { createDisk } from './disk.js';
 import type { Engine } from './engine.js';
@@ -17,8 +16,8 @@ import { start } from './start.js';
 import { status } from './status.js';
 import { stop } from './stop.js';
 
-/** Milliseconds until a running VM must have taken a new configuration. */
-const configureTimeoutMs = 60_000;
+/** Milliseconds until a running VM must have taken settings: more than its runner gives the agent, which then says why not. */
+const configureTimeoutMs = 75_000;
 /** A runner answers `/status?after=` within 20 s; more than that, in ms. */
 const nextStatusTimeoutMs = 40_000;
 
@@ -30,7 +29,7 @@ export function createLocalEngine(deps: LocalEngineDeps): Engine {
     capacity: () => readHostCapacity(deps.settings.AIRLOCK_HOME),
     createDisk: (vmId, role, imageId, signal) => createDisk(ctx, { vmId, role, imageId }, signal),
     start: (plan, secrets) => start(ctx, plan, secrets),
-    configure: (vmId, config, signal) => configure(ctx, vmId, config, signal),
+    configure: (vmId, vmSettings, signal) => configure(ctx, vmId, vmSettings, signal),
     status: (vmId) => status(ctx, vmId),
     nextStatus: (vmId, after, signal) =>
       clientOf(ctx, vmId).call('GET', `/status?after=${after}`, RunnerStatus, {
@@ -50,18 +49,20 @@ export function createLocalEngine(deps: LocalEngineDeps): Engine {
 async function configure(
   ctx: EngineContext,
   vmId: string,
-  guestConfig: GuestConfig,
+  settings: VmSettings,
   signal: AbortSignal,
-): Promise<GuestHealth> {
-  const options = { body: { guestConfig }, signal, timeoutMs: configureTimeoutMs };
+): Promise<boolean> {
+  const options = { body: settings, signal, timeoutMs: configureTimeoutMs };
   try {
-    return await clientOf(ctx, vmId).call('POST', '/configure', GuestHealth, options);
+    return (await clientOf(ctx, vmId).call('POST', '/configure', ConfigureAnswer, options)).changed;
   } catch (error) {
-    if (!(error instanceof AppError && error.code === 'not_found')) throw error;
+    // Versions before did not know the call, or knew it with other members.
+    const isOther = error instanceof AppError && (error.code === 'not_found' || error.code === 'invalid_request');
+    if (!isOther) throw error;
     throw new AppError(
       'runner_failed',
-      `The runner of ${vmId} comes from an older version, which cannot change the configuration of a running VM.`,
-      { hint: 'The next start of the VM takes it.', cause: error },
+      `The runner of ${vmId} comes from another version, which cannot put these settings into force (${error.message}).`,
+      { hint: 'The VM takes them at its next start.', cause: error },
     );
   }
 }

@@ -271,6 +271,72 @@ describe('through an upstream', () => {
   });
 });
 
+describe('another route', () => {
+  const through = (port: number, password = 'p%40ss') => `http://user:${password}@127.0.0.1:${port}`;
+
+  it('is taken by what comes from then on, and what stands goes on', async () => {
+    const [before, after]: [string[], string[]] = [[], []];
+    const { reroute } = await open({ upstreamUrl: through(await fakeUpstream(before)) });
+    const { socket } = await tunnel('claude.ai:443');
+    expect(reroute({ upstreamUrl: through(await fakeUpstream(after)), directHosts: [] })).toBe(true);
+    expect(await tunnel('chatgpt.com:443')).toMatchObject({ status: 200 });
+    expect(await get('http://mirror.example/')).toMatchObject({ status: 200 });
+    socket.write('ping');
+    expect(String((await once(socket, 'data'))[0])).toBe('ping');
+    expect([before, after]).toEqual([
+      ['CONNECT claude.ai:443'],
+      ['CONNECT chatgpt.com:443', 'GET http://mirror.example/'],
+    ]);
+  });
+
+  it('may have other direct hosts, or no upstream at all', async () => {
+    const seen: string[] = [];
+    const upstreamUrl = through(await fakeUpstream(seen));
+    const target = `api.example.com:${await listen(net.createServer((socket) => void socket.end('direct')))}`;
+    const { reroute } = await open({ ...openWorld, upstreamUrl });
+    for (const route of [
+      { upstreamUrl, directHosts: ['.example.com'] },
+      { upstreamUrl: null, directHosts: [] },
+    ]) {
+      expect(reroute(route)).toBe(true);
+      const { socket } = await tunnel(target);
+      expect(String((await once(socket, 'data'))[0])).toBe('direct');
+    }
+    expect(seen).toEqual([]);
+  });
+
+  it('that is the one in force is none', async () => {
+    const route = { upstreamUrl: through(1), directHosts: ['a.example', '.b.example'] };
+    const { reroute } = await open(route);
+    expect(reroute({ ...route, directHosts: [...route.directHosts] })).toBe(false);
+  });
+
+  it('begins without the troubles of the one before, and those that come late are not its own', async () => {
+    let answer = (): void => undefined;
+    const slow = http.createServer();
+    const asked = new Promise<void>((resolve) => {
+      slow.on('connect', (_request, socket: Socket) => {
+        answer = () => void socket.end('HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n');
+        resolve();
+      });
+    });
+    const { counters, reroute, tryUpstream } = await open({ upstreamUrl: through(await fakeUpstream([]), 'wrong') });
+    await tunnel('claude.ai:443');
+    expect(counters().lastError).toMatchObject({ code: 'upstream_auth_failed' });
+    expect(reroute({ upstreamUrl: through(await listen(slow)), directHosts: [] })).toBe(true);
+    expect(counters().lastError).toBeNull();
+    const late = tunnel('claude.ai:443');
+    await asked;
+    expect(reroute({ upstreamUrl: through(await fakeUpstream([])), directHosts: [] })).toBe(true);
+    answer();
+    // Told to whoever asked.
+    expect(JSON.parse((await late).body)).toMatchObject({ error: { code: 'upstream_auth_failed' } });
+    await tryUpstream(['login.example'], new AbortController().signal);
+    expect(counters().lastError).toBeNull();
+    expect(errors).toEqual(['upstream_auth_failed']);
+  });
+});
+
 it('closes every connection and removes its socket', async () => {
   const port = await listen(net.createServer((socket) => void socket.resume()));
   const opened = await open(openWorld);

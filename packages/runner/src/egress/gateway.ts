@@ -17,11 +17,15 @@ import { requestError, translateEnd, translateResponse } from './answer.js';
 import { checkAddress, checkTarget, isListed, parseTarget, type Target } from './target.js';
 import { tryUpstream, upstreamFailure, upstreamName } from './upstream.js';
 
-export interface GatewayOptions {
-  socketPath: string;
+/** How targets are reached. */
+export interface Route {
   /** `http://USER:PASS@HOST:PORT`; null: targets are dialled directly. */
   upstreamUrl: string | null;
   directHosts: readonly string[];
+}
+
+export interface GatewayOptions extends Route {
+  socketPath: string;
   /** Called when `lastError` has changed. */
   onUpstreamError: (error: ErrorBody) => void;
   onRefused?: (error: AppError) => void;
@@ -38,6 +42,11 @@ export interface Gateway {
    * is unreachable when it answers for none of them: one that it drops is one that it does not want visited.
    */
   tryUpstream(hosts: readonly string[], signal: AbortSignal): Promise<void>;
+  /**
+   * Reaches by `next` what is asked for from now on, and forgets what was wrong with the upstream before; connections that stand
+   * keep the way that they went. False when that was the way already.
+   */
+  reroute(next: Route): boolean;
   /** Ends every connection and removes the socket. */
   close(): Promise<void>;
 }
@@ -48,8 +57,10 @@ type Lookup = NonNullable<PrepareRequestFunctionResult['dnsLookup']>;
 interface Ctx {
   options: GatewayOptions;
   sockets: Set<Socket>;
-  /** Those whose newest request goes out directly: what fails there is not the upstream's fault. */
-  dialled: WeakSet<Socket>;
+  /** In force; replaced as a whole. */
+  route: Route;
+  /** By what route the newest request of a connection went to an upstream; none where it goes out directly. */
+  via: WeakMap<Socket, Route>;
   total: { connections: number; refused: number; bytesUp: number; bytesDown: number };
   lastError: ErrorBody | null;
 }
@@ -59,7 +70,9 @@ const resolveAll = (host: string): Promise<LookupAddress[]> => promisify(systemL
 /** Opens the gateway; it listens when the promise resolves. */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const total = { connections: 0, refused: 0, bytesUp: 0, bytesDown: 0 };
-  const ctx: Ctx = { options, sockets: new Set(), dialled: new WeakSet(), total, lastError: null };
+  const { upstreamUrl, directHosts } = options;
+  const route: Route = { upstreamUrl, directHosts };
+  const ctx: Ctx = { options, sockets: new Set(), route, via: new WeakMap(), total, lastError: null };
   const proxy = new Server({
     authRealm: 'airlock',
     prepareRequestFunction: ({ request }) => prepare(ctx, request),
@@ -77,6 +90,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   return {
     counters: () => counters(ctx),
     tryUpstream: (hosts, signal) => tryHosts(ctx, hosts, signal),
+    reroute: (next) => reroute(ctx, next),
     close: () => close(ctx, listener),
   };
 }
@@ -101,19 +115,19 @@ function admit(ctx: Ctx, proxy: Server, socket: Socket): void {
 /** Decides about one request of the guest: by the upstream, directly, or not at all. */
 async function prepare(ctx: Ctx, request: IncomingMessage): Promise<PrepareRequestFunctionResult> {
   const { method = '', url = '', socket } = request;
-  const { upstreamUrl, directHosts, onRefused } = ctx.options;
+  const { route } = ctx;
   try {
     const target = parseTarget(method, url);
     checkTarget(target);
-    ctx.dialled.delete(socket);
-    if (upstreamUrl !== null && !isListed(target.host, directHosts)) return { upstreamProxyUrl: upstreamUrl };
-    ctx.dialled.add(socket);
-    return await dialDirectly(ctx, target);
+    ctx.via.delete(socket);
+    if (route.upstreamUrl === null || isListed(target.host, route.directHosts)) return await dialDirectly(ctx, target);
+    ctx.via.set(socket, route);
+    return { upstreamProxyUrl: route.upstreamUrl };
   } catch (error) {
     const problem = AppError.from(error);
     if (problem.code === 'egress_refused') {
       ctx.total.refused += 1;
-      onRefused?.(problem);
+      ctx.options.onRefused?.(problem);
     }
     throw requestError(problem);
   }
@@ -138,13 +152,14 @@ async function resolveOrFail(resolve: typeof resolveAll, host: string): Promise<
 
 /** What a failed answer to the guest says about the upstream; null when it says nothing about it. */
 function translate(ctx: Ctx, socket: Socket, status: number): AppError | null {
-  const { upstreamUrl } = ctx.options;
-  if (upstreamUrl === null || ctx.dialled.has(socket)) return null;
-  return record(ctx, upstreamFailure(status, upstreamName(upstreamUrl)));
+  const route = ctx.via.get(socket);
+  if (!route || route.upstreamUrl === null) return null;
+  return record(ctx, route, upstreamFailure(status, upstreamName(route.upstreamUrl)));
 }
 
-function record(ctx: Ctx, error: AppError | null): AppError | null {
-  if (!error) return null;
+function record(ctx: Ctx, route: Route, error: AppError | null): AppError | null {
+  // What is wrong with an upstream that is not the present one any more is nobody's concern but the guest's who waits for it.
+  if (!error || route !== ctx.route) return error;
   // Each request of the guest may fail in the same way: news is only what differs.
   const isNews = ctx.lastError?.message !== error.message;
   ctx.lastError = error.toBody();
@@ -153,7 +168,8 @@ function record(ctx: Ctx, error: AppError | null): AppError | null {
 }
 
 async function tryHosts(ctx: Ctx, hosts: readonly string[], signal: AbortSignal): Promise<void> {
-  const { upstreamUrl, directHosts } = ctx.options;
+  const { route } = ctx;
+  const { upstreamUrl, directHosts } = route;
   if (upstreamUrl === null) return;
   const tried = hosts.filter((name) => !isListed(name, directHosts));
   // All at once: where nobody answers, each takes its whole deadline.
@@ -161,12 +177,20 @@ async function tryHosts(ctx: Ctx, hosts: readonly string[], signal: AbortSignal)
     tried.map(async (host) => {
       const failure = await tryUpstream(upstreamUrl, `${host}:443`, signal);
       if (failure?.code !== 'upstream_auth_failed') return failure;
-      record(ctx, failure);
+      record(ctx, route, failure);
       return null;
     }),
   );
   const [first = null] = unreachable;
-  if (!unreachable.includes(null)) record(ctx, first);
+  if (!unreachable.includes(null)) record(ctx, route, first);
+}
+
+function reroute(ctx: Ctx, { upstreamUrl, directHosts }: Route): boolean {
+  const isSame = upstreamUrl === ctx.route.upstreamUrl && directHosts.join() === ctx.route.directHosts.join();
+  if (isSame) return false;
+  ctx.route = { upstreamUrl, directHosts };
+  ctx.lastError = null;
+  return true;
 }
 
 function counters({ total, sockets, lastError }: Ctx): RunnerStatus['egress'] {

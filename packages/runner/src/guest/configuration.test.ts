@@ -59,39 +59,63 @@ describe('a new configuration', () => {
     };
     return createConfiguration({ drive, agent: { reload }, first });
   }
+  const tokyo = { timezone: 'Asia/Tokyo', extraCaPem: null };
+  const lima = { timezone: 'America/Lima', extraCaPem: 'PEM' };
+
+  it('is what the VM was powered on with, the new settings, the present time and fresh entropy', async () => {
+    const since = Date.now();
+    expect(await configure().apply(lima, never)).toBe(true);
+    const { generation, config } = await content();
+    const { epochMs, entropy } = config;
+    expect({ generation, config }).toEqual({ generation: 2, config: { ...first, ...lima, epochMs, entropy } });
+    expect(epochMs).toBeGreaterThanOrEqual(since);
+    expect(entropy).not.toBe(first.entropy);
+  });
 
   it('is in force once the agent reports its generation, one after the other', async () => {
     const { apply } = configure();
-    const all = await Promise.all([2, 3, 4].map((epochMs) => apply({ ...first, epochMs }, never)));
-    expect(all.map(({ generation }) => generation)).toEqual([2, 3, 4]);
-    expect(await content()).toEqual({ generation: 4, config: { ...first, epochMs: 4 } });
+    expect(await Promise.all([tokyo, lima, tokyo].map((next) => apply(next, never)))).toEqual([true, true, true]);
+    expect(await content()).toMatchObject({ generation: 4, config: tokyo });
   });
 
-  it.each([
-    ['hostname', { hostname: 'other' }],
-    ['agentToken', { agentToken: 'u'.repeat(40) }],
-    ['homeKey, vncPassword', { homeKey: null, vncPassword: '12345678' }],
-  ])('that changes %s is refused, and not written', async (names, change) => {
-    const error: unknown = await configure()
-      .apply({ ...first, ...change }, never)
-      .catch((e: unknown) => e);
-    expect(error).toMatchObject({ code: 'invalid_request' });
-    for (const name of names.split(', ')) expect((error as AppError).message).toContain(name);
-    expect((await content()).generation).toBe(1);
+  it('that is in force already is not written again', async () => {
+    const { apply } = configure();
+    expect(await apply({ timezone: first.timezone, extraCaPem: null }, never)).toBe(false);
+    expect(await apply(tokyo, never)).toBe(true);
+    expect(await apply(tokyo, never)).toBe(false);
+    expect((await content()).generation).toBe(2);
   });
 
   it.each([
     ['guest_refused', { generation: 1 }],
     ['config_invalid', { error: { code: 'config_invalid', message: 'no', hint: '' } }],
     ['guest_unreachable', new AppError('guest_unreachable', 'gone')],
-  ] as const)('that does not come into force is %s, and the next one is taken', async (code, answer) => {
+  ] as const)('that does not come into force is %s, and is taken when it comes again', async (code, answer) => {
     const { apply } = configure((generation) => (generation === 2 ? answer : {}));
-    await expect(apply({ ...first, epochMs: 2 }, never)).rejects.toMatchObject({ code });
-    expect(await apply({ ...first, epochMs: 3 }, never)).toMatchObject({ generation: 3 });
+    await expect(apply(tokyo, never)).rejects.toMatchObject({ code });
+    expect(await apply(tokyo, never)).toBe(true);
+    expect(await content()).toMatchObject({ generation: 3, config: tokyo });
+  });
+
+  it.each([
+    ['what was in force before', { timezone: first.timezone, extraCaPem: null }],
+    ['another one', lima],
+  ])('after one of which nobody knows whether it came into force, %s is written', async (_what, next) => {
+    const { apply } = configure((generation) => (generation === 2 ? new AppError('guest_unreachable', 'gone') : {}));
+    await expect(apply(tokyo, never)).rejects.toMatchObject({ code: 'guest_unreachable' });
+    expect(await apply(next, never)).toBe(true);
+    expect(await content()).toMatchObject({ generation: 3, config: next });
+  });
+
+  it('that does not fit on the drive is refused, and the one in force stays', async () => {
+    const { apply } = configure();
+    const next = { ...tokyo, extraCaPem: 'x'.repeat(slotSize) };
+    await expect(apply(next, never)).rejects.toMatchObject({ code: 'config_invalid' });
+    expect((await content()).config).toEqual(first);
   });
 
   it('is not begun for a VM that is being stopped', async () => {
-    await expect(configure().apply(first, AbortSignal.abort())).rejects.toThrow('aborted');
+    await expect(configure().apply(tokyo, AbortSignal.abort())).rejects.toThrow('aborted');
     expect((await content()).generation).toBe(1);
   });
 });

@@ -1,19 +1,23 @@
 /** The configuration of a running VM: written to its config drive, read again by the agent, and proved by what that reports. */
+import { randomBytes } from 'node:crypto';
 import { withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
-import type { GuestConfig, GuestHealth } from '@airlock/contract/guest';
-import { fixedInConfigure } from '@airlock/contract/runner';
+import type { GuestConfig } from '@airlock/contract/guest';
 import type { GuestAgent } from './agent.js';
 import type { ConfigDrive } from './config-drive.js';
 
+/** What of the configuration may change while the VM runs, besides its clock and entropy. */
+export type GuestSettings = Pick<GuestConfig, 'timezone' | 'extraCaPem'>;
+
 export interface Configuration {
   /**
-   * Puts `next` into force; one call after the other. When it rejects, what was in force before still is, or `next` is (the
-   * agent may have gone away just after): whoever asks again writes a newer generation.
-   * @throws AppError invalid_request for a change that needs another VM; guest_unreachable; guest_refused, or the agent's own
-   * error, when `next` did not come into force
+   * Puts `next` into force; one call after the other. False when it was in force already: nothing was done then. When it rejects,
+   * what was in force before still is, or `next` is (the agent may have gone away just after): whoever asks again writes a newer
+   * generation.
+   * @throws AppError config_invalid when it is too large; guest_unreachable; guest_refused, or the agent's own error, when it did
+   * not come into force
    */
-  apply(next: GuestConfig, signal: AbortSignal): Promise<GuestHealth>;
+  apply(next: GuestSettings, signal: AbortSignal): Promise<boolean>;
 }
 
 export interface ConfigurationParts {
@@ -23,36 +27,40 @@ export interface ConfigurationParts {
   first: GuestConfig;
 }
 
+interface Ctx extends ConfigurationParts {
+  /** As the agent has proved; null while that is not certain. */
+  inForce: GuestSettings | null;
+}
+
 /** Milliseconds for the agent to apply it: a third of a second as a rule, more under emulation on a busy host. */
 const applyMs = 60_000;
 
 export function createConfiguration(parts: ConfigurationParts): Configuration {
+  const ctx: Ctx = { ...parts, inForce: parts.first };
   let last: Promise<unknown> = Promise.resolve();
   return {
     apply(next, signal) {
-      const work = last.then(() => applyOnce(parts, next, signal));
+      const work = last.then(() => applyOnce(ctx, next, signal));
       last = work.catch(() => undefined);
       return work;
     },
   };
 }
 
-async function applyOnce(
-  { drive, agent, first }: ConfigurationParts,
-  next: GuestConfig,
-  signal: AbortSignal,
-): Promise<GuestHealth> {
+async function applyOnce(ctx: Ctx, { timezone, extraCaPem }: GuestSettings, signal: AbortSignal): Promise<boolean> {
   signal.throwIfAborted();
-  const changed = fixedInConfigure.filter((member) => next[member] !== first[member]);
-  if (changed.length > 0) {
-    throw new AppError('invalid_request', `A running VM cannot change its ${changed.join(', ')}.`);
-  }
-  const generation = await drive.write(next);
-  const health = await agent.reload(withDeadline(signal, applyMs));
+  if (ctx.inForce?.timezone === timezone && ctx.inForce.extraCaPem === extraCaPem) return false;
+  ctx.inForce = null;
+  const fresh = { epochMs: Date.now(), entropy: randomBytes(64).toString('base64') };
+  const generation = await ctx.drive.write({ ...ctx.first, ...fresh, timezone, extraCaPem });
+  const health = await ctx.agent.reload(withDeadline(signal, applyMs));
   if (health.error) throw AppError.fromBody(health.error);
-  if (health.generation === generation) return health;
-  throw new AppError(
-    'guest_refused',
-    `Generation ${generation} of the configuration was written; the agent reports ${health.generation} as in force.`,
-  );
+  if (health.generation !== generation) {
+    throw new AppError(
+      'guest_refused',
+      `Generation ${generation} of the configuration was written; the agent reports ${health.generation} as in force.`,
+    );
+  }
+  ctx.inForce = { timezone, extraCaPem };
+  return true;
 }
