@@ -90,6 +90,10 @@ describe.each(await landedVersions())('after version $version', (version) => {
   it('the CLI VM that runs is adopted, for the user whose token is still good', async () => {
     const { vms } = await ada.call('GET', '/api/vm', VmList);
     expect(vms.filter(({ kind }) => kind === 'cli')).toMatchObject([{ id: vmId, state: 'running' }]);
+    // Its runner cannot put the present settings into force.
+    await until('a word on its settings', () => controller.log().includes('comes from another version'), {
+      timeoutMs: 30_000,
+    });
   });
 
   it('its credential is still the one that the VM holds, and what the CLI makes of it is stored', async () => {

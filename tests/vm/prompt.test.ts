@@ -1,7 +1,7 @@
 /**
  * Prompts in a real CLI VM: the unmodified Codex, Claude Code and Gemini CLI answer through their simulated providers, piece by
- * piece; a cancelled prompt ends; the VM stops when nobody uses it, and the next prompt finds the login as it was, in a home that
- * is encrypted on the disk.
+ * piece, with settings that the VM took while it ran; a cancelled prompt ends; the VM stops when nobody uses it, and the next prompt
+ * finds the login as it was, in a home that is encrypted on the disk.
  */
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { homePaths } from '@airlock/contract/home';
 import { ApiKeyResponse, CredentialList, PromptEvent, Vm, VmList } from '@airlock/contract/api';
 import { endOfEvents } from '@airlock/contract/event-stream';
-import { CheckResult, CredentialBundle } from '@airlock/contract/guest';
+import { CheckResult, CredentialBundle, GuestHealth } from '@airlock/contract/guest';
 import { imageFiles } from '@airlock/contract/image';
 import { createJsonClient, type JsonClient, type StreamingClient } from '@airlock/contract/http-client';
 import type { ProviderId } from '@airlock/contract/provider/provider';
@@ -54,21 +54,33 @@ async function* model(prompt: string, gone: AbortSignal): AsyncGenerator<string>
   yield `After a while: ${prompt}`;
 }
 
+/** What the first controller has not. */
+const laterSettings = (): Record<string, string> => ({
+  AIRLOCK_UPSTREAM_PROXY: internet.upstreamUrl(internet.ports[1]),
+  AIRLOCK_EXTRA_CA: join(home.path, 'test-ca.pem'),
+  AIRLOCK_TIMEZONE: 'Asia/Tokyo',
+});
+
 async function start(env: Record<string, string> = {}): Promise<void> {
   const settings = {
     AIRLOCK_UPSTREAM_PROXY: internet.upstreamTemplate,
     AIRLOCK_PROXY_PORT_BASE: String(internet.port),
-    AIRLOCK_EXTRA_CA: join(home.path, 'test-ca.pem'),
   };
   controller = await startController({ home: home.path, env: { ...settings, ...env } });
   api = apiClient(controller.url, controller.token);
+}
+
+async function restart(env: Record<string, string> = {}): Promise<void> {
+  await api.close();
+  await controller.stop();
+  await start({ ...laterSettings(), ...env });
 }
 
 beforeAll(async () => {
   home = await createTestHome();
   endings.push(home.remove);
   before = await takeSnapshot({ home: home.path });
-  internet = await createFakeInternet({ canaryToken, codex: { apiKey, model } });
+  internet = await createFakeInternet({ canaryToken, ports: [0, 0], codex: { apiKey, model } });
   endings.push(internet.close);
   internet.claudeProvider.addApiKey(claudeKey);
   internet.googleProvider.addApiKey(geminiKey);
@@ -141,22 +153,35 @@ const bundle = (): Promise<CredentialBundle> =>
 
 describe('prompts in a CLI VM', () => {
   it(
-    'run with an API key that went through the vault',
+    'have an API key that went through the vault',
     async () => {
       const since = performance.now();
       await connectByKey('codex', apiKey);
       report('CLI VM made, started, API key delivered and proved', since);
       const { vms } = await api.call('GET', '/api/vm', VmList);
       vmId = vms.find(({ kind }) => kind === 'cli')?.id ?? '';
+      expect(await vm()).toMatchObject({ state: 'running' });
+    },
+    bootMs + 2 * answerMs,
+  );
+
+  it(
+    'find the authority, the upstream and the time zone of a controller that was started anew meanwhile',
+    async () => {
+      await restart();
       const asked = performance.now();
       expect(await answerTo('by key')).toEqual([
         { status: 'asking Codex' },
         { chunk: 'You said: by key\n' },
         { exitCode: 0 },
       ]);
-      report('prompt by API key, whole', asked);
+      report('prompt by API key, and before it the new settings', asked);
+      const used = internet.requests.filter(({ path }) => path === '/v1/responses');
+      expect(used.map(({ port }) => port)).toEqual(used.map(() => internet.ports[1]));
+      const health = await withAgent((agent) => agent.call('GET', '/guest/health', GuestHealth));
+      expect(health).toMatchObject({ generation: 2, ready: true, error: null });
     },
-    bootMs + 2 * answerMs,
+    2 * answerMs,
   );
 
   it(
@@ -181,7 +206,7 @@ describe('prompts in a CLI VM', () => {
       });
       expect(await events.next()).toMatchObject({ value: { exitCode: 0 } });
       const used = internet.requests.filter(({ path }) => path === '/backend-api/codex/responses');
-      expect(used.map(({ port }) => port)).toEqual(used.map(() => internet.port));
+      expect(used.map(({ port }) => port)).toEqual(used.map(() => internet.ports[1]));
     },
     3 * answerMs,
   );
@@ -230,9 +255,7 @@ describe('prompts in a CLI VM', () => {
     'find the login after the VM was stopped as idle and started again',
     async () => {
       const kept = await bundle();
-      await api.close();
-      await controller.stop();
-      await start({ AIRLOCK_CLI_IDLE_S: '5' });
+      await restart({ AIRLOCK_CLI_IDLE_S: '5' });
       await until('the idle CLI VM to be stopped', async () => (await vm()).state === 'stopped', { timeoutMs: 90_000 });
       const disk = homePaths(home.path).vmFile(vmId, 'disk');
       const { stdout } = await run('debugfs', ['-R', 'ls /home/airlock', disk]);

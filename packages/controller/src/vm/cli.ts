@@ -34,6 +34,8 @@ async function prepare(ctx: VmContext, { userId, sessionId, onProgress }: CliReq
     await ctx.turns.run(row.id, () => startKept(ctx, row));
   }
   const ready = row.state === 'running' ? row : await waitReady(ctx, row.id, ctx.signal, () => onProgress('starting'));
+  // One that was adopted while it came up takes the present settings first.
+  await ctx.turns.settled(row.id);
   await ctx.guard.ready(ready, reachOf(ctx));
   return ready;
 }

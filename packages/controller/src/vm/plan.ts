@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { bootTimeoutMs, type HostChoice } from '@airlock/contract/capacity';
 import { AppError } from '@airlock/contract/errors';
 import { trialHosts } from '@airlock/contract/provider/registry';
-import type { RunnerSecrets } from '@airlock/contract/runner';
+import type { RunnerSecrets, VmSettings } from '@airlock/contract/runner';
 import { upstreamUrlFor, type Settings } from '@airlock/contract/settings';
 import type { VmPlan } from '../engine/engine.js';
 import type { VmRow } from './vm.js';
@@ -28,16 +28,27 @@ export function vmPlan(row: VmRow, { settings, host }: { settings: Settings; hos
 }
 
 /**
- * Fresh secrets for one start of `row`.
+ * The settings that a VM runs with, of the user who has `proxyPort`.
  * @throws AppError config_invalid when the AIRLOCK_EXTRA_CA file cannot be read
  */
+export async function vmSettings(settings: Settings, proxyPort: number): Promise<VmSettings> {
+  const url = upstreamUrlFor(settings, proxyPort);
+  return {
+    timezone: settings.AIRLOCK_TIMEZONE,
+    extraCaPem: await readExtraCa(settings.AIRLOCK_EXTRA_CA),
+    upstream: url === null ? null : { url, trialHosts: trialHosts() },
+    directHosts: settings.AIRLOCK_DIRECT_HOSTS,
+  };
+}
+
+/** Fresh secrets for one start of `row`. @throws AppError as `vmSettings` */
 export async function runnerSecrets(
   row: VmRow,
   homeKey: string | null,
   proxyPort: number,
   settings: Settings,
 ): Promise<RunnerSecrets> {
-  const upstreamUrl = upstreamUrlFor(settings, proxyPort);
+  const { timezone, extraCaPem, upstream } = await vmSettings(settings, proxyPort);
   return {
     guestConfig: {
       version: 1,
@@ -45,15 +56,15 @@ export async function runnerSecrets(
       kind: row.kind,
       sessionId: row.sessionId,
       hostname: row.id.replaceAll('_', '-'),
-      timezone: settings.AIRLOCK_TIMEZONE,
+      timezone,
       epochMs: Date.now(),
       entropy: randomBytes(64).toString('base64'),
       agentToken: randomBytes(32).toString('base64url'),
       vncPassword: row.kind === 'browser' ? vncPassword() : null,
       homeKey,
-      extraCaPem: await readExtraCa(settings.AIRLOCK_EXTRA_CA),
+      extraCaPem,
     },
-    upstream: upstreamUrl === null ? null : { url: upstreamUrl, trialHosts: trialHosts() },
+    upstream,
   };
 }
 

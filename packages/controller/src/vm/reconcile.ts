@@ -2,6 +2,7 @@
 import { AppError } from '@airlock/contract/errors';
 import type { VmContext } from './context.js';
 import { launch } from './power.js';
+import { renewSettings } from './renew.js';
 import * as rows from './rows.js';
 import type { VmRow } from './vm.js';
 import { watch } from './watch.js';
@@ -36,7 +37,8 @@ async function adoptOrRelease(ctx: VmContext, row: VmRow): Promise<void> {
   const found = await engine.status(row.id);
   if (found?.alive && found.status.epoch === row.epoch) {
     log.info({ vmId: row.id }, 'VM adopted');
-    return watch(ctx, row);
+    watch(ctx, row);
+    return renewSettings(ctx, row);
   }
   await engine.stop(row.id, 0);
   // Nothing has run of it yet: whoever asked for it is served by starting it now.

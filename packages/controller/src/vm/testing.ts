@@ -8,7 +8,7 @@ import { AppError } from '@airlock/contract/errors';
 import type { HostCapacity } from '@airlock/contract/capacity';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
-import type { RunnerStatus } from '@airlock/contract/runner';
+import type { RunnerStatus, VmSettings } from '@airlock/contract/runner';
 import { readSettings } from '@airlock/contract/settings';
 import type { Engine } from '../engine/engine.js';
 import { addUser, openEmbeddedTestStore, silentLog, type TestStore } from '../store/testing.js';
@@ -32,6 +32,10 @@ export interface TestEngine extends Engine {
   stopError: AppError | undefined;
   /** While set, making a disk waits for it. */
   diskGate: Promise<void> | undefined;
+  /** What running VMs were told to take, in order. */
+  configured: { vmId: string; settings: VmSettings }[];
+  /** While set, a running VM takes settings as this says. */
+  configureGate: ((vmId: string) => Promise<boolean>) | undefined;
   /** VMs whose files cannot be read. */
   unreadable: Set<string>;
   /** The VM ends by itself. */
@@ -67,7 +71,12 @@ export function createTestEngine(client: JsonClient): TestEngine {
     client: () => client,
     capacity: async () => engine.host,
     createDisk: (_vmId, _role, _imageId, signal) => raceAbort(engine.diskGate ?? Promise.resolve(), signal),
-    configure: () => Promise.reject(gone()),
+    configured: [],
+    configureGate: undefined,
+    configure(vmId, settings, signal) {
+      engine.configured.push({ vmId, settings });
+      return raceAbort(engine.configureGate?.(vmId) ?? Promise.resolve(true), signal);
+    },
     async start({ vmId, epoch }) {
       await engine.startGate;
       if (engine.startError) throw engine.startError;
@@ -159,8 +168,8 @@ export interface TestVms {
   homeKeys: VmDeps['homeKeys'] & { held: Map<string, string> };
   /** Users who are signing in. */
   signingIn: Set<string>;
-  /** A controller that ended, and the next one, which has not looked at the rows yet. */
-  restart(): Promise<void>;
+  /** A controller that ended, and the next one, with these settings besides, which has not looked at the rows yet. */
+  restart(more?: Record<string, string>): Promise<void>;
 }
 
 const unguarded: CliGuard = {
@@ -187,7 +196,7 @@ function createTestHomeKeys(): TestVms['homeKeys'] {
 export function useVms(env: Record<string, string> = {}, guard = unguarded): TestVms {
   const client = createJsonClient({ baseUrl: 'http://127.0.0.1:1', unreachable: 'guest_unreachable', name: 'nobody' });
 
-  function open(): void {
+  function open(more: Record<string, string> = {}): void {
     const { database } = host;
     const disk = join(database.home, 'rootfs.ext4');
     const manifest = { id: 'img_000000', artefacts: { rootfs: { size: 1000 } } };
@@ -200,7 +209,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
       proxyPort: async () => 10001,
       signingIn: async () => host.signingIn,
       host: { accel: 'tcg', accelReason: 'a test', driver: 'a-test', tscKhz: null },
-      settings: { ...readSettings({ AIRLOCK_HOME: database.home, ...env }), AIRLOCK_VM_MEMORY_MIB: 1 },
+      settings: { ...readSettings({ AIRLOCK_HOME: database.home, ...env, ...more }), AIRLOCK_VM_MEMORY_MIB: 1 },
       log: silentLog,
       sweepMs: 50,
     };
@@ -209,9 +218,9 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
 
   const host = {
     userId: newId('usr'),
-    async restart() {
+    async restart(more) {
       await host.vms.close();
-      open();
+      open(more);
     },
   } as TestVms;
 
