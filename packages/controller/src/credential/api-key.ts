@@ -10,6 +10,7 @@ import { providers } from '@airlock/contract/provider/registry';
 import type { Vms } from '../vm/vm.js';
 import type { CredentialRow, Owner, Vault } from '../vault/vault.js';
 import { prove } from './check.js';
+import { proofError } from './health.js';
 
 export interface ApiKeyDeps {
   vault: Vault;
@@ -95,12 +96,8 @@ async function attempt(ctx: Attempts, staged: Staged, signal: AbortSignal): Prom
   const proof = await prove(vms, vm.id, staged);
   signal.throwIfAborted();
   if (!proof.ok) {
-    const { name } = providers[provider];
-    const found = `exit code ${proof.exitCode ?? 'none'}`;
-    throw new AppError('proof_failed', `The ${name} CLI in the CLI VM does not accept the API key (${found}).`, {
-      hint: 'Check the key at the provider, and set it again.',
-      details: { output: proof.output },
-    });
+    const hint = 'Check the key at the provider, and set it again.';
+    throw proofError(providers[provider].name, 'the API key', proof, hint);
   }
   await ctx.sync(vm.id);
   await vault.commit(userId, provider, lineage);

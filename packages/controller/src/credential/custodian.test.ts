@@ -263,6 +263,7 @@ for (const { name, open, skip } of databases) {
         ['accepts it', { ok: true, exitCode: 0, output: 'Logged in' }, 'valid'],
         ['does not know it', { ok: false, exitCode: 1, output: 'Not logged in' }, 'needs_login'],
         ['says it was revoked', { ok: false, exitCode: 1, output: 'error: invalid_grant: token revoked' }, 'revoked'],
+        ['does not trust', { ok: false, exitCode: 41, output: 'reason: self-signed certificate in chain' }, 'unknown'],
         ['does not end', { ok: false, exitCode: null, output: '' }, 'unknown'],
       ])('the CLI %s', async (_what, proof, health) => {
         await connect('one');
@@ -334,6 +335,18 @@ for (const { name, open, skip } of databases) {
         await custodian.sync(v.vmId);
         expect([inVm(), await inVault()]).toEqual(['one', 'one']);
         expect(await summary()).toMatchObject({ method: 'login', state: 'active' });
+      });
+
+      test('one that a CLI could not try for want of an authority says so, and what to do', async () => {
+        played.guest.proof = { ok: false, exitCode: 1, output: 'reason: unable to get local issuer certificate' };
+        await custodian.setApiKey(v.owner, apiKey);
+        await expect
+          .poll(async () => (await summary())?.error, { timeout: 10_000 })
+          .toMatchObject({
+            code: 'proof_failed',
+            message: expect.stringContaining('does not trust the certificate') as string,
+            hint: expect.stringContaining('AIRLOCK_EXTRA_CA') as string,
+          });
       });
 
       test('an attempt that a crash cut short is taken up again', async () => {

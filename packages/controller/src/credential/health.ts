@@ -1,6 +1,7 @@
 /** How well a credential is, from the CLI's own word and from what its files say of their end. Pure. */
 import type { CredentialHealth } from '@airlock/contract/api';
-import type { CredentialBundle } from '@airlock/contract/guest';
+import { AppError } from '@airlock/contract/errors';
+import type { CheckResult, CredentialBundle } from '@airlock/contract/guest';
 import type { CredentialExpiry } from '@airlock/contract/provider/facts';
 import { providers } from '@airlock/contract/provider/registry';
 
@@ -15,6 +16,11 @@ const soonMs = 3 * 86_400_000;
 /** What CLIs and providers say of a grant that was taken back. */
 const takenBack =
   /\brevoked\b|invalid_grant|token_invalidated|refresh token (?:was|has been|is)? ?(?:already )?(?:used|reused|invalid)/i;
+/** How TLS libraries say that they do not trust whoever answered: the provider has not seen the login then. */
+const untrusted =
+  /self[- ]signed certificate|unable to (?:get (?:local )?issuer|verify the first) certificate|invalid peer certificate|certificate verify failed|\b(?:UNABLE_TO_(?:GET_ISSUER|VERIFY)|SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED)/i;
+const untrustedReason =
+  'The CLI does not trust the certificate that it was shown as the provider’s; a proxy that ends TLS may stand before it.';
 
 /** What the files of a bundle say of their own end; null where they say nothing. */
 export function expiryOf(bundle: CredentialBundle): CredentialExpiry | null {
@@ -36,14 +42,36 @@ export function findingByExpiry(expiry: CredentialExpiry | null, now: number): F
 
 /** By the CLI's word first, then by the files. */
 export function findingOf(
-  proof: { ok: boolean; exitCode: number | null; output: string },
+  proof: Pick<CheckResult, 'ok' | 'exitCode' | 'output'>,
   expiry: CredentialExpiry | null,
   now: number,
 ): Finding {
   if (proof.ok) return findingByExpiry(expiry, now) ?? { health: 'valid', healthReason: 'The CLI accepts it.' };
   if (takenBack.test(proof.output))
     return { health: 'revoked', healthReason: 'The CLI says that the provider has taken it back.' };
+  if (untrusted.test(proof.output)) return { health: 'unknown', healthReason: untrustedReason };
   if (proof.exitCode === null)
     return { health: 'unknown', healthReason: 'The check could not be carried out: the CLI did not end by itself.' };
   return { health: 'needs_login', healthReason: `The CLI does not accept it (exit code ${proof.exitCode}).` };
+}
+
+/** Why a provider's CLI did not prove `what` ("the API key"), for a person; `hint` for when it was looked at and refused. */
+export function proofError(
+  cli: string,
+  what: string,
+  { exitCode, output }: Pick<CheckResult, 'exitCode' | 'output'>,
+  hint: string,
+): AppError {
+  const details = { output };
+  if (untrusted.test(output)) {
+    return new AppError('proof_failed', `The ${cli} CLI in the CLI VM could not try ${what}. ${untrustedReason}`, {
+      hint: 'Name the file with its authority in AIRLOCK_EXTRA_CA and restart the controller; running CLI VMs take it then.',
+      details,
+    });
+  }
+  const found = `exit code ${exitCode ?? 'none'}`;
+  return new AppError('proof_failed', `The ${cli} CLI in the CLI VM does not accept ${what} (${found}).`, {
+    hint,
+    details,
+  });
 }

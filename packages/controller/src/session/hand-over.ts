@@ -5,6 +5,7 @@
 import { AppError } from '@airlock/contract/errors';
 import { CheckResult, CredentialBundle, proofName } from '@airlock/contract/guest';
 import { providers } from '@airlock/contract/provider/registry';
+import { proofError } from '../credential/health.js';
 import type { VmRow } from '../vm/vm.js';
 import { apply, browserOf, type Drive } from './driven.js';
 import { callGuest, whileUnanswered } from '../vm/patience.js';
@@ -87,14 +88,8 @@ async function deliver(drive: Drive, row: SessionRow, cli: VmRow, lineage: numbe
     timeoutMs: proofTimeoutMs,
   });
   if (proof.ok) return;
-  throw new AppError(
-    'proof_failed',
-    `The ${providers[row.provider].name} CLI in the CLI VM does not accept the credential (exit code ${proof.exitCode ?? 'none'}).`,
-    {
-      hint: 'Sign in again. If it happens twice, the CLI’s own output below says why.',
-      details: { output: proof.output },
-    },
-  );
+  const hint = 'Sign in again. If it happens twice, the CLI’s own output below says why.';
+  throw proofError(providers[row.provider].name, 'the credential', proof, hint);
 }
 
 /** Back to the person while there is a desktop to go back to. @throws AppError `error` itself otherwise */
