@@ -7,6 +7,7 @@ import { AppError } from '@airlock/contract/errors';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import type { ProviderLogin } from '@airlock/contract/provider/facts';
 import { providers } from '@airlock/contract/provider/registry';
+import { requireRunning } from '../vm/patience.js';
 import type { Vms } from '../vm/vm.js';
 import type { CredentialRow, Owner, Vault } from '../vault/vault.js';
 import { prove } from './check.js';
@@ -96,6 +97,8 @@ async function attempt(ctx: Attempts, staged: Staged, signal: AbortSignal): Prom
   const proof = await prove(vms, vm.id, staged);
   signal.throwIfAborted();
   if (!proof.ok) {
+    // A CLI that the end of its VM has killed has said nothing.
+    requireRunning(await vms.get(vm.id), vm.id);
     const hint = 'Check the key at the provider, and set it again.';
     throw proofError(providers[provider].name, 'the API key', proof, hint);
   }

@@ -8,7 +8,7 @@ import { providers } from '@airlock/contract/provider/registry';
 import { proofError } from '../credential/health.js';
 import type { VmRow } from '../vm/vm.js';
 import { apply, browserOf, type Drive } from './driven.js';
-import { callGuest, whileUnanswered } from '../vm/patience.js';
+import { callGuest, requireRunning, whileUnanswered } from '../vm/patience.js';
 import type { SessionRow } from './rows.js';
 
 const proofTimeoutMs = 180_000;
@@ -53,7 +53,10 @@ export async function takeCredential(drive: Drive, row: SessionRow): Promise<voi
   await apply(drive, 'sealed', { steps: { finish: ['sealed'], start: ['delivered'] } });
 }
 
-/** Deliver, prove with the CLI itself, commit, and only then schedule the end of the browser VM. */
+/**
+ * Deliver, prove with the CLI itself, commit, and only then schedule the end of the browser VM. Leaves the row as it is when the CLI
+ * VM was stopped meanwhile: to be called again.
+ */
 export async function handOver(drive: Drive, row: SessionRow): Promise<void> {
   try {
     const staged = await drive.vault.staged(row.id);
@@ -64,6 +67,8 @@ export async function handOver(drive: Drive, row: SessionRow): Promise<void> {
       throw new AppError('session_interrupted', 'The credential of this sign-in is not in the vault any more.');
     }
   } catch (error) {
+    // Somebody has stopped the CLI VM under it: nothing is lost, so the next look at the session begins it again.
+    if (error instanceof AppError && error.code === 'vm_not_running') return;
     return failHandOver(drive, row, error);
   }
   await drive.custodian.retire(browserOf(row), row.provider);
@@ -88,6 +93,8 @@ async function deliver(drive: Drive, row: SessionRow, cli: VmRow, lineage: numbe
     timeoutMs: proofTimeoutMs,
   });
   if (proof.ok) return;
+  // A CLI that the end of its VM has killed has said nothing.
+  requireRunning(await drive.vms.get(cli.id), cli.id);
   const hint = 'Sign in again. If it happens twice, the CLI’s own output below says why.';
   throw proofError(providers[row.provider].name, 'the credential', proof, hint);
 }

@@ -129,6 +129,30 @@ describe('a CLI VM', () => {
     expect(desk.cliToken()).toBe('token');
   });
 
+  test.each([
+    ['PUT /credentials/codex', 'breaks the call off', true],
+    ['POST /checks/proof_codex', 'breaks the call off', true],
+    ['POST /checks/proof_codex', 'kills the CLI that is asked', false],
+  ] as const)('that is stopped at %s, which %s, is started again: the login is not lost', async (at, _how, breaks) => {
+    const id = await desk.startSignIn();
+    await vi.waitFor(() => desk.host.vm('cli'));
+    const cli = desk.host.vm('cli');
+    let stops = 0;
+    cli.onCall = (call) => {
+      if (call !== at || stops > 0) return;
+      stops += 1;
+      cli.row = { ...cli.row, state: 'stopping' };
+      if (breaks) throw new AppError('runner_failed', 'The connection was closed.');
+      cli.accepts = () => {
+        cli.accepts = () => true;
+        return false;
+      };
+    };
+    desk.finishLogin('token');
+    expect(await desk.until(id, 'completed')).toMatchObject({ notice: null, error: null, cliVmId: cli.row.id });
+    expect([stops, desk.cliToken(), await desk.storedToken()]).toEqual([1, 'token', 'token']);
+  });
+
   test('that could not be made ready while the person signed in is tried once more', async () => {
     desk.host.failCli = new AppError('vm_lost', 'The CLI VM ended.');
     const id = await desk.startSignIn();

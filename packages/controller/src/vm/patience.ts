@@ -48,8 +48,13 @@ export async function whileUnanswered<T>({ vms, signal }: GuestDeps, vmId: strin
   }
 }
 
-/** @throws AppError what the VM ended with, or vm_lost */
+/** What somebody's stop makes of a VM that was running; a restart goes on to the last one. */
+const stopped: readonly VmRow['state'][] = ['stopping', 'stopped', 'starting'];
+
+/** @throws AppError what the VM ended with, vm_not_running when somebody has stopped it, or vm_lost */
 export function requireRunning(vm: VmRow | undefined, vmId: string): VmRow {
   if (vm?.state === 'running') return vm;
-  throw vm?.error ? AppError.fromBody(vm.error) : new AppError('vm_lost', `VM ${vmId} has ended.`);
+  if (vm?.error) throw AppError.fromBody(vm.error);
+  if (vm && stopped.includes(vm.state)) throw new AppError('vm_not_running', `VM ${vmId} was stopped.`);
+  throw new AppError('vm_lost', `VM ${vmId} has ended.`);
 }
