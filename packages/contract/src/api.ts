@@ -99,6 +99,8 @@ export const Vm = z
     destroyAt: z.iso.datetime().nullable(),
     /** When a running CLI VM is stopped, at the earliest, if nobody uses it until then; null otherwise. */
     stopAt: z.iso.datetime().nullable(),
+    /** How many prompts and checks run in a CLI VM now, or wait for its start: what a stop by hand ends. */
+    uses: z.int().nonnegative(),
     /** Milliseconds from power-on; null where not reached. */
     timings: z.strictObject({
       vncMs: z.number().nullable(),

@@ -50,8 +50,14 @@ async function activeRow({ vault }: CheckDeps, { userId, provider }: Owner): Pro
 
 /** Counts as a use of the CLI VM, so that it is not stopped as idle in the middle. */
 async function checkInUse(deps: CheckDeps, owner: Owner): Promise<void> {
-  const { vm, release } = await deps.vms.useCli(owner.userId, () => undefined, deps.signal);
-  await checkIn(deps, vm, owner).finally(release);
+  const { vm, ended, release } = await deps.vms.useCli(owner.userId, () => undefined, deps.signal);
+  try {
+    await checkIn(deps, vm, owner);
+  } catch (error) {
+    throw ended.aborted ? ended.reason : error;
+  } finally {
+    await release();
+  }
 }
 
 async function checkIn(deps: CheckDeps, vm: VmRow, owner: Owner): Promise<void> {

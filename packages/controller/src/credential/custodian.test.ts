@@ -284,6 +284,21 @@ for (const { name, open, skip } of databases) {
         expect(await inVault()).toBe('two');
       });
 
+      test('one that the end of the VM broke off says nothing of the credential', async () => {
+        await connect('one');
+        await custodian.check(v.owner);
+        played.guest.meanwhile = async (call) => {
+          if (call !== 'POST /checks/proof_codex') return;
+          played.guest.proof = { ok: false, exitCode: 1, output: 'Not logged in' };
+          await played.cutPower();
+        };
+        await expect(custodian.check(v.owner)).rejects.toMatchObject({
+          code: 'vm_not_running',
+          message: 'It is stopped.',
+        });
+        expect(await summary()).toMatchObject({ health: 'valid' });
+      });
+
       test('there is nothing to check without a credential', async () => {
         await expect(custodian.check(v.owner)).rejects.toMatchObject({ code: 'not_found' });
       });
@@ -347,6 +362,16 @@ for (const { name, open, skip } of databases) {
             message: expect.stringContaining('does not trust the certificate') as string,
             hint: expect.stringContaining('AIRLOCK_EXTRA_CA') as string,
           });
+      });
+
+      test('one whose proof the end of the VM broke off is not called unaccepted', async () => {
+        played.guest.meanwhile = async (call) => {
+          if (call !== 'POST /checks/proof_codex') return;
+          played.guest.proof = { ok: false, exitCode: null, output: '' };
+          await played.cutPower();
+        };
+        await custodian.setApiKey(v.owner, apiKey);
+        await expect.poll(async () => (await summary())?.error?.code, { timeout: 10_000 }).toBe('vm_not_running');
       });
 
       test('an attempt that a crash cut short is taken up again', async () => {

@@ -44,8 +44,12 @@ export function playVms({ store }: TestStore, vmId: string, guard: CliGuard): Pl
   const { db } = store;
   const get = async (id: string): Promise<VmRow | undefined> =>
     (await db.select().from(vmTable).where(eq(vmTable.id, id)))[0];
-  const move = async (state: VmRow['state']): Promise<void> =>
-    void (await db.update(vmTable).set({ state }).where(eq(vmTable.id, vmId)));
+  let life = new AbortController();
+  async function move(state: VmRow['state']): Promise<void> {
+    await db.update(vmTable).set({ state }).where(eq(vmTable.id, vmId));
+    if (state === 'running') life = new AbortController();
+    else life.abort(new AppError('vm_not_running', `It is ${state}.`));
+  }
 
   async function answer(call: string, body: unknown): Promise<unknown> {
     guest.calls.push(call);
@@ -98,6 +102,7 @@ export function playVms({ store }: TestStore, vmId: string, guard: CliGuard): Pl
     cliOf: async () => get(vmId),
     useCli: async () => ({
       vm: await vms.ensureCli('', null, () => undefined, new AbortController().signal),
+      ended: life.signal,
       release: async () => undefined,
     }),
     runCheck: async (_id, name) => {

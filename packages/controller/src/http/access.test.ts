@@ -72,6 +72,45 @@ describe('administration', () => {
   });
 });
 
+describe('stopping and starting a CLI VM', () => {
+  const verbs = [
+    ['stop', 200, 'stopped'],
+    ['start', 202, 'starting'],
+    ['restart', 202, 'starting'],
+  ] as const;
+
+  test.each(verbs)('%s is for its owner and administrators, and answers the VM', async (verb, status, state) => {
+    const { id } = c.vms.add(c.ada.user.id, { kind: 'cli' });
+    const path = `/api/vm/${id}/${verb}`;
+    expect(await codeOf(c.call('POST', path))).toBe('401 unauthenticated');
+    expect(await codeOf(c.call('POST', path, { token: c.bob.token }))).toBe('404 not_found');
+    const headers = { cookie: await c.cookieOf(c.ada), origin: 'https://evil.example' };
+    expect(await codeOf(c.call('POST', path, { headers }))).toBe('403 origin_refused');
+    expect(await c.vms.get(id)).toMatchObject({ state: 'running' });
+    for (const { token } of [c.ada, c.admin]) {
+      const answer = await c.call('POST', path, { token });
+      expect([answer.status, answer.json]).toMatchObject([status, { id, state, uses: 0 }]);
+    }
+  });
+
+  test.each(verbs)('%s knows no other VM', async (verb) => {
+    const { token } = c.ada;
+    expect(await codeOf(c.call('POST', `/api/vm/${newId('vm')}/${verb}`, { token }))).toBe('404 not_found');
+    expect(await codeOf(c.call('POST', `/api/vm/me/${verb}`, { token }))).toBe('400 invalid_request');
+    expect(await codeOf(c.call('GET', `/api/vm/${newId('vm')}/${verb}`, { token }))).toBe('404 not_found');
+  });
+
+  test('how much uses it is told of a CLI VM alone', async () => {
+    c.vms.usesOf = (userId) => (userId === c.ada.user.id ? 2 : 0);
+    const states = [{ kind: 'cli' }, { kind: 'browser' }, { kind: 'cli', state: 'destroyed' }] as const;
+    for (const values of states) c.vms.add(c.ada.user.id, values);
+    c.vms.add(c.bob.user.id, { kind: 'cli' });
+    const { json } = await c.call('GET', '/api/vm', { token: c.admin.token });
+    expect((json.vms as { uses: number }[]).map(({ uses }) => uses)).toEqual([2, 0, 0, 0]);
+    c.vms.usesOf = () => 0;
+  });
+});
+
 describe('signing in', () => {
   const tokenOf = (url: unknown): string => /\/dashboard\/login#token=([\w-]{43})$/.exec(String(url))?.[1] ?? '';
 

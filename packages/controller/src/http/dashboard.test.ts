@@ -108,6 +108,9 @@ test('the API description is complete and refers to nothing that it lacks', asyn
       "POST /api/vm/{id}/check",
       "POST /api/vm/{id}/cli/prompt",
       "POST /api/vm/{id}/desktop-ticket",
+      "POST /api/vm/{id}/restart",
+      "POST /api/vm/{id}/start",
+      "POST /api/vm/{id}/stop",
       "PUT /api/credentials/{provider}/api-key",
     ]
   `);

@@ -26,6 +26,8 @@ let asked: PromptRequest[];
 let synced: string[];
 /** Uses of the CLI VM that have begun and not ended. */
 let uses: number;
+/** The CLI VM that is used now ends. */
+let life: AbortController;
 /** Something that the start of the CLI VM waits for, or fails with. */
 let start: () => Promise<void>;
 
@@ -59,6 +61,7 @@ beforeEach(() => {
   asked = [];
   synced = [];
   uses = 0;
+  life = new AbortController();
   start = async () => undefined;
   play = (response) => response.end('{"exitCode":0}\n');
 });
@@ -78,7 +81,7 @@ async function useCli(userId: string, onProgress: (text: string) => void) {
   uses += 1;
   const vm = await c.vms.cliOf(userId);
   if (!vm) throw new AppError('not_found', 'There is none.');
-  return { vm, release: async () => void (uses -= 1) };
+  return { vm, ended: life.signal, release: async () => void (uses -= 1) };
 }
 
 const body = { provider: 'codex', prompt: 'hello' };
@@ -228,6 +231,25 @@ test('a VM that cannot start is told in the stream', async () => {
     { error: { code: 'vm_boot_timeout' } },
     { exitCode: null },
   ]);
+});
+
+test.each([
+  ['although nothing has broken off yet', (): void => undefined],
+  ['whatever the answer broke off with first', (response: ServerResponse): void => void response.destroy()],
+])('a CLI VM that is stopped ends the prompt with the reason, %s', async (_when, breakOff) => {
+  c.vms.add(c.ada.user.id, { kind: 'cli' });
+  play = (response) => {
+    response.write('{"chunk":"first"}\n', () => {
+      life.abort(new AppError('vm_not_running', 'The VM was stopped.'));
+      breakOff(response);
+    });
+  };
+  const { text } = await post('me');
+  expect(events(text).slice(-2)).toMatchObject([
+    { error: { code: 'vm_not_running', message: 'The VM was stopped.' } },
+    { exitCode: null },
+  ]);
+  await expect.poll(() => uses).toBe(0);
 });
 
 const codeOf = async (call: ReturnType<typeof post>): Promise<string> => {

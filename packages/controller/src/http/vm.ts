@@ -1,11 +1,13 @@
 /** VMs as the API shows them, and who may do what with one. Pure. */
 import type { User, Vm } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
+import { isFinal } from '../vm/transitions.js';
 import type { VmRow } from '../vm/vm.js';
 
 const iso = (date: Date | null): string | null => date?.toISOString() ?? null;
 
-export const toVm = (row: VmRow, idleS: number): Vm => ({
+/** `idleS`: seconds that a CLI VM runs unused. `uses`: how many uses of its user's CLI VM are under way. */
+export const toVm = (row: VmRow, idleS: number, uses: number): Vm => ({
   id: row.id,
   userId: row.userId,
   kind: row.kind,
@@ -17,11 +19,11 @@ export const toVm = (row: VmRow, idleS: number): Vm => ({
   readyAt: iso(row.readyAt),
   destroyAt: iso(row.destroyAt),
   stopAt: iso(idleEnd(row, idleS)),
+  uses: row.kind === 'cli' && !isFinal(row.state) ? uses : 0,
   timings: row.timings,
   error: row.error,
 });
 
-/** `idleS`: seconds that a CLI VM runs unused. */
 function idleEnd({ kind, state, lastUsedAt, readyAt, createdAt }: VmRow, idleS: number): Date | null {
   if (kind !== 'cli' || state !== 'running') return null;
   const used = Math.max(...[lastUsedAt, readyAt, createdAt].map((date) => date?.getTime() ?? 0));

@@ -104,7 +104,10 @@ async function runPrompt(prompt: Prompt, deps: PromptDeps, emit: Emit, over: Abo
     const use = await vms.useCli(prompt.userId, onProgress, over);
     try {
       await emit({ status: `asking ${prompt.name}` });
-      await passAnswer(await vms.guest(use.vm.id), prompt, emit, over);
+      await passAnswer(await vms.guest(use.vm.id), prompt, emit, AbortSignal.any([over, use.ended]));
+    } catch (error) {
+      // Whatever the answer broke off with: it broke off because of this.
+      throw use.ended.aborted ? use.ended.reason : error;
     } finally {
       finish(use, deps);
     }

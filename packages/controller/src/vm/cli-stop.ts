@@ -10,11 +10,15 @@ const shutdownMs = 30_000;
 
 /** Powers a CLI VM off, after a last look of the guard; its disk stays. */
 export function stop(ctx: VmContext, vmId: string): Promise<void> {
-  return ctx.turns.run(vmId, () => stopNow(ctx, vmId, () => rows.apply(ctx, vmId, 'stop')));
+  return ctx.turns.run(vmId, () => stopNow(ctx, vmId));
 }
 
-/** Stops the VM if `move` finds that it still may. Only in the VM's turn. */
-async function stopNow(ctx: VmContext, vmId: string, move: () => Promise<VmRow | undefined>): Promise<void> {
+/** Stops the VM if `move` finds that it still may, whatever uses it. Only in the VM's turn. */
+export async function stopNow(
+  ctx: VmContext,
+  vmId: string,
+  move = (): Promise<VmRow | undefined> => rows.apply(ctx, vmId, 'stop'),
+): Promise<void> {
   const row = await rows.get(ctx, vmId);
   if (row?.state === 'running') await ctx.guard.ending(row, reachOf(ctx));
   if (row?.state === 'stopping' || (await move())) return release(ctx, vmId, shutdownMs);
@@ -25,9 +29,12 @@ async function stopNow(ctx: VmContext, vmId: string, move: () => Promise<VmRow |
 
 /** Ends a stop that has broken off; nothing where there is none. */
 export function stopRest(ctx: VmContext, vmId: string): Promise<void> {
-  return ctx.turns.run(vmId, async () => {
-    if ((await rows.get(ctx, vmId))?.state === 'stopping') await release(ctx, vmId, shutdownMs);
-  });
+  return ctx.turns.run(vmId, () => stopRestNow(ctx, vmId));
+}
+
+/** `stopRest`, only in the VM's turn. */
+export async function stopRestNow(ctx: VmContext, vmId: string): Promise<void> {
+  if ((await rows.get(ctx, vmId))?.state === 'stopping') await release(ctx, vmId, shutdownMs);
 }
 
 /** The last step of a stop. Where it fails, the row goes on to say `stopping`, and `stopRest` does it again. Only in the VM's turn. */

@@ -8,7 +8,7 @@ import { reachOf } from './guest.js';
 import { giveUp, insert, start } from './power.js';
 import * as rows from './rows.js';
 import type { CliUse, VmRow } from './vm.js';
-import { waitReady } from './wait.js';
+import { endOf, waitReady } from './wait.js';
 
 /** For whom a CLI VM is prepared, and who hears how it goes. */
 export interface CliRequest {
@@ -27,11 +27,16 @@ export function ensureCli(ctx: VmContext, request: CliRequest, signal: AbortSign
   );
 }
 
-async function prepare(ctx: VmContext, { userId, sessionId, onProgress }: CliRequest): Promise<VmRow> {
-  const row = (await standing(ctx, userId)) ?? (await create(ctx, { userId, sessionId, onProgress }));
+async function prepare(ctx: VmContext, request: CliRequest): Promise<VmRow> {
+  const row = (await standing(ctx, request.userId)) ?? (await create(ctx, request));
+  return bringUp(ctx, row, request.onProgress);
+}
+
+/** Starts the VM unless it is on its way, and waits until it is ready. Only as the preparation of its user. */
+export async function bringUp(ctx: VmContext, row: VmRow, onProgress: (text: string) => void): Promise<VmRow> {
   if (row.state === 'creating' || row.state === 'stopped') {
     onProgress('starting');
-    await ctx.turns.run(row.id, () => startKept(ctx, row));
+    await ctx.turns.run(row.id, () => startKept(ctx, row.id));
   }
   const ready = row.state === 'running' ? row : await waitReady(ctx, row.id, ctx.signal, () => onProgress('starting'));
   // One that was adopted while it came up takes the present settings first.
@@ -72,8 +77,10 @@ async function makeDisk(ctx: VmContext, { id, imageId }: VmRow): Promise<void> {
   }
 }
 
-/** Starts a VM that is kept when it fails. */
-async function startKept(ctx: VmContext, row: VmRow): Promise<void> {
+/** Starts a VM that is kept when it fails; nothing where somebody has started it already, or it is gone. Only in the VM's turn. */
+export async function startKept(ctx: VmContext, vmId: string): Promise<void> {
+  const row = await rows.get(ctx, vmId);
+  if (row?.state !== 'creating' && row?.state !== 'stopped') return;
   try {
     await start(ctx, row);
   } catch (error) {
@@ -96,12 +103,20 @@ export async function useCli(ctx: VmContext, request: CliRequest, signal: AbortS
     for (;;) {
       if (!(await rows.liveCli(ctx, userId))) throw new AppError('not_found', 'There is no CLI VM.');
       const { id } = await ensureCli(ctx, request, signal);
-      // Not running any more: its stop as idle had begun before this use.
-      const vm = await rows.touch(ctx, id);
+      const life = followLife(ctx, id);
+      let vm: VmRow | undefined;
+      try {
+        vm = await rows.touch(ctx, id);
+      } finally {
+        if (!vm) life.forget();
+      }
+      // Not running any more: its stop had begun before this use.
       if (!vm) continue;
       return {
         vm,
+        ended: life.ended,
         release: async () => {
+          life.forget();
           end();
           await rows.touch(ctx, id);
         },
@@ -111,6 +126,16 @@ export async function useCli(ctx: VmContext, request: CliRequest, signal: AbortS
     end();
     throw error;
   }
+}
+
+/** `ended` fires when the VM, which runs now, does not run any more. */
+function followLife({ changes }: VmContext, vmId: string): { ended: AbortSignal; forget(): void } {
+  const end = new AbortController();
+  const onChange = (row: VmRow): void => {
+    if (row.state !== 'running') end.abort(endOf(row));
+  };
+  changes.on(vmId, onChange);
+  return { ended: end.signal, forget: () => void changes.off(vmId, onChange) };
 }
 
 /** Counts one use of the user's CLI VM; the answer ends it. */

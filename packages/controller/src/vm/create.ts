@@ -4,6 +4,7 @@
  */
 import { AppError } from '@airlock/contract/errors';
 import { startLoop } from '../lib/loop.js';
+import { restartByHand, startByHand, stopByHand } from './by-hand.js';
 import { ensureCli, useCli } from './cli.js';
 import { stop, stopIdle } from './cli-stop.js';
 import { createContext, type VmContext, type VmDeps } from './context.js';
@@ -43,6 +44,10 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     ensureCli: (userId, sessionId, onProgress, signal) => ensureCli(ctx, { userId, sessionId, onProgress }, signal),
     cliOf: (userId) => rows.liveCli(ctx, userId),
     useCli: (userId, onProgress, signal) => useCli(ctx, { userId, sessionId: null, onProgress }, signal),
+    usesOf: (userId) => ctx.uses.get(userId) ?? 0,
+    stop: (vmId) => stopByHand(ctx, vmId),
+    start: (vmId) => startByHand(ctx, vmId),
+    restart: (vmId) => restartByHand(ctx, vmId),
     waitReady: (vmId, onStatus, signal) => waitReady(ctx, vmId, signal, onStatus),
     get: (vmId) => rows.get(ctx, vmId),
     list: (userId) => rows.list(ctx, userId),

@@ -27,6 +27,8 @@ export interface TestEngine extends Engine {
   /** While set, starts wait for it, and the stop of a VM for what it answers. */
   startGate: Promise<void> | undefined;
   stopGate: ((vmId: string) => Promise<void> | undefined) | undefined;
+  /** While set, a guest that was started does not get ready. */
+  bootGate: Promise<void> | undefined;
   /** While set, starts, or stops, fail with it. */
   startError: AppError | undefined;
   stopError: AppError | undefined;
@@ -64,6 +66,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
     host: { memory: { totalMib: 1e6, availableMib: 1e6 }, disk: { path: '/', freeMib: 1e6 }, vms: [] },
     startGate: undefined,
     stopGate: undefined,
+    bootGate: undefined,
     startError: undefined,
     stopError: undefined,
     diskGate: undefined,
@@ -94,7 +97,12 @@ export function createTestEngine(client: JsonClient): TestEngine {
       const status = statuses.get(vmId);
       const end = ends.get(vmId);
       if (!status || !end || end.signal.aborted) return Promise.reject(gone());
-      if (after < status.revision) return Promise.resolve(status);
+      if (after < status.revision) {
+        return raceAbort(
+          (engine.bootGate ?? Promise.resolve()).then(() => status),
+          signal,
+        );
+      }
       return raceAbort(
         aborted(end.signal).then(() => Promise.reject(gone())),
         signal,
@@ -143,6 +151,10 @@ export function standInVms(keep: RowKeep, verbs: Partial<Vms>): Vms {
     const row = await get(vmId);
     if (row) keep.put({ ...row, ...values });
   };
+  const moved = async (vmId: string, state: VmRow['state']): Promise<VmRow> => {
+    await change(vmId, { state });
+    return (await get(vmId)) ?? refuse();
+  };
   return {
     get,
     list: async (userId) => (await keep.all()).filter((row) => userId === null || row.userId === userId),
@@ -150,6 +162,10 @@ export function standInVms(keep: RowKeep, verbs: Partial<Vms>): Vms {
       (await keep.all()).find((row) => row.userId === userId && row.kind === 'cli' && !isFinal(row.state)),
     scheduleDestroy: (vmId, destroyAt) => change(vmId, { destroyAt }),
     destroy: (vmId) => change(vmId, { state: 'destroyed' }),
+    stop: (vmId) => moved(vmId, 'stopped'),
+    start: (vmId) => moved(vmId, 'starting'),
+    restart: (vmId) => moved(vmId, 'starting'),
+    usesOf: () => 0,
     ...{ createBrowser: refuse, ensureCli: refuse, useCli: refuse, waitReady: refuse },
     ...{ guest: refuse, health: refuse, runCheck: refuse, openDesktop: refuse },
     ...{ requireCapacity: nothing, stopAll: nothing, reconcile: nothing, close: nothing },

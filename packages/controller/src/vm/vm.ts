@@ -26,6 +26,8 @@ export interface CliGuard {
 
 export interface CliUse {
   vm: VmRow;
+  /** Fires when the VM does not run any more, with an AppError that says why. */
+  ended: AbortSignal;
   release(): Promise<void>;
 }
 
@@ -59,6 +61,24 @@ export interface Vms {
    * @throws AppError not_found when there is none, whatever its start failed with, or aborted
    */
   useCli(userId: string, onProgress: (text: string) => void, signal: AbortSignal): Promise<CliUse>;
+  /** How many uses of the user's CLI VM are under way, or wait for its start. */
+  usesOf(userId: string): number;
+  /**
+   * Powers a CLI VM off by hand, whatever uses it, after a last look of the guard; its disk stays, and its next use starts it.
+   * Resolves when that is done, at once where it stands still. Of calls to `stop`, `start` and `restart`, the last one holds.
+   * @throws AppError not_found, invalid_request for a browser VM, vm_not_running for one that is being made or has come to its end,
+   * and what the stop broke off with, which is then done again by the sweep
+   */
+  stop(vmId: string): Promise<VmRow>;
+  /**
+   * Starts a CLI VM by hand as a use would. Resolves when it is on its way, at once where it is up or coming: `waitReady`, and its
+   * row, tell how that goes on.
+   * @throws AppError not_found, invalid_request for a browser VM, vm_not_running for one that has come to its end, and why it may
+   * not start: image_missing, capacity_exhausted, disk_full, home_key_lost, …
+   */
+  start(vmId: string): Promise<VmRow>;
+  /** `stop` and then `start`, with nothing in between; resolves and throws as these two. */
+  restart(vmId: string): Promise<VmRow>;
   /** Resolves when the VM is ready. @throws AppError the VM's own failure, an upstream failure, or aborted */
   waitReady(vmId: string, onStatus: (status: RunnerStatus) => void, signal: AbortSignal): Promise<VmRow>;
   get(vmId: string): Promise<VmRow | undefined>;

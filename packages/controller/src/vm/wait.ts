@@ -52,10 +52,11 @@ function nextChange(ctx: VmContext, vmId: string): { come: Promise<void>; stop()
   };
 }
 
-/** Why a VM that is not to be waited for has ended. */
-function endOf({ id, state, error }: VmRow): AppError {
+/** Why a VM that is not to be waited for has ended, or is about to. */
+export function endOf({ id, state, error }: VmRow): AppError {
   if (error) return AppError.fromBody(error);
-  if (state === 'stopping') return new AppError('vm_not_running', `VM ${id} is being stopped.`);
+  if (state === 'stopping')
+    return new AppError('vm_not_running', `VM ${id} was stopped.`, { hint: 'Its next use starts it again.' });
   if (state === 'destroying' || state === 'destroyed') return new AppError('vm_not_running', `VM ${id} was destroyed.`);
   return new AppError('vm_lost', `VM ${id} has ended.`);
 }

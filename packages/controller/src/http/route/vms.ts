@@ -1,4 +1,4 @@
-/** VMs: list, look at, check, destroy. */
+/** VMs: list, look at, stop and start, check, destroy. */
 import { z } from 'zod';
 import { CreateVmRequest, RunCheckRequest, Vm, VmList } from '@airlock/contract/api';
 import { CheckResult, GuestHealth } from '@airlock/contract/guest';
@@ -23,9 +23,10 @@ export async function vmOf(
 }
 
 export function addVmRoutes(server: Server, deps: HttpDeps): void {
-  const shown = (row: VmRow): Vm => toVm(row, deps.settings.AIRLOCK_CLI_IDLE_S);
+  const shown = (row: VmRow): Vm => toVm(row, deps.settings.AIRLOCK_CLI_IDLE_S, deps.vms.usesOf(row.userId));
   addList(server, deps, shown);
   addOne(server, deps, shown);
+  addPower(server, deps, shown);
   addGuest(server, deps);
 }
 
@@ -77,6 +78,34 @@ function addOne(server: Server, deps: HttpDeps, shown: Shown): void {
       return reply.status(204).send(undefined);
     },
   );
+}
+
+/** What takes a guest's boot is answered when it is on its way, with a VM to be followed; a stop when it is done. */
+function addPower(server: Server, deps: HttpDeps, shown: Shown): void {
+  const { vms } = deps;
+  server.post(
+    '/api/vm/:id/stop',
+    {
+      schema: {
+        params: vmParams,
+        response: answers(200, Vm),
+        summary: 'Power a CLI VM off, also in the middle of prompts; its disk stays, and its next use starts it',
+      },
+    },
+    async (request) => shown(await vms.stop((await vmOf(deps, request)).id)),
+  );
+
+  const starts = {
+    start: 'Start a CLI VM; answers when it is on its way',
+    restart: 'Stop a CLI VM and start it again; answers when it is on its way',
+  };
+  for (const verb of ['start', 'restart'] as const) {
+    server.post(
+      `/api/vm/:id/${verb}`,
+      { schema: { params: vmParams, response: answers(202, Vm), summary: starts[verb] } },
+      async (request, reply) => reply.status(202).send(shown(await vms[verb]((await vmOf(deps, request)).id))),
+    );
+  }
 }
 
 function addGuest(server: Server, deps: HttpDeps): void {
