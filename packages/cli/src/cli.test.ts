@@ -68,6 +68,9 @@ describe('help', () => {
       'vm list',
       'vm show',
       'vm logs',
+      'vm stop',
+      'vm start',
+      'vm restart',
       'vm destroy',
       'user create',
       'user list',
@@ -135,6 +138,8 @@ test.each([
   ['vm list', /No controller is running for .*controller_unreachable/s],
   ['auth start codex', /No controller is running for .*npm run up.*controller_unreachable/s],
   ['vm show ../../etc', /is not the id of a VM.*invalid_request/s],
+  ['vm stop ../../etc', /is not the id of a VM.*invalid_request/s],
+  ['vm restart all', /is not the id of a VM.*invalid_request/s],
   ['vm logs vm_0000000000000000', /holds no log.*not_found/s],
   ['selftest --minutes none', /expected a number.*invalid_request/s],
 ])('%s without a controller is a clear error', async (line, message) => {
@@ -157,6 +162,8 @@ test('vm logs shows the end of every log, without control characters', async () 
 describe('with a controller', () => {
   let server: Server;
   let calls: string[];
+  /** What `GET` of the VM answers, one after the other; the last one goes on to be answered. */
+  let vms: object[];
   const id = 'ses_0123456789abcdef';
   const at = '2026-01-01T00:00:00.000Z';
   const session = (status: string, revision: number) => ({
@@ -190,8 +197,17 @@ describe('with a controller', () => {
     error: status === 'timeout' ? { code: 'sign_in_timeout', message: 'Too late.', hint: 'Start again.' } : null,
   });
 
+  const vmId = 'vm_0123456789abcdef';
+  const vmOf = (state: string, values: object = {}) => ({
+    ...{ id: vmId, userId: 'usr_0123456789abcdef', kind: 'cli', state, sessionId: null, accel: 'kvm' },
+    ...{ imageId: 'img_202601011200abcdef01', createdAt: at, readyAt: null, destroyAt: null, stopAt: null, uses: 0 },
+    ...{ timings: { vncMs: null, agentMs: null, readyMs: null }, error: null },
+    ...values,
+  });
+
   beforeEach(async () => {
     calls = [];
+    vms = [];
     server = createServer((request, response) => {
       calls.push(`${request.method} ${request.url} ${request.headers.authorization}`);
       if (request.url?.endsWith('/events')) {
@@ -207,6 +223,10 @@ describe('with a controller', () => {
         '/api/vm': { vms: [] },
         [`/api/vm/auth/${id}/extend`]: { ...session('awaiting_user_auth', 4), expiresAt: '2026-01-01T00:10:00.000Z' },
         '/api/login-tokens': { url: 'http://127.0.0.1/x', expiresAt: at },
+        [`/api/vm/${vmId}`]: vms.length > 1 ? vms.shift() : vms[0],
+        [`/api/vm/${vmId}/stop`]: vmOf('stopped'),
+        [`/api/vm/${vmId}/start`]: vmOf('starting'),
+        [`/api/vm/${vmId}/restart`]: vmOf('starting'),
       };
       const body = answers[request.url ?? ''];
       const error = { code: 'not_found', message: 'No such thing.', hint: 'Look again.' };
@@ -242,6 +262,35 @@ describe('with a controller', () => {
     const { exitCode, stderr } = await airlock(['auth', 'show', 'nothing']);
     expect(exitCode).toBe(1);
     expect(stderr).toBe('error: No such thing.\nhint: Look again.\ncode: not_found\n');
+  });
+
+  test('vm stop tells what it does and what became of it, and --json is the VM', async () => {
+    const plain = await airlock(['vm', 'stop', vmId]);
+    expect(plain).toMatchObject({ exitCode: 0, stdout: `${vmId} stopped\n`, stderr: `${vmId} is being stopped …\n` });
+    const { stdout } = await airlock(['vm', 'stop', vmId, '--json']);
+    expect(JSON.parse(stdout)).toEqual(vmOf('stopped'));
+    expect(calls).toEqual(Array(2).fill(`POST /api/vm/${vmId}/stop Bearer the-token`));
+  });
+
+  test.each(['start', 'restart'])('vm %s follows the VM until it is ready', async (verb) => {
+    vms = [vmOf('starting'), vmOf('running')];
+    const { exitCode, stdout, stderr } = await airlock(['vm', verb, vmId]);
+    expect([exitCode, stdout]).toEqual([0, `${vmId} running\n`]);
+    expect(stderr).toBe(`${verb === 'restart' ? `${vmId} is being stopped …\n` : ''}${vmId} is starting …\n`);
+    expect(calls[0]).toBe(`POST /api/vm/${vmId}/${verb} Bearer the-token`);
+  });
+
+  test.each([
+    [
+      vmOf('stopped', { error: { code: 'vm_boot_timeout', message: 'Too slow.', hint: 'See.' } }),
+      /error: Too slow\..*vm_boot_timeout/s,
+    ],
+    [vmOf('stopping'), /somebody has stopped it again.*vm_not_running/s],
+  ])('vm start of one that does not come up ends with the reason', async (end, message) => {
+    vms = [end];
+    const { exitCode, stdout, stderr } = await airlock(['vm', 'start', vmId]);
+    expect([exitCode, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(message);
   });
 
   test('an empty list is a table head', async () => {

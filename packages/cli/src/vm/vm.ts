@@ -1,4 +1,4 @@
-/** `airlock vm …`: list, show, read the logs of, destroy VMs. */
+/** `airlock vm …`: list, show, read the logs of, stop, start, destroy VMs. */
 import type { Command } from 'commander';
 import { Vm, VmList } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
@@ -7,13 +7,14 @@ import { readSettings } from '@airlock/contract/settings';
 import { withApi } from '../lib/api.js';
 import { print, printJson, table } from '../lib/output.js';
 import { readLogs } from './logs.js';
+import { addPower } from './power.js';
 
 interface Flags {
   json?: boolean;
 }
 
 export function addVm(program: Command): void {
-  const vm = program.command('vm').description('List, show and destroy VMs.');
+  const vm = program.command('vm').description('List, show, stop, start and destroy VMs.');
   vm.command('list')
     .description('List VMs.')
     .option('--json', 'print JSON')
@@ -39,6 +40,7 @@ export function addVm(program: Command): void {
       const logs = await readLogs(readSettings().AIRLOCK_HOME, parseVmId(id), parseLines(lines));
       print(logs.map(({ name, text }) => `==> ${name} <==\n${text}`).join('\n\n'));
     });
+  addPower(vm, vmPath);
   vm.command('destroy <vm-id>')
     .description('Destroy a VM at once.')
     .addHelpText('after', '\nExample:\n  airlock vm destroy vm_0123456789abcdef')
