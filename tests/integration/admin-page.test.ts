@@ -1,7 +1,7 @@
 /** The page of the administrator in a real browser, with every answer of the controller given by the test. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { SystemStatus, UserList, VmList, type Vm } from '@airlock/contract/api';
+import { SystemStatus, UserList, Vm, VmList } from '@airlock/contract/api';
 import { launchBrowser } from '../support/browser.js';
 import { dashboardOrigin, openDashboard, screenshots, type ApiCall } from '../support/built-dashboard.js';
 
@@ -27,7 +27,7 @@ const ago = (minutes: number): string => new Date(Date.now() - minutes * 60_000)
 function vmOf(name: string, state: Vm['state'], values: Partial<Vm> = {}): Vm {
   return {
     ...{ id: `vm_${name.padStart(16, '0')}`, userId: adaId, kind: 'browser', state, sessionId: null, imageId },
-    ...{ accel: 'kvm', createdAt: ago(90), readyAt: null, destroyAt: null, stopAt: null, error: null },
+    ...{ accel: 'kvm', createdAt: ago(90), readyAt: null, destroyAt: null, stopAt: null, uses: 0, error: null },
     timings: { vncMs: null, agentMs: null, readyMs: null },
     ...values,
   };
@@ -59,6 +59,9 @@ function answer({ call }: ApiCall): unknown {
       return UserList.parse({ users: [ada] });
     case 'GET /api/vm':
       return VmList.parse({ vms });
+    case 'POST /api/vm/vm_00000000000000rb/stop':
+      vms = vms.map((vm) => (vm.id.endsWith('rb') ? { ...vm, state: 'stopped', stopAt: null, uses: 0 } : vm));
+      return Vm.parse(vms.find((vm) => vm.id.endsWith('rb')));
     case 'GET /api/system':
       return SystemStatus.parse({
         ...{ version: '0.1.0', startedAt: ago(3000), accel: 'tcg', accelReason: '/dev/kvm does not exist.', imageId },
@@ -97,6 +100,24 @@ describe('the page of the administrator', () => {
     await page.getByText(/^stops .+ if idle$/).waitFor();
     expect(await page.getByRole('table').innerText()).not.toContain('usr_');
     await screenshots(page, 'admin');
+  });
+
+  it('stops a CLI VM of anybody, after asking where something runs in it', async () => {
+    vms = vms.map((vm) => (vm.id.endsWith('rb') ? { ...vm, uses: 1 } : vm));
+    await open();
+    await page.getByRole('table').waitFor();
+    const offered = await page
+      .getByTestId(/^(stop|start|restart)-vm_/)
+      .evaluateAll((all) => all.map((one) => one.dataset['testid']));
+    expect(offered).toEqual([
+      ...['stop-vm_00000000000000rb', 'restart-vm_00000000000000rb'],
+      ...['start-vm_00000000000000sd', 'start-vm_00000000000000se'],
+    ]);
+    await page.getByRole('button', { name: 'Stop vm_00000000000000rb' }).click();
+    await page.getByText('A prompt or a check runs in it and ends').waitFor();
+    await screenshots(page, 'admin-stop');
+    await page.getByTestId('power-confirm').click();
+    await page.getByTestId('start-vm_00000000000000rb').waitFor();
   });
 
   it('fits a phone, with all of a VM in sight', async () => {

@@ -4,8 +4,9 @@ import { Page } from '../ui/page.js';
 import { Problem } from '../ui/problem.js';
 import { useTitle } from '../ui/use-title.js';
 import { useMe } from '../user/me.js';
+import { useVms } from '../vm/use-vms.js';
 import { SystemFacts } from './system-facts.js';
-import { useSystem, useUsers, useVms } from './use-admin.js';
+import { useSystem, useUsers } from './use-admin.js';
 import { VmTable } from './vm-table.js';
 
 const forbidden = new AppError('forbidden', 'This page is for administrators only.', {

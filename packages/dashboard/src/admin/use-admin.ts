@@ -9,11 +9,6 @@ export function useSystem() {
   return useQuery({ queryKey: ['system'], queryFn: ({ signal }) => api.system(signal), refetchInterval: refreshMs });
 }
 
-export function useVms() {
-  const api = useApi();
-  return useQuery({ queryKey: ['vms'], queryFn: ({ signal }) => api.vms(signal), refetchInterval: refreshMs });
-}
-
 export function useUsers() {
   const api = useApi();
   return useQuery({ queryKey: ['users'], queryFn: ({ signal }) => api.users(signal), refetchInterval: refreshMs });

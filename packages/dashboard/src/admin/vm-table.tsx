@@ -3,19 +3,10 @@ import type { User, Vm } from '@airlock/contract/api';
 import { serverNowMs } from '../api/clock.js';
 import { StatusDot } from '../ui/status-dot.js';
 import { formatElapsed, formatMoment } from '../ui/time.js';
+import { PowerButtons } from '../vm/power-buttons.js';
+import { describeEnd } from '../vm/vm-end.js';
+import { tones } from '../vm/vm-state.js';
 import styles from './admin.module.css';
-import { describeEnd } from './vm-end.js';
-
-const tones = {
-  creating: 'busy',
-  starting: 'busy',
-  running: 'good',
-  stopping: 'busy',
-  stopped: 'quiet',
-  destroying: 'busy',
-  failed: 'bad',
-  destroyed: 'quiet',
-} as const satisfies Record<Vm['state'], string>;
 
 export function VmTable({ vms, users }: { vms: readonly Vm[]; users: readonly User[] }) {
   const names = new Map(users.map(({ id, name }) => [id, name]));
@@ -77,7 +68,12 @@ function Row({ vm, owner }: { vm: Vm; owner: string | undefined }) {
       </td>
       <td data-label="Made">{formatMoment(vm.createdAt, nowMs)}</td>
       <td data-label="Ready in">{vm.timings.readyMs === null ? '–' : formatElapsed(vm.timings.readyMs)}</td>
-      <td data-label="End">{describeEnd(vm, nowMs)}</td>
+      <td data-label="End">
+        <div className={styles.end}>
+          <span>{describeEnd(vm, nowMs)}</span>
+          {vm.kind === 'cli' && <PowerButtons vm={vm} name={vm.id} />}
+        </div>
+      </td>
     </tr>
   );
 }

@@ -10,6 +10,7 @@ import {
   SystemStatus,
   User,
   UserList,
+  Vm,
   VmList,
 } from '@airlock/contract/api';
 import type { LoginMethod } from '@airlock/contract/guest';
@@ -57,6 +58,9 @@ export function createApi() {
       requestStream('POST', '/api/vm/me/cli/prompt', { body, signal }),
     system: (signal?: AbortSignal) => request('GET', '/api/system', SystemStatus, { signal }),
     users: async (signal?: AbortSignal) => (await request('GET', '/api/users', UserList, { signal })).users,
+    /** `stop` is answered when that is done, the others when the VM is on its way. */
+    powerVm: (vmId: string, verb: 'stop' | 'start' | 'restart') =>
+      request('POST', `/api/vm/${encodeURIComponent(vmId)}/${verb}`, Vm),
     vms: async (signal?: AbortSignal) => (await request('GET', '/api/vm', VmList, { signal })).vms,
   };
 }

@@ -5,6 +5,7 @@ import { ConnectionNotice } from '../ui/connection-notice.js';
 import { Page } from '../ui/page.js';
 import { Problem } from '../ui/problem.js';
 import { useTitle } from '../ui/use-title.js';
+import { OwnVm } from '../vm/own-vm.js';
 import { ProviderCard } from './provider-card.js';
 import styles from './providers-page.module.css';
 import { useProviders } from './use-providers.js';
@@ -24,6 +25,7 @@ export function ProvidersPage() {
         </ul>
       )}
       <TryIt />
+      <OwnVm />
       <HowItWorks />
       <ConnectionNotice lost={providers !== undefined && (error ?? failureReason) !== null} />
     </Page>

@@ -1,0 +1,30 @@
+import { VmState, type Vm } from '@airlock/contract/api';
+import { expect, it } from 'vitest';
+import { describeOwn, powerOf } from './vm-state.js';
+
+const now = Date.parse('2030-01-01T12:00:00Z');
+const vm: Vm = {
+  ...{ id: 'vm_0123456789abcdef', userId: 'usr_0123456789abcdef', kind: 'cli', state: 'running', sessionId: null },
+  ...{ imageId: 'img_202601011200abcdef01', accel: 'kvm', createdAt: '2030-01-01T11:00:00.000Z', readyAt: null },
+  ...{ destroyAt: null, stopAt: '2030-01-01T12:20:00.000Z', uses: 0, error: null },
+  timings: { vncMs: null, agentMs: null, readyMs: null },
+};
+
+it.each<[Partial<Vm>, string, RegExp]>([
+  [{}, 'Running', /^It stops .*20.* if idle\.$/],
+  [{ uses: 1 }, 'Running', /^In use\.$/],
+  [{ state: 'starting' }, 'Starting', /minute/],
+  [{ state: 'stopping' }, 'Stopping', /^$/],
+  [{ state: 'stopped', stopAt: null }, 'Stopped', /such as a prompt, starts it/],
+  [{ state: 'creating' }, 'Being made', /copied/],
+])('%j is told', (change, label, note) => {
+  const told = describeOwn({ ...vm, ...change }, now);
+  expect(told.label).toBe(label);
+  expect(told.note).toMatch(note);
+});
+
+it('only a CLI VM that stands or comes is stopped and started', () => {
+  const offered = VmState.options.filter((state) => powerOf({ kind: 'cli', state }).length > 0);
+  expect(offered).toEqual(['starting', 'running', 'stopped']);
+  expect(VmState.options.flatMap((state) => powerOf({ kind: 'browser', state }))).toEqual([]);
+});
