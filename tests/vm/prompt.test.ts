@@ -1,7 +1,7 @@
 /**
  * Prompts in a real CLI VM: the unmodified Codex, Claude Code and Gemini CLI answer through their simulated providers, piece by
- * piece, with settings that the VM took while it ran; a cancelled prompt ends; the VM stops when nobody uses it, and the next prompt
- * finds the login as it was, in a home that is encrypted on the disk.
+ * piece, with settings that the VM took while it ran; a cancelled prompt ends; the VM is stopped by hand and when nobody uses it, and
+ * the next prompt finds the login as it was, in a home that is encrypted on the disk.
  */
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
@@ -252,11 +252,22 @@ describe('prompts in a CLI VM', () => {
   );
 
   it(
-    'find the login after the VM was stopped as idle and started again',
+    'end with the reason when the VM is stopped by hand, and find the login after it was started so',
     async () => {
       const kept = await bundle();
+      const broken = ask('slowly');
+      await broken.next();
+      expect(await broken.next()).toMatchObject({ value: { chunk: 'One moment.\n' } });
+      expect(await vm()).toMatchObject({ state: 'running', uses: 1 });
+      const stopping = performance.now();
+      const options = { timeoutMs: answerMs };
+      expect(await api.call('POST', `/api/vm/${vmId}/stop`, Vm, options)).toMatchObject({ state: 'stopped' });
+      report('stop by hand, in the middle of a prompt', stopping);
+      const rest: PromptEvent[] = [];
+      for await (const event of broken) rest.push(event);
+      expect(rest.slice(-2)).toMatchObject([{ error: { code: 'vm_not_running' } }, { exitCode: null }]);
       await restart({ AIRLOCK_CLI_IDLE_S: '5' });
-      await until('the idle CLI VM to be stopped', async () => (await vm()).state === 'stopped', { timeoutMs: 90_000 });
+      expect(await vm()).toMatchObject({ state: 'stopped', uses: 0, error: null });
       const disk = homePaths(home.path).vmFile(vmId, 'disk');
       const { stdout } = await run('debugfs', ['-R', 'ls /home/airlock', disk]);
       expect(stdout).not.toContain('.codex');
@@ -268,15 +279,17 @@ describe('prompts in a CLI VM', () => {
       ).toEqual([]);
 
       const since = performance.now();
+      expect(await api.call('POST', `/api/vm/${vmId}/start`, Vm, options)).toMatchObject({ state: 'starting' });
+      // It waits for the same start.
       const events = await answerTo('back again');
-      report('prompt in a stopped VM, whole', since);
+      report('start by hand and a prompt, whole', since);
       const started = await vm();
       process.stderr.write(`of which VM, power-on to ready: ${(started.timings.readyMs ?? 0) / 1000} s\n`);
       expect(events[0]).toEqual({ status: 'starting the CLI VM' });
       expect(events.slice(-2)).toEqual([{ chunk: 'You said: back again\n' }, { exitCode: 0 }]);
       expect(await bundle()).toEqual(kept);
       expect((await proof()).ok).toBe(true);
-      await until('it to be stopped again', async () => (await vm()).state === 'stopped', { timeoutMs: 90_000 });
+      await until('it to be stopped as idle', async () => (await vm()).state === 'stopped', { timeoutMs: 90_000 });
     },
     bootMs + 3 * answerMs,
   );
