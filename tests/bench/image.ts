@@ -13,6 +13,7 @@ import { mmdebstrapArguments } from '@airlock/image-builder/bootstrap';
 import { buildImage } from '@airlock/image-builder/build';
 import { npmEnvironment } from '@airlock/contract/environment';
 import { debCacheOf, keepDebs, openDebCache, type DebCache } from '@airlock/image-builder/deb-cache';
+import { npmSpec } from '@airlock/image-builder/cli';
 import { description } from '@airlock/image-builder/description';
 import { projectClis } from '@airlock/image-builder/inputs';
 import {
@@ -111,7 +112,7 @@ async function makeBare(debCache: DebCache, signal: AbortSignal): Promise<void> 
     await openDebCache(debCache);
     await bareRoot(workspace, debCache, signal);
     const { clis } = await projectClis();
-    const packages = clis.map((cli) => `${cli.package}@${cli.version}`);
+    const packages = clis.map((cli) => `${cli.package}@${npmSpec(cli)}`);
     const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--engine-strict=false', '--prefer-offline'];
     await run('npm', ['install', '--global', `--prefix=${join(workspace.root, 'usr/local')}`, ...flags, ...packages], {
       cwd: workspace.stage,

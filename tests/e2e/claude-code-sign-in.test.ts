@@ -17,7 +17,7 @@ describe('a Claude Code sign-in', () => {
 
   it('tells truthfully that the person refused', async () => {
     await scenario.logIn();
-    await scenario.deny('Login failed: No authorization code received');
+    await scenario.deny('No authorization code received');
   }, 460_000);
 
   it('opens the page anew in the same desktop, from the ladder of other ways, which tells the reason', async () => {

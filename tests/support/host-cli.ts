@@ -24,7 +24,7 @@ export interface HostCli {
   internet: FakeInternet;
   /** A home of this name, made when it is not there. */
   home(name: string): Promise<string>;
-  start(argv: readonly string[], home: string): RunningCli;
+  start(argv: readonly string[], home: string, env?: Readonly<Record<string, string>>): RunningCli;
   /** Runs it to its end, with nothing on its standard input. */
   run(argv: readonly string[], home: string): Promise<CliRun>;
   /** The address that the CLI gave to its browser. */
@@ -78,8 +78,8 @@ export async function openHostCli(program: string, canaryToken: string): Promise
     };
   }
 
-  function start(argv: readonly string[], home: string): RunningCli {
-    const child = spawn(program, argv.slice(1), { cwd: home, env: environment(home), stdio: 'pipe' });
+  function start(argv: readonly string[], home: string, env: Readonly<Record<string, string>> = {}): RunningCli {
+    const child = spawn(program, argv.slice(1), { cwd: home, env: { ...environment(home), ...env }, stdio: 'pipe' });
     children.add(child);
     let output = '';
     for (const stream of [child.stdout, child.stderr])

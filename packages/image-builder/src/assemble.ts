@@ -9,6 +9,7 @@ import { makeRoot, marks } from './bootstrap.js';
 import { readCheckResults } from './check/check.js';
 import { buildFolder } from './check/shell.js';
 import { fetchPinned } from './chrome.js';
+import { installedPackage } from './cli.js';
 import { installClis } from './clis.js';
 import { keepDebs, openDebCache, type DebCache } from './deb-cache.js';
 import { describeArtefact, writeManifest } from './image.js';
@@ -186,11 +187,11 @@ function describeImage(
       agent: inputs.agentVersion,
     },
     guestProtocol,
-    clis: inputs.clis.map(({ id, package: name, version, integrity }) => ({
-      id,
-      package: name,
-      version,
-      integrity,
+    clis: inputs.clis.map((cli) => ({
+      id: cli.id,
+      package: installedPackage(cli),
+      version: cli.version,
+      integrity: cli.integrity,
     })),
     browser: inputs.browser?.name ?? 'chromium',
     kernelConfig,

@@ -62,7 +62,6 @@ export function mmdebstrapArguments(
     // Not mmdebstrap's own tar-in, which carries every byte through Perl.
     `tar --extract --file=${stageTar} --directory="$1" --numeric-owner`,
     ...(chrome ? [`${inside}/chrome.sh`] : []),
-    `${inside}/after-install.sh`,
     `${inside}/collect.sh`,
     `${inside}/finish.sh`,
     `${inside}/normalise.sh`,

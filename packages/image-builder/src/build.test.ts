@@ -60,8 +60,9 @@ describe('what has to be built', () => {
       async () => {
         await current(1, today);
         const { clis, lock } = await projectClis();
-        const other = { version: '99.0.0', integrity: 'sha512-AAAA' };
-        const packages = { ...lock.packages, [`node_modules/${clis[0]?.package}`]: other };
+        const path = `node_modules/${clis[0]?.package}`;
+        const other = { ...lock.packages[path], version: '99.0.0', integrity: 'sha512-AAAA' };
+        const packages = { ...lock.packages, [path]: other };
         await writePins(imagesFolder, pinsOf({ clis, lock: { ...lock, packages } }, 'asked'));
       },
       {},

@@ -1,16 +1,25 @@
 /** The coding CLIs: every package of theirs is pinned by a lock file; npm compares what it fetches with its checksums. */
-import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { z } from 'zod';
 import { npmEnvironment } from '@airlock/contract/environment';
 import { AppError } from '@airlock/contract/errors';
+import { nullIfAbsent } from '@airlock/contract/file';
 import { run } from '@airlock/contract/process';
-import { lockedCli, type Cli } from './cli.js';
+import { installedPackage, lockedCli, npmSpec, type Cli } from './cli.js';
 
 /** The part of npm's lock file that is read here; the rest is npm's own business. */
 export const NpmLock = z.looseObject({
-  packages: z.record(z.string(), z.looseObject({ version: z.string().optional(), integrity: z.string().optional() })),
+  packages: z.record(
+    z.string(),
+    z.looseObject({
+      /** Where it is not the name of the folder. */
+      name: z.string().optional(),
+      version: z.string().optional(),
+      integrity: z.string().optional(),
+    }),
+  ),
 });
 export type NpmLock = z.infer<typeof NpmLock>;
 
@@ -58,7 +67,7 @@ async function lockFor(set: CliSet, signal: AbortSignal): Promise<NpmLock> {
 }
 
 async function writeProject(folder: string, { clis, lock }: CliSet): Promise<void> {
-  const dependencies = Object.fromEntries(clis.map((cli) => [cli.package, cli.version]));
+  const dependencies = Object.fromEntries(clis.map((cli) => [cli.package, npmSpec(cli)]));
   const project = { name: 'airlock-clis', version: '0.0.0', private: true, dependencies };
   await writeFile(join(folder, 'package.json'), JSON.stringify(project));
   await writeFile(join(folder, 'package-lock.json'), JSON.stringify(lock));
@@ -80,21 +89,24 @@ export function explain(error: unknown, clis: readonly Cli[]): unknown {
   if (!(error instanceof AppError) || error.code !== 'command_failed') return error;
   const output = String(error.details?.['lastOutput'] ?? '');
   const missing = /code (ETARGET|E404)/.test(output)
-    ? clis.find((cli) => output.includes(cli.package) || output.includes(cli.package.replace('/', '%2f')))
+    ? clis.find((cli) =>
+        [installedPackage(cli), installedPackage(cli).replace('/', '%2f')].some((name) => output.includes(name)),
+      )
     : undefined;
   if (!missing) {
     const options = { cause: error, ...(error.details && { details: error.details }) };
     return new AppError('image_build_failed', `npm could not install the CLIs: ${error.message}`, options);
   }
-  return new AppError('image_build_failed', `npm's registry has no ${missing.package}@${missing.version}.`, {
-    hint: `\`npm view ${missing.package} versions\` lists those that it has.`,
+  const name = installedPackage(missing);
+  return new AppError('image_build_failed', `npm's registry has no ${name}@${missing.version}.`, {
+    hint: `\`npm view ${name} versions\` lists those that it has.`,
     cause: error,
   });
 }
 
 /**
- * Installs the CLIs below `stage`/usr/local with the host's own npm and its configuration. Install scripts stay off: those
- * that a provider names run in the new root (after-install.ts). Nothing of the registry's address stays in the tree.
+ * Installs the CLIs below `stage`/usr/local with the host's own npm and its configuration. No install script runs. Nothing of
+ * the registry's address stays in the tree.
  */
 export async function installClis(
   stage: string,
@@ -114,13 +126,23 @@ export async function installClis(
 
 const Bins = z.looseObject({ bin: z.union([z.string(), z.record(z.string(), z.string())]) });
 
-/** What npm leaves out because its scripts are off and the installation is not a global one: the link in bin. */
-async function finishCli(prefix: string, cli: Cli): Promise<void> {
-  const folder = join(prefix, 'lib/node_modules', cli.package);
+/** The file that a package starts as `command`, or undefined. */
+async function binOf(folder: string, command: string): Promise<string | undefined> {
   const { bin } = Bins.parse(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')));
-  const program = typeof bin === 'string' ? bin : bin[cli.command];
-  if (program === undefined) {
-    throw new AppError('image_build_failed', `${cli.package}@${cli.version} has no program named ${cli.command}.`);
+  return typeof bin === 'string' ? bin : bin[command];
+}
+
+/** What npm leaves out because its scripts are off and the installation is not a global one: the link in bin. */
+export async function finishCli(prefix: string, cli: Cli): Promise<void> {
+  const folder = join(prefix, 'lib/node_modules', cli.package);
+  const program = cli.native?.file ?? (await binOf(folder, cli.command));
+  const isThere =
+    program !== undefined && (await stat(join(folder, program)).then((found) => found.isFile(), nullIfAbsent));
+  if (!isThere) {
+    throw new AppError(
+      'image_build_failed',
+      `${installedPackage(cli)}@${cli.version} has no program named ${cli.native?.file ?? cli.command}.`,
+    );
   }
   const link = join(prefix, 'bin', cli.command);
   await mkdir(dirname(link), { recursive: true });

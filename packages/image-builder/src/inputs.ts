@@ -4,7 +4,6 @@ import { lstat, mkdir, readFile, readdir, readlink, symlink, writeFile } from 'n
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AppError } from '@airlock/contract/errors';
-import { afterInstallScript } from './after-install.js';
 import { checkScript, checksFor } from './check/check.js';
 import type { Check } from './check/shell.js';
 import type { PinnedBrowser } from './chrome.js';
@@ -56,7 +55,6 @@ export async function readInputs(set: CliSet, browser: Inputs['browser']): Promi
   const scripts = [
     ...chroot,
     program('check.sh', checkScript(checks)),
-    program('after-install.sh', afterInstallScript(set.clis)),
     program('slim-clis.sh', leftOutScript(set.clis)),
   ];
   const { version } = JSON.parse(agentPackage) as { version: string };

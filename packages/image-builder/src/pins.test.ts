@@ -20,9 +20,9 @@ const clis = clisOf(exampleLock);
 
 function setOf(codex: string): CliSet {
   const own = clis.map((cli) => ({ ...cli, version: cli.id === 'codex' ? codex : '1.0.0' }));
-  const entries = own.map(({ package: name, version }) => [
+  const entries = own.map(({ package: name, native, version }) => [
     `node_modules/${name}`,
-    { version, integrity: `sha512-${version}` },
+    { ...(native && { name: native.package }), version, integrity: `sha512-${version}` },
   ]);
   const lock: NpmLock = { packages: Object.fromEntries(entries) };
   return { clis: own.map((cli) => ({ ...cli, integrity: `sha512-${cli.version}` })), lock };
@@ -45,7 +45,18 @@ describe('which versions are built', () => {
       return pinsOf({ clis: known, lock: { packages: Object.fromEntries(entries) } }, from);
     };
     expect(applyPins(setOf('2.0.0'), before('refresh'))).toEqual(setOf('2.0.0'));
-    expect(() => applyPins(setOf('2.0.0'), before('asked'))).toThrowError(/do not include \w+, which is new/);
+    expect(() => applyPins(setOf('2.0.0'), before('asked'))).toThrowError(/do not include \S+, which is new/);
+  });
+
+  it('does not build another package of a CLI than the project does, with a lock file from before', () => {
+    const before = (from: 'asked' | 'refresh') => {
+      const entries = clis.map((cli) => [`node_modules/${cli.package}`, { version: '3.0.0', integrity: 'sha512-A' }]);
+      return pinsOf({ clis, lock: { packages: Object.fromEntries(entries) } }, from);
+    };
+    expect(applyPins(setOf('2.0.0'), before('refresh'))).toEqual(setOf('2.0.0'));
+    expect(() => applyPins(setOf('2.0.0'), before('asked'))).toThrowError(
+      /include @anthropic-ai\/claude-code-linux-x64,/,
+    );
   });
 
   it('takes the checksums along', () => {

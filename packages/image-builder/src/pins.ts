@@ -10,7 +10,7 @@ import { imagesPaths } from '@airlock/contract/home';
 import { currentId } from '@airlock/contract/provider/former-ids';
 import { providerIds } from '@airlock/contract/provider/provider';
 import { findProvider } from '@airlock/contract/provider/registry';
-import { lockedCli } from './cli.js';
+import { findLocked, installedPackage, lockedCli } from './cli.js';
 import { NpmLock, type CliSet } from './clis.js';
 
 export const Pins = z.strictObject({
@@ -56,16 +56,16 @@ export function pinsOf({ clis, lock }: CliSet, from: Pins['from']): Pins {
 
 /**
  * The project's set, or the pinned one where that counts.
- * @throws AppError image_build_failed when versions were asked for before a provider came that the pins do not know
+ * @throws AppError image_build_failed when versions were asked for before a package came that the pins do not know
  */
 export function applyPins(project: CliSet, pins: Pins | null): CliSet {
   if (pins === null) return project;
-  const added = project.clis.find((cli) => pins.lock.packages[`node_modules/${cli.package}`] === undefined);
+  const added = project.clis.find((cli) => findLocked(pins.lock, cli) === undefined);
   if (added && pins.from === 'refresh') return project;
   if (added) {
     throw new AppError(
       'image_build_failed',
-      `The versions that were asked for do not include ${added.id}, which is new.`,
+      `The versions that were asked for do not include ${installedPackage(added)}, which is new.`,
       {
         hint: 'Run `npx airlock image build --defaults`, and ask for other versions again.',
       },

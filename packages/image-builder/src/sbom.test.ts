@@ -53,6 +53,24 @@ it('carries the checksum of each CLI', () => {
   });
 });
 
+it('names a CLI whose program alone is installed as people know it, and as it is installed', () => {
+  const claude = clis.find(({ id }) => id === 'claude_code')!;
+  const native = claude.native!.package;
+  const npm = [{ path: `node_modules/${claude.package}`, name: native, version: claude.version, license: null }];
+  const { packages } = JSON.parse(makeSbom({ ...input, debs: [], npm })) as { packages: Record<string, unknown>[] };
+  const locator = (name: string): object => ({ referenceLocator: `pkg:npm/%40anthropic-ai/${name}@${claude.version}` });
+  expect(packages).toMatchObject([
+    {
+      SPDXID: 'SPDXRef-npm-node-modules--anthropic-ai-claude-code',
+      name: '@anthropic-ai/claude-code',
+      versionInfo: claude.version,
+      checksums: [{ algorithm: 'SHA512' }],
+      comment: expect.stringContaining(native) as string,
+      externalRefs: [locator('claude-code'), locator('claude-code-linux-x64')],
+    },
+  ]);
+});
+
 it('is a document of SPDX 2.3 in which every reference has a target', () => {
   const text = makeSbom(input);
   const document = JSON.parse(text) as {

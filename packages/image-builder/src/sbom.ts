@@ -1,6 +1,6 @@
 /** The bill of materials of an image, in SPDX 2.3 JSON: every Debian package and every npm package, with its licence. Pure. */
 import { z } from 'zod';
-import type { Cli } from './cli.js';
+import { installedPackage, type Cli } from './cli.js';
 
 export interface DebPackage {
   name: string;
@@ -60,6 +60,7 @@ interface SpdxPackage {
   licenseDeclared: string;
   copyrightText: string;
   licenseComments?: string;
+  comment?: string;
   checksums?: { algorithm: string; checksumValue: string }[];
   externalRefs: { referenceCategory: string; referenceType: string; referenceLocator: string }[];
 }
@@ -124,14 +125,18 @@ function npmPackage(entry: NpmPackage, clis: readonly Cli[]): SpdxPackage {
   const sha512 = cli && Buffer.from(cli.integrity.slice('sha512-'.length), 'base64').toString('hex');
   return {
     SPDXID: idOf('npm', entry.path),
-    name: entry.name,
+    name: cli?.package ?? entry.name,
     versionInfo: entry.version,
     ...rest,
     licenseConcluded: 'NOASSERTION',
     licenseDeclared: isExpression(entry.license) ? entry.license : 'NOASSERTION',
     ...(entry.license !== null && { licenseComments: `package.json says: ${entry.license}` }),
     ...(sha512 && { checksums: [{ algorithm: 'SHA512', checksumValue: sha512 }] }),
-    externalRefs: purl('npm', entry.name, entry.version),
+    ...(cli?.native && { comment: `The program alone, of ${installedPackage(cli)}; the checksum is of that package.` }),
+    // Under both names, because advisories are written for the package that people install.
+    externalRefs: [cli?.package ?? entry.name, ...(cli?.native ? [entry.name] : [])].flatMap((name) =>
+      purl('npm', name, entry.version),
+    ),
   };
 }
 

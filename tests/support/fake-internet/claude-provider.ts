@@ -1,6 +1,6 @@
 /**
  * Anthropic as far as Claude Code needs it: authorize, log in, consent, tokens, profile and prompts. Observed with
- * @anthropic-ai/claude-code 2.1.197; keeps its state in memory.
+ * @anthropic-ai/claude-code 2.1.197 and 2.1.332; keeps its state in memory.
  */
 import { createAuthorizationCodes } from './authorization-codes.js';
 import { answerApi } from './claude-api.js';

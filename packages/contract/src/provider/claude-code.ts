@@ -1,5 +1,5 @@
 /**
- * Anthropic Claude Code. Facts observed with @anthropic-ai/claude-code 2.1.197: the tokens have a file of their own, beside
+ * Anthropic Claude Code. Facts observed with @anthropic-ai/claude-code 2.1.197 and 2.1.332: the tokens have a file of their own, beside
  * logins to MCP servers; who the account belongs to stands in `.claude.json` among everything else that the CLI remembers.
  */
 import { z } from 'zod';
@@ -65,6 +65,12 @@ function acceptsStatus(exitCode: number, output: string): boolean {
   return exitCode === 0 && readDocument(new Map([['status', json]]), 'status', Status).value !== undefined;
 }
 
+/**
+ * 2.1.332 shows a short form of the address, at claude.ai and without the state that belongs to a pasted code; with this it shows the
+ * whole one, as versions before. The browser gets that in any case.
+ */
+const env = { CLAUDE_CODE_FULL_SIGN_IN_LINK: '1' };
+
 const authorizeUrl = /https:\/\/claude\.com\/cai\/oauth\/authorize\?[^\s"'<>]+/;
 
 /** A piece of what the model says; a subagent's words (they have a parent) are not for the person. */
@@ -111,13 +117,14 @@ export const claudeCode: ProviderFacts = {
   description: 'Anthropic’s coding agent. Sign in with a Claude account.',
   program: 'claude',
   image: {
+    // Below another name it would take itself for the vendor's own installation, and put newer versions into the home.
     package: '@anthropic-ai/claude-code',
-    // Puts the native program in its place.
-    afterInstall: 'install.cjs',
+    native: { package: '@anthropic-ai/claude-code-linux-x64', file: 'claude' },
   },
   version: { argv: ['claude', '--version'] },
   login: {
     argv: ['claude', 'auth', 'login'],
+    env,
     // Shown with the address of the page that gives a code; the browser gets one that calls back to the CLI.
     authorizeUrl,
     hosts: ['claude.ai', 'claude.com', 'platform.claude.com', 'api.anthropic.com'],
@@ -128,7 +135,7 @@ export const claudeCode: ProviderFacts = {
     proof: { argv: ['claude', 'auth', 'status'], accepts: acceptsStatus },
     // No flow for devices: the same login shows the address of a page that ends with a code instead of calling back.
     // (`claude setup-token` makes a token that cannot be renewed, so it is no login to hand over.)
-    deviceCode: { argv: ['claude', 'auth', 'login'], url: authorizeUrl, code: null },
+    deviceCode: { argv: ['claude', 'auth', 'login'], env, url: authorizeUrl, code: null },
     pasteCode: { prompt: /Paste code here if prompted >/, code: /[A-Za-z0-9_-]{16,1024}#[A-Za-z0-9_-]{16,1024}/ },
     apiKey: {
       key: /^sk-ant-[A-Za-z0-9_-]{16,256}$/,

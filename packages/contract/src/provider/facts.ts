@@ -121,10 +121,14 @@ export interface ProviderPrompt {
 
 /** How the CLI comes into the golden image; its version and checksums stand in image-builder/clis.lock.json. */
 export interface ProviderImage {
-  /** The npm package of the CLI. */
+  /** The npm package of the CLI. No install script of it runs. */
   package: string;
-  /** A script of the package to run with node after npm, whose scripts are off. */
-  afterInstall?: string;
+  /**
+   * For a CLI that is a native program, which `package` only wraps: the vendor's package of that program for Linux, x64 and glibc, in
+   * the same version, and the program's file there. It is installed in the place of `package` and under its name, so that the
+   * Node that the wrapper asks for does not count.
+   */
+  native?: { package: string; file: string };
   /** Folders below the package, as `find -path` patterns, that no VM needs. */
   leftOut?: readonly string[];
   /** A folder of the package with the script that is started there: scripts that nothing can load from it are left out. */

@@ -149,7 +149,8 @@ describe.each(all)('the CLI of $id', ({ provider }) => {
   });
 
   it('comes from a package of npm', () => {
-    expect(provider.image.package).toMatch(/^(?:@[a-z0-9-]+\/)?[a-z0-9-]+$/);
+    for (const name of [provider.image.package, provider.image.native?.package ?? provider.image.package])
+      expect(name).toMatch(/^(?:@[a-z0-9-]+\/)?[a-z0-9-]+$/);
     // They stand in single quotes in a shell.
     const words = [...(provider.image.leftOut ?? []), ...Object.values(provider.image.bundle ?? {})];
     for (const word of words) expect(word).toMatch(/^[A-Za-z0-9._@*/-]+$/);

@@ -37,7 +37,7 @@ function shownAfter({ provider, method }: Recording, pieces: readonly string[]):
 }
 
 /** Escape sequences as they are, everything else character by character. */
-const unit = new RegExp(String.raw`\u001b\[[0-9;?<>=]*[@-~]|[^]`, 'gu');
+const unit = new RegExp(String.raw`\u001b\[[0-9;?<>=]*[@-~]|\u001b\][^\u0007\u001b]*\u0007|[^]`, 'gu');
 const units = (text: string): string[] => text.match(unit) ?? [];
 
 /** Changes nothing on a screen. */

@@ -31,6 +31,10 @@ export function tidinessChecks(): Check[] {
       script: String.raw`! find /usr/lib/airlock /usr/lib/systemd/system /etc/systemd \( ! -user root -o -type f -perm /022 \) | grep .`,
     },
     {
+      name: 'no CLI can be replaced by a newer version of itself',
+      script: '! find /usr/local/bin /usr/local/lib/node_modules ! -type l \\( ! -user root -o -perm /022 \\) | grep .',
+    },
+    {
       name: 'no private keys and no passwords in addresses',
       script: `! grep -rIlE -e '-----BEGIN [A-Z ]*PRIVATE KEY' -e '://[^/@ ]+:[^/@ ]+@' /etc /root /home /var/lib/dpkg/info`,
     },
