@@ -1,26 +1,59 @@
-/** What a run of the sign-ins says about each CLI. Pure. */
+/** What a run of the sign-ins says about each CLI, and what about its being the newest. Pure. */
+import semver from 'semver';
+
+/** @typedef {{id: string, version: string}} Tried of an image's manifest; the file of `tests/e2e` that signs in is named after the id */
+/** @typedef {{version: string, node: string | null, missing: string | null}} Latest as image-builder/latest finds it */
+/** @typedef {import('@airlock/contract/canary').CanaryReport['clis'][number]} Judged */
 
 /**
- * @param {{id: string, version: string}[]} clis as in an image's manifest; the file of `tests/e2e` that signs in is named after
- * the id
+ * @param {Tried[]} clis
  * @param {{testResults: {name: string, status: string, message?: string, assertionResults: {title: string, status: string,
  * failureMessages?: string[]}[]}[]}} report vitest's, in JSON
- * @returns {{lines: string[], ok: boolean}} not ok unless every sign-in that ran has passed, and one ran
+ * @param {{latest: Record<string, Latest | null>, node: string}} known by the id; the image's Node
+ * @returns {Judged[]}
  */
-export function verdict(clis, report) {
-  const judged = clis.map(({ id, version }) => {
-    const name = `${id} ${version}`;
-    const result = report.testResults.find((one) => one.name.includes(`/${id.replaceAll('_', '-')}-sign-in`));
-    if (!result) return { line: `${name}: not tried`, ok: null };
-    const broken = result.assertionResults.find(({ status }) => status === 'failed');
-    const ran = result.assertionResults.some(({ status }) => status === 'passed');
-    if (result.status === 'passed' && !broken && ran) return { line: `${name}: signs in`, ok: true };
-    const why = broken?.failureMessages?.[0] ?? result.message ?? '';
-    const where = broken ? `at "${broken.title}"` : 'before its first test';
-    return { line: `${name}: FAILS ${where}: ${why.split('\n', 1)[0]}`, ok: false };
-  });
-  return {
-    lines: judged.map(({ line }) => line),
-    ok: judged.some(({ ok }) => ok === true) && judged.every(({ ok }) => ok !== false),
-  };
+export function verdict(clis, report, { latest, node }) {
+  return clis.map(({ id, version }) => ({
+    id,
+    tried: version,
+    latest: latest[id]?.version ?? null,
+    keptBack: keptBack(version, latest[id] ?? null, node),
+    ...signIn(report.testResults.find((one) => one.name.includes(`/${id.replaceAll('_', '-')}-sign-in`))),
+  }));
 }
+
+function signIn(result) {
+  if (!result) return { signsIn: 'not_tried', failure: null };
+  const broken = result.assertionResults.find(({ status }) => status === 'failed');
+  const ran = result.assertionResults.some(({ status }) => status === 'passed');
+  if (result.status === 'passed' && !broken && ran) return { signsIn: 'yes', failure: null };
+  const why = broken?.failureMessages?.[0] ?? result.message ?? '';
+  const where = broken ? `at "${broken.title}"` : 'before its first test';
+  return { signsIn: 'no', failure: `${where}: ${why.split('\n', 1)[0]}` };
+}
+
+/** Why `version` is not the latest; null when it is, is newer, or nobody knows. */
+function keptBack(version, latest, node) {
+  if (latest === null || !semver.lt(version, latest.version)) return null;
+  if (latest.missing !== null) return `latest ${latest.version} is not published as ${latest.missing}`;
+  if (latest.node === null || semver.satisfies(node, latest.node))
+    return `latest is ${latest.version}; npm did not take it: its own settings may hold it back, or it came meanwhile`;
+  return `kept back by the image's Node ${semver.major(node)}: latest ${latest.version} asks for Node ${latest.node}`;
+}
+
+/** What is reported of CLIs that no image could be made of. @returns {Judged[]} */
+export const untried = (latest) =>
+  Object.entries(latest).map(([id, found]) => ({
+    ...{ id, tried: null, latest: found?.version ?? null, keptBack: null, signsIn: 'not_tried', failure: null },
+  }));
+
+/** @param {Judged} judged */
+export function lineOf({ id, tried, latest, keptBack: why, signsIn, failure }) {
+  const newest = why ?? (latest === null ? 'the registry did not tell the latest' : null);
+  const result = { yes: 'signs in', no: `FAILS ${failure}`, not_tried: 'not tried' }[signsIn];
+  return `${id} ${tried}: ${result}${newest === null ? '' : ` (${newest})`}`;
+}
+
+/** True when every sign-in that ran has passed, and one ran. @param {Judged[]} judged */
+export const isContent = (judged) =>
+  judged.some(({ signsIn }) => signsIn === 'yes') && judged.every(({ signsIn }) => signsIn !== 'no');

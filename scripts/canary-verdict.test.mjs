@@ -1,11 +1,15 @@
 import { expect, it } from 'vitest';
-import { verdict } from './canary-verdict.mjs';
+import { CanaryReport } from '@airlock/contract/canary';
+import { isContent, lineOf, untried, verdict } from './canary-verdict.mjs';
 
 const clis = [
   { id: 'codex', version: '0.170.0' },
   { id: 'claude_code', version: '2.2.0' },
   { id: 'gemini_cli', version: '0.62.0' },
 ];
+const same = (version) => ({ version, node: '>=20', missing: null });
+const newest = { codex: same('0.170.0'), claude_code: same('2.2.0'), gemini_cli: same('0.62.0') };
+const judge = (testResults, latest = newest, node = 'v20.19.2') => verdict(clis, { testResults }, { latest, node });
 const file = (name, ...assertionResults) => ({
   name: `/x/tests/e2e/${name}-sign-in.test.ts`,
   status: assertionResults.every(({ status }) => status === 'passed') ? 'passed' : 'failed',
@@ -15,27 +19,50 @@ const passed = { title: 'completes', status: 'passed' };
 const failed = { title: 'opens', status: 'failed', failureMessages: ['Error: no page after 180 s\n  at x.ts'] };
 
 it('names each CLI with its version, and where it fails', () => {
-  const report = {
-    testResults: [file('codex', passed), file('gemini-cli', passed, failed, { title: 'x', status: 'skipped' })],
-  };
-  expect(verdict(clis, report)).toEqual({
-    lines: [
-      'codex 0.170.0: signs in',
-      'claude_code 2.2.0: not tried',
-      'gemini_cli 0.62.0: FAILS at "opens": Error: no page after 180 s',
-    ],
-    ok: false,
-  });
-});
-
-it('is content when all that was tried signs in', () => {
-  expect(verdict(clis, { testResults: [file('claude-code', passed)] }).ok).toBe(true);
+  const judged = judge([file('codex', passed), file('gemini-cli', passed, failed, { title: 'x', status: 'skipped' })]);
+  expect(judged.map(lineOf)).toEqual([
+    'codex 0.170.0: signs in',
+    'claude_code 2.2.0: not tried',
+    'gemini_cli 0.62.0: FAILS at "opens": Error: no page after 180 s',
+  ]);
+  expect(isContent(judged)).toBe(false);
 });
 
 it.each([
-  ['nothing ran', { testResults: [] }],
-  ['a file has no test that passed', { testResults: [file('codex')] }],
-  ['a file could not be opened', { testResults: [{ ...file('codex'), status: 'failed', message: 'SyntaxError' }] }],
-])('is not content when %s', (_what, report) => {
-  expect(verdict(clis, report).ok).toBe(false);
+  [
+    'the image’s Node',
+    { version: '2.3.0', node: '>=22.0.0', missing: null },
+    "kept back by the image's Node 20: latest 2.3.0 asks for Node >=22.0.0",
+  ],
+  ['the vendor', { version: '2.3.0', node: null, missing: '@a/x' }, 'latest 2.3.0 is not published as @a/x'],
+  ['something that npm does not tell', same('2.3.0'), /^latest is 2\.3\.0; npm did not take it/],
+  ['a registry that does not answer', null, 'the registry did not tell the latest'],
+])('says when a CLI may not be the newest because of %s, and still whether it signs in', (_what, latest, why) => {
+  const [, claude] = judge([file('claude-code', passed)], { ...newest, claude_code: latest });
+  expect(claude.latest).toBe(latest?.version ?? null);
+  expect(lineOf(claude)).toMatch(/^claude_code 2\.2\.0: signs in \(.+\)$/);
+  if (latest !== null) expect(claude.keptBack).toMatch(why);
+  else expect(lineOf(claude)).toContain(why);
+});
+
+it.each(['2.2.0', '2.1.9', '2.2.0-beta.1'])('says nothing of a CLI that is as new as %s', (latest) => {
+  expect(judge([], { ...newest, claude_code: same(latest) })[1]).toMatchObject({ latest, keptBack: null });
+});
+
+it('is content when all that was tried signs in', () => {
+  expect(isContent(judge([file('claude-code', passed)]))).toBe(true);
+});
+
+it.each([
+  ['nothing ran', []],
+  ['a file has no test that passed', [file('codex')]],
+  ['a file could not be opened', [{ ...file('codex'), status: 'failed', message: 'SyntaxError' }]],
+])('is not content when %s', (_what, testResults) => {
+  expect(isContent(judge(testResults))).toBe(false);
+});
+
+it('is what a report may hold, also where no image could be made', () => {
+  const at = new Date(0).toISOString();
+  const all = [judge([file('codex', passed), file('gemini-cli', failed)]), untried({ ...newest, codex: null })];
+  for (const judged of all) expect(CanaryReport.parse({ at, problem: null, clis: judged }).clis).toEqual(judged);
 });

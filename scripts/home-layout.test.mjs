@@ -15,6 +15,7 @@ const telling = [
   'vault.key',
   'host-probe.json',
   'history.json',
+  'canary.json',
 ];
 telling.push('pins.json', '.build.lock');
 /** Names that are of the layout when they are joined to something. */

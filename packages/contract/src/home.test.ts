@@ -19,6 +19,7 @@ test('what a home holds has the names that it always had', () => {
     controllerLog: '/h/controller.log',
     token: '/h/token',
     vaultKey: '/h/vault.key',
+    canary: '/h/canary.json',
     database: '/h/db',
     cache: '/h/cache',
     hostProbe: '/h/cache/host-probe.json',

@@ -7,6 +7,7 @@
  *     controller.log           what it said, as `airlock up` keeps it; controller.log.1 is the part before
  *     token                    the admin's API token
  *     vault.key                the keys that seal credentials
+ *     canary.json              `CanaryReport`: what the last `npm run canary` found out about the newest CLIs
  *     db/                      the embedded database, its lock and its socket: store/embedded knows the inside
  *     cache/
  *       host-probe.json        `HostProbe`: holds until the next boot
@@ -51,6 +52,7 @@ export interface HomePaths {
   controllerLog: string;
   token: string;
   vaultKey: string;
+  canary: string;
   database: string;
   cache: string;
   hostProbe: string;
@@ -73,6 +75,7 @@ export function homePaths(home: string): HomePaths {
     controllerLog: join(home, 'controller.log'),
     token: join(home, 'token'),
     vaultKey: join(home, 'vault.key'),
+    canary: join(home, 'canary.json'),
     database: join(home, 'db'),
     cache,
     hostProbe: join(cache, 'host-probe.json'),
