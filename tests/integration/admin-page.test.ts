@@ -1,6 +1,7 @@
 /** The page of the administrator in a real browser, with every answer of the controller given by the test. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { CanaryReport } from '@airlock/contract/canary';
 import { SystemStatus, UserList, Vm, VmList } from '@airlock/contract/api';
 import { launchBrowser } from '../support/browser.js';
 import { dashboardOrigin, openDashboard, screenshots, type ApiCall } from '../support/built-dashboard.js';
@@ -20,7 +21,34 @@ const disk = {
 let browser: Browser;
 let page: Page;
 let vms: Vm[];
+let canary: CanaryReport | null;
 let role: 'admin' | 'user';
+
+const clis: SystemStatus['clis'] = [
+  { id: 'claude_code', name: 'Claude Code', version: '2.1.197' },
+  { id: 'codex', name: 'Codex', version: '0.169.0' },
+  { id: 'gemini_cli', name: 'Gemini CLI', version: '0.61.0' },
+];
+const keptBack = "kept back by the image's Node 20: latest 2.1.332 asks for Node >=22.0.0";
+/** One CLI that is kept back, one that no longer signs in, one that was not tried. */
+const lastTrial = (): CanaryReport => ({
+  at: ago(4000),
+  problem: null,
+  clis: [
+    { id: 'claude_code', tried: '2.1.197', latest: '2.1.332', keptBack, signsIn: 'yes', failure: null },
+    ...[
+      {
+        id: 'codex',
+        tried: '0.171.0',
+        latest: '0.171.0',
+        keptBack: null,
+        signsIn: 'no' as const,
+        failure: 'at "opens"',
+      },
+    ],
+    { id: 'gemini_cli', tried: '0.61.0', latest: null, keptBack: null, signsIn: 'not_tried', failure: null },
+  ],
+});
 
 const ago = (minutes: number): string => new Date(Date.now() - minutes * 60_000).toISOString();
 
@@ -69,12 +97,16 @@ function answer({ call }: ApiCall): unknown {
           database: 'pglite',
           vms: { running: vms.filter((vm) => vm.state === 'running').length, total: vms.length },
           lostVmFolders: ['vm_00000000000000zz'],
+          ...{ clis, canary },
         },
       });
     default:
       throw new Error(`the page called ${call}`);
   }
 }
+
+const vmTable = () => page.getByRole('table', { name: 'Virtual machines' });
+const cliTable = () => page.getByRole('table', { name: 'Coding CLIs' });
 
 const open = (): Promise<unknown> => page.goto(`${dashboardOrigin}/dashboard/admin`);
 
@@ -84,6 +116,7 @@ beforeAll(async () => {
 afterAll(() => browser.close());
 beforeEach(async () => {
   vms = inEachState();
+  canary = lastTrial();
   role = 'admin';
   page = await openDashboard(browser, answer);
 });
@@ -92,20 +125,20 @@ afterEach(() => page.context().close());
 describe('the page of the administrator', () => {
   it('shows a VM in each state: its error with what to do, its end, and no id of a user', async () => {
     await open();
-    await page.getByRole('table').waitFor();
-    expect(await page.getByRole('row').count()).toBe(vms.length + 1);
+    await vmTable().waitFor();
+    expect(await vmTable().getByRole('row').count()).toBe(vms.length + 1);
     const failed = page.getByRole('row').filter({ hasText: 'vm_00000000000000fa' });
     await failed.getByText(disk.message).waitFor();
     await failed.getByText(disk.hint).waitFor();
     await page.getByText(/^stops .+ if idle$/).waitFor();
-    expect(await page.getByRole('table').innerText()).not.toContain('usr_');
+    expect(await vmTable().innerText()).not.toContain('usr_');
     await screenshots(page, 'admin');
   });
 
   it('stops a CLI VM of anybody, after asking where something runs in it', async () => {
     vms = vms.map((vm) => (vm.id.endsWith('rb') ? { ...vm, uses: 1 } : vm));
     await open();
-    await page.getByRole('table').waitFor();
+    await page.getByRole('table').first().waitFor();
     const offered = await page
       .getByTestId(/^(stop|start|restart)-vm_/)
       .evaluateAll((all) => all.map((one) => one.dataset['testid']));
@@ -120,22 +153,51 @@ describe('the page of the administrator', () => {
     await page.getByTestId('start-vm_00000000000000rb').waitFor();
   });
 
+  it('shows of each CLI the version in the image, the newest, whether that signed in, and when', async () => {
+    await open();
+    const row = (name: string) => cliTable().getByRole('row').filter({ hasText: name });
+    await row('Claude Code').getByText(keptBack).waitFor();
+    const claude = await row('Claude Code').getByRole('cell').allInnerTexts();
+    expect(claude).toEqual([
+      'Claude Code',
+      '2.1.197',
+      expect.stringMatching(/^2\.1\.332\s/) as string,
+      expect.stringMatching(/^2\.1\.197, .+\d/) as string,
+      'yes',
+    ]);
+    await row('Codex').getByText('at "opens"').waitFor();
+    await row('Gemini CLI').getByText('not tried').waitFor();
+    await screenshots(page, 'admin-clis');
+  });
+
+  it('tells when the newest CLIs were never tried, and when they could not be', async () => {
+    canary = null;
+    await open();
+    await page.getByText('Nobody has tried the newest ones yet.').waitFor();
+    expect(await cliTable().getByRole('row').filter({ hasText: 'Codex' }).innerText()).toContain('0.169.0');
+    canary = { at: ago(5), problem: 'No image could be built.', clis: [] };
+    await open();
+    await page.getByText('No image could be built.').waitFor();
+  });
+
   it('fits a phone, with all of a VM in sight', async () => {
     await page.setViewportSize({ width: 390, height: 844 });
     await open();
-    await page.getByRole('table').waitFor();
-    const overflow = await page.getByRole('table').evaluate((table) => {
-      const around = table.parentElement ?? table;
-      return [around.scrollWidth - around.clientWidth, document.documentElement.scrollWidth];
-    });
-    expect(overflow).toEqual([0, 390]);
+    await vmTable().waitFor();
+    for (const table of [vmTable(), cliTable()]) {
+      const overflow = await table.evaluate((one) => {
+        const around = one.parentElement ?? one;
+        return [around.scrollWidth - around.clientWidth, document.documentElement.scrollWidth];
+      });
+      expect(overflow).toEqual([0, 390]);
+    }
   });
 
   it('tells when there is no VM', async () => {
     vms = [];
     await open();
     await page.getByText('There are none').waitFor();
-    expect(await page.getByRole('table').count()).toBe(0);
+    expect(await vmTable().count()).toBe(0);
     await screenshots(page, 'admin-none');
   });
 

@@ -1,5 +1,6 @@
 /** Bodies of the controller's HTTP API other than the session itself. Times are ISO 8601 in UTC. */
 import { z } from 'zod';
+import { CanaryReport } from './canary.js';
 import { ErrorBody } from './errors.js';
 import { ImageId, SessionId, UserId, VmId } from './ids.js';
 import { ProviderId } from './provider/provider.js';
@@ -235,6 +236,10 @@ export const SystemStatus = z
     vms: z.strictObject({ running: z.int(), total: z.int() }),
     /** VM folders on this host that no row explains: left alone, reported here. */
     lostVmFolders: z.array(z.string()),
+    /** The coding CLIs of the current image. */
+    clis: z.array(z.strictObject({ id: ProviderId, name: z.string(), version: z.string() })),
+    /** What the last `npm run canary` found out about the newest ones; null when there was none. */
+    canary: CanaryReport.nullable(),
   })
   .register(named, { id: 'SystemStatus' });
 export type SystemStatus = z.infer<typeof SystemStatus>;

@@ -33,7 +33,7 @@ export interface Parts {
   vault: Vault;
   custodian: Custodian;
   prompts: Prompts;
-  describe(): Promise<Pick<SystemStatus, 'accel' | 'accelReason' | 'imageId'>>;
+  describe(): Promise<Pick<SystemStatus, 'accel' | 'accelReason' | 'imageId' | 'clis' | 'canary'>>;
 }
 
 export interface StartOptions {

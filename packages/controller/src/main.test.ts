@@ -9,6 +9,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { CreateLoginTokenResponse, SystemStatus } from '@airlock/contract/api';
+import type { CanaryReport } from '@airlock/contract/canary';
+import { writeCanaryReport } from '@airlock/contract/canary-file';
+import { homePaths } from '@airlock/contract/home';
 import { run } from '@airlock/contract/process';
 
 const program = createRequire(import.meta.url).resolve('@airlock/controller/main');
@@ -102,6 +105,8 @@ describe.skipIf(skip !== '')(`a controller ${skip}`, { timeout: 120_000 }, () =>
       version: '0.1.0',
       imageId: null,
       lostVmFolders: [],
+      clis: [],
+      canary: null,
     });
     controller.kill('SIGTERM');
     await controller.exit;
@@ -123,6 +128,21 @@ describe.skipIf(skip !== '')(`a controller ${skip}`, { timeout: 120_000 }, () =>
     expect(await readdir(home)).not.toContain('controller.json');
     expect(await databaseProcesses()).toEqual([]);
     await expect(fetch(url)).rejects.toThrow('fetch failed');
+  });
+
+  test('reports what the last trial of the newest CLIs found out', async () => {
+    const report: CanaryReport = {
+      at: new Date(0).toISOString(),
+      problem: null,
+      clis: [{ id: 'codex', tried: '1.0.0', latest: '1.0.0', keptBack: null, signsIn: 'yes', failure: null }],
+    };
+    const controller = start();
+    const { origin } = new URL((await controller.ready) ?? '');
+    const reported = async (): Promise<unknown> => SystemStatus.parse(await get(origin, '/api/system')).canary;
+    await writeCanaryReport(home, report);
+    expect(await reported()).toEqual(report);
+    await rm(homePaths(home).canary);
+    expect(await reported()).toBeNull();
   });
 
   test('after kill -9 it starts again at once, and a second one is refused', async () => {

@@ -1,8 +1,11 @@
 #!/usr/bin/env node
 /** The controller as a program. Standard output: log lines as JSON, and one line `Airlock is ready: <login URL>`. */
+import type { SystemStatus } from '@airlock/contract/api';
+import { readCanaryReport } from '@airlock/contract/canary-file';
 import { AppError } from '@airlock/contract/errors';
 import { makePrivateFolder } from '@airlock/contract/file';
 import { homePaths } from '@airlock/contract/home';
+import { providers } from '@airlock/contract/provider/registry';
 import { readSettings, type Settings } from '@airlock/contract/settings';
 import { createCustodian } from './credential/create.js';
 import { createCredentialGuard } from './credential/guard.js';
@@ -39,22 +42,33 @@ async function makeParts(settings: Settings, log: Log, { store, users }: Foundat
   const sessions = createSessions({ store, vms, vault, custodian, settings, log });
   const prompts = createPrompts({ vms, custodian, settings, log });
   // An image that nobody has compared with its manifest yet is read now, not when the first person waits for a VM.
-  void currentImageId(images).catch((error: unknown) => log.warn({ err: error }, 'the golden image is not usable'));
+  void describeImage(images).catch((error: unknown) => log.warn({ err: error }, 'the golden image is not usable'));
   return {
     vms: { ...vms, close: async () => void (await Promise.all([vms.close(), images.close()])) },
     sessions,
     prompts,
     vault,
     custodian,
-    describe: async () => ({ accel: host.accel, accelReason: host.accelReason, imageId: await currentImageId(images) }),
+    describe: async () => ({
+      accel: host.accel,
+      accelReason: host.accelReason,
+      ...(await describeImage(images)),
+      canary: await readCanaryReport(home),
+    }),
   };
 }
 
-async function currentImageId(images: Images): Promise<string | null> {
+/** The current image, if there is one, and the CLIs in it. */
+async function describeImage(images: Images): Promise<Pick<SystemStatus, 'imageId' | 'clis'>> {
   try {
-    return (await images.current()).manifest.id;
+    const { id: imageId, versions } = (await images.current()).manifest;
+    const clis = Object.values(providers).flatMap(({ id, name }) => {
+      const version = versions[id];
+      return version === undefined ? [] : [{ id, name, version }];
+    });
+    return { imageId, clis };
   } catch (error) {
-    if (error instanceof AppError && error.code === 'image_missing') return null;
+    if (error instanceof AppError && error.code === 'image_missing') return { imageId: null, clis: [] };
     throw error;
   }
 }

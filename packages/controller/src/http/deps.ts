@@ -23,7 +23,7 @@ export interface HttpDeps {
   prompts: Pick<Prompts, 'prepare'>;
   /** The part of `GET /api/system` that does not come from vms. */
   describeSystem(): Promise<
-    Pick<SystemStatus, 'version' | 'startedAt' | 'accel' | 'accelReason' | 'imageId' | 'database'>
+    Pick<SystemStatus, 'version' | 'startedAt' | 'accel' | 'accelReason' | 'imageId' | 'database' | 'clis' | 'canary'>
   >;
   /** Folder of the built dashboard; packages/dashboard/dist by default. */
   dashboardFolder?: string;

@@ -5,6 +5,7 @@ import { Problem } from '../ui/problem.js';
 import { useTitle } from '../ui/use-title.js';
 import { useMe } from '../user/me.js';
 import { useVms } from '../vm/use-vms.js';
+import { CliTable } from './cli-table.js';
 import { SystemFacts } from './system-facts.js';
 import { useSystem, useUsers } from './use-admin.js';
 import { VmTable } from './vm-table.js';
@@ -32,6 +33,7 @@ function Overview() {
     <>
       {error !== null && <Problem error={AppError.from(error).toBody()} announce />}
       {system.data !== undefined && <SystemFacts system={system.data} />}
+      {system.data !== undefined && <CliTable clis={system.data.clis} canary={system.data.canary} />}
       {vms.data !== undefined && <VmTable vms={vms.data} users={users.data ?? []} />}
     </>
   );

@@ -18,7 +18,7 @@ export function VmTable({ vms, users }: { vms: readonly Vm[]; users: readonly Us
         <p className={styles.none}>There are none. The first starts with the first sign-in.</p>
       ) : (
         <div className={styles.scroll}>
-          <table>
+          <table aria-label="Virtual machines">
             <thead>
               <tr>
                 <th scope="col">State</th>

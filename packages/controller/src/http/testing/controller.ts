@@ -112,6 +112,8 @@ export async function startTestController(): Promise<TestController> {
       accelReason: 'a stand-in',
       imageId: null,
       database: 'pglite',
+      clis: [],
+      canary: null,
     }),
     dashboardFolder: join(database.home, 'dashboard'),
   };
