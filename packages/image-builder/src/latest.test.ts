@@ -40,8 +40,11 @@ it.each([
 it.each(['', '"2.0.0"', '{"version":""}', 'npm notice', '{"error":{"code":"ECONNREFUSED"}}'])(
   'does not take %j for an answer',
   async (answer) => {
-    await expect(latestOf({ package: '@a/cli' }, registry({ '@a/cli@latest': answer }))).rejects.toThrow(/expected|JSON|Too small/);
+    await expect(latestOf({ package: '@a/cli' }, registry({ '@a/cli@latest': answer }))).rejects.toThrow(
+      /expected|JSON|Too small/,
+    );
     const program = registry({ '@a/cli@latest': { version: '2.0.0' }, '@a/cli-linux-x64@2.0.0': answer });
-    if (answer !== '') await expect(latestOf({ package: '@a/cli', native }, program)).rejects.toThrow(/expected|JSON|Too small/);
+    if (answer !== '')
+      await expect(latestOf({ package: '@a/cli', native }, program)).rejects.toThrow(/expected|JSON|Too small/);
   },
 );
