@@ -17,7 +17,7 @@ export const soaks = {
     env: ({ count, seed }) => ({ TEST_CYCLES: String(count ?? 200), TEST_SEED: String(seed) }),
   },
   crash: {
-    about: 'a sign-in whose runner and VMM are killed, each at each of its states, and those of its CLI VM',
+    about: 'a sign-in whose agents, runner and VMM are killed, each at each of its states, and those of its CLI VM',
     project: 'vm',
     files: ['tests/vm/crash.test.ts'],
     env: () => ({ TEST_CRASH: 'all' }),
