@@ -201,6 +201,7 @@ describe('with a controller', () => {
   const vmOf = (state: string, values: object = {}) => ({
     ...{ id: vmId, userId: 'usr_0123456789abcdef', kind: 'cli', state, sessionId: null, accel: 'kvm' },
     ...{ imageId: 'img_202601011200abcdef01', createdAt: at, readyAt: null, destroyAt: null, stopAt: null, uses: 0 },
+    ...{ update: null, behind: null },
     ...{ timings: { vncMs: null, agentMs: null, readyMs: null }, error: null },
     ...values,
   });

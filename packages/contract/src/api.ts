@@ -84,6 +84,22 @@ export const VmState = z.enum([
 ]);
 export type VmState = z.infer<typeof VmState>;
 
+/**
+ * How far the replacement of a CLI VM's root has come; its home stays. waiting: for its turn. copying: the new root is being made
+ * beside the old one. copied: as soon as nobody uses the VM, it goes on. proving: the VM starts, or has started, from the new root,
+ * and the CLIs are asked whether their logins work. failed: the old root is in use as before, and `error` says why.
+ */
+export const VmUpdateState = z.enum(['waiting', 'copying', 'copied', 'proving', 'failed']);
+export type VmUpdateState = z.infer<typeof VmUpdateState>;
+
+/** update: a newer image's root. reset: a fresh one, also of the same image. */
+export const VmUpdateKind = z.enum(['update', 'reset']);
+export type VmUpdateKind = z.infer<typeof VmUpdateKind>;
+
+/** One thing that differs between two images, by what a person calls it, such as `Codex` or `kernel`. */
+const VersionChange = z.strictObject({ name: z.string(), from: z.string().nullable(), to: z.string().nullable() });
+export type VersionChange = z.infer<typeof VersionChange>;
+
 export const Vm = z
   .strictObject({
     id: VmId,
@@ -102,6 +118,20 @@ export const Vm = z
     stopAt: z.iso.datetime().nullable(),
     /** How many prompts and checks run in a CLI VM now, or wait for its start: what a stop by hand ends. */
     uses: z.int().nonnegative(),
+    /** The replacement of a CLI VM's root that is under way, or that failed last; null when there is none. */
+    update: z
+      .strictObject({
+        kind: VmUpdateKind,
+        state: VmUpdateState,
+        /** The image that the root is, or was, to come from; null until that is known. */
+        imageId: ImageId.nullable(),
+        /** When it came into this state. */
+        since: z.iso.datetime(),
+        error: ErrorBody.nullable(),
+      })
+      .nullable(),
+    /** What a CLI VM would get by an update: the image that is current, and what is different in it; null when it has that. */
+    behind: z.strictObject({ imageId: ImageId, changes: z.array(VersionChange) }).nullable(),
     /** Milliseconds from power-on; null where not reached. */
     timings: z.strictObject({
       vncMs: z.number().nullable(),

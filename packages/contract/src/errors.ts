@@ -33,6 +33,11 @@ export const errorCatalogue = {
   capacity_exhausted: { status: 503, meaning: 'This host has no memory left for another VM.' },
   shutting_down: { status: 503, meaning: 'The controller is shutting down.' },
   image_missing: { status: 503, meaning: 'No golden image is current.' },
+  image_too_old: {
+    status: 409,
+    meaning: 'The golden image comes from a version that this one does not understand any more.',
+  },
+  home_unusable: { status: 500, meaning: 'The disk of a CLI VM’s home cannot be used.' },
   image_corrupt: { status: 500, meaning: 'A file of the golden image does not match its manifest.' },
   image_build_failed: { status: 500, meaning: 'The golden image could not be built.' },
   image_check_failed: { status: 500, meaning: 'The golden image did not pass its checks.' },

@@ -28,9 +28,11 @@ import { named } from './named.js';
 
 /**
  * What an agent understands; its image's manifest says which. 1: as first released. 2: checks of versions are called
- * `version_<provider>`.
+ * `version_<provider>`. 3: the home may be on a disk of its own.
  */
-export const guestProtocol = 2;
+export const guestProtocol = 3;
+/** The first that finds a home on a disk of its own. */
+export const homeDiskProtocol = 3;
 
 /** Where the guest finds things; baked into the image, so both sides must agree. */
 export const guestPaths = {

@@ -15,7 +15,7 @@
  */
 import { z } from 'zod';
 import { ErrorBody } from './errors.js';
-import { VmId } from './ids.js';
+import { ImageId, VmId } from './ids.js';
 import { GuestConfig } from './guest.js';
 
 export const runnerFiles = {
@@ -26,8 +26,25 @@ export const runnerFiles = {
   runnerLog: 'runner.log',
   serialLog: 'serial.log',
   vmmLog: 'vmm.log',
+  /** The disk of a CLI VM's home. Where the VM has no root of its own beside it, as versions before this one made it: its root, too. */
   disk: 'disk.ext4',
 } as const;
+
+/**
+ * A root of a CLI VM: a full copy of an image's disk, which can be replaced. Numbers grow, so that the next one has its place beside
+ * the one in use. Number 0: the VM has none, and boots from the disk of its home.
+ */
+export const VmRoot = z.strictObject({ number: z.int().nonnegative(), imageId: ImageId });
+export type VmRoot = z.infer<typeof VmRoot>;
+
+/** Name of a root's file in the VM's folder; number 0 has none. */
+export const rootFile = ({ number, imageId }: VmRoot): string => `root.${number}.${imageId}.ext4`;
+
+/** The root whose file is called so, or null. */
+export function rootOfFile(name: string): VmRoot | null {
+  const [, number, imageId] = /^root\.([1-9]\d*)\.(.+)\.ext4$/.exec(name) ?? [];
+  return VmRoot.safeParse({ number: Number(number), imageId }).data ?? null;
+}
 
 /** A process that can be recognised for certain after a restart: pid alone is reused, pid with start time and boot is not. */
 export const ProcessIdentity = z.strictObject({
@@ -39,8 +56,12 @@ export const ProcessIdentity = z.strictObject({
 });
 export type ProcessIdentity = z.infer<typeof ProcessIdentity>;
 
-/** The drive that the guest boots from, and the one that carries its configuration: the runner's own, not among `VmSpec.drives`. */
+/**
+ * The drive that the guest boots from; the one with its home, where that is not on the root; and the one that carries its
+ * configuration: the runner's own, not among `VmSpec.drives`.
+ */
 export const rootDriveId = 'root';
+export const homeDriveId = 'home';
 export const configDriveId = 'config';
 
 /** A raw file that the guest sees as a disk with the serial number `airlock-<id>`. */

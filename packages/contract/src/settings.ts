@@ -104,6 +104,16 @@ export const settingDefinitions = {
     schema: seconds(900, 30 * 86_400),
     about: 'Seconds without use after which a CLI VM is stopped; its disk stays, and the next use starts it again.',
   },
+  AIRLOCK_HOME_DISK_GIB: {
+    schema: z.coerce.number().int().min(1).max(4096).default(4),
+    about:
+      'GiB that the home of a CLI VM may grow to. A home that was made smaller grows at the next start of its VM; none ever shrinks.',
+  },
+  AIRLOCK_CLI_UPDATE: {
+    schema: z.enum(['idle', 'manual']).default('idle'),
+    about:
+      'When CLI VMs get the root of a newer image: idle, one after the other while they are stopped, or manual, by `airlock vm update` and the page alone.',
+  },
   AIRLOCK_KEEP_DAYS: {
     schema: z.coerce.number().int().min(1).max(3650).default(30),
     about:

@@ -1,12 +1,18 @@
 /** Stands at the start and the end of each CLI VM, and looks into one VM at a time: what the custodian and the VMs share. */
 import type { Logger } from 'pino';
 import { AppError } from '@airlock/contract/errors';
+import { CheckResult, proofName } from '@airlock/contract/guest';
+import { providers } from '@airlock/contract/provider/registry';
 import { createQueue } from '../lib/keyed.js';
-import type { Vault } from '../vault/vault.js';
+import type { CustodyRow, Vault } from '../vault/vault.js';
 import { whileUnanswered } from '../vm/patience.js';
 import type { CliGuard, Reach, VmRow } from '../vm/vm.js';
 import type { SyncReport } from './custodian.js';
+import { proofError } from './health.js';
 import { tend } from './tend.js';
+
+/** CLIs take more than a minute to start under emulation; in ms. */
+const proofMs = 300_000;
 
 export interface CredentialGuard extends CliGuard {
   /** Does `work` while nobody else looks into this VM, in the order of the calls. */
@@ -15,6 +21,30 @@ export interface CredentialGuard extends CliGuard {
   sync(vm: VmRow, vms: Pick<Reach['vms'], 'guest'>): Promise<SyncReport[]>;
   /** False when the VM could not be looked into, or holds what must not be stored. Never rejects. */
   syncQuietly(vm: VmRow, vms: Pick<Reach['vms'], 'guest'>): Promise<boolean>;
+}
+
+/** What is known to be no good is no reason to complain of the VM. */
+const isExpectedGood = (custody: CustodyRow | undefined): boolean =>
+  custody?.health !== 'needs_login' && custody?.health !== 'revoked';
+
+/** Asks the CLI of each login that should be good. @throws AppError proof_failed, or why a CLI could not be asked */
+async function proveAll({ id, userId }: VmRow, reach: Reach, vault: Vault): Promise<void> {
+  const custody = await vault.custody(userId);
+  for (const { provider, state } of await vault.list(userId)) {
+    const held = custody.find((one) => one.provider === provider && one.holderVmId === id);
+    if (state !== 'active' || !held || !isExpectedGood(held)) continue;
+    const path = `/checks/${proofName(provider)}`;
+    const proof = await whileUnanswered(reach, id, async () =>
+      (await reach.vms.guest(id)).call('POST', path, CheckResult, { timeoutMs: proofMs, signal: reach.signal }),
+    );
+    if (proof.ok) continue;
+    throw proofError(
+      providers[provider].name,
+      'its login',
+      proof,
+      'Sign in again if the CLI refuses it in the old root, too.',
+    );
+  }
 }
 
 /** Needs no VMs: it is given those that it is asked about. */
@@ -41,6 +71,7 @@ export function createCredentialGuard({ vault, log }: { vault: Vault; log: Logge
     },
     starting: (vm) => setConfirmed(vm, false),
     ready: async (vm, reach) => void (await whileUnanswered(reach, vm.id, () => guard.sync(vm, reach.vms))),
+    proved: (vm, reach) => looks.run(vm.id, () => proveAll(vm, reach, vault)),
     async ending(vm, { vms }) {
       if (await guard.syncQuietly(vm, vms)) await setConfirmed(vm, true);
     },

@@ -6,11 +6,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { homePaths } from '@airlock/contract/home';
 import { newId } from '@airlock/contract/ids';
+import { rootFile } from '@airlock/contract/runner';
 import { createLocalEngine } from './local.js';
 import type { Engine } from './engine.js';
 
 const never = new AbortController().signal;
 const vmId = newId('vm');
+const root = { number: 1, imageId: 'img_202601011200abcdef01' };
 let home: string;
 let rootfs: string;
 let engine: Engine;
@@ -32,8 +34,8 @@ afterEach(async () => {
 });
 
 test('a disk is a full copy of the image, whose holes stay holes', async () => {
-  await engine.createDisk(vmId, 'root', 'img_000000', never);
-  const disk = homePaths(home).vmFile(vmId, 'disk');
+  await engine.createRoot(vmId, root, { low: false, signal: never });
+  const disk = join(homePaths(home).vm(vmId), rootFile(root));
   expect((await readFile(disk)).equals(await readFile(rootfs))).toBe(true);
   const [copy, source] = await Promise.all([stat(disk), stat(rootfs)]);
   expect(copy.ino).not.toBe(source.ino);
@@ -44,7 +46,7 @@ test('a disk is a full copy of the image, whose holes stay holes', async () => {
 
 test('nothing is there of one that was given up', async () => {
   const signal = AbortSignal.abort();
-  await expect(engine.createDisk(vmId, 'root', 'img_000000', signal)).rejects.toBeDefined();
+  await expect(engine.createRoot(vmId, root, { low: true, signal })).rejects.toBeDefined();
   expect(await readdir(homePaths(home).vm(vmId))).toEqual([]);
   expect(await engine.lost(new Set())).toEqual([]);
 });
@@ -66,7 +68,7 @@ test('the logs of a VM go when they are old enough, nobody knows the VM any more
 });
 
 test('a folder of a VM that nobody knows is found as long as it holds more than logs', async () => {
-  await engine.createDisk(vmId, 'root', 'img_000000', never);
+  await engine.createRoot(vmId, root, { low: false, signal: never });
   expect(await engine.lost(new Set([vmId]))).toEqual([]);
   expect(await engine.lost(new Set())).toEqual([homePaths(home).vm(vmId)]);
 });

@@ -1,42 +1,104 @@
-/** The disks of VMs: full copies, never copy-on-write layers. */
-import { rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+/** The disks of CLI VMs: roots, which are full copies of images and never copy-on-write layers, and homes. */
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
-import { makePrivateFolder } from '@airlock/contract/file';
+import { makePrivateFolder, nullIfAbsent } from '@airlock/contract/file';
 import { run } from '@airlock/contract/process';
-import type { runnerFiles } from '@airlock/contract/runner';
+import { rootFile, rootOfFile, type VmRoot } from '@airlock/contract/runner';
 import type { EngineContext } from './context.js';
-import type { DiskRole } from './engine.js';
+import type { Engine } from './engine.js';
 
-/** The file of a disk in the VM's folder, by what it is for. */
-const fileOf = { root: 'disk' } as const satisfies Record<DiskRole, keyof typeof runnerFiles>;
+const gibBytes = 1024 ** 3;
+/** What a disk is called until it is whole. */
+const partialEnding = '.partial';
+/** Where Debian has mkfs.ext4, which is not on the path of every user. */
+const systemPath = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
+/** Words before a program that is to be in nobody's way. */
+const lowWeight = ['nice', '-n', '19', 'ionice', '-c', '3'];
 
-/** See `Engine.createDisk`. */
-export async function createDisk(
+export const rootPath = ({ paths }: Pick<EngineContext, 'paths'>, vmId: string, root: VmRoot): string =>
+  root.number === 0 ? paths.vmFile(vmId, 'disk') : join(paths.vm(vmId), rootFile(root));
+
+/** See `Engine.createRoot`. */
+export async function createRoot(
   ctx: EngineContext,
-  { vmId, role, imageId }: { vmId: string; role: DiskRole; imageId: string },
-  signal: AbortSignal,
+  { vmId, root }: { vmId: string; root: VmRoot },
+  { low, signal }: Parameters<Engine['createRoot']>[2],
 ): Promise<void> {
-  const { rootfs } = await ctx.imageFiles(imageId);
-  await makePrivateFolder(ctx.paths.vm(vmId));
-  await copyDisk(rootfs, ctx.paths.vmFile(vmId, fileOf[role]), signal);
+  const target = rootPath(ctx, vmId, root);
+  const { rootfs } = await ctx.imageFiles(root.imageId);
+  const copy = ['cp', '--sparse=always', '--reflink=never', '--', rootfs];
+  await makeDisk(target, signal, (partial) => [...(low ? lowWeight : []), ...copy, partial]);
+}
+
+/** See `Engine.createHome`. */
+export async function createHome(ctx: EngineContext, vmId: string, gib: number, signal: AbortSignal): Promise<void> {
+  const format = ['mkfs.ext4', '-q', '-F', '-O', 'encrypt', '-L', 'airlock-home', '-m', '0'];
+  await makeDisk(ctx.paths.vmFile(vmId, 'disk'), signal, (partial) => [...format, partial], gib * gibBytes);
+}
+
+/** See `Engine.keepRoots`. What is kept is on the disk before anything is removed: a host that loses power then has one of them. */
+export async function keepRoots({ paths }: EngineContext, vmId: string, numbers: readonly number[]): Promise<void> {
+  const folder = paths.vm(vmId);
+  const names = (await readdir(folder).catch(nullIfAbsent)) ?? [];
+  const spare: string[] = [];
+  for (const name of names) {
+    const whole = rootOfFile(name);
+    if (whole !== null && numbers.includes(whole.number)) await flush(join(folder, name));
+    else if (whole !== null || rootOfPartial(name) !== null) spare.push(name);
+  }
+  for (const name of spare) await rm(join(folder, name), { force: true });
+}
+
+const rootOfPartial = (name: string): VmRoot | null =>
+  name.endsWith(partialEnding) ? rootOfFile(name.slice(0, -partialEnding.length)) : null;
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Makes a home larger, never smaller; the guest takes the room when it starts. */
+export async function growHome({ paths }: EngineContext, vmId: string, gib: number): Promise<void> {
+  const file = await open(paths.vmFile(vmId, 'disk'), 'r+');
+  try {
+    if ((await file.stat()).size < gib * gibBytes) await file.truncate(gib * gibBytes);
+  } finally {
+    await file.close();
+  }
 }
 
 /**
- * Copies `source` to `target` (holes stay holes; extents are never shared). The copy appears under its name only when whole.
- * @throws AppError disk_full (nothing is left of the copy), aborted, command_failed
+ * Has a program write `target`, unless it is there. It appears under its name only when whole; `size` bytes long from the beginning,
+ * if that is given.
+ * @throws AppError disk_full (nothing is left of it), aborted, command_failed
  */
-async function copyDisk(source: string, target: string, signal: AbortSignal): Promise<void> {
-  const partial = `${target}.partial`;
+async function makeDisk(
+  target: string,
+  signal: AbortSignal,
+  command: (partial: string) => string[],
+  size?: number,
+): Promise<void> {
+  signal.throwIfAborted();
+  await makePrivateFolder(dirname(target));
+  if ((await stat(target).catch(nullIfAbsent)) !== null) return;
+  const partial = `${target}${partialEnding}`;
   try {
-    await run('cp', ['--sparse=always', '--reflink=never', '--', source, partial], { signal, env: { LC_ALL: 'C' } });
+    await rm(partial, { force: true });
+    if (size !== undefined) await makeSparse(partial, size);
+    const [program = '', ...words] = command(partial);
+    await run(program, words, { signal, env: { LC_ALL: 'C', PATH: searchPath() } });
     await rename(partial, target);
   } catch (error) {
     await rm(partial, { force: true });
     if (!(error instanceof AppError && /No space left on device/.test(error.message))) throw error;
     throw new AppError(
       'disk_full',
-      `The disk below ${dirname(target)} became full while a CLI VM’s was copied to it.`,
+      `The disk below ${dirname(target)} became full while a CLI VM’s was written to it.`,
       {
         hint: 'Free some space below AIRLOCK_HOME, or remove CLI VMs that nobody uses (`npx airlock vm list`).',
         cause: error,
@@ -44,3 +106,14 @@ async function copyDisk(source: string, target: string, signal: AbortSignal): Pr
     );
   }
 }
+
+async function makeSparse(path: string, size: number): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.truncate(size);
+  } finally {
+    await file.close();
+  }
+}
+
+const searchPath = (): string => [process.env['PATH'] ?? '', ...systemPath].join(':');

@@ -5,27 +5,31 @@
 import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import type { HostCapacity } from '@airlock/contract/capacity';
 import type { JsonClient } from '@airlock/contract/http-client';
-import type { RunnerSecrets, RunnerStatus, VmSettings, VmSpec } from '@airlock/contract/runner';
+import type { RunnerSecrets, RunnerStatus, VmRoot, VmSettings, VmSpec } from '@airlock/contract/runner';
 
-/** One start of a VM, as its controller wants it. A CLI VM boots from its own disk, a browser VM from the image. */
+/** One start of a VM, as its controller wants it. */
 export interface VmPlan extends Pick<
   VmSpec,
   'vmId' | 'kind' | 'epoch' | 'driver' | 'accel' | 'cpus' | 'memoryMib' | 'bootTimeoutMs' | 'directHosts'
 > {
   imageId: string;
+  /** A CLI VM's own: the number of its root, and the size that its home is to have, in GiB. Null: it boots from the image. */
+  disks: { root: number; homeGib: number } | null;
 }
-
-/** What a disk of a VM is for. root: a full copy of the image's disk, never a copy-on-write layer. */
-export type DiskRole = 'root';
 
 export interface Engine {
   /** What there is for VMs, and what those that there are were promised and have taken. */
   capacity(): Promise<HostCapacity>;
   /**
-   * Makes a disk of the VM's own; it is there when it is whole, or not at all.
+   * Makes a root for the VM: a full copy of the image's disk, never a copy-on-write layer. It is there when it is whole, or not at
+   * all; one that is there stays as it is. `low`: others on the host come first.
    * @throws AppError disk_full, image_missing, image_corrupt, or the signal's reason
    */
-  createDisk(vmId: string, role: DiskRole, imageId: string, signal: AbortSignal): Promise<void>;
+  createRoot(vmId: string, root: VmRoot, options: { low: boolean; signal: AbortSignal }): Promise<void>;
+  /** Removes the VM's roots but those with these numbers, also what is left of half ones. */
+  keepRoots(vmId: string, numbers: readonly number[]): Promise<void>;
+  /** Makes an empty home of `gib` GiB for the VM, or leaves the one that is there. @throws AppError disk_full, or the signal's reason */
+  createHome(vmId: string, gib: number, signal: AbortSignal): Promise<void>;
   /**
    * Starts the runner and resolves once it answers.
    * @throws AppError image_missing, image_corrupt, runner_failed, runner_claim_refused

@@ -7,7 +7,7 @@ import { homePaths } from '@airlock/contract/home';
 import { readHostCapacity } from '@airlock/contract/host-capacity';
 import { ConfigureAnswer, RunnerStatus, type VmSettings } from '@airlock/contract/runner';
 import { clientOf, dropClient, type EngineContext, type LocalEngineDeps } from './context.js';
-import { createDisk } from './disk.js';
+import { createHome, createRoot, keepRoots } from './disk.js';
 import type { Engine } from './engine.js';
 import { openDesktop } from './open-desktop.js';
 import { lost, prune, remove } from './remove.js';
@@ -27,7 +27,9 @@ export function createLocalEngine(deps: LocalEngineDeps): Engine {
   const ctx: EngineContext = { ...deps, paths, secretFolders: createSecretFolders(deps.settings), clients: new Map() };
   return {
     capacity: () => readHostCapacity(deps.settings.AIRLOCK_HOME),
-    createDisk: (vmId, role, imageId, signal) => createDisk(ctx, { vmId, role, imageId }, signal),
+    createRoot: (vmId, root, options) => createRoot(ctx, { vmId, root }, options),
+    keepRoots: (vmId, numbers) => keepRoots(ctx, vmId, numbers),
+    createHome: (vmId, gib, signal) => createHome(ctx, vmId, gib, signal),
     start: (plan, secrets) => start(ctx, plan, secrets),
     configure: (vmId, vmSettings, signal) => configure(ctx, vmId, vmSettings, signal),
     status: (vmId) => status(ctx, vmId),

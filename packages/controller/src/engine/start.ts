@@ -4,9 +4,17 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { AppError } from '@airlock/contract/errors';
 import { makePrivateFolder, replaceFile } from '@airlock/contract/file';
 import { tail } from '@airlock/contract/process';
-import { rootDriveId, RunnerStatus, VmSpec, type RunnerSecrets } from '@airlock/contract/runner';
+import {
+  homeDriveId,
+  rootDriveId,
+  RunnerStatus,
+  VmSpec,
+  type RunnerSecrets,
+  type VmDrive,
+} from '@airlock/contract/runner';
 import { spawnRunner } from '@airlock/contract/spawn-runner';
 import { clientOf, dropClient, type EngineContext, type ImageFiles } from './context.js';
+import { growHome, rootPath } from './disk.js';
 import type { VmPlan } from './engine.js';
 import { pollMs, runnerMain, startTimeoutMs } from './runner.js';
 import { lastWord } from './status.js';
@@ -19,6 +27,7 @@ export async function start(ctx: EngineContext, plan: VmPlan, secrets: RunnerSec
   const folder = ctx.paths.vm(vmId);
   await dropClient(ctx, vmId);
   await makePrivateFolder(folder);
+  if (plan.disks !== null && plan.disks.root > 0) await growHome(ctx, vmId, plan.disks.homeGib);
   await rm(ctx.paths.vmFile(vmId, 'status'), { force: true });
   const secretFolder = await ctx.secretFolders.placeOf(vmId);
   const spec = specOf(ctx, plan, image, secretFolder);
@@ -44,13 +53,18 @@ export async function start(ctx: EngineContext, plan: VmPlan, secrets: RunnerSec
 
 /** The plan as a runner of this host understands it. */
 function specOf(ctx: EngineContext, plan: VmPlan, image: ImageFiles, secretFolder: string): VmSpec {
-  const { imageId: _, ...same } = plan;
-  const { kernel, initrd, rootfs } = image;
-  const root =
-    plan.kind === 'cli'
-      ? { id: rootDriveId, path: ctx.paths.vmFile(plan.vmId, 'disk'), readOnly: false }
-      : { id: rootDriveId, path: rootfs, readOnly: true };
-  return VmSpec.parse({ ...same, version: 2, kernel, initrd, drives: [root], secretFolder, tscKhz: ctx.tscKhz });
+  const { imageId: _, disks: __, ...same } = plan;
+  const { kernel, initrd } = image;
+  const drives = drivesOf(ctx, plan, image);
+  return VmSpec.parse({ ...same, version: 2, kernel, initrd, drives, secretFolder, tscKhz: ctx.tscKhz });
+}
+
+function drivesOf(ctx: EngineContext, { vmId, imageId, disks }: VmPlan, { rootfs }: ImageFiles): VmDrive[] {
+  if (disks === null) return [{ id: rootDriveId, path: rootfs, readOnly: true }];
+  const path = rootPath(ctx, vmId, { number: disks.root, imageId });
+  const root = { id: rootDriveId, path, readOnly: false };
+  if (disks.root === 0) return [root];
+  return [root, { id: homeDriveId, path: ctx.paths.vmFile(vmId, 'disk'), readOnly: false }];
 }
 
 /** null once the runner answers; a reason when the time is up, or the wait is. */

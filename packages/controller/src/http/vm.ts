@@ -6,8 +6,14 @@ import type { VmRow } from '../vm/vm.js';
 
 const iso = (date: Date | null): string | null => date?.toISOString() ?? null;
 
-/** `idleS`: seconds that a CLI VM runs unused. `uses`: how many uses of its user's CLI VM are under way. */
-export const toVm = (row: VmRow, idleS: number, uses: number): Vm => ({
+/** What a row does not say of its VM. `idleS`: seconds that a CLI VM runs unused. `uses`: how many uses of it are under way. */
+export interface Beside {
+  idleS: number;
+  uses: number;
+  behind: Vm['behind'];
+}
+
+export const toVm = (row: VmRow, { idleS, uses, behind }: Beside): Vm => ({
   id: row.id,
   userId: row.userId,
   kind: row.kind,
@@ -20,9 +26,17 @@ export const toVm = (row: VmRow, idleS: number, uses: number): Vm => ({
   destroyAt: iso(row.destroyAt),
   stopAt: iso(idleEnd(row, idleS)),
   uses: row.kind === 'cli' && !isFinal(row.state) ? uses : 0,
+  update: updateOf(row),
+  behind,
   timings: row.timings,
   error: row.error,
 });
+
+function updateOf({ rootUpdate }: VmRow): Vm['update'] {
+  if (rootUpdate === null) return null;
+  const { kind, state, to, since, error } = rootUpdate;
+  return { kind, state, imageId: to?.imageId ?? null, since: new Date(since).toISOString(), error };
+}
 
 function idleEnd({ kind, state, lastUsedAt, readyAt, createdAt }: VmRow, idleS: number): Date | null {
   if (kind !== 'cli' || state !== 'running') return null;

@@ -12,6 +12,7 @@ let guarded: string[] = [];
 const guard: CliGuard = {
   starting: async () => void guarded.push('starting'),
   ready: async (row) => void guarded.push(`ready ${row.state}`),
+  proved: async (row) => void guarded.push(`proved ${row.state}`),
   ending: async (row) => void guarded.push(`ending ${row.state}`),
 };
 const host = useVms({}, guard);

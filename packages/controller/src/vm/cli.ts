@@ -58,18 +58,20 @@ async function standing(ctx: VmContext, userId: string): Promise<VmRow | undefin
 
 async function create(ctx: VmContext, { userId, sessionId, onProgress }: CliRequest): Promise<VmRow> {
   const row = await insert(ctx, 'cli', { userId, sessionId, destroyAt: null });
-  onProgress('copying its disk');
-  await ctx.turns.run(row.id, () => makeDisk(ctx, row));
+  onProgress('making its disks');
+  await ctx.turns.run(row.id, () => makeDisks(ctx, row));
   return row;
 }
 
-async function makeDisk(ctx: VmContext, { id, imageId }: VmRow): Promise<void> {
+async function makeDisks(ctx: VmContext, { id, imageId, rootNumber }: VmRow): Promise<void> {
   const taken = new AbortController();
   const onChange = (): void => taken.abort(new AppError('vm_not_running', `VM ${id} was destroyed.`));
   ctx.changes.on(id, onChange);
   try {
+    const signal = AbortSignal.any([ctx.signal, taken.signal]);
     await ctx.homeKeys.sealHomeKey(id);
-    await ctx.engine.createDisk(id, 'root', imageId, AbortSignal.any([ctx.signal, taken.signal]));
+    await ctx.engine.createHome(id, ctx.settings.AIRLOCK_HOME_DISK_GIB, signal);
+    await ctx.engine.createRoot(id, { number: rootNumber, imageId }, { low: false, signal });
   } catch (error) {
     throw await giveUp(ctx, id, error);
   } finally {

@@ -10,10 +10,11 @@ import { stop, stopIdle } from './cli-stop.js';
 import { createContext, type VmContext, type VmDeps } from './context.js';
 import { destroy, destroyDue, removeOld } from './end.js';
 import { guest, health, openDesktop, runCheck } from './guest.js';
-import { insert, launch } from './power.js';
+import { insert, launch, requireHomeDisk } from './power.js';
 import { reconcile } from './reconcile.js';
 import { checkRoom } from './room.js';
 import * as rows from './rows.js';
+import { behind, update, updateAll } from './update.js';
 import type { CliGuard, Vms, VmRow } from './vm.js';
 import { waitReady } from './wait.js';
 import { forgetAll } from './watch.js';
@@ -48,6 +49,9 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     stop: (vmId) => stopByHand(ctx, vmId),
     start: (vmId) => startByHand(ctx, vmId),
     restart: (vmId) => restartByHand(ctx, vmId),
+    update: (vmId, request) => update(ctx, vmId, request),
+    updateAll: () => updateAll(ctx),
+    behind: (row) => behind(ctx, row),
     waitReady: (vmId, onStatus, signal) => waitReady(ctx, vmId, signal, onStatus),
     get: (vmId) => rows.get(ctx, vmId),
     list: (userId) => rows.list(ctx, userId),
@@ -70,7 +74,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
 }
 
 async function requireCapacity(ctx: VmContext, userId: string, { browser }: { browser: boolean }): Promise<void> {
-  await ctx.images.current();
+  requireHomeDisk((await ctx.images.current()).manifest);
   await checkRoom(ctx, { userId, browser, cli: true });
 }
 

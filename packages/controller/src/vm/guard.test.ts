@@ -11,6 +11,7 @@ const guard: CliGuard = {
     calls.push(`ready ${row.state}`);
     await vms.guest(row.id);
   },
+  proved: async () => void calls.push('proved'),
   async ending(row, { vms }) {
     calls.push(`ending ${(await vms.get(row.id))?.state}`);
     await meanwhile();

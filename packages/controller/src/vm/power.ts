@@ -1,6 +1,8 @@
 /** Making and starting a VM: its row first, then folder, secrets and runner; on failure nothing of the start is left. */
 import { AppError } from '@airlock/contract/errors';
 import type { VmKind } from '@airlock/contract/api';
+import { homeDiskProtocol } from '@airlock/contract/guest';
+import type { ImageManifest } from '@airlock/contract/image';
 import type { VmContext } from './context.js';
 import * as rows from './rows.js';
 import { runnerSecrets, vmPlan } from './plan.js';
@@ -8,14 +10,34 @@ import { takeRoom } from './room.js';
 import type { VmRow } from './vm.js';
 import { watch } from './watch.js';
 
-/** The row of a new VM. @throws AppError image_missing, image_corrupt, capacity_exhausted, disk_full */
+/** The row of a new VM. @throws AppError image_missing, image_corrupt, image_too_old, capacity_exhausted, disk_full */
 export async function insert(ctx: VmContext, kind: VmKind, vm: rows.NewVm): Promise<VmRow> {
   const image = await ctx.images.current();
   const id = rows.newVmId();
-  const row = { ...vm, id, kind, imageId: image.manifest.id, accel: ctx.host.accel };
+  if (kind === 'cli') requireHomeDisk(image.manifest);
+  const row = {
+    ...vm,
+    id,
+    kind,
+    imageId: image.manifest.id,
+    rootNumber: kind === 'cli' ? 1 : 0,
+    accel: ctx.host.accel,
+  };
   // Nobody is to sign in for nothing.
   const wanted = { userId: vm.userId, browser: kind === 'browser', cli: kind === 'cli' || vm.sessionId !== null };
   return takeRoom(ctx, wanted, () => rows.insert(ctx, row));
+}
+
+/** @throws AppError image_too_old for an image whose guest does not find a home beside its root */
+export function requireHomeDisk({ id, guestProtocol }: ImageManifest): void {
+  if (guestProtocol >= homeDiskProtocol) return;
+  throw new AppError(
+    'image_too_old',
+    `The golden image ${id} comes from a version before CLI VMs had a home of their own.`,
+    {
+      hint: 'Build a newer one: `npx airlock image build` (`npm run up` does it by itself).',
+    },
+  );
 }
 
 /** Starts the runner of a VM that is creating or stopped. Only in the VM's turn. */

@@ -46,7 +46,7 @@ export async function get({ db }: RowContext, vmId: string): Promise<VmRow | und
 
 export async function insert(
   { db }: RowContext,
-  vm: NewVm & Pick<VmRow, 'id' | 'kind' | 'imageId' | 'accel'>,
+  vm: NewVm & Pick<VmRow, 'id' | 'kind' | 'imageId' | 'rootNumber' | 'accel'>,
 ): Promise<VmRow> {
   const values = { ...vm, state: firstState, timings: noTimings };
   const [row] = await db.insert(vms).values(values).returning();

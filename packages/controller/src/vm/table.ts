@@ -1,9 +1,29 @@
 /** The table of VMs. Only this folder reads and writes it. */
 import { sql } from 'drizzle-orm';
 import { index, integer, jsonb, text, uniqueIndex } from 'drizzle-orm/pg-core';
-import type { VmKind, VmState } from '@airlock/contract/api';
+import type { VmKind, VmState, VmUpdateKind, VmUpdateState } from '@airlock/contract/api';
 import type { ErrorBody } from '@airlock/contract/errors';
+import type { VmRoot } from '@airlock/contract/runner';
 import { airlock, at } from '../store/schema.js';
+
+/** The replacement of a CLI VM's root, from when it is asked for until the new one is proved; one that failed stays to be told of. */
+export interface RootUpdate {
+  kind: VmUpdateKind;
+  state: VmUpdateState;
+  /** Does not wait until nobody uses the VM. */
+  now: boolean;
+  /** The VM is left running at the end. */
+  run: boolean;
+  /** The root in use before; null until there is a new one. */
+  from: VmRoot | null;
+  /** The new root; null until it is known. */
+  to: VmRoot | null;
+  /** Starts from the new root that broke off by no fault of its own. */
+  broken: number;
+  /** When it came into this state: Unix epoch milliseconds. */
+  since: number;
+  error: ErrorBody | null;
+}
 
 export const vms = airlock.table(
   'vms',
@@ -14,6 +34,9 @@ export const vms = airlock.table(
     state: text().$type<VmState>().notNull(),
     sessionId: text('session_id'),
     imageId: text('image_id').notNull(),
+    /** Of the root in use, which comes from that image; 0: the disk of the home is the root, too, or it is a browser VM. */
+    rootNumber: integer('root_number').notNull().default(0),
+    rootUpdate: jsonb('root_update').$type<RootUpdate>(),
     accel: text().$type<'kvm' | 'tcg'>().notNull(),
     /** Grows with each start; a runner with an older one refuses to go on. */
     epoch: integer().notNull().default(0),

@@ -73,7 +73,13 @@ export function createTestEngine(client: JsonClient): TestEngine {
     unreadable: new Set(),
     client: () => client,
     capacity: async () => engine.host,
-    createDisk: (_vmId, _role, _imageId, signal) => raceAbort(engine.diskGate ?? Promise.resolve(), signal),
+    createRoot: (vmId, { number }, { signal }) =>
+      raceAbort(
+        (engine.diskGate ?? Promise.resolve()).then(() => void engine.done.push(`root ${number} ${vmId}`)),
+        signal,
+      ),
+    keepRoots: async (vmId, numbers) => void engine.done.push(`keep ${numbers.join()} ${vmId}`),
+    createHome: (_vmId, _gib, signal) => raceAbort(engine.diskGate ?? Promise.resolve(), signal),
     configured: [],
     configureGate: undefined,
     configure(vmId, settings, signal) {
@@ -131,7 +137,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
 export const exampleVm = (userId: string): VmRow => ({
   ...{ id: newId('vm'), userId, kind: 'browser', state: 'running', sessionId: null, imageId: 'img_000000' },
   ...{ accel: 'tcg', epoch: 1, timings: { vncMs: 1, agentMs: 2, readyMs: 3 }, error: null },
-  ...{ createdAt: new Date(), readyAt: new Date(), lastUsedAt: null, destroyAt: null },
+  ...{ createdAt: new Date(), readyAt: new Date(), lastUsedAt: null, destroyAt: null, rootNumber: 0, rootUpdate: null },
 });
 
 /** Where a stand-in keeps its rows. */
@@ -166,6 +172,8 @@ export function standInVms(keep: RowKeep, verbs: Partial<Vms>): Vms {
     start: (vmId) => moved(vmId, 'starting'),
     restart: (vmId) => moved(vmId, 'starting'),
     usesOf: () => 0,
+    ...{ update: refuse, updateAll: refuse },
+    behind: async () => null,
     ...{ createBrowser: refuse, ensureCli: refuse, useCli: refuse, waitReady: refuse },
     ...{ guest: refuse, health: refuse, runCheck: refuse, openDesktop: refuse },
     ...{ requireCapacity: nothing, stopAll: nothing, reconcile: nothing, close: nothing },
@@ -191,6 +199,7 @@ export interface TestVms {
 const unguarded: CliGuard = {
   starting: async () => undefined,
   ready: async () => undefined,
+  proved: async () => undefined,
   ending: async () => undefined,
 };
 

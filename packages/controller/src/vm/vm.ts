@@ -1,4 +1,5 @@
 /** The face of the vm folder: what sessions, desktop and http may ask of VMs. */
+import type { Vm, VmUpdateKind } from '@airlock/contract/api';
 import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import type { CheckName, CheckResult, GuestHealth } from '@airlock/contract/guest';
 import type { RunnerStatus } from '@airlock/contract/runner';
@@ -20,6 +21,11 @@ export interface CliGuard {
   starting(row: VmRow): Promise<void>;
   /** It is ready, and nothing else has been done in it yet; also each time somebody asks for a running one. */
   ready(row: VmRow, reach: Reach): Promise<void>;
+  /**
+   * It runs from a new root, and `ready` has been called: every login that was good must still be accepted by its CLI.
+   * @throws AppError proof_failed; vm_not_running, guest_unreachable and the like when that could not be found out
+   */
+  proved(row: VmRow, reach: Reach): Promise<void>;
   /** It runs and is about to be stopped or destroyed. Never rejects. */
   ending(row: VmRow, reach: Reach): Promise<void>;
 }
@@ -79,6 +85,18 @@ export interface Vms {
   start(vmId: string): Promise<VmRow>;
   /** `stop` and then `start`, with nothing in between; resolves and throws as these two. */
   restart(vmId: string): Promise<VmRow>;
+  /**
+   * Asks for another root under the same home of a CLI VM: of the current image, unless it has that, or (reset) a fresh one in any
+   * case. Answers when that is written down; it is done one VM after the other, and once nobody uses the VM, or (`now`) whatever uses
+   * it. The VM's row tells how it goes: `rootUpdate`, null at its good end. The old root comes back when the new one fails.
+   * @throws AppError not_found, invalid_request for a browser VM, vm_not_running for one that is being made or has come to its end,
+   * image_missing, image_corrupt, image_too_old
+   */
+  update(vmId: string, request: { kind: VmUpdateKind; now: boolean }): Promise<VmRow>;
+  /** `update` of every CLI VM that does not have the current image; answers which. @throws AppError as `update`, of the image */
+  updateAll(): Promise<VmRow[]>;
+  /** What the VM would get by an update; null for one that has it, and while no image is current. */
+  behind(row: VmRow): Promise<Vm['behind']>;
   /** Resolves when the VM is ready. @throws AppError the VM's own failure, an upstream failure, or aborted */
   waitReady(vmId: string, onStatus: (status: RunnerStatus) => void, signal: AbortSignal): Promise<VmRow>;
   get(vmId: string): Promise<VmRow | undefined>;

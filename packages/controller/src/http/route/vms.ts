@@ -23,14 +23,19 @@ export async function vmOf(
 }
 
 export function addVmRoutes(server: Server, deps: HttpDeps): void {
-  const shown = (row: VmRow): Vm => toVm(row, deps.settings.AIRLOCK_CLI_IDLE_S, deps.vms.usesOf(row.userId));
+  const { vms, settings } = deps;
+  const shown: Shown = async (row) =>
+    toVm(row, {
+      ...{ idleS: settings.AIRLOCK_CLI_IDLE_S, uses: vms.usesOf(row.userId) },
+      behind: await vms.behind(row),
+    });
   addList(server, deps, shown);
   addOne(server, deps, shown);
   addPower(server, deps, shown);
   addGuest(server, deps);
 }
 
-type Shown = (row: VmRow) => Vm;
+type Shown = (row: VmRow) => Promise<Vm>;
 
 function addList(server: Server, { vms }: HttpDeps, shown: Shown): void {
   server.get(
@@ -38,7 +43,8 @@ function addList(server: Server, { vms }: HttpDeps, shown: Shown): void {
     { schema: { response: answers(200, VmList), summary: 'The caller’s VMs; for administrators all' } },
     async (request) => {
       const user = userOf(request);
-      return { vms: (await vms.list(user.role === 'admin' ? null : user.id)).map(shown) };
+      const rows = await vms.list(user.role === 'admin' ? null : user.id);
+      return { vms: await Promise.all(rows.map(shown)) };
     },
   );
 
@@ -55,7 +61,7 @@ function addList(server: Server, { vms }: HttpDeps, shown: Shown): void {
     async (request, reply) => {
       const destroyAt = new Date(Date.now() + request.body.leaseMinutes * 60_000);
       const row = await vms.createBrowser({ userId: userOf(request).id, sessionId: null, destroyAt });
-      return reply.status(202).send(shown(row));
+      return reply.status(202).send(await shown(row));
     },
   );
 }
@@ -103,7 +109,7 @@ function addPower(server: Server, deps: HttpDeps, shown: Shown): void {
     server.post(
       `/api/vm/:id/${verb}`,
       { schema: { params: vmParams, response: answers(202, Vm), summary: starts[verb] } },
-      async (request, reply) => reply.status(202).send(shown(await vms[verb]((await vmOf(deps, request)).id))),
+      async (request, reply) => reply.status(202).send(await shown(await vms[verb]((await vmOf(deps, request)).id))),
     );
   }
 }
