@@ -148,6 +148,8 @@ export const CreateVmRequest = z.strictObject({
   kind: z.literal('browser'),
   leaseMinutes: z.int().min(1).max(240).default(10),
 });
+/** `POST /api/vm/:id/update` and `/reset`; without a body, the defaults. `now`: whatever uses the VM, instead of once nobody does. */
+export const UpdateVmRequest = z.strictObject({ now: z.boolean().default(false) });
 export const RunCheckRequest = z.strictObject({ name: CheckName });
 
 /** `POST /api/vm/:id/cli/prompt`; `provider` is checked against the known ids and aliases afterwards. */

@@ -53,6 +53,7 @@ describe('administration', () => {
     ['GET', '/api/system', undefined],
     ['POST', '/api/system/stop-vms', undefined],
     ['POST', '/api/vm', { kind: 'browser' }],
+    ['POST', '/api/vm/update', undefined],
   ])('%s %s is for administrators', async (method, path, body) => {
     expect(await codeOf(c.call(method, path, { token: c.ada.token, body }))).toBe('403 forbidden');
   });
@@ -108,6 +109,72 @@ describe('stopping and starting a CLI VM', () => {
     const { json } = await c.call('GET', '/api/vm', { token: c.admin.token });
     expect((json.vms as { uses: number }[]).map(({ uses }) => uses)).toEqual([2, 0, 0, 0]);
     c.vms.usesOf = () => 0;
+  });
+});
+
+describe('updating and resetting a CLI VM', () => {
+  const kinds = ['update', 'reset'] as const;
+
+  test.each(kinds)('%s is for its owner and administrators, and answers the VM', async (kind) => {
+    const { id } = c.vms.add(c.ada.user.id, { kind: 'cli' });
+    const path = `/api/vm/${id}/${kind}`;
+    expect(await codeOf(c.call('POST', path))).toBe('401 unauthenticated');
+    expect(await codeOf(c.call('POST', path, { token: c.bob.token }))).toBe('404 not_found');
+    const headers = { cookie: await c.cookieOf(c.ada), origin: 'https://evil.example' };
+    expect(await codeOf(c.call('POST', path, { headers }))).toBe('403 origin_refused');
+    expect(await c.vms.get(id)).toMatchObject({ rootUpdate: null });
+    for (const { token } of [c.ada, c.admin]) {
+      const answer = await c.call('POST', path, { token, body: {} });
+      expect([answer.status, answer.json]).toMatchObject([202, { id, update: { kind, state: 'waiting' } }]);
+    }
+  });
+
+  test.each(kinds)('%s waits until nobody uses the VM, unless it is told not to', async (kind) => {
+    const { id } = c.vms.add(c.ada.user.id, { kind: 'cli' });
+    const ask = (options: object) => c.call('POST', `/api/vm/${id}/${kind}`, { token: c.ada.token, ...options });
+    const asked = [
+      [{}, false],
+      [{ body: {} }, false],
+      [{ body: { now: true } }, true],
+      [{ body: { now: false } }, false],
+    ] as const;
+    for (const [options, now] of asked) {
+      expect((await ask(options)).status).toBe(202);
+      expect((await c.vms.get(id))?.rootUpdate).toMatchObject({ kind, now });
+    }
+    for (const body of [{ now: 'yes' }, { now: true, kind: 'reset' }, [], 'now']) {
+      expect(await codeOf(ask({ body }))).toBe('400 invalid_request');
+    }
+  });
+
+  test.each(kinds)('%s knows no other VM', async (kind) => {
+    const { token } = c.ada;
+    expect(await codeOf(c.call('POST', `/api/vm/${newId('vm')}/${kind}`, { token }))).toBe('404 not_found');
+    expect(await codeOf(c.call('POST', `/api/vm/me/${kind}`, { token }))).toBe('400 invalid_request');
+  });
+
+  test('an administrator updates those that are behind, and is told which', async () => {
+    const behind = { imageId: 'img_202601011200abcdef01', changes: [{ name: 'Codex', from: '1', to: '2' }] };
+    const late = c.vms.add(c.ada.user.id, { kind: 'cli' });
+    c.vms.add(c.bob.user.id, { kind: 'cli' });
+    const lists: number[] = [];
+    const { url: base, server } = await c.another({
+      vms: {
+        ...c.vms,
+        updateAll: async () => [await c.vms.update(late.id, { kind: 'update', now: false })],
+        behind: async (rows) => {
+          lists.push(rows.length);
+          return new Map([[late.id, behind]]);
+        },
+      },
+    });
+    const answer = await c.call('POST', '/api/vm/update', { base, token: c.admin.token });
+    expect(answer.status).toBe(202);
+    expect(answer.json.vms).toMatchObject([{ id: late.id, behind, update: { state: 'waiting', error: null } }]);
+    const { json } = await c.call('GET', '/api/vm', { base, token: c.admin.token });
+    expect((json.vms as object[]).map((vm) => 'behind' in vm && vm.behind)).toEqual([behind, null]);
+    expect(lists).toEqual([1, 2]);
+    await server.close();
   });
 });
 

@@ -51,7 +51,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     restart: (vmId) => restartByHand(ctx, vmId),
     update: (vmId, request) => update(ctx, vmId, request),
     updateAll: () => updateAll(ctx),
-    behind: (row) => behind(ctx, row),
+    behind: (all) => behind(ctx, all),
     waitReady: (vmId, onStatus, signal) => waitReady(ctx, vmId, signal, onStatus),
     get: (vmId) => rows.get(ctx, vmId),
     list: (userId) => rows.list(ctx, userId),

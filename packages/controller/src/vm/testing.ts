@@ -14,6 +14,7 @@ import type { Engine } from '../engine/engine.js';
 import { addUser, openEmbeddedTestStore, silentLog, type TestStore } from '../store/testing.js';
 import type { VmDeps } from './context.js';
 import { createVms } from './create.js';
+import type { RootUpdate } from './table.js';
 import { isFinal } from './transitions.js';
 import type { CliGuard, Vms, VmRow } from './vm.js';
 
@@ -140,6 +141,12 @@ export const exampleVm = (userId: string): VmRow => ({
   ...{ createdAt: new Date(), readyAt: new Date(), lastUsedAt: null, destroyAt: null, rootNumber: 0, rootUpdate: null },
 });
 
+/** What somebody has just asked for. */
+const newRootUpdate: RootUpdate = {
+  ...{ kind: 'update', state: 'waiting', now: false, run: true, from: null, to: null, broken: 0 },
+  ...{ since: Date.now(), error: null },
+};
+
 /** Where a stand-in keeps its rows. */
 export interface RowKeep {
   all(): VmRow[] | Promise<VmRow[]>;
@@ -157,8 +164,8 @@ export function standInVms(keep: RowKeep, verbs: Partial<Vms>): Vms {
     const row = await get(vmId);
     if (row) keep.put({ ...row, ...values });
   };
-  const moved = async (vmId: string, state: VmRow['state']): Promise<VmRow> => {
-    await change(vmId, { state });
+  const changed = async (vmId: string, values: Partial<VmRow>): Promise<VmRow> => {
+    await change(vmId, values);
     return (await get(vmId)) ?? refuse();
   };
   return {
@@ -168,12 +175,13 @@ export function standInVms(keep: RowKeep, verbs: Partial<Vms>): Vms {
       (await keep.all()).find((row) => row.userId === userId && row.kind === 'cli' && !isFinal(row.state)),
     scheduleDestroy: (vmId, destroyAt) => change(vmId, { destroyAt }),
     destroy: (vmId) => change(vmId, { state: 'destroyed' }),
-    stop: (vmId) => moved(vmId, 'stopped'),
-    start: (vmId) => moved(vmId, 'starting'),
-    restart: (vmId) => moved(vmId, 'starting'),
+    stop: (vmId) => changed(vmId, { state: 'stopped' }),
+    start: (vmId) => changed(vmId, { state: 'starting' }),
+    restart: (vmId) => changed(vmId, { state: 'starting' }),
     usesOf: () => 0,
-    ...{ update: refuse, updateAll: refuse },
-    behind: async () => null,
+    update: (vmId, asked) => changed(vmId, { rootUpdate: { ...newRootUpdate, ...asked } }),
+    updateAll: refuse,
+    behind: async () => new Map(),
     ...{ createBrowser: refuse, ensureCli: refuse, useCli: refuse, waitReady: refuse },
     ...{ guest: refuse, health: refuse, runCheck: refuse, openDesktop: refuse },
     ...{ requireCapacity: nothing, stopAll: nothing, reconcile: nothing, close: nothing },

@@ -1,8 +1,8 @@
 /** Another root under the home of a CLI VM. */
-import type { Vm, VmUpdateKind } from '@airlock/contract/api';
+import type { VmUpdateKind } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import type { VmContext } from './context.js';
-import type { VmRow } from './vm.js';
+import type { Behind, VmRow } from './vm.js';
 
 /** See `Vms.update`. */
 export async function update(
@@ -19,6 +19,6 @@ export async function updateAll(_ctx: VmContext): Promise<VmRow[]> {
 }
 
 /** See `Vms.behind`. */
-export async function behind(_ctx: VmContext, _row: VmRow): Promise<Vm['behind']> {
-  return null;
+export async function behind(_ctx: VmContext, _rows: readonly VmRow[]): Promise<ReadonlyMap<string, Behind>> {
+  return new Map();
 }

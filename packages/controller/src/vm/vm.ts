@@ -37,6 +37,9 @@ export interface CliUse {
   release(): Promise<void>;
 }
 
+/** The image that is current, and what is different in it. */
+export type Behind = NonNullable<Vm['behind']>;
+
 export interface Vms {
   /**
    * Whether a sign-in of this user can be carried through: image, memory, and disk space for a CLI VM that does not exist yet.
@@ -95,8 +98,11 @@ export interface Vms {
   update(vmId: string, request: { kind: VmUpdateKind; now: boolean }): Promise<VmRow>;
   /** `update` of every CLI VM that does not have the current image; answers which. @throws AppError as `update`, of the image */
   updateAll(): Promise<VmRow[]>;
-  /** What the VM would get by an update; null for one that has it, and while no image is current. */
-  behind(row: VmRow): Promise<Vm['behind']>;
+  /**
+   * What those of these VMs that are behind would get by an update, by their ids; of none while no image is current. A list is asked
+   * for at once: many VMs have the same few images.
+   */
+  behind(rows: readonly VmRow[]): Promise<ReadonlyMap<string, Behind>>;
   /** Resolves when the VM is ready. @throws AppError the VM's own failure, an upstream failure, or aborted */
   waitReady(vmId: string, onStatus: (status: RunnerStatus) => void, signal: AbortSignal): Promise<VmRow>;
   get(vmId: string): Promise<VmRow | undefined>;

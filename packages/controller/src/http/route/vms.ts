@@ -1,11 +1,11 @@
-/** VMs: list, look at, stop and start, check, destroy. */
+/** VMs: list, look at, stop and start, update, check, destroy. */
 import { z } from 'zod';
-import { CreateVmRequest, RunCheckRequest, Vm, VmList } from '@airlock/contract/api';
+import { CreateVmRequest, RunCheckRequest, UpdateVmRequest, Vm, VmList } from '@airlock/contract/api';
 import { CheckResult, GuestHealth } from '@airlock/contract/guest';
 import { VmId } from '@airlock/contract/ids';
 import { isFinal } from '@airlock/contract/session';
 import type { FastifyRequest } from 'fastify';
-import type { VmRow } from '../../vm/vm.js';
+import type { Behind, VmRow } from '../../vm/vm.js';
 import { answers, noContent } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
 import { userOf } from '../identity.js';
@@ -23,19 +23,34 @@ export async function vmOf(
 }
 
 export function addVmRoutes(server: Server, deps: HttpDeps): void {
-  const { vms, settings } = deps;
-  const shown: Shown = async (row) =>
-    toVm(row, {
-      ...{ idleS: settings.AIRLOCK_CLI_IDLE_S, uses: vms.usesOf(row.userId) },
-      behind: await vms.behind(row),
-    });
+  const shown = createShown(deps);
   addList(server, deps, shown);
   addOne(server, deps, shown);
   addPower(server, deps, shown);
+  addUpdate(server, deps, shown);
   addGuest(server, deps);
 }
 
-type Shown = (row: VmRow) => Promise<Vm>;
+/** VMs as the API shows them. */
+interface Shown {
+  one(row: VmRow): Promise<Vm>;
+  all(rows: readonly VmRow[]): Promise<Vm[]>;
+}
+
+function createShown({ vms, settings }: HttpDeps): Shown {
+  const describe = (row: VmRow, behind: ReadonlyMap<string, Behind>): Vm =>
+    toVm(row, {
+      ...{ idleS: settings.AIRLOCK_CLI_IDLE_S, uses: vms.usesOf(row.userId) },
+      behind: behind.get(row.id) ?? null,
+    });
+  return {
+    one: async (row) => describe(row, await vms.behind([row])),
+    all: async (rows) => {
+      const behind = await vms.behind(rows);
+      return rows.map((row) => describe(row, behind));
+    },
+  };
+}
 
 function addList(server: Server, { vms }: HttpDeps, shown: Shown): void {
   server.get(
@@ -44,7 +59,7 @@ function addList(server: Server, { vms }: HttpDeps, shown: Shown): void {
     async (request) => {
       const user = userOf(request);
       const rows = await vms.list(user.role === 'admin' ? null : user.id);
-      return { vms: await Promise.all(rows.map(shown)) };
+      return { vms: await shown.all(rows) };
     },
   );
 
@@ -61,7 +76,7 @@ function addList(server: Server, { vms }: HttpDeps, shown: Shown): void {
     async (request, reply) => {
       const destroyAt = new Date(Date.now() + request.body.leaseMinutes * 60_000);
       const row = await vms.createBrowser({ userId: userOf(request).id, sessionId: null, destroyAt });
-      return reply.status(202).send(await shown(row));
+      return reply.status(202).send(await shown.one(row));
     },
   );
 }
@@ -71,7 +86,7 @@ function addOne(server: Server, deps: HttpDeps, shown: Shown): void {
   server.get(
     '/api/vm/:id',
     { schema: { params: vmParams, response: answers(200, Vm), summary: 'One VM' } },
-    async (request) => shown(await vmOf(deps, request)),
+    async (request) => shown.one(await vmOf(deps, request)),
   );
 
   server.delete(
@@ -98,7 +113,7 @@ function addPower(server: Server, deps: HttpDeps, shown: Shown): void {
         summary: 'Power a CLI VM off, also in the middle of prompts; its disk stays, and its next use starts it',
       },
     },
-    async (request) => shown(await vms.stop((await vmOf(deps, request)).id)),
+    async (request) => shown.one(await vms.stop((await vmOf(deps, request)).id)),
   );
 
   const starts = {
@@ -109,9 +124,50 @@ function addPower(server: Server, deps: HttpDeps, shown: Shown): void {
     server.post(
       `/api/vm/:id/${verb}`,
       { schema: { params: vmParams, response: answers(202, Vm), summary: starts[verb] } },
-      async (request, reply) => reply.status(202).send(await shown(await vms[verb]((await vmOf(deps, request)).id))),
+      async (request, reply) =>
+        reply.status(202).send(await shown.one(await vms[verb]((await vmOf(deps, request)).id))),
     );
   }
+}
+
+/** Answered when it is written down; the VM tells how it goes on, in `update`. */
+function addUpdate(server: Server, deps: HttpDeps, shown: Shown): void {
+  const { vms } = deps;
+  const kinds = {
+    update:
+      'Put a CLI VM on the current image, unless it has that; its home stays. The VM’s `update` tells how it goes',
+    reset: 'Give a CLI VM a fresh root of the current image; its home stays, and nothing else. As `update` otherwise',
+  };
+  for (const kind of ['update', 'reset'] as const) {
+    server.post(
+      `/api/vm/:id/${kind}`,
+      {
+        schema: {
+          params: vmParams,
+          body: UpdateVmRequest.nullable(),
+          response: answers(202, Vm),
+          summary: kinds[kind],
+        },
+      },
+      async (request, reply) => {
+        const { id } = await vmOf(deps, request);
+        const now = request.body?.now ?? false;
+        return reply.status(202).send(await shown.one(await vms.update(id, { kind, now })));
+      },
+    );
+  }
+
+  server.post(
+    '/api/vm/update',
+    {
+      config: { access: 'admin' },
+      schema: {
+        response: answers(202, VmList),
+        summary: 'Update all CLI VMs that are behind, one after the other, once nobody uses them; answers which',
+      },
+    },
+    async (_request, reply) => reply.status(202).send({ vms: await shown.all(await vms.updateAll()) }),
+  );
 }
 
 function addGuest(server: Server, deps: HttpDeps): void {
