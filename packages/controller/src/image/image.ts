@@ -5,6 +5,7 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import { nullIfAbsent } from '@airlock/contract/file';
 import { homePaths, type ImagesPaths } from '@airlock/contract/home';
 import { createShared } from '../lib/keyed.js';
 import { imageFiles, ImageManifest, type Artefact } from '@airlock/contract/image';
@@ -32,6 +33,13 @@ export interface Images {
    * @throws AppError as `current`
    */
   get(imageId: string): Promise<CurrentImage>;
+  /** The id of the image that `current` would give; null when there is none. */
+  currentId(): Promise<string | null>;
+  /**
+   * What the image with this id says of itself; its files are not looked at.
+   * @throws AppError image_missing, or image_corrupt when there is no manifest that can be read
+   */
+  manifest(imageId: string): Promise<ImageManifest>;
   /**
    * What the agent of this image understands (`guestProtocol`).
    * @throws AppError image_missing, or image_corrupt when there is no manifest that can be read
@@ -53,6 +61,8 @@ export function createImages(home: string): Images {
   const lifetime = new AbortController();
   /** By folder: one reading at a time, however many VMs wait for it. */
   const reading = createShared<void>();
+  /** By id; an image never changes. */
+  const manifests = new Map<string, ImageManifest>();
   /** By folder: what the last reading found wrong, and how the files looked then. */
   const broken = new Map<string, { why: AppError; looks: string }>();
 
@@ -90,6 +100,17 @@ export function createImages(home: string): Images {
       await refuseBroken(loaded);
       await readAll(loaded);
       return loaded.image;
+    },
+
+    async currentId() {
+      const target = await realpath(paths.current).catch(nullIfAbsent);
+      return target === null ? null : basename(target);
+    },
+
+    async manifest(imageId) {
+      const known = manifests.get(imageId) ?? (await readManifest(await folderOf(paths, imageId)));
+      manifests.set(imageId, known);
+      return known;
     },
 
     async protocolOf(imageId) {

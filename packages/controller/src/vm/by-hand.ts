@@ -3,9 +3,11 @@
  * holds; a stopped VM stays so until something uses it.
  */
 import { AppError } from '@airlock/contract/errors';
-import { bringUp, startKept } from './cli.js';
+import { startKept } from './bring-up.js';
 import { stop, stopNow, stopRestNow } from './cli-stop.js';
 import type { VmContext } from './context.js';
+import { bringUp, isToCarryOver } from './root/replace.js';
+import { askForUpdate } from './root/rows.js';
 import * as rows from './rows.js';
 import { isFinal } from './transitions.js';
 import type { VmRow } from './vm.js';
@@ -25,7 +27,7 @@ export async function startByHand(ctx: VmContext, vmId: string): Promise<VmRow> 
   if (row.state === 'creating') return row;
   await ctx.turns.run(vmId, async () => {
     await stopRestNow(ctx, vmId);
-    await startKept(ctx, vmId);
+    await startNow(ctx, vmId);
   });
   return attended(ctx, vmId);
 }
@@ -36,16 +38,24 @@ export async function restartByHand(ctx: VmContext, vmId: string): Promise<VmRow
   ctx.log.info({ vmId }, 'CLI VM is restarted by hand');
   await ctx.turns.run(vmId, async () => {
     await stopNow(ctx, vmId);
-    await startKept(ctx, vmId);
+    await startNow(ctx, vmId);
   });
   return attended(ctx, vmId);
+}
+
+/** One that gets a root of its own first is only asked for: that takes longer than anybody waits for an answer. Only in the VM's turn. */
+async function startNow(ctx: VmContext, vmId: string): Promise<void> {
+  const row = await rows.get(ctx, vmId);
+  if (row && (await isToCarryOver(ctx, row))) await askForUpdate(ctx, vmId, { kind: 'update', now: true, run: true });
+  else await startKept(ctx, vmId);
 }
 
 /** The VM that was started: the guard sees it when it is ready, before anybody uses it. Nobody waits for that. */
 async function attended(ctx: VmContext, vmId: string): Promise<VmRow> {
   const row = await requireCli(ctx, vmId);
   // Somebody else may have stopped it meanwhile.
-  if (row.state !== 'starting' && row.state !== 'running') return row;
+  const isComing = row.state === 'starting' || row.state === 'running' || row.rootUpdate?.state === 'waiting';
+  if (!isComing) return row;
   ctx.preparations
     .run(row.userId, () => bringUp(ctx, row, () => undefined))
     .catch((error: unknown) => {
@@ -55,10 +65,10 @@ async function attended(ctx: VmContext, vmId: string): Promise<VmRow> {
   return row;
 }
 
-/** @throws AppError as `requireCli`, and vm_not_running for one whose disk is not there yet: there is nothing to stop */
-async function requireMade(ctx: VmContext, vmId: string): Promise<void> {
-  const { state } = await requireCli(ctx, vmId);
-  if (state !== 'creating') return;
+/** @throws AppError as `requireCli`, and vm_not_running for one whose disks are not there yet: there is nothing to stop or replace */
+export async function requireMade(ctx: VmContext, vmId: string): Promise<VmRow> {
+  const row = await requireCli(ctx, vmId);
+  if (row.state !== 'creating') return row;
   throw new AppError('vm_not_running', `VM ${vmId} is only being made, so it cannot be stopped.`, {
     hint: 'Wait until it is `starting`, or destroy it.',
   });

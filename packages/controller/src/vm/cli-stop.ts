@@ -55,7 +55,7 @@ export async function stopIdle(ctx: VmContext): Promise<void> {
   for (const { id, userId } of idle) {
     if (ctx.turns.has(id) || ctx.uses.has(userId) || busy.has(userId)) continue;
     ctx.log.info({ vmId: id }, 'CLI VM is idle and is stopped');
-    const move = (): Promise<VmRow | undefined> => stopUnused(ctx, id, userId, before);
+    const move = (): Promise<VmRow | undefined> => stopUnused(ctx, { id, userId }, before);
     ctx.turns.run(id, () => stopNow(ctx, id, move)).catch(notStopped(ctx, id));
   }
   for (const { id } of await rows.stopping(ctx)) {
@@ -63,9 +63,14 @@ export async function stopIdle(ctx: VmContext): Promise<void> {
   }
 }
 
-async function stopUnused(ctx: VmContext, vmId: string, userId: string, before: Date): Promise<VmRow | undefined> {
+/** For `stopNow`: unless somebody uses the VM, or has since `before`. */
+export async function stopUnused(
+  ctx: VmContext,
+  { id, userId }: Pick<VmRow, 'id' | 'userId'>,
+  before: Date,
+): Promise<VmRow | undefined> {
   if ((await ctx.signingIn(before)).has(userId) || ctx.uses.has(userId)) return undefined;
-  return rows.apply(ctx, vmId, 'stop', { when: rows.unusedSince(before) });
+  return rows.apply(ctx, id, 'stop', { when: rows.unusedSince(before) });
 }
 
 const notStopped =

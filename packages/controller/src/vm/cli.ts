@@ -1,14 +1,14 @@
 /** CLI VMs: one a user, with a disk of its own. A CLI VM that does not start keeps its disk: it may hold logins. */
 import { raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
-import { release, stopRest } from './cli-stop.js';
+import { stopRest } from './cli-stop.js';
 import type { VmContext } from './context.js';
 import { destroy } from './end.js';
-import { reachOf } from './guest.js';
-import { giveUp, insert, start } from './power.js';
+import { giveUp, insert } from './power.js';
+import { bringUp } from './root/replace.js';
 import * as rows from './rows.js';
 import type { CliUse, VmRow } from './vm.js';
-import { endOf, waitReady } from './wait.js';
+import { endOf } from './wait.js';
 
 /** For whom a CLI VM is prepared, and who hears how it goes. */
 export interface CliRequest {
@@ -30,19 +30,6 @@ export function ensureCli(ctx: VmContext, request: CliRequest, signal: AbortSign
 async function prepare(ctx: VmContext, request: CliRequest): Promise<VmRow> {
   const row = (await standing(ctx, request.userId)) ?? (await create(ctx, request));
   return bringUp(ctx, row, request.onProgress);
-}
-
-/** Starts the VM unless it is on its way, and waits until it is ready. Only as the preparation of its user. */
-export async function bringUp(ctx: VmContext, row: VmRow, onProgress: (text: string) => void): Promise<VmRow> {
-  if (row.state === 'creating' || row.state === 'stopped') {
-    onProgress('starting');
-    await ctx.turns.run(row.id, () => startKept(ctx, row.id));
-  }
-  const ready = row.state === 'running' ? row : await waitReady(ctx, row.id, ctx.signal, () => onProgress('starting'));
-  // One that was adopted while it came up takes the present settings first.
-  await ctx.turns.settled(row.id);
-  await ctx.guard.ready(ready, reachOf(ctx));
-  return ready;
 }
 
 /** The user's CLI VM once nobody is stopping or removing it any more. */
@@ -76,24 +63,6 @@ async function makeDisks(ctx: VmContext, { id, imageId, rootNumber }: VmRow): Pr
     throw await giveUp(ctx, id, error);
   } finally {
     ctx.changes.off(id, onChange);
-  }
-}
-
-/** Starts a VM that is kept when it fails; nothing where somebody has started it already, or it is gone. Only in the VM's turn. */
-export async function startKept(ctx: VmContext, vmId: string): Promise<void> {
-  const row = await rows.get(ctx, vmId);
-  if (row?.state !== 'creating' && row?.state !== 'stopped') return;
-  try {
-    await start(ctx, row);
-  } catch (error) {
-    const why = AppError.from(error);
-    const mine = await rows.apply(ctx, row.id, 'stop', { patch: { error: why.toBody() } });
-    // What cannot be released now is released by a later sweep, or by the next use.
-    if (mine)
-      await release(ctx, row.id, 0).catch((failure: unknown) =>
-        ctx.log.error({ err: failure, vmId: row.id }, 'a CLI VM that could not start was not cleaned up; trying again'),
-      );
-    throw why;
   }
 }
 

@@ -46,6 +46,12 @@ export interface VmContext extends VmDeps, RowContext {
   removing: Set<Promise<void>>;
   /** By user: one preparation of the CLI VM at a time; everybody who asks meanwhile waits for the same one. */
   preparations: Shared<VmRow>;
+  /** By VM: new roots that are being made. */
+  newRoots: Shared<VmRow | undefined>;
+  /** VMs whose new root a controller before this one had not proved yet. */
+  unproved: Set<string>;
+  /** No VM gets another root by itself: all were stopped. */
+  halted: boolean;
   /** By user: how many use the CLI VM now. Uses end with the controller that knows them. */
   uses: Map<string, number>;
   /** By VM: runners that are followed. */
@@ -66,6 +72,9 @@ export function createContext(deps: VmDeps, guard: CliGuard, signal: AbortSignal
     removals: createShared(),
     removing: new Set(),
     preparations: createShared(),
+    newRoots: createShared(),
+    unproved: new Set(),
+    halted: false,
     uses: new Map(),
     followed: new Map(),
     heard: newEmitter<VmContext['heard']>(),

@@ -14,7 +14,8 @@ import { insert, launch, requireHomeDisk } from './power.js';
 import { reconcile } from './reconcile.js';
 import { checkRoom } from './room.js';
 import * as rows from './rows.js';
-import { behind, update, updateAll } from './update.js';
+import { behind, update, updateAll } from './root/by-hand.js';
+import { startUpdater } from './root/updater.js';
 import type { CliGuard, Vms, VmRow } from './vm.js';
 import { waitReady } from './wait.js';
 import { forgetAll } from './watch.js';
@@ -31,6 +32,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     ...{ name: 'sweep of VMs', everyMs: sweepMs, log: ctx.log },
     turn: async () => void (await Promise.all([destroyDue(ctx), stopIdle(ctx)])),
   });
+  const updater = startUpdater(ctx, sweepMs);
   const tidying = startLoop({
     ...{ name: 'removal of old VM records', everyMs: tidyIntervalMs, log: ctx.log },
     turn: () => removeOld(ctx, new Date()),
@@ -66,7 +68,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     lostFolders: async () => ctx.engine.lost(await rows.ownerIds(ctx)),
     async close() {
       lifetime.abort(new AppError('shutting_down', 'The controller is shutting down.'));
-      await Promise.all([sweep.stop(), tidying.stop()]);
+      await Promise.all([sweep.stop(), tidying.stop(), updater.stop()]);
       await Promise.all([...ctx.removing, forgetAll(ctx)]);
       await ctx.engine.close();
     },
@@ -80,6 +82,7 @@ async function requireCapacity(ctx: VmContext, userId: string, { browser }: { br
 
 /** A CLI VM that is only being made holds nothing yet: half a disk is not kept. */
 async function stopAll(ctx: VmContext): Promise<void> {
+  ctx.halted = true;
   const all = await rows.active(ctx);
   const isKept = ({ kind, state }: VmRow): boolean => kind === 'cli' && state !== 'creating' && state !== 'destroying';
   await Promise.all(all.map((row) => (isKept(row) ? stop(ctx, row.id) : destroy(ctx, row.id))));

@@ -3,6 +3,7 @@ import { AppError } from '@airlock/contract/errors';
 import type { VmContext } from './context.js';
 import { launch } from './power.js';
 import { renewSettings } from './renew.js';
+import { updating } from './root/rows.js';
 import * as rows from './rows.js';
 import type { VmRow } from './vm.js';
 import { watch } from './watch.js';
@@ -11,6 +12,7 @@ import { watch } from './watch.js';
 export async function reconcile(ctx: VmContext): Promise<void> {
   const left = await rows.active(ctx);
   await Promise.all(left.map((row) => ctx.turns.run(row.id, () => reconcileOne(ctx, row))));
+  for (const { id, rootUpdate } of await updating(ctx)) if (rootUpdate?.state === 'proving') ctx.unproved.add(id);
 }
 
 /** A VM that nothing can be found out about is taken away, or stands still if it is kept: the others come up all the same. */

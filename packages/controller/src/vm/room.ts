@@ -110,3 +110,13 @@ async function usersWithRoom(ctx: VmContext, active: readonly VmRow[]): Promise<
   const signingIn = await ctx.signingIn(new Date());
   return new Set([...users].filter((userId) => signingIn.has(userId)));
 }
+
+/** Room for another root beside the one that the VM has. @throws AppError disk_full */
+export async function takeRoomForRoot(
+  ctx: VmContext,
+  _row: VmRow,
+  { artefacts }: { artefacts: { rootfs: { size: number } } },
+): Promise<void> {
+  const capacity = await ctx.engine.capacity();
+  requireRoom([{ memoryMib: 0, diskMib: diskMib(artefacts.rootfs.size) }], roomLeft(capacity, new Map()));
+}

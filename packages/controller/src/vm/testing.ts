@@ -7,6 +7,7 @@ import { aborted, raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import type { HostCapacity } from '@airlock/contract/capacity';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
+import { guestProtocol } from '@airlock/contract/guest';
 import { newId } from '@airlock/contract/ids';
 import type { RunnerStatus, VmSettings } from '@airlock/contract/runner';
 import { readSettings } from '@airlock/contract/settings';
@@ -19,8 +20,9 @@ import { isFinal } from './transitions.js';
 import type { CliGuard, Vms, VmRow } from './vm.js';
 
 export interface TestEngine extends Engine {
-  /** What was done, in order: `start <vm>`, `stop <vm>`. */
+  /** What was done, in order: `start <vm>`, `stop <vm>`; with `root <number> <vm>` and `keep <numbers> <vm>` among them. */
   done: string[];
+  steps: string[];
   /** VMs that run. */
   running: Set<string>;
   /** What it says of itself. */
@@ -61,8 +63,13 @@ export function createTestEngine(client: JsonClient): TestEngine {
   const statuses = new Map<string, RunnerStatus>();
   const ends = new Map<string, AbortController>();
   const gone = (): AppError => new AppError('runner_failed', 'The runner is gone.');
+  const did = (what: string): void => {
+    engine.done.push(what);
+    engine.steps.push(what);
+  };
   const engine: TestEngine = {
     done: [],
+    steps: [],
     running: new Set(),
     host: { memory: { totalMib: 1e6, availableMib: 1e6 }, disk: { path: '/', freeMib: 1e6 }, vms: [] },
     startGate: undefined,
@@ -76,10 +83,10 @@ export function createTestEngine(client: JsonClient): TestEngine {
     capacity: async () => engine.host,
     createRoot: (vmId, { number }, { signal }) =>
       raceAbort(
-        (engine.diskGate ?? Promise.resolve()).then(() => void engine.done.push(`root ${number} ${vmId}`)),
+        (engine.diskGate ?? Promise.resolve()).then(() => void engine.steps.push(`root ${number} ${vmId}`)),
         signal,
       ),
-    keepRoots: async (vmId, numbers) => void engine.done.push(`keep ${numbers.join()} ${vmId}`),
+    keepRoots: async (vmId, numbers) => void engine.steps.push(`keep ${numbers.join()} ${vmId}`),
     createHome: (_vmId, _gib, signal) => raceAbort(engine.diskGate ?? Promise.resolve(), signal),
     configured: [],
     configureGate: undefined,
@@ -90,7 +97,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
     async start({ vmId, epoch }) {
       await engine.startGate;
       if (engine.startError) throw engine.startError;
-      engine.done.push(`start ${vmId}`);
+      did(`start ${vmId}`);
       engine.running.add(vmId);
       ends.set(vmId, new AbortController());
       statuses.set(vmId, readyStatus(vmId, epoch));
@@ -123,7 +130,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
     async stop(vmId) {
       await engine.stopGate?.(vmId);
       if (engine.stopError) throw engine.stopError;
-      if (engine.running.delete(vmId)) engine.done.push(`stop ${vmId}`);
+      if (engine.running.delete(vmId)) did(`stop ${vmId}`);
       ends.get(vmId)?.abort();
     },
     remove: async () => undefined,
@@ -153,11 +160,12 @@ export interface RowKeep {
   put(row: VmRow): unknown;
 }
 
+const refuse = async (): Promise<never> => {
+  throw new AppError('vm_not_running', 'The stand-in runs no VM.');
+};
+
 /** The one stand-in of the face: rows of `keep` and no VM. A test gives the verbs that it plays; the others refuse, or do nothing. */
 export function standInVms(keep: RowKeep, verbs: Partial<Vms>): Vms {
-  const refuse = async (): Promise<never> => {
-    throw new AppError('vm_not_running', 'The stand-in runs no VM.');
-  };
   const nothing = async (): Promise<void> => undefined;
   const get = async (vmId: string): Promise<VmRow | undefined> => (await keep.all()).find(({ id }) => id === vmId);
   const change = async (vmId: string, values: Partial<VmRow>): Promise<void> => {
@@ -200,6 +208,8 @@ export interface TestVms {
   homeKeys: VmDeps['homeKeys'] & { held: Map<string, string> };
   /** Users who are signing in. */
   signingIn: Set<string>;
+  /** The current image. */
+  imageId: string;
   /** A controller that ended, and the next one, with these settings besides, which has not looked at the rows yet. */
   restart(more?: Record<string, string>): Promise<void>;
 }
@@ -232,12 +242,12 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
   function open(more: Record<string, string> = {}): void {
     const { database } = host;
     const disk = join(database.home, 'rootfs.ext4');
-    const manifest = { id: 'img_000000', artefacts: { rootfs: { size: 1000 } } };
-    const image = { folder: database.home, kernel: disk, initrd: disk, rootfs: disk, manifest };
+    const manifest = (): object => ({ id: host.imageId, artefacts: { rootfs: { size: 1000 } }, guestProtocol });
+    const image = async (): Promise<object> => ({ kernel: disk, initrd: disk, rootfs: disk, manifest: manifest() });
     const deps: VmDeps = {
       store: database.store,
       engine: host.engine,
-      images: { current: async () => image, get: async () => image } as never,
+      images: { current: image, get: image, currentId: async () => host.imageId, manifest: refuse } as never,
       homeKeys: host.homeKeys,
       proxyPort: async () => 10001,
       signingIn: async () => host.signingIn,
@@ -267,6 +277,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
     await writeFile(join(host.database.home, 'rootfs.ext4'), randomBytes(1000));
     host.homeKeys = createTestHomeKeys();
     host.signingIn = new Set();
+    host.imageId = 'img_000000';
     host.engine = createTestEngine(client);
     open();
   });

@@ -1,0 +1,82 @@
+/** Brings CLI VMs to another root, one after the other: those that somebody has asked for, and on demand those that stand still. */
+import { AppError } from '@airlock/contract/errors';
+import { homeDiskProtocol } from '@airlock/contract/guest';
+import { startLoop, type Loop } from '../../lib/loop.js';
+import { stopNow, stopUnused } from '../cli-stop.js';
+import type { VmContext } from '../context.js';
+import { checkRoom } from '../room.js';
+import * as rows from '../rows.js';
+import type { VmRow } from '../vm.js';
+import { bringUpRoot } from '../bring-up.js';
+import { bringUp, hasImage, makeRoot, mayBegin, settled, swap } from './replace.js';
+import { askForUpdate, liveClis, updating } from './rows.js';
+
+const silent = (): void => undefined;
+
+/** Looks each `everyMs` what there is to do. */
+export function startUpdater(ctx: VmContext, everyMs: number): Loop {
+  return startLoop({ name: 'updates of CLI VMs', everyMs, turn: () => turn(ctx), log: ctx.log });
+}
+
+async function turn(ctx: VmContext): Promise<void> {
+  const asked = await updating(ctx);
+  for (const row of asked) {
+    if (ctx.halted || ctx.signal.aborted) return;
+    await bringFurther(ctx, row).catch((error: unknown) => {
+      const { code, message } = AppError.from(error);
+      if (!ctx.signal.aborted)
+        ctx.log.warn({ vmId: row.id, code, reason: message }, 'another root for a CLI VM has to wait');
+    });
+  }
+  const isBusy = asked.some(({ rootUpdate }) => rootUpdate?.state === 'waiting' || rootUpdate?.state === 'copying');
+  if (!isBusy && ctx.settings.AIRLOCK_CLI_UPDATE === 'idle') await askForOne(ctx);
+}
+
+/** As far as it can go now: what uses the VM is waited for. */
+async function bringFurther(ctx: VmContext, row: VmRow): Promise<void> {
+  if (row.rootUpdate?.state === 'proving') {
+    if (ctx.unproved.delete(row.id)) await prepare(ctx, row, () => bringUp(ctx, row, silent));
+    return;
+  }
+  const made = await makeRoot(ctx, row, true);
+  if (!made?.rootUpdate || (!made.rootUpdate.now && (await isInUse(ctx, made)))) return;
+  if (made.state === 'stopped') await checkRoom(ctx, { userId: made.userId, browser: false, cli: true });
+  await prepare(ctx, made, () => replace(ctx, made));
+}
+
+async function isInUse(ctx: VmContext, { userId }: VmRow): Promise<boolean> {
+  return ctx.uses.has(userId) || (await ctx.signingIn(new Date())).has(userId);
+}
+
+/** Whoever wants to use the VM meanwhile waits for `work`; a VM that stood still does so again, unless somebody does. */
+async function prepare(ctx: VmContext, { id, userId, rootUpdate }: VmRow, work: () => Promise<VmRow>): Promise<void> {
+  const before = await rows.get(ctx, id);
+  const isTaken = rootUpdate?.state === 'copied' && !rootUpdate.now && ctx.uses.has(userId);
+  if (!before || ctx.preparations.has(userId) || isTaken) return;
+  await ctx.preparations.run(userId, work);
+  const goesOn = before.rootUpdate?.state === 'proving' ? before.rootUpdate.run : before.state !== 'stopped';
+  if (!goesOn) await ctx.turns.run(id, () => stopNow(ctx, id, () => stopUnused(ctx, before, new Date())));
+}
+
+/** The VM, running, from whichever root is in use then. */
+async function replace(ctx: VmContext, { id }: VmRow): Promise<VmRow> {
+  const row = (await swap(ctx, id)) ?? (await rows.get(ctx, id));
+  if (!row) throw new AppError('not_found', `There is no VM ${id}.`);
+  return bringUpRoot(ctx, await settled(ctx, row, silent), silent);
+}
+
+/** Asks for a newer root in place of somebody: for one VM that stands still, so that the next one waits until this one is done. */
+async function askForOne(ctx: VmContext): Promise<void> {
+  const image = await ctx.images.current().catch(() => null);
+  if (image === null || image.manifest.guestProtocol < homeDiskProtocol) return;
+  const { id: imageId } = image.manifest;
+  for (const row of await liveClis(ctx)) {
+    if (row.state !== 'stopped' || hasImage(row, imageId) || !mayBegin(row.rootUpdate, imageId)) continue;
+    if (ctx.turns.has(row.id) || (await isInUse(ctx, row))) continue;
+    ctx.log.info(
+      { vmId: row.id, from: row.imageId, imageId },
+      'a CLI VM that stands still is brought to a newer image',
+    );
+    return void (await askForUpdate(ctx, row.id, { kind: 'update', now: false, run: false }));
+  }
+}
