@@ -30,7 +30,7 @@ const made = (): Promise<VmRow> => host.vms.ensureCli(host.userId, null, () => u
 const use = () => host.vms.useCli(host.userId, () => undefined, never);
 const row = async ({ id }: Pick<VmRow, 'id'>): Promise<VmRow> => (await host.vms.get(id)) as VmRow;
 const update = ({ id }: VmRow, now = false): Promise<VmRow> => host.vms.update(id, { kind: 'update', now });
-async function becomes(vm: VmRow, wanted: object): Promise<void> {
+async function expectRow(vm: VmRow, wanted: object): Promise<void> {
   await expect.poll(() => row(vm), { timeout: 5000 }).toMatchObject(wanted);
 }
 const updated = { imageId: newer, rootNumber: 2, rootUpdate: null, error: null };
@@ -64,7 +64,7 @@ describe('an update', () => {
     host.imageId = newer;
     host.engine.steps.length = 0;
     expect(await update(vm)).toMatchObject({ state: 'running', rootUpdate: { state: 'waiting' }, imageId: older });
-    await becomes(vm, { ...updated, state: 'running' });
+    await expectRow(vm, { ...updated, state: 'running' });
     expect(guarded).toEqual(['ending 1', `proved 2 ${newer}`]);
     await expect
       .poll(() => host.engine.steps)
@@ -76,7 +76,7 @@ describe('an update', () => {
     await host.vms.stop(vm.id);
     host.imageId = newer;
     await update(vm);
-    await becomes(vm, { ...updated, state: 'stopped', epoch: vm.epoch + 1 });
+    await expectRow(vm, { ...updated, state: 'stopped', epoch: vm.epoch + 1 });
   });
 
   test('is none for a VM that has the image, and one that failed is over with it', async () => {
@@ -85,7 +85,7 @@ describe('an update', () => {
     host.imageId = newer;
     proof = () => Promise.reject(new AppError('proof_failed', 'The CLI says no.'));
     await update(vm);
-    await becomes(vm, { rootUpdate: { state: 'failed' } });
+    await expectRow(vm, { rootUpdate: { state: 'failed' } });
     host.imageId = older;
     expect(await update(vm)).toMatchObject({ ...asBefore, rootUpdate: null });
   });
@@ -95,9 +95,9 @@ describe('an update', () => {
     const using = await use();
     host.imageId = newer;
     await update(vm);
-    await becomes(vm, { rootUpdate: { state: 'copied' }, state: 'running', epoch: vm.epoch });
+    await expectRow(vm, { rootUpdate: { state: 'copied' }, state: 'running', epoch: vm.epoch });
     await using.release();
-    await becomes(vm, { ...updated, state: 'running' });
+    await expectRow(vm, { ...updated, state: 'running' });
   });
 
   test('that is not to wait ends uses, and uses that come meanwhile get the new root', async () => {
@@ -105,12 +105,12 @@ describe('an update', () => {
     const using = await use();
     host.imageId = newer;
     await update(vm);
-    await becomes(vm, { rootUpdate: { state: 'copied' } });
+    await expectRow(vm, { rootUpdate: { state: 'copied' } });
     const proving = gate();
     proof = () => proving.opened;
     await update(vm, true);
     await expect.poll(() => using.ended.aborted).toBe(true);
-    await becomes(vm, { rootUpdate: { state: 'proving' }, state: 'running' });
+    await expectRow(vm, { rootUpdate: { state: 'proving' }, state: 'running' });
     const next = use();
     proving.open();
     expect((await next).vm).toMatchObject({ ...updated, state: 'running' });
@@ -126,12 +126,12 @@ describe('an update', () => {
     const copying = gate();
     host.engine.diskGate = copying.opened;
     expect((await host.vms.updateAll()).map(({ id }) => id).toSorted()).toEqual([vm.id, second.id].toSorted());
-    await becomes(vm, { rootUpdate: { state: 'copying' } });
+    await expectRow(vm, { rootUpdate: { state: 'copying' } });
     expect(await row(second)).toMatchObject({ rootUpdate: { state: 'waiting' } });
     copying.open();
     host.engine.diskGate = undefined;
-    await becomes(vm, updated);
-    await becomes(second, updated);
+    await expectRow(vm, updated);
+    await expectRow(second, updated);
     expect(await host.vms.updateAll()).toEqual([]);
   });
 
@@ -140,7 +140,7 @@ describe('an update', () => {
     host.imageId = newer;
     host.engine.diskGate = new Promise(() => undefined);
     await update(vm);
-    await becomes(vm, { rootUpdate: { state: 'copying' } });
+    await expectRow(vm, { rootUpdate: { state: 'copying' } });
     await host.vms.destroy(vm.id);
     expect(await row(vm)).toMatchObject({ state: 'destroyed', imageId: older });
   });
@@ -149,7 +149,7 @@ describe('an update', () => {
 test('a reset is a fresh root of the same image, too', async () => {
   const vm = await made();
   await host.vms.update(vm.id, { kind: 'reset', now: false });
-  await becomes(vm, { imageId: older, rootNumber: 2, rootUpdate: null, state: 'running' });
+  await expectRow(vm, { imageId: older, rootNumber: 2, rootUpdate: null, state: 'running' });
 });
 
 describe('the old root comes back', () => {
@@ -161,7 +161,7 @@ describe('the old root comes back', () => {
       proof = () => Promise.reject(new AppError(code, 'No good.'));
       await update(vm);
       const rootUpdate = { state: 'failed', to: { number: 2, imageId: newer }, error: { code, message: 'No good.' } };
-      await becomes(vm, { ...asBefore, rootUpdate, state: 'running', error: null });
+      await expectRow(vm, { ...asBefore, rootUpdate, state: 'running', error: null });
       expect(host.engine.steps.slice(-2)).toEqual([`keep 1 ${vm.id}`, `start ${vm.id}`]);
     },
   );
@@ -176,7 +176,7 @@ describe('the old root comes back', () => {
       throw new AppError('vm_lost', 'Gone.');
     };
     await update(vm);
-    await becomes(vm, { ...asBefore, rootUpdate: { state: 'failed', error: { code: 'vm_lost' } }, state: 'running' });
+    await expectRow(vm, { ...asBefore, rootUpdate: { state: 'failed', error: { code: 'vm_lost' } }, state: 'running' });
     expect(times).toBe(2);
   });
 
@@ -185,7 +185,11 @@ describe('the old root comes back', () => {
     host.imageId = newer;
     host.engine.host = { ...host.engine.host, disk: { path: '/', freeMib: 0 } };
     await update(vm);
-    await becomes(vm, { ...asBefore, rootUpdate: { state: 'failed', error: { code: 'disk_full' } }, state: 'running' });
+    await expectRow(vm, {
+      ...asBefore,
+      rootUpdate: { state: 'failed', error: { code: 'disk_full' } },
+      state: 'running',
+    });
     expect(guarded).toEqual([]);
   });
 });
@@ -197,15 +201,15 @@ describe('a controller that takes over', () => {
     if (state === 'copying') host.engine.diskGate = new Promise(() => undefined);
     else proof = () => new Promise(() => undefined);
     await update(vm);
-    await becomes(vm, { rootUpdate: { state } });
-    if (state === 'proving') await becomes(vm, { state: 'running' });
+    await expectRow(vm, { rootUpdate: { state } });
+    if (state === 'proving') await expectRow(vm, { state: 'running' });
     // Its end is not waited for: a killed one waits for nothing.
     const ending = host.restart();
     host.engine.diskGate = undefined;
     proof = async () => undefined;
     await ending;
     await host.vms.reconcile();
-    await becomes(vm, { ...updated, state: 'running' });
+    await expectRow(vm, { ...updated, state: 'running' });
   });
 });
 
@@ -221,7 +225,7 @@ describe('a VM of a landed version', () => {
   test('and when it is started by hand', async () => {
     const vm = await landed();
     expect(await host.vms.start(vm.id)).toMatchObject({ state: 'stopped', rootUpdate: { state: 'waiting' } });
-    await becomes(vm, { rootNumber: 1, imageId: newer, rootUpdate: null, state: 'running' });
+    await expectRow(vm, { rootNumber: 1, imageId: newer, rootUpdate: null, state: 'running' });
   });
 
   test('starts as it was where that cannot be', async () => {
@@ -250,5 +254,5 @@ test('VMs that stand still are updated by themselves, if that is wanted', async 
   host.imageId = newer;
   await host.restart({ AIRLOCK_CLI_UPDATE: 'idle' });
   await host.vms.reconcile();
-  await becomes(vm, { ...updated, state: 'stopped' });
+  await expectRow(vm, { ...updated, state: 'stopped' });
 });
