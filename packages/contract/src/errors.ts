@@ -98,6 +98,12 @@ export const ErrorBody = z
   .register(named, { id: 'Error' });
 export type ErrorBody = z.infer<typeof ErrorBody>;
 
+/** The error of a process that may be of another version: members that are not known are dropped, and a code reads `internal`. */
+export const ReceivedError = z
+  .object({ ...ErrorBody.shape, code: z.string().pipe(ErrorBody.shape.code.catch('internal')) })
+  .pipe(ErrorBody);
+const ReceivedErrorResponse = z.object({ error: ReceivedError });
+
 /** What every failed HTTP call of any Airlock process answers. */
 export const ErrorResponse = z.strictObject({ error: ErrorBody }).register(named, { id: 'ErrorResponse' });
 
@@ -137,6 +143,11 @@ export class AppError extends Error {
       hint: body.hint,
       ...(body.details && { details: body.details }),
     });
+  }
+
+  /** The error that another process answered, in the text of its answer. @throws what is wrong with the text when there is none in it */
+  static fromAnswer(text: string): AppError {
+    return AppError.fromBody(ReceivedErrorResponse.parse(JSON.parse(text)).error);
   }
 
   /** `error` itself when it is an AppError; otherwise an `internal` one (or `aborted` for an AbortError) that carries it. */

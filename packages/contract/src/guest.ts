@@ -18,9 +18,20 @@
  *                                  line now and then: still there); hanging up ends the CLI with all that it started; forbidden
  *                                  in a browser VM, not_connected, prompts_busy, provider_unavailable before anything starts
  *   POST   /power-off              204, then the VM shuts down
+ *
+ * Ages. A VM keeps the agent of its image, so that its controller may be newer, or older. `guestProtocol` counts what changes here; a
+ * release raises it by one at most. Two sides whose protocols differ by one understand each other, whichever of them is older:
+ *
+ *   - Members that a side does not know, of an answer, of a request or of the config drive, it drops and never keeps. The values of
+ *     those that it knows are checked as ever: a member never changes its meaning.
+ *   - What an agent does not know (a route, a check, a value) is not asked of it, or in its own words (`checkNameFor`): the manifest of
+ *     its image says its protocol. An agent answers with a new value (a state, say) only to who asked for it in a way that is new, too;
+ *     two things are added without that: error codes, which read `internal` where they are not known, and providers.
+ *   - Agents and controllers up to protocol 2 refuse members that they do not know: agents of protocol 3 answer no others, and requests
+ *     to agents up to 2 carry no others.
  */
 import { z } from 'zod';
-import { ErrorBody } from './errors.js';
+import { ReceivedError } from './errors.js';
 import { SessionId, VmId } from './ids.js';
 import { formerIds, type FormerId } from './provider/former-ids.js';
 import { ProviderId, providerIds } from './provider/provider.js';
@@ -31,6 +42,9 @@ import { named } from './named.js';
  * `version_<provider>`. 3: the home may be on a disk of its own.
  */
 export const guestProtocol = 3;
+/** Of agents that are understood: the oldest, which is at least one behind, and the newest. Beyond them a VM is not started. */
+export const oldestGuestProtocol = 1;
+export const newestGuestProtocol = guestProtocol + 1;
 /** The first that finds a home on a disk of its own. */
 export const homeDiskProtocol = 3;
 
@@ -58,7 +72,7 @@ export const startPage = { title: 'Airlock', background: [0xdf, 0xe8, 0xf2] } as
 export const guestNetwork = { address: '10.0.2.15', gatewayHost: '10.0.2.100', gatewayPort: 3128 } as const;
 
 /** What the config drive carries. Holds secrets of this VM: kept in memory and on a tmpfs only, never logged. */
-export const GuestConfig = z.strictObject({
+export const GuestConfig = z.object({
   version: z.literal(1),
   vmId: VmId,
   kind: z.enum(['browser', 'cli']),
@@ -79,7 +93,7 @@ export const GuestConfig = z.strictObject({
 });
 export type GuestConfig = z.infer<typeof GuestConfig>;
 
-export const GuestHealth = z.strictObject({
+export const GuestHealth = z.object({
   agentVersion: z.string(),
   /** Generation of the configuration in force; 0 before the first. */
   generation: z.int().nonnegative(),
@@ -88,7 +102,7 @@ export const GuestHealth = z.strictObject({
   uptimeMs: z.number().nonnegative(),
   /** What of the desktop is up; null in a headless VM. */
   desktop: z
-    .strictObject({
+    .object({
       display: z.boolean(),
       vnc: z.boolean(),
       windowManager: z.boolean(),
@@ -99,18 +113,18 @@ export const GuestHealth = z.strictObject({
   /** Configured, and (browser VM) every part of the desktop is visible; (CLI VM) the home folder is unlocked. */
   ready: z.boolean(),
   /** Why applying the configuration failed, if it did. */
-  error: ErrorBody.nullable(),
+  error: ReceivedError.nullable(),
 });
 export type GuestHealth = z.infer<typeof GuestHealth>;
 
 /** browser: the CLI opens its page in the VM. device_code: the person opens a page on any device and types a code there. */
 export const LoginMethod = z.enum(['browser', 'device_code']);
 export type LoginMethod = z.infer<typeof LoginMethod>;
-export const LoginRequest = z.strictObject({ provider: ProviderId, method: LoginMethod.default('browser') });
+export const LoginRequest = z.object({ provider: ProviderId, method: LoginMethod.default('browser') });
 /** A code that the provider's page showed, typed into the CLI's terminal and followed by Enter. */
-export const LoginInput = z.strictObject({ code: z.string().min(1).max(4096) });
+export const LoginInput = z.object({ code: z.string().min(1).max(4096) });
 
-export const LoginStatus = z.strictObject({
+export const LoginStatus = z.object({
   provider: ProviderId.nullable(),
   /**
    * idle: none was started. starting: the CLI runs. browser_opened: it handed its sign-in page to the browser, or
@@ -122,7 +136,7 @@ export const LoginStatus = z.strictObject({
   pageHost: z.string().nullable(),
   method: LoginMethod,
   /** For method device_code, once the CLI has shown them. No code: the page shows one at its end, to be given to the CLI. */
-  deviceCode: z.strictObject({ url: z.url(), code: z.string().nullable() }).nullable(),
+  deviceCode: z.object({ url: z.url(), code: z.string().nullable() }).nullable(),
   /** The CLI's terminal would take a pasted code now. */
   takesCode: z.boolean(),
   exitCode: z.int().nullable(),
@@ -131,35 +145,40 @@ export const LoginStatus = z.strictObject({
 });
 export type LoginStatus = z.infer<typeof LoginStatus>;
 
-/** The files of one provider's login. `path` is relative to the home folder and never leaves it. */
-export const CredentialBundle = z.strictObject({
-  provider: ProviderId,
-  files: z
-    .array(
-      z.strictObject({
-        path: z.string().regex(/^(?!\/)(?!.*(?:^|\/)\.\.?(?:\/|$))[A-Za-z0-9._/-]{1,200}$/),
-        /** Octal permission bits, such as 0o600. */
-        mode: z.int().min(0).max(0o777),
-        contentBase64: z.base64().max(1024 * 1024),
-      }),
-    )
-    .min(1)
-    .max(16),
+const CredentialFile = z.object({
+  /** Relative to the home folder, which it never leaves. */
+  path: z.string().regex(/^(?!\/)(?!.*(?:^|\/)\.\.?(?:\/|$))[A-Za-z0-9._/-]{1,200}$/),
+  /** Octal permission bits, such as 0o600. */
+  mode: z.int().min(0).max(0o777),
+  contentBase64: z.base64().max(1024 * 1024),
 });
+const bundleOf = <T extends typeof CredentialFile>(file: T) => ({
+  provider: ProviderId,
+  files: z.array(file).min(1).max(16),
+});
+/** The files of one provider's login. */
+export const CredentialBundle = z.object(bundleOf(CredentialFile));
 export type CredentialBundle = z.infer<typeof CredentialBundle>;
+/** The same where it is stored: with nothing else in it. */
+export const StoredBundle = z.strictObject(bundleOf(CredentialFile.strict()));
 
-/** What credentials this guest holds. */
-export const GuestCredentials = z.strictObject({
-  credentials: z.array(
-    z.strictObject({
-      provider: ProviderId,
-      complete: z.boolean(),
-      /** Changes with the content; null while it is not complete. */
-      fingerprint: z.string().nullable(),
-      /** What the last finished delivery was numbered; null when none was, or one was cut short. */
-      generation: z.int().positive().nullable(),
-    }),
-  ),
+const HeldCredential = z.object({
+  provider: ProviderId,
+  complete: z.boolean(),
+  /** Changes with the content; null while it is not complete. */
+  fingerprint: z.string().nullable(),
+  /** What the last finished delivery was numbered; null when none was, or one was cut short. */
+  generation: z.int().positive().nullable(),
+});
+/** Of a provider that a newer agent has. */
+const UnknownCredential = z
+  .object({ provider: z.string().refine((id) => !ProviderId.safeParse(id).success, 'not as it should be') })
+  .transform(() => null);
+/** What credentials this guest holds, of the providers that are known here. */
+export const GuestCredentials = z.object({
+  credentials: z
+    .array(z.union([HeldCredential, UnknownCredential]))
+    .transform((held) => held.filter((credential) => credential !== null)),
 });
 export type GuestCredentials = z.infer<typeof GuestCredentials>;
 
@@ -207,7 +226,7 @@ function isFormer(name: CheckName): name is FormerId {
   return (formerCheckNames as readonly string[]).includes(name);
 }
 export const CheckResult = z
-  .strictObject({
+  .object({
     name: CheckName,
     ok: z.boolean(),
     exitCode: z.int().nullable(),
@@ -229,7 +248,7 @@ export const promptLimits = {
 
 /** A folder below the home, made when it is not there; the CLI runs in it. */
 export const WorkFolder = z.string().regex(/^(?![/-])(?!.*(?:^|\/)\.\.?(?:\/|$))[A-Za-z0-9._/-]{1,200}$/);
-export const PromptRequest = z.strictObject({
+export const PromptRequest = z.object({
   provider: ProviderId,
   prompt: z.string().min(1).max(promptLimits.characters),
   timeoutMs: z.int().min(1).max(86_400_000),
@@ -242,8 +261,8 @@ export type PromptRequest = z.infer<typeof PromptRequest>;
  * when it did not end by itself; always the last.
  */
 export const PromptFrame = z.union([
-  z.strictObject({ chunk: z.string() }),
-  z.strictObject({ error: ErrorBody }),
-  z.strictObject({ exitCode: z.int().nullable() }),
+  z.object({ chunk: z.string() }),
+  z.object({ error: ReceivedError }),
+  z.object({ exitCode: z.int().nullable() }),
 ]);
 export type PromptFrame = z.infer<typeof PromptFrame>;

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import { Agent, request, type Dispatcher } from 'undici';
 import type { z } from 'zod';
-import { AppError, ErrorResponse, type ErrorCode } from './errors.js';
+import { AppError, type ErrorCode } from './errors.js';
 import { readEvents, type ServerEvent } from './event-stream.js';
 
 export interface Target {
@@ -164,7 +164,7 @@ function parseAnswer<T extends z.ZodType>(text: string, schema: T, target: Targe
 
 function fromErrorAnswer(text: string, status: number, target: Target, what: string): AppError {
   try {
-    return AppError.fromBody(ErrorResponse.parse(JSON.parse(text)).error);
+    return AppError.fromAnswer(text);
   } catch (error) {
     return new AppError('internal', `${what}: ${target.name} answered ${status} without an error body.`, {
       cause: error,

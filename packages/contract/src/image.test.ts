@@ -40,6 +40,13 @@ it('reads what it has read again', () => {
   expect(ImageManifest.parse(JSON.parse(JSON.stringify(read)))).toEqual(read);
 });
 
+it('reads what a newer builder writes of an image, as far as that is known', () => {
+  const newer = { ...former, version: 2, versions, guestProtocol: 99 };
+  const read = ImageManifest.parse({ ...newer, next: 1 });
+  expect(read).toEqual(ImageManifest.parse(newer));
+  expect(read).toMatchObject({ guestProtocol: 99 });
+});
+
 it.each([
   ['version 2 without a protocol', { ...former, version: 2, versions }],
   [

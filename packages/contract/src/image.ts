@@ -67,7 +67,8 @@ const common = {
 };
 const systemVersions = { kernel: z.string(), node: z.string(), chromium: z.string(), agent: z.string() };
 
-const Manifest = z.strictObject({
+/** What a newer builder says besides is dropped: its image can be listed, and told from one that is understood. */
+const Manifest = z.object({
   version: z.literal(2),
   ...common,
   /** Of the system, and of each CLI by its provider's id. */

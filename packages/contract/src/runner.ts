@@ -146,7 +146,7 @@ const Upstream = z.strictObject({
 
 /** Read by the runner from its standard input to the end; never on disk, in argv or in the environment. */
 export const RunnerSecrets = z.strictObject({
-  guestConfig: GuestConfig,
+  guestConfig: GuestConfig.strict(),
   /** null: the gateway dials directly. */
   upstream: Upstream.nullable(),
 });

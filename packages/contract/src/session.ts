@@ -59,7 +59,7 @@ export type SessionStep = z.infer<typeof SessionStep>;
 /** `POST /api/vm/auth/:id/fallback`: starts the login anew in the same VM, by this method. `browser` is plainly "try again". */
 export const FallbackRequest = z.strictObject({ method: LoginMethod });
 /** `POST /api/vm/auth/:id/code`: typed into the CLI's terminal; never stored or logged. */
-export const CodeRequest = LoginInput;
+export const CodeRequest = LoginInput.strict();
 
 /** How the CLI's login in the VM goes on at present. */
 export const SessionLogin = z.strictObject({

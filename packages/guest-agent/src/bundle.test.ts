@@ -8,6 +8,7 @@ import { CheckResult, CredentialBundle, GuestHealth, LoginStatus } from '@airloc
 import { trialHosts } from '@airlock/contract/provider/registry';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { z } from 'zod';
 import { addProgram, driveImage, exampleConfig, temporaryFolder, testEnvironment } from './fixtures/config.js';
 
 const packageFolder = fileURLToPath(new URL('..', import.meta.url));
@@ -133,9 +134,6 @@ describe('the bundle', () => {
     const { client } = await configured();
     const call = (method: string, path: string, body?: unknown): Promise<void> =>
       client.call(method, path, null, body === undefined ? {} : { body });
-    await expect(call('POST', '/login', { provider: 'codex', argv: ['sh'] })).rejects.toMatchObject({
-      code: 'invalid_request',
-    });
     await expect(call('POST', '/login', { provider: 'codex', method: 'telepathy' })).rejects.toMatchObject({
       code: 'invalid_request',
     });
@@ -144,6 +142,26 @@ describe('the bundle', () => {
     await expect(call('GET', '/credentials/nobody')).rejects.toMatchObject({ code: 'provider_unknown' });
     await expect(call('POST', '/checks/shell')).rejects.toMatchObject({ code: 'not_found' });
     await expect(call('GET', '/credentials/..%2f..%2fetc')).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  it('takes what a controller of before or to come gives it, and keeps only what it knows of that', async () => {
+    const next = { next: { secret: 'canary' } };
+    const { client, folder } = await startAgent(driveImage({ ...config, ...next } as typeof config));
+    await addProgram(folder, 'codex', 'exit 1');
+    const health = (): Promise<GuestHealth> => client.call('GET', '/health', GuestHealth);
+    await expect
+      .poll(() => health().catch(() => null), { timeout: 10_000 })
+      .toMatchObject({ generation: 1, error: null });
+    const file = { path: '.codex/auth.json', mode: 0o600, contentBase64: Buffer.from(auth).toString('base64') };
+    const known = { provider: 'codex', files: [file] };
+    await client.call('PUT', '/credentials/codex', null, {
+      body: { ...known, files: [{ ...file, ...next }], ...next },
+    });
+    const kept = await client.call('GET', '/credentials/codex', z.unknown());
+    expect(kept).toEqual(known);
+    // No more than a controller of protocol 2 takes, which refuses what it does not know.
+    const body = { provider: 'codex', argv: ['sh'], ...next };
+    expect(Object.keys(await client.call('POST', '/login', LoginStatus.strict(), { body }))).toHaveLength(8);
   });
 
   it('runs checks as programs of the person would run', async () => {

@@ -1,7 +1,7 @@
 /** The way to a desktop: an upgrade on the runner's socket. */
 import { request as httpRequest } from 'node:http';
 import { connectBulk, type BulkSocket } from '@airlock/contract/bulk-socket';
-import { AppError, ErrorResponse } from '@airlock/contract/errors';
+import { AppError } from '@airlock/contract/errors';
 
 /** The desktop behind the runner's socket as an RFB byte stream. */
 export function openDesktop(socketPath: string): Promise<BulkSocket> {
@@ -39,7 +39,7 @@ export function openDesktop(socketPath: string): Promise<BulkSocket> {
 
 function desktopRefusal(text: string, status: number): AppError {
   try {
-    return AppError.fromBody(ErrorResponse.parse(JSON.parse(text)).error);
+    return AppError.fromAnswer(text);
   } catch (error) {
     return new AppError('desktop_not_ready', `The runner answered ${status} to the request for the desktop.`, {
       cause: error,

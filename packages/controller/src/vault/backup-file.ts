@@ -2,7 +2,7 @@
 import { CompactEncrypt, compactDecrypt, errors } from 'jose';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
-import { CredentialBundle } from '@airlock/contract/guest';
+import { StoredBundle } from '@airlock/contract/guest';
 import { VmId } from '@airlock/contract/ids';
 import { ProviderId } from '@airlock/contract/provider/provider';
 
@@ -17,7 +17,7 @@ export const BackupContent = z.strictObject({
       generation: z.int().positive(),
       method: z.enum(['login', 'api_key']),
       updatedAt: z.iso.datetime(),
-      bundle: CredentialBundle,
+      bundle: StoredBundle,
     }),
   ),
   homeKeys: z.array(z.strictObject({ vmId: VmId, key: z.base64().length(88) })),

@@ -1,6 +1,6 @@
 /** Credentials that are sealed and not yet proved, and how any of them is opened. */
 import { and, eq, isNull, ne, type SQL } from 'drizzle-orm';
-import { CredentialBundle } from '@airlock/contract/guest';
+import { StoredBundle, type CredentialBundle } from '@airlock/contract/guest';
 import { assertOwnFiles } from './bundle.js';
 import { changing, type VaultContext } from './context.js';
 import { contextOf, nextGeneration, of } from './rows.js';
@@ -33,7 +33,7 @@ async function opened(ctx: VaultContext, which: SQL | undefined): Promise<Staged
 }
 
 export async function readRow({ ring }: Pick<VaultContext, 'ring'>, row: CredentialRow): Promise<CredentialBundle> {
-  return CredentialBundle.parse(JSON.parse(await ring.open(contextOf(row), row.sealed)));
+  return StoredBundle.parse(JSON.parse(await ring.open(contextOf(row), row.sealed)));
 }
 
 export async function isCommitted({ db }: VaultContext, sessionId: string): Promise<boolean> {
