@@ -56,6 +56,14 @@ export const guestPaths = {
   configuredFlag: '/run/airlock/configured',
   configDevice: '/dev/disk/by-id/virtio-airlock-config',
   home: '/home/airlock',
+  /** The disk of the home, where it has one of its own. */
+  homeDevice: '/dev/disk/by-id/virtio-airlock-home',
+  /** Mounts that disk while the guest boots. */
+  openHomeDisk: '/usr/lib/airlock/open-home-disk',
+  /** Why it could not: a sentence, and below it the last output. Absent when it could. */
+  homeDiskError: '/run/airlock/home-disk.error',
+  /** Keeps everybody but root from where the disk is mounted. */
+  stateFolder: '/var/lib/airlock',
 } as const;
 export const guestPorts = { agent: 8080, vnc: 5901 } as const;
 export const guestUser = { name: 'airlock', uid: 1000, gid: 1000 } as const;

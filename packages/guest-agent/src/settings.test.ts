@@ -11,6 +11,8 @@ describe('readSettings', () => {
     expect(settings.runFolder).toBe(guestPaths.runFolder);
     expect(`${settings.runFolder}/configured`).toBe(guestPaths.configuredFlag);
     expect(settings.home).toBe(guestPaths.home);
+    expect(settings.homeDevice).toBe(guestPaths.homeDevice);
+    expect(`${settings.runFolder}/home-disk.error`).toBe(guestPaths.homeDiskError);
     expect(settings.port).toBe(guestPorts.agent);
     expect(settings.vncPort).toBe(guestPorts.vnc);
     expect(settings.systemEffects).toBe('on');

@@ -12,6 +12,8 @@ export interface AgentSettings {
   configWaitMs: number;
   runFolder: string;
   home: string;
+  /** The disk that the home must be on, where the VM has one. */
+  homeDevice: string;
   /** New files of a home folder come from here. */
   skeleton: string;
   /** The certificate bundle that the image was built with. */
@@ -32,6 +34,7 @@ const defaults = {
   AIRLOCK_CONFIG_WAIT_MS: '15000',
   AIRLOCK_RUN_DIR: '/run/airlock',
   AIRLOCK_HOME_DIR: '/home/airlock',
+  AIRLOCK_HOME_DEVICE: '/dev/disk/by-id/virtio-airlock-home',
   AIRLOCK_SKELETON: '/etc/skel',
   AIRLOCK_BASE_CA_BUNDLE: '/usr/share/airlock/ca-certificates.crt',
   AIRLOCK_SEARCH_PATH: '/usr/local/bin:/usr/bin:/bin',
@@ -69,6 +72,7 @@ export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
     configWaitMs: number('AIRLOCK_CONFIG_WAIT_MS', 600_000),
     runFolder: value('AIRLOCK_RUN_DIR'),
     home: value('AIRLOCK_HOME_DIR'),
+    homeDevice: value('AIRLOCK_HOME_DEVICE'),
     skeleton: value('AIRLOCK_SKELETON'),
     baseCaBundle: value('AIRLOCK_BASE_CA_BUNDLE'),
     searchPath: value('AIRLOCK_SEARCH_PATH'),

@@ -8,6 +8,8 @@ groupadd --gid 1000 airlock
 useradd --uid 1000 --gid 1000 --no-create-home --home-dir /home/airlock --shell /bin/bash airlock
 # Empty: the CLI VM puts an encryption policy on it, and that needs an empty folder.
 install -d -m 0700 -o airlock -g airlock /home/airlock
+# Where open-home-disk mounts the disk with a home of its own.
+install -d -m 0700 /var/lib/airlock /var/lib/airlock/home
 echo airlock >/etc/hostname
 
 systemctl --quiet enable airlock-network.service airlock-agent.service airlock-configured.path \

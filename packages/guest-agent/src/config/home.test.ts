@@ -58,13 +58,61 @@ describe('openHome', () => {
   it('refuses a home that another key encrypts', async () => {
     const { folder, open } = await bench();
     await writeFile(join(folder, 'bin/fscryptctl.policy'), 'Master key identifier: ffff');
-    await expect(open(key)).rejects.toMatchObject({ code: 'config_invalid' });
+    await expect(open(key)).rejects.toMatchObject({
+      code: 'home_unusable',
+      message: expect.stringContaining('another key') as string,
+      hint: expect.stringContaining('vm restore') as string,
+    });
   });
 
   it('refuses to encrypt a home that holds something', async () => {
     const { folder, open } = await bench();
     await mkdir(join(folder, 'home/work'));
-    await expect(open(key)).rejects.toMatchObject({ code: 'config_invalid' });
+    await expect(open(key)).rejects.toMatchObject({
+      code: 'home_unusable',
+      message: expect.stringContaining('1 entries in the clear') as string,
+    });
+    expect(await readdir(join(folder, 'home'))).toEqual(['work']);
+  });
+
+  it.each([
+    ['what was in the way', 'It is damaged.\ne2fsck: bad magic\n', 'It is damaged.', 'e2fsck: bad magic'],
+    ['nothing was tried', null, 'Nothing was mounted', ''],
+  ])('touches nothing when the home is not on its disk, and says why: %s', async (_what, left, message, lastOutput) => {
+    const { folder, open } = await bench();
+    await writeFile(join(folder, 'home-disk'), '');
+    if (left !== null) await writeFile(join(folder, 'run/home-disk.error'), left);
+    await expect(open(key)).rejects.toMatchObject({
+      code: 'home_unusable',
+      message: expect.stringContaining(message) as string,
+      details: { lastOutput },
+    });
+    expect(await readdir(join(folder, 'home'))).toEqual([]);
+    await expect(stat(join(folder, 'bin/fscryptctl.calls'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('of a browser VM looks at no disk', async () => {
+    const { folder, open } = await bench();
+    await writeFile(join(folder, 'home-disk'), '');
+    await open(null);
+    expect(await readdir(join(folder, 'home'))).toEqual(['.profile']);
+  });
+
+  it.each([
+    [
+      'its policy',
+      'fscryptctl',
+      `[ "$1" = set_policy ] && { echo 'No space left on device' >&2; exit 1; }${fscryptctl}`,
+    ],
+    ['its first files', 'cp', `echo 'cp: cannot create directory: No space left on device' >&2; exit 1`],
+  ])('says that there is no room for %s', async (_what, program, script) => {
+    const { folder, open } = await bench();
+    await addProgram(folder, program, script);
+    await expect(open(key)).rejects.toMatchObject({
+      code: 'home_unusable',
+      message: expect.stringContaining('no room left') as string,
+      hint: expect.stringContaining('AIRLOCK_HOME_DISK_GIB') as string,
+    });
   });
 
   it('says what fscryptctl said when it fails', async () => {

@@ -1,14 +1,19 @@
-/** Makes the home folder usable: unlocks its encryption (CLI VM) and fills it the first time. */
-import { chown, mkdir, readdir, stat } from 'node:fs/promises';
+/** Makes the home folder usable: checks that it is on its disk, unlocks its encryption (CLI VM) and fills it the first time. */
+import { chown, mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import type { Processes, UserIds } from '../processes.js';
 import type { AgentSettings } from '../settings.js';
 import { runTool } from '../system.js';
 
+/** What helps against a home that is damaged, or whose key is gone. */
+const restore =
+  'Restore the home from a backup (`npx airlock vm restore`). Another root (`npx airlock vm reset`) does not mend it, and does not touch it.';
+
 /**
- * Leaves a home folder that belongs to `user`. With a key it is encrypted by fscrypt: the first time, an empty
- * folder gets its policy; later the key opens it.
- * @throws AppError command_failed, or config_invalid when the folder can no longer be encrypted.
+ * Leaves a home folder that belongs to `user`. With a key it is that of a CLI VM: on the disk of the home, where the VM has one, and
+ * encrypted by fscrypt. The first time, an empty folder gets its policy; later the key opens it.
+ * @throws AppError home_unusable when it is not on its disk, is encrypted by another key or not at all, or is full; command_failed
  */
 export async function openHome(
   settings: AgentSettings,
@@ -16,15 +21,34 @@ export async function openHome(
   user: UserIds,
   key: Buffer | null,
 ): Promise<void> {
-  await mkdir(settings.home, { recursive: true, mode: 0o700 });
-  if (key !== null) await unlock(settings, processes, key);
-  await chown(settings.home, user.uid, user.gid);
-  const [present, wanted] = await Promise.all([readdir(settings.home), readdir(settings.skeleton)]);
-  // Any of the skeleton's files there: not the first time. What the person deleted since stays deleted.
-  if (wanted.length === 0 || wanted.some((name) => present.includes(name))) return;
-  const env = { PATH: settings.searchPath, LANG: 'C.UTF-8' };
-  // As the user, so that everything belongs to the user; -T copies what is inside.
-  await runTool(processes, { argv: ['cp', '-rT', settings.skeleton, settings.home], env, user });
+  try {
+    await mkdir(settings.home, { recursive: true, mode: 0o700 });
+    if (key !== null) {
+      await requireHomeDisk(settings);
+      await unlock(settings, processes, key);
+    }
+    await chown(settings.home, user.uid, user.gid);
+    await fill(settings, processes, user);
+  } catch (error) {
+    throw isFull(error) ? fullHome(settings.home, error) : error;
+  }
+}
+
+/** A home beside its disk would be one without the person's files, and its own would be lost with the root. */
+async function requireHomeDisk({ home, homeDevice, runFolder }: AgentSettings): Promise<void> {
+  const disk = await stat(homeDevice).catch(nullIfAbsent);
+  if (disk === null || disk.rdev === (await stat(home)).dev) return;
+  const left = await readFile(join(runFolder, 'home-disk.error'), 'utf8').catch(nullIfAbsent);
+  const [reason, ...output] = left?.trim().split('\n') ?? ['Nothing was mounted while the VM booted.'];
+  throw new AppError('home_unusable', `The disk of the home cannot be used: ${reason}`, {
+    hint: restore,
+    details: { lastOutput: output.join('\n').slice(-2000) },
+  });
+}
+
+function nullIfAbsent(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ENOENT') return null;
+  throw error;
 }
 
 async function unlock(settings: AgentSettings, processes: Processes, key: Buffer): Promise<void> {
@@ -38,22 +62,22 @@ async function unlock(settings: AgentSettings, processes: Processes, key: Buffer
   const policy = await processes.run({ argv: ['fscryptctl', 'get_policy', home], env, timeoutMs: 30_000 });
   if (policy.exitCode === 0) {
     if (policy.output.includes(keyId)) return;
-    throw new AppError('config_invalid', `${home} is encrypted with another key than the config drive carries.`, {
-      hint: 'The disk belongs to another CLI VM, or the key of this one was lost.',
+    throw new AppError('home_unusable', `${home} is encrypted with another key than the one that the VM was given.`, {
+      hint: `The disk belongs to another CLI VM, or comes from before its key was replaced. ${restore}`,
     });
   }
   const existing = await readdir(home);
   if (existing.length > 0) {
     throw new AppError(
-      'config_invalid',
+      'home_unusable',
       `${home} should be encrypted, but it already holds ${existing.length} entries in the clear.`,
-      { hint: 'The golden image must ship an empty home folder.' },
+      { hint: `Nothing was changed. ${restore}` },
     );
   }
   await tool(['fscryptctl', 'set_policy', keyId, home]);
 }
 
-/** The top folder of the file system that holds `path`. */
+/** The top folder of the file system that holds `path`; `path` itself where something is mounted there. */
 async function mountPoint(path: string): Promise<string> {
   const { dev } = await stat(path);
   let top = path;
@@ -62,4 +86,24 @@ async function mountPoint(path: string): Promise<string> {
     if (parent === top || (await stat(parent)).dev !== dev) return top;
     top = parent;
   }
+}
+
+async function fill({ home, skeleton, searchPath }: AgentSettings, processes: Processes, user: UserIds): Promise<void> {
+  const [present, wanted] = await Promise.all([readdir(home), readdir(skeleton)]);
+  // Any of the skeleton's files there: not the first time. What the person deleted since stays deleted.
+  if (wanted.length === 0 || wanted.some((name) => present.includes(name))) return;
+  // As the user, so that everything belongs to the user; -T copies what is inside.
+  await runTool(processes, { argv: ['cp', '-rT', skeleton, home], env: { PATH: searchPath, LANG: 'C.UTF-8' }, user });
+}
+
+/** A program tells it in its last words. */
+const isFull = (error: unknown): boolean =>
+  (error as NodeJS.ErrnoException).code === 'ENOSPC' ||
+  (error instanceof AppError && error.message.includes('No space left on device'));
+
+function fullHome(home: string, cause: unknown): AppError {
+  return new AppError('home_unusable', `${home} has no room left, not even for what a new home begins with.`, {
+    hint: 'Set AIRLOCK_HOME_DISK_GIB to more and start the CLI VM again: its home grows.',
+    cause,
+  });
 }

@@ -32,6 +32,13 @@ function refuse(path: string, error: unknown): AppError {
   });
 }
 
+function full(path: string, error: unknown): AppError {
+  return new AppError('disk_full', `The home in the VM has no room left for ${path}.`, {
+    hint: 'Remove something in it by a prompt; or set AIRLOCK_HOME_DISK_GIB to more and start the CLI VM again: its home grows.',
+    cause: error,
+  });
+}
+
 async function openChild(parent: FileHandle, name: string, create: UserIds | null): Promise<FileHandle> {
   try {
     return await open(inside(parent, name), folderFlags);
@@ -63,6 +70,7 @@ async function withParent<T>(
     return await work(folder, last);
   } catch (error) {
     if (codeOf(error) === 'ELOOP' || codeOf(error) === 'ENOTDIR') throw refuse(path, error);
+    if (codeOf(error) === 'ENOSPC') throw full(path, error);
     throw error;
   } finally {
     await folder.close();
@@ -95,7 +103,10 @@ export async function readUserFile(home: string, path: string): Promise<ReadFile
   }
 }
 
-/** Replaces a file as a whole, on the disk when this resolves. Folders on the way are made, for the user only. */
+/**
+ * Replaces a file as a whole, on the disk when this resolves. Folders on the way are made, for the user only.
+ * @throws AppError disk_full, and what was there stays; credential_invalid for a path through anything but plain folders
+ */
 export async function writeUserFile(home: string, path: string, file: ReadFileResult, owner: UserIds): Promise<void> {
   await withParent(home, path, owner, async (folder, name) => {
     const temporary = inside(folder, unfinished(name));
@@ -120,14 +131,14 @@ export async function writeUserFile(home: string, path: string, file: ReadFileRe
 
 /**
  * A folder below the home; made, with those on the way, when it is not there. Answers its absolute path.
- * @throws AppError invalid_request when something else is in its place
+ * @throws AppError invalid_request when something else is in its place, disk_full
  */
 export async function makeUserFolder(home: string, path: string, owner: UserIds): Promise<string> {
   try {
     await withParent(home, `${path}/.`, owner, () => Promise.resolve());
     return join(home, path);
   } catch (error) {
-    if (!(error instanceof AppError)) throw error;
+    if (!(error instanceof AppError) || error.code !== 'credential_invalid') throw error;
     throw new AppError('invalid_request', `${path} is not a plain folder in plain folders.`, { cause: error });
   }
 }

@@ -5,6 +5,7 @@ import type { Cli } from '../cli.js';
 import { browserChecks } from './browser.js';
 import { desktopChecks } from './desktop.js';
 import { guestFileChecks } from './guest-files.js';
+import { homeDiskChecks } from './home-disk.js';
 import { initrdChecks } from './initrd.js';
 import { programChecks } from './programs.js';
 import { quote, type Check } from './shell.js';
@@ -19,6 +20,7 @@ export function checksFor(clis: readonly Cli[], browser: PinnedBrowser | null): 
     ...unitChecks(),
     ...desktopChecks(),
     ...guestFileChecks(),
+    ...homeDiskChecks(),
     ...tidinessChecks(),
     ...initrdChecks(),
   ];

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import { kernelArguments } from './kernel-arguments.js';
 
-const common = 'console=ttyS0 panic=-1 net.ifnames=0 ipv6.disable=1 mitigations=off root=LABEL=airlock-root';
+const common =
+  'console=ttyS0 panic=-1 net.ifnames=0 ipv6.disable=1 mitigations=off root=/dev/disk/by-id/virtio-airlock-root';
 
 it.each([
   ['browser', `${common} ro airlock.root=overlay airlock.kind=browser`],

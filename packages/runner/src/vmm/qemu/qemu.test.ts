@@ -7,7 +7,7 @@ import { connectQmp, createQmpDecoder } from './qmp.js';
 
 const vm: ArgumentOptions = {
   ...{ vmId: 'vm_0123456789abcdef', accel: 'tcg', cpus: 2, memoryMib: 2048, tscKhz: 2596136, folder: '/v' },
-  ...{ kernel: '/i/vmlinux', initrd: '/i/initrd.img', kernelArguments: 'root=LABEL=airlock-root' },
+  ...{ kernel: '/i/vmlinux', initrd: '/i/initrd.img', kernelArguments: 'root=/dev/root' },
   drives: [
     { id: 'root', path: '/i/rootfs.ext4', readOnly: true },
     { id: 'config', path: '/s/a,b.config', readOnly: true },
@@ -46,9 +46,9 @@ describe('the command line', () => {
 });
 
 it.each([
-  ['tcg', 2596136, 'reboot=t pci=off tsc_early_khz=2596136 tsc=reliable root=LABEL=airlock-root'],
-  ['tcg', null, 'reboot=t pci=off root=LABEL=airlock-root'],
-  ['kvm', 2596136, 'reboot=t pci=off root=LABEL=airlock-root'],
+  ['tcg', 2596136, 'reboot=t pci=off tsc_early_khz=2596136 tsc=reliable root=/dev/root'],
+  ['tcg', null, 'reboot=t pci=off root=/dev/root'],
+  ['kvm', 2596136, 'reboot=t pci=off root=/dev/root'],
 ] as const)('kernel arguments under %s with TSC %s', (accel, tscKhz, expected) => {
   expect(kernelCommandLine({ accel, tscKhz, kernelArguments: vm.kernelArguments })).toBe(expected);
 });
