@@ -1,29 +1,13 @@
 /** The built program, run as people run it. */
-import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Command } from 'commander';
-import { run } from '@airlock/contract/process';
 import { createProgram } from './program.js';
+import { useController, useHome } from './testing.js';
 
-const bin = fileURLToPath(new URL('../bin/airlock.mjs', import.meta.url));
-let home: string;
-beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), 'al-cli-'));
-});
-afterEach(() => rm(home, { recursive: true }));
-
-const airlock = (args: string[], env: Record<string, string> = {}) =>
-  run(process.execPath, [bin, ...args], {
-    cleanEnv: true,
-    env: { PATH: process.env['PATH'], HOME: home, AIRLOCK_HOME: home, ...env },
-    okCodes: [0, 1],
-    timeoutMs: 60_000,
-  });
+const home = useHome();
+const { airlock } = home;
 
 const leaves = (command: Command, path: string[] = []): string[][] =>
   command.commands.length === 0 ? [path] : command.commands.flatMap((inner) => leaves(inner, [...path, inner.name()]));
@@ -71,6 +55,8 @@ describe('help', () => {
       'vm stop',
       'vm start',
       'vm restart',
+      'vm update',
+      'vm reset',
       'vm destroy',
       'user create',
       'user list',
@@ -150,7 +136,7 @@ test.each([
 });
 
 test('vm logs shows the end of every log, without control characters', async () => {
-  const folder = join(home, 'vm', 'vm_0000000000000000');
+  const folder = join(home.path, 'vm', 'vm_0000000000000000');
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'serial.log'), 'one\ntwo\u001B[31m\nthree\n');
   await writeFile(join(folder, 'runner.log'), 'only\n');
@@ -160,10 +146,6 @@ test('vm logs shows the end of every log, without control characters', async () 
 });
 
 describe('with a controller', () => {
-  let server: Server;
-  let calls: string[];
-  /** What `GET` of the VM answers, one after the other; the last one goes on to be answered. */
-  let vms: object[];
   const id = 'ses_0123456789abcdef';
   const at = '2026-01-01T00:00:00.000Z';
   const session = (status: string, revision: number) => ({
@@ -197,54 +179,23 @@ describe('with a controller', () => {
     error: status === 'timeout' ? { code: 'sign_in_timeout', message: 'Too late.', hint: 'Start again.' } : null,
   });
 
-  const vmId = 'vm_0123456789abcdef';
-  const vmOf = (state: string, values: object = {}) => ({
-    ...{ id: vmId, userId: 'usr_0123456789abcdef', kind: 'cli', state, sessionId: null, accel: 'kvm' },
-    ...{ imageId: 'img_202601011200abcdef01', createdAt: at, readyAt: null, destroyAt: null, stopAt: null, uses: 0 },
-    ...{ update: null, behind: null },
-    ...{ timings: { vncMs: null, agentMs: null, readyMs: null }, error: null },
-    ...values,
-  });
-
-  beforeEach(async () => {
-    calls = [];
-    vms = [];
-    server = createServer((request, response) => {
-      calls.push(`${request.method} ${request.url} ${request.headers.authorization}`);
-      if (request.url?.endsWith('/events')) {
-        const states = request.url.includes('fedcba') ? ['pending', 'completed'] : ['pending', 'timeout'];
-        response.writeHead(200, { 'content-type': 'text/event-stream' });
-        states.forEach((status, n) =>
-          response.write(`id: ${n}\nevent: session\ndata: ${JSON.stringify(session(status, n))}\n\n`),
-        );
-        return;
-      }
-      const answers: Record<string, unknown> = {
-        '/api/vm/auth': { sessionId: id, provider: 'codex', status: 'pending' },
-        '/api/vm': { vms: [] },
-        [`/api/vm/auth/${id}/extend`]: { ...session('awaiting_user_auth', 4), expiresAt: '2026-01-01T00:10:00.000Z' },
-        '/api/login-tokens': { url: 'http://127.0.0.1/x', expiresAt: at },
-        [`/api/vm/${vmId}`]: vms.length > 1 ? vms.shift() : vms[0],
-        [`/api/vm/${vmId}/stop`]: vmOf('stopped'),
-        [`/api/vm/${vmId}/start`]: vmOf('starting'),
-        [`/api/vm/${vmId}/restart`]: vmOf('starting'),
-      };
-      const body = answers[request.url ?? ''];
-      const error = { code: 'not_found', message: 'No such thing.', hint: 'Look again.' };
-      response.writeHead(body ? 200 : 404, { 'content-type': 'application/json' });
-      response.end(JSON.stringify(body ?? { error }));
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    await writeFile(
-      join(home, 'controller.json'),
-      JSON.stringify({ url: `http://127.0.0.1:${port}`, pid: process.pid }),
-    );
-    await writeFile(join(home, 'token'), 'the-token\n');
-  });
-  afterEach(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+  const { calls } = useController(home, (call, response) => {
+    if (call.endsWith('/events')) {
+      const states = call.includes('fedcba') ? ['pending', 'completed'] : ['pending', 'timeout'];
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      states.forEach((status, n) =>
+        response.write(`id: ${n}\nevent: session\ndata: ${JSON.stringify(session(status, n))}\n\n`),
+      );
+      return undefined;
+    }
+    const answers: Record<string, unknown> = {
+      'POST /api/vm/auth': { sessionId: id, provider: 'codex', status: 'pending' },
+      [`POST /api/vm/auth/${id}/extend`]: {
+        ...session('awaiting_user_auth', 4),
+        expiresAt: '2026-01-01T00:10:00.000Z',
+      },
+    };
+    return answers[call];
   });
 
   test('calls carry the token of this home', async () => {
@@ -263,39 +214,6 @@ describe('with a controller', () => {
     const { exitCode, stderr } = await airlock(['auth', 'show', 'nothing']);
     expect(exitCode).toBe(1);
     expect(stderr).toBe('error: No such thing.\nhint: Look again.\ncode: not_found\n');
-  });
-
-  test('vm stop tells what it does and what became of it, and --json is the VM', async () => {
-    const plain = await airlock(['vm', 'stop', vmId]);
-    expect(plain).toMatchObject({ exitCode: 0, stdout: `${vmId} stopped\n`, stderr: `${vmId} is being stopped …\n` });
-    const { stdout } = await airlock(['vm', 'stop', vmId, '--json']);
-    expect(JSON.parse(stdout)).toEqual(vmOf('stopped'));
-    expect(calls).toEqual(Array(2).fill(`POST /api/vm/${vmId}/stop Bearer the-token`));
-  });
-
-  test.each(['start', 'restart'])('vm %s follows the VM until it is ready', async (verb) => {
-    vms = [vmOf('starting'), vmOf('running')];
-    const { exitCode, stdout, stderr } = await airlock(['vm', verb, vmId]);
-    expect([exitCode, stdout]).toEqual([0, `${vmId} running\n`]);
-    expect(stderr).toBe(`${verb === 'restart' ? `${vmId} is being stopped …\n` : ''}${vmId} is starting …\n`);
-    expect(calls[0]).toBe(`POST /api/vm/${vmId}/${verb} Bearer the-token`);
-  });
-
-  test.each([
-    [
-      vmOf('stopped', { error: { code: 'vm_boot_timeout', message: 'Too slow.', hint: 'See.' } }),
-      /error: Too slow\..*vm_boot_timeout/s,
-    ],
-    [vmOf('stopping'), /somebody has stopped it again.*vm_not_running/s],
-  ])('vm start of one that does not come up ends with the reason', async (end, message) => {
-    vms = [end];
-    const { exitCode, stdout, stderr } = await airlock(['vm', 'start', vmId]);
-    expect([exitCode, stdout]).toEqual([1, '']);
-    expect(stderr).toMatch(message);
-  });
-
-  test('an empty list is a table head', async () => {
-    expect((await airlock(['vm', 'list'])).stdout).toMatch(/^VM +KIND/);
   });
 
   test.each([

@@ -1,4 +1,4 @@
-/** `airlock vm …`: list, show, read the logs of, stop, start, destroy VMs. */
+/** `airlock vm …`: list, show, read the logs of, stop, start, update, destroy VMs. */
 import type { Command } from 'commander';
 import { Vm, VmList } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
@@ -6,23 +6,29 @@ import { VmId } from '@airlock/contract/ids';
 import { readSettings } from '@airlock/contract/settings';
 import { withApi } from '../lib/api.js';
 import { print, printJson, table } from '../lib/output.js';
+import { addDestroy } from './destroy.js';
 import { readLogs } from './logs.js';
 import { addPower } from './power.js';
+import { addUpdate } from './update.js';
+import { updateCell } from './update-words.js';
 
 interface Flags {
   json?: boolean;
 }
 
 export function addVm(program: Command): void {
-  const vm = program.command('vm').description('List, show, stop, start and destroy VMs.');
+  const vm = program.command('vm').description('List, show, stop, start, update and destroy VMs.');
   vm.command('list')
     .description('List VMs.')
     .option('--json', 'print JSON')
-    .addHelpText('after', '\nExample:\n  airlock vm list')
+    .addHelpText(
+      'after',
+      '\nUPDATE says of a CLI VM that it is behind the current image, or how far its update is.\n\nExample:\n  airlock vm list',
+    )
     .action(async ({ json }: Flags) => {
       const { vms } = await withApi((api) => api.call('GET', '/api/vm', VmList));
       if (json) printJson({ vms });
-      else print(table(['VM', 'KIND', 'STATE', 'ACCEL', 'CREATED', 'DESTROY AT'], vms.map(vmRow)));
+      else print(table(['VM', 'KIND', 'STATE', 'UPDATE', 'ACCEL', 'CREATED', 'DESTROY AT'], vms.map(vmRow)));
     });
   vm.command('show <vm-id>')
     .description('Show one VM.')
@@ -41,19 +47,16 @@ export function addVm(program: Command): void {
       print(logs.map(({ name, text }) => `==> ${name} <==\n${text}`).join('\n\n'));
     });
   addPower(vm, vmPath);
-  vm.command('destroy <vm-id>')
-    .description('Destroy a VM at once.')
-    .addHelpText('after', '\nExample:\n  airlock vm destroy vm_0123456789abcdef')
-    .action(async (id: string) => {
-      const path = vmPath(id);
-      await withApi((api) => api.call('DELETE', path, null, { timeoutMs: 120_000 }));
-      print(`${id} destroyed`);
-    });
+  addUpdate(vm, vmPath);
+  addDestroy(vm, vmPath);
 }
 
 const vmPath = (id: string): string => `/api/vm/${parseVmId(id)}`;
 
-const vmRow = (vm: Vm): string[] => [vm.id, vm.kind, vm.state, vm.accel, vm.createdAt, vm.destroyAt ?? 'never'];
+const vmRow = (vm: Vm): string[] => [
+  ...[vm.id, vm.kind, vm.state, updateCell(vm)],
+  ...[vm.accel, vm.createdAt, vm.destroyAt ?? 'never'],
+];
 
 function parseVmId(text: string): string {
   const parsed = VmId.safeParse(text);
