@@ -46,6 +46,17 @@ export function rootOfFile(name: string): VmRoot | null {
   return VmRoot.safeParse({ number: Number(number), imageId }).data ?? null;
 }
 
+/** How the name of a disk's file ends until the disk is whole. */
+export const partialEnding = '.partial';
+
+/** What a CLI VM's folder has under `name`: its home (`root` is null), one of its roots, or a half one of them; null: no disk. */
+export function diskOfFile(name: string): { root: VmRoot | null; isWhole: boolean } | null {
+  const isWhole = !name.endsWith(partialEnding);
+  const whole = isWhole ? name : name.slice(0, -partialEnding.length);
+  const root = rootOfFile(whole);
+  return root !== null || whole === runnerFiles.disk ? { root, isWhole } : null;
+}
+
 /** A process that can be recognised for certain after a restart: pid alone is reused, pid with start time and boot is not. */
 export const ProcessIdentity = z.strictObject({
   pid: z.int().positive(),

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { runnerFiles, type VmSpec } from '@airlock/contract/runner';
+import { rootFile, runnerFiles, type VmSpec } from '@airlock/contract/runner';
 import { idOf, makeImage } from './fixtures/images.js';
 import { makeCurrent } from './image.js';
 import { prune } from './prune.js';
@@ -67,6 +67,24 @@ it('keeps the images of VMs: a stopped CLI VM needs its kernel again, a destroye
   const { kept } = await prune(imagesFolder, home, 0, later());
   expect(await images()).toEqual([idOf(1), idOf(2), idOf(5)]);
   expect(kept).toContainEqual({ id: idOf(1), why: 'used by vm_0000000000000001' });
+});
+
+it('keeps the images of all roots of a VM, of two while one is replaced, also of a half one', async () => {
+  await makeVm('vm_0000000000000001', 'cli', idOf(1), false);
+  for (const name of [
+    rootFile({ number: 3, imageId: idOf(2) }),
+    `${rootFile({ number: 4, imageId: idOf(3) })}.partial`,
+  ])
+    await writeFile(join(home, 'vm', 'vm_0000000000000001', name), '');
+  await prune(imagesFolder, home, 0, later());
+  expect(await images()).toEqual([idOf(2), idOf(3), idOf(5)]);
+});
+
+it('takes no notice of what is no folder of a VM', async () => {
+  await mkdir(join(home, 'vm'));
+  await writeFile(join(home, 'vm', 'notes.txt'), '');
+  await prune(imagesFolder, home, 0, later());
+  expect(await images()).toEqual([idOf(5)]);
 });
 
 it('keeps the image of a VM that a version before this one made, and takes no notice of what is no specification', async () => {

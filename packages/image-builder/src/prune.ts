@@ -3,7 +3,7 @@ import { readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { parseOrNull } from '@airlock/contract/file';
 import { homePaths, imagesPaths } from '@airlock/contract/home';
-import { readVmSpec, rootDriveId, runnerFiles, type VmSpec } from '@airlock/contract/runner';
+import { diskOfFile, readVmSpec, rootDriveId, type VmSpec } from '@airlock/contract/runner';
 import { removeDeadGates } from './gate/folders.js';
 import { readHistory } from './history.js';
 import { currentId, listIds } from './image.js';
@@ -54,25 +54,34 @@ async function reasonsToKeep(imagesFolder: string, home: string, now: number): P
 }
 
 /**
- * Image id → a VM made from it. A VM's folder says so until the VM is destroyed; of one that is destroyed only logs are left.
+ * Image id → a VM that needs it. A VM's folder says so until the VM is destroyed: by the specification of its last start, and by the
+ * names of its roots, of which there are two while one is being replaced. Of one that is destroyed only logs are left.
  */
 async function imagesOfVms(home: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
-  const root = homePaths(home).vms;
-  const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
-  for (const name of names) {
-    const text = await readFile(join(root, name, runnerFiles.spec), 'utf8').catch(() => null);
+  const { vms, vm, vmFile } = homePaths(home);
+  for (const name of await namesIn(vms)) {
+    const text = await readFile(vmFile(name, 'spec'), 'utf8').catch(() => null);
     // What cannot be read is of nothing that ever ran: a runner refuses such a file too.
     const spec = text === null ? null : parseOrNull(text, readVmSpec);
     if (spec && (await isThere(spec))) found.set(basename(dirname(spec.kernel)), name);
+    for (const file of await namesIn(vm(name))) {
+      const root = diskOfFile(file)?.root;
+      if (root) found.set(root.imageId, name);
+    }
   }
   return found;
 }
 
-/** A CLI VM lives as long as its disk, a browser VM as long as its config drive. */
+/** Empty where there is no such folder. */
+async function namesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
+    throw error;
+  });
+}
+
+/** A CLI VM lives as long as its root, a browser VM as long as its config drive. */
 async function isThere(spec: VmSpec): Promise<boolean> {
   const root = spec.drives.find(({ id }) => id === rootDriveId);
   const sign = spec.kind === 'cli' ? root?.path : spec.secretFolder;
