@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { bootTimeoutMs, chooseHost, needOf, requireRoom, roomLeft, vmsThatFit, type HostCapacity } from './capacity.js';
+import {
+  bootTimeoutMs,
+  chooseHost,
+  cliDisksMib,
+  needOf,
+  requireRoom,
+  roomLeft,
+  vmsThatFit,
+  type HostCapacity,
+} from './capacity.js';
 import type { HostProbe } from './runner.js';
 
 const driver = { name: 'emulating', path: '/x', version: '1', emulation: true, ok: true, reason: 'fine' };
@@ -49,6 +58,7 @@ const use = (vmId: string, memory: [number, number], disk: [number, number] = [0
   vmId,
   promised: { memoryMib: memory[0], diskMib: disk[0] },
   taken: { memoryMib: memory[1], diskMib: disk[1] },
+  disks: { homeMib: disk[0], rootsMib: new Map<number, number>() },
 });
 
 describe('what is left of a host', () => {
@@ -80,6 +90,11 @@ describe('what is left of a host', () => {
   });
 });
 
+test('a new CLI VM is promised its home and its root', () => {
+  expect(cliDisksMib(10)).toBe(10 * 1024 + 4096);
+  expect(cliDisksMib(1, 2000)).toBe(3024);
+});
+
 describe('room for more', () => {
   const room = { memoryMib: 2 * each, diskMib: 4096 };
   test('is there for what fits together', () => {
@@ -94,7 +109,10 @@ describe('room for more', () => {
       }) as Error,
     );
     expect(() => requireRoom([needOf({ ...size, newDiskMib: 5000 })], room)).toThrow(
-      expect.objectContaining({ code: 'disk_full' }) as Error,
+      expect.objectContaining({
+        code: 'disk_full',
+        message: 'The disks of a CLI VM need 4.9 GiB on this host; 4.0 GiB are free and not promised to other VMs.',
+      }) as Error,
     );
   });
 });

@@ -58,7 +58,7 @@ const overheadMib = { kvm: 150, tcg: 600 } as const;
 /** MiB that stay free for everything else on the host: of memory, and of the disk, for logs and database. */
 const reserveMib = { memory: 512, disk: 512 } as const;
 
-/** Apparent size of an image's file system, MiB: what the disk of a CLI VM may grow to. */
+/** Apparent size of an image's file system, MiB: what a root of a CLI VM may grow to. */
 export const rootDiskMib = 4096;
 /** MiB that the build of an image needs: for the root while it grows, and for the finished image. Measured, plus a fifth. */
 export const imageBuildMib = { work: 4500, images: 2700 } as const;
@@ -73,7 +73,7 @@ export interface Amounts {
 export interface VmSize {
   accel: Accel;
   memoryMib: number;
-  /** It has to get a disk of its own: its apparent size. */
+  /** It has to get disks of its own: their apparent size. */
   newDiskMib?: number;
 }
 
@@ -81,11 +81,16 @@ export function needOf({ accel, memoryMib, newDiskMib = 0 }: VmSize): Amounts {
   return { memoryMib: memoryMib + overheadMib[accel], diskMib: newDiskMib };
 }
 
+/** MiB that the disks of a new CLI VM may grow to: of its home, of `homeGib` GiB, and of its root. */
+export const cliDisksMib = (homeGib: number, rootMib: number = rootDiskMib): number => homeGib * 1024 + rootMib;
+
 /** A VM that has something of this host: what it was promised, and how much of that it has taken. */
 export interface VmUse {
   vmId: string;
   promised: Amounts;
   taken: Amounts;
+  /** What was promised of the disk, MiB: to its home, and by number to its roots, also to one that is being made, as far as it is. */
+  disks: { homeMib: number; rootsMib: ReadonlyMap<number, number> };
 }
 
 export interface HostCapacity {
@@ -100,7 +105,10 @@ export interface HostCapacity {
  * only being made or started.
  */
 export function roomLeft(host: HostCapacity, expected: ReadonlyMap<string, Amounts> = new Map()): Amounts {
-  const nothing: VmUse = { vmId: '', promised: { memoryMib: 0, diskMib: 0 }, taken: { memoryMib: 0, diskMib: 0 } };
+  const nothing: Pick<VmUse, 'promised' | 'taken'> = {
+    promised: { memoryMib: 0, diskMib: 0 },
+    taken: { memoryMib: 0, diskMib: 0 },
+  };
   const known = new Map(host.vms.map((vm) => [vm.vmId, vm]));
   const ids = new Set([...known.keys(), ...expected.keys()]);
   const owed = (part: keyof Amounts): number =>
@@ -127,13 +135,17 @@ export function requireRoom(needs: readonly Amounts[], room: Amounts): void {
       { hint: 'Wait until another sign-in has ended, or give the host more memory.' },
     );
   }
-  if (total('diskMib') > room.diskMib) {
-    throw new AppError(
-      'disk_full',
-      `The disk of a CLI VM needs ${gib(total('diskMib'))} on this host; ${gib(room.diskMib)} are free and not promised to other VMs.`,
-      { hint: 'Free some space below AIRLOCK_HOME, or remove CLI VMs that nobody uses (`npx airlock vm list`).' },
-    );
-  }
+  requireDisk('The disks of a CLI VM need', total('diskMib'), room);
+}
+
+/** `what`: the beginning of a sentence, such as `A disk needs`. @throws AppError disk_full when `needMib` do not fit into `room` */
+export function requireDisk(what: string, needMib: number, room: Amounts): void {
+  if (needMib <= room.diskMib) return;
+  throw new AppError(
+    'disk_full',
+    `${what} ${gib(needMib)} on this host; ${gib(room.diskMib)} are free and not promised to other VMs.`,
+    { hint: 'Free some space below AIRLOCK_HOME, or remove CLI VMs that nobody uses (`npx airlock vm list`).' },
+  );
 }
 
 const vmCount = ({ length }: readonly Amounts[]): string => (length === 1 ? 'A VM needs' : `${length} VMs need`);

@@ -51,14 +51,35 @@ test('a VM that runs has been promised its memory, and has taken what its proces
   expect(vm?.taken.memoryMib).toBeGreaterThan(20);
 });
 
-test('a VM that stands still has been promised the size of its disk', async () => {
+/** A disk in the VM's folder, of `sizeMib` with content in the first `usedMib`. */
+async function writeDisk(name: string, usedMib: number, sizeMib: number): Promise<void> {
+  const path = join(homePaths(home).vm(vmId), name);
+  await writeFile(path, Buffer.alloc(usedMib * 1024 * 1024, 'x'));
+  await truncate(path, sizeMib * 1024 * 1024);
+}
+
+test('a VM that stands still has been promised the sizes of all its disks, of half ones what is there', async () => {
   await writeVm({ pid: 1, startTicks: 1, bootId: 'another boot' });
-  const disk = homePaths(home).vmFile(vmId, 'disk');
-  await writeFile(disk, Buffer.alloc(3 * 1024 * 1024, 'x'));
-  await truncate(disk, 4096 * 1024 * 1024);
+  await writeDisk('disk.ext4', 3, 4096);
+  await writeDisk('root.1.img_000001.ext4', 2, 4000);
+  await writeDisk('root.2.img_000002.ext4.partial', 1, 5);
+  await writeDisk('serial.log', 1, 1);
+  const disks = {
+    homeMib: 4096,
+    rootsMib: new Map([
+      [1, 4000],
+      [2, 5],
+    ]),
+  };
   expect((await readHostCapacity(home)).vms).toEqual([
-    { vmId, promised: { memoryMib: 0, diskMib: 4096 }, taken: { memoryMib: 0, diskMib: 3 } },
+    { vmId, promised: { memoryMib: 0, diskMib: 8101 }, taken: { memoryMib: 0, diskMib: 6 }, disks },
   ]);
+});
+
+test('a home that is only being made is promised already', async () => {
+  await mkdir(homePaths(home).vm(vmId), { recursive: true });
+  await writeDisk('disk.ext4.partial', 1, 4096);
+  expect((await readHostCapacity(home)).vms).toMatchObject([{ vmId, promised: { diskMib: 4096 } }]);
 });
 
 test('a folder that nobody can read anything from stands in nobody\u2019s way', async () => {

@@ -1,13 +1,13 @@
 /** What this host has, and what the VMs of one home have of it: from the kernel, and from the folders of the VMs. */
 import { readdir, readFile, stat, statfs } from 'node:fs/promises';
 import { freemem, totalmem } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { needOf, type Amounts, type HostCapacity, type VmUse } from './capacity.js';
 import { nullIfAbsent, parseOrNull } from './file.js';
 import { homePaths } from './home.js';
 import { VmId } from './ids.js';
 import { isRunning } from './process.js';
-import { readVmSpec, RunnerStatus, type ProcessIdentity } from './runner.js';
+import { diskOfFile, readVmSpec, RunnerStatus, type ProcessIdentity } from './runner.js';
 
 const mib = 1024 * 1024;
 
@@ -35,16 +35,17 @@ async function readDisk(home: string): Promise<HostCapacity['disk']> {
 }
 
 async function readVms(home: string): Promise<VmUse[]> {
-  const { vms, vmFile } = homePaths(home);
+  const { vms, vm, vmFile } = homePaths(home);
   const names = (await readdir(vms).catch(nullIfAbsent)) ?? [];
   const ids = names.filter((name) => VmId.safeParse(name).success);
   const uses = ids.map(async (vmId): Promise<VmUse> => {
     const files = { spec: vmFile(vmId, 'spec'), status: vmFile(vmId, 'status') };
-    const [memory, disk] = await Promise.all([memoryOf(files), diskOf(vmFile(vmId, 'disk'))]);
+    const [memory, { disk, disks }] = await Promise.all([memoryOf(files), disksOf(vm(vmId))]);
     return {
       vmId,
       promised: { memoryMib: memory.promisedMib, diskMib: disk.promisedMib },
       taken: { memoryMib: memory.takenMib, diskMib: disk.takenMib },
+      disks,
     };
   });
   return (await Promise.all(uses)).filter(({ promised }) => total(promised) > 0);
@@ -90,10 +91,21 @@ function nullIfGone(error: NodeJS.ErrnoException): null {
   return error.code === 'ESRCH' ? null : nullIfAbsent(error);
 }
 
-/** A disk that is only being copied has taken what is there of it. */
-async function diskOf(path: string): Promise<Use> {
-  const whole = await stat(path).catch(nullIfOutOfReach);
-  const found = whole ?? (await stat(`${path}.partial`).catch(nullIfOutOfReach));
-  if (!found) return nothing;
-  return { promisedMib: Math.ceil(found.size / mib), takenMib: Math.floor((found.blocks * 512) / mib) };
+/** All disks in the folder of a VM. One that is only being made was promised what is there of it, and has taken what it holds. */
+async function disksOf(folder: string): Promise<{ disk: Use; disks: VmUse['disks'] }> {
+  const names = (await readdir(folder).catch(nullIfOutOfReach)) ?? [];
+  const disk = { ...nothing };
+  const rootsMib = new Map<number, number>();
+  let homeMib = 0;
+  for (const name of names) {
+    const found = diskOfFile(name);
+    const file = found && (await stat(join(folder, name)).catch(nullIfOutOfReach));
+    if (!file) continue;
+    const promisedMib = Math.ceil(file.size / mib);
+    disk.promisedMib += promisedMib;
+    disk.takenMib += Math.floor((file.blocks * 512) / mib);
+    if (found.root === null) homeMib += promisedMib;
+    else rootsMib.set(found.root.number, promisedMib);
+  }
+  return { disk, disks: { homeMib, rootsMib } };
 }

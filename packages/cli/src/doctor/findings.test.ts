@@ -8,6 +8,7 @@ const capacity = (availableMib: number, freeMib: number): HostFacts['capacity'] 
   disk: { path: '/', freeMib },
   vms: [],
 });
+const disks = { homeMib: 0, rootsMib: new Map<number, number>() };
 const good: HostFacts = {
   node: '20.20.2',
   os: { id: 'debian', codename: 'bookworm', name: 'Debian GNU/Linux 12 (bookworm)' },
@@ -52,6 +53,8 @@ test.each<[string, Partial<HostFacts>, Record<string, string>, string, 'note' | 
   ['memory for one', { capacity: capacity(3500, 50_000) }, {}, 'Memory', 'note'],
   ['no memory', { capacity: capacity(1000, 50_000) }, {}, 'Memory', 'blocks'],
   ['little disk', { capacity: capacity(12_000, 3000) }, {}, 'Disk', 'note'],
+  ['disk for a root alone', { capacity: capacity(12_000, 8000) }, {}, 'Disk', 'note'],
+  ['disk for small homes', { capacity: capacity(12_000, 8000) }, { AIRLOCK_HOME_DISK_GIB: '100' }, 'Disk', 'note'],
   ['no memory for secrets', { memoryFolder: { problem: 'none' } }, {}, 'Secrets', 'blocks'],
   ['secrets on the disk', { memoryFolder: { problem: 'none' } }, { AIRLOCK_SECRETS_ON_DISK: 'yes' }, 'Secrets', 'note'],
   ['no disk for a build', { capacity: capacity(12_000, 6000), image: null }, {}, 'Disk', 'blocks'],
@@ -89,7 +92,7 @@ test('how many VMs fit', () => {
 
 test('memory that was promised to a VM and not taken yet is not free', () => {
   const promised = { memoryMib: 8000, diskMib: 4096 };
-  const vms = [{ vmId: 'vm_1', promised, taken: { memoryMib: 1000, diskMib: 1000 } }];
+  const vms = [{ vmId: 'vm_1', promised, taken: { memoryMib: 1000, diskMib: 1000 }, disks }];
   expect(choose({ ...good, capacity: { ...good.capacity, vms } }, settings()).vmsThatFit).toBe(2);
 });
 
@@ -98,6 +101,7 @@ test('a host that its VMs fill may start its controller: only one on which no VM
     vmId,
     promised: { memoryMib: 2198, diskMib: 0 },
     taken: { memoryMib: 1000, diskMib: 0 },
+    disks,
   }));
   const full = { ...good, capacity: { ...capacity(3500, 50_000), vms } };
   expect(choose(full, settings()).vmsThatFit).toBe(0);

@@ -1,8 +1,8 @@
 /** Judges the facts of a host: what was chosen and why, what blocks, what to do about it. Pure. */
 import {
   chooseHost,
+  cliDisksMib,
   imageBuildMib,
-  rootDiskMib,
   roomLeft,
   vmsThatFit,
   type Accel,
@@ -78,7 +78,7 @@ export function judge(facts: HostFacts, settings: Settings): Finding[] {
     ...judgeQemu(facts),
     judgeAccelerator(choice),
     judgeMemory(facts, settings, choice),
-    judgeDisk(facts, choice),
+    judgeDisk(facts, settings, choice),
     judgeSecrets(facts, settings),
     judgeUser(facts),
     judgeImage(facts),
@@ -141,16 +141,17 @@ function judgeMemory({ capacity: { memory } }: HostFacts, settings: Settings, ch
   return ok('Memory', found);
 }
 
-/** A CLI VM has a disk of its own; an image that is to be built needs room before that. */
-function judgeDisk({ capacity: { disk }, image }: HostFacts, { room }: Choice): Finding {
+/** A CLI VM has disks of its own; an image that is to be built needs room before that. */
+function judgeDisk({ capacity: { disk }, image }: HostFacts, settings: Settings, { room }: Choice): Finding {
   const found = `${mebibytes(disk.freeMib)} free under ${disk.path}, ${mebibytes(room.diskMib)} for more VMs`;
   const building = image === null ? imageBuildMib.work + imageBuildMib.images : 0;
-  const short = building + rootDiskMib - room.diskMib;
+  const cliMib = cliDisksMib(settings.AIRLOCK_HOME_DISK_GIB);
+  const short = building + cliMib - room.diskMib;
   if (short <= 0) return ok('Disk', found);
   const todo = `Free ${mebibytes(short)}, or put AIRLOCK_HOME on a larger disk.`;
   return building > room.diskMib
     ? blocks('Disk', `${found}; building the image needs ${mebibytes(building)}`, todo)
-    : remark('Disk', `${found}; the disk of a CLI VM needs ${mebibytes(rootDiskMib)}`, todo);
+    : remark('Disk', `${found}; the disks of a CLI VM need ${mebibytes(cliMib)}`, todo);
 }
 
 function judgeSecrets({ memoryFolder }: HostFacts, settings: Settings): Finding {

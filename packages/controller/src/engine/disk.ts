@@ -4,13 +4,11 @@ import { dirname, join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { makePrivateFolder, nullIfAbsent } from '@airlock/contract/file';
 import { run } from '@airlock/contract/process';
-import { rootFile, rootOfFile, type VmRoot } from '@airlock/contract/runner';
+import { diskOfFile, partialEnding, rootFile, type VmRoot } from '@airlock/contract/runner';
 import type { EngineContext } from './context.js';
 import type { Engine } from './engine.js';
 
 const gibBytes = 1024 ** 3;
-/** What a disk is called until it is whole. */
-const partialEnding = '.partial';
 /** Where Debian has mkfs.ext4, which is not on the path of every user. */
 const systemPath = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 /** Words before a program that is to be in nobody's way. */
@@ -40,18 +38,15 @@ export async function createHome(ctx: EngineContext, vmId: string, gib: number, 
 /** See `Engine.keepRoots`. What is kept is on the disk before anything is removed: a host that loses power then has one of them. */
 export async function keepRoots({ paths }: EngineContext, vmId: string, numbers: readonly number[]): Promise<void> {
   const folder = paths.vm(vmId);
-  const names = (await readdir(folder).catch(nullIfAbsent)) ?? [];
   const spare: string[] = [];
-  for (const name of names) {
-    const whole = rootOfFile(name);
-    if (whole !== null && numbers.includes(whole.number)) await flush(join(folder, name));
-    else if (whole !== null || rootOfPartial(name) !== null) spare.push(name);
+  for (const name of (await readdir(folder).catch(nullIfAbsent)) ?? []) {
+    const { root = null, isWhole } = diskOfFile(name) ?? {};
+    if (root === null) continue;
+    if (isWhole && numbers.includes(root.number)) await flush(join(folder, name));
+    else spare.push(name);
   }
   for (const name of spare) await rm(join(folder, name), { force: true });
 }
-
-const rootOfPartial = (name: string): VmRoot | null =>
-  name.endsWith(partialEnding) ? rootOfFile(name.slice(0, -partialEnding.length)) : null;
 
 async function flush(path: string): Promise<void> {
   const file = await open(path, 'r');
@@ -62,14 +57,24 @@ async function flush(path: string): Promise<void> {
   }
 }
 
-/** Makes a home larger, never smaller; the guest takes the room when it starts. */
+/** See `Engine.growHome`. */
 export async function growHome({ paths }: EngineContext, vmId: string, gib: number): Promise<void> {
-  const file = await open(paths.vmFile(vmId, 'disk'), 'r+');
+  const path = paths.vmFile(vmId, 'disk');
+  const file = await open(path, 'r+').catch((cause: NodeJS.ErrnoException) => {
+    throw cause.code === 'ENOENT' ? homeGone(vmId, path, cause) : cause;
+  });
   try {
     if ((await file.stat()).size < gib * gibBytes) await file.truncate(gib * gibBytes);
   } finally {
     await file.close();
   }
+}
+
+function homeGone(vmId: string, path: string, cause: unknown): AppError {
+  return new AppError('home_unusable', `The home of ${vmId} is gone: there is no ${path}.`, {
+    hint: 'Put the file back, or a backup of the home: `npx airlock vm restore`.',
+    cause,
+  });
 }
 
 /**

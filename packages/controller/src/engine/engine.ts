@@ -13,8 +13,10 @@ export interface VmPlan extends Pick<
   'vmId' | 'kind' | 'epoch' | 'driver' | 'accel' | 'cpus' | 'memoryMib' | 'bootTimeoutMs' | 'directHosts'
 > {
   imageId: string;
-  /** A CLI VM's own: the number of its root, and the size that its home is to have, in GiB. Null: it boots from the image. */
-  disks: { root: number; homeGib: number } | null;
+  /** Number of a CLI VM's root. Null: it boots from the image. */
+  root: number | null;
+  /** Others on the host come first. */
+  low: boolean;
 }
 
 export interface Engine {
@@ -31,8 +33,13 @@ export interface Engine {
   /** Makes an empty home of `gib` GiB for the VM, or leaves the one that is there. @throws AppError disk_full, or the signal's reason */
   createHome(vmId: string, gib: number, signal: AbortSignal): Promise<void>;
   /**
+   * Makes the home of a VM that stands still `gib` GiB large, or leaves it as it is when it is as large: none ever shrinks. The guest
+   * takes the room at its next start. @throws AppError home_unusable when it is not there
+   */
+  growHome(vmId: string, gib: number): Promise<void>;
+  /**
    * Starts the runner and resolves once it answers.
-   * @throws AppError image_missing, image_corrupt, runner_failed, runner_claim_refused
+   * @throws AppError image_missing, image_corrupt, home_unusable, runner_failed, runner_claim_refused
    */
   start(plan: VmPlan, secrets: RunnerSecrets): Promise<void>;
   /**

@@ -7,7 +7,7 @@ import { homePaths } from '@airlock/contract/home';
 import { readHostCapacity } from '@airlock/contract/host-capacity';
 import { ConfigureAnswer, RunnerStatus, type VmSettings } from '@airlock/contract/runner';
 import { clientOf, dropClient, type EngineContext, type LocalEngineDeps } from './context.js';
-import { createHome, createRoot, keepRoots } from './disk.js';
+import { createHome, createRoot, growHome, keepRoots } from './disk.js';
 import type { Engine } from './engine.js';
 import { openDesktop } from './open-desktop.js';
 import { lost, prune, remove } from './remove.js';
@@ -30,6 +30,7 @@ export function createLocalEngine(deps: LocalEngineDeps): Engine {
     createRoot: (vmId, root, options) => createRoot(ctx, { vmId, root }, options),
     keepRoots: (vmId, numbers) => keepRoots(ctx, vmId, numbers),
     createHome: (vmId, gib, signal) => createHome(ctx, vmId, gib, signal),
+    growHome: (vmId, gib) => growHome(ctx, vmId, gib),
     start: (plan, secrets) => start(ctx, plan, secrets),
     configure: (vmId, vmSettings, signal) => configure(ctx, vmId, vmSettings, signal),
     status: (vmId) => status(ctx, vmId),

@@ -14,7 +14,7 @@ import {
 } from '@airlock/contract/runner';
 import { spawnRunner } from '@airlock/contract/spawn-runner';
 import { clientOf, dropClient, type EngineContext, type ImageFiles } from './context.js';
-import { growHome, rootPath } from './disk.js';
+import { rootPath } from './disk.js';
 import type { VmPlan } from './engine.js';
 import { pollMs, runnerMain, startTimeoutMs } from './runner.js';
 import { lastWord } from './status.js';
@@ -27,7 +27,6 @@ export async function start(ctx: EngineContext, plan: VmPlan, secrets: RunnerSec
   const folder = ctx.paths.vm(vmId);
   await dropClient(ctx, vmId);
   await makePrivateFolder(folder);
-  if (plan.disks !== null && plan.disks.root > 0) await growHome(ctx, vmId, plan.disks.homeGib);
   await rm(ctx.paths.vmFile(vmId, 'status'), { force: true });
   const secretFolder = await ctx.secretFolders.placeOf(vmId);
   const spec = specOf(ctx, plan, image, secretFolder);
@@ -53,17 +52,16 @@ export async function start(ctx: EngineContext, plan: VmPlan, secrets: RunnerSec
 
 /** The plan as a runner of this host understands it. */
 function specOf(ctx: EngineContext, plan: VmPlan, image: ImageFiles, secretFolder: string): VmSpec {
-  const { imageId: _, disks: __, ...same } = plan;
+  const { imageId: _, root: __, low: ___, ...same } = plan;
   const { kernel, initrd } = image;
   const drives = drivesOf(ctx, plan, image);
   return VmSpec.parse({ ...same, version: 2, kernel, initrd, drives, secretFolder, tscKhz: ctx.tscKhz });
 }
 
-function drivesOf(ctx: EngineContext, { vmId, imageId, disks }: VmPlan, { rootfs }: ImageFiles): VmDrive[] {
-  if (disks === null) return [{ id: rootDriveId, path: rootfs, readOnly: true }];
-  const path = rootPath(ctx, vmId, { number: disks.root, imageId });
-  const root = { id: rootDriveId, path, readOnly: false };
-  if (disks.root === 0) return [root];
+function drivesOf(ctx: EngineContext, { vmId, imageId, root: number }: VmPlan, { rootfs }: ImageFiles): VmDrive[] {
+  if (number === null) return [{ id: rootDriveId, path: rootfs, readOnly: true }];
+  const root = { id: rootDriveId, path: rootPath(ctx, vmId, { number, imageId }), readOnly: false };
+  if (number === 0) return [root];
   return [root, { id: homeDriveId, path: ctx.paths.vmFile(vmId, 'disk'), readOnly: false }];
 }
 

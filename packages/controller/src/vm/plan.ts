@@ -24,7 +24,8 @@ export function vmPlan(row: VmRow, { settings, host }: { settings: Settings; hos
     memoryMib: settings.AIRLOCK_VM_MEMORY_MIB,
     bootTimeoutMs: bootTimeoutMs(row.accel, settings.AIRLOCK_BOOT_TIMEOUT_S),
     directHosts: settings.AIRLOCK_DIRECT_HOSTS,
-    disks: row.kind === 'cli' ? { root: row.rootNumber, homeGib: settings.AIRLOCK_HOME_DISK_GIB } : null,
+    root: row.kind === 'cli' ? row.rootNumber : null,
+    low: false,
   };
 }
 

@@ -6,7 +6,7 @@ import type { ImageManifest } from '@airlock/contract/image';
 import type { VmContext } from './context.js';
 import * as rows from './rows.js';
 import { runnerSecrets, vmPlan } from './plan.js';
-import { takeRoom } from './room.js';
+import { growHome, takeRoom } from './room.js';
 import type { VmRow } from './vm.js';
 import { watch } from './watch.js';
 
@@ -52,6 +52,7 @@ export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   const secrets = await runnerSecrets(started, homeKey, await ctx.proxyPort(row.userId), ctx.settings);
   // Not before: a start that is refused leaves what was known of the VM as it was.
   if (row.kind === 'cli') await ctx.guard.starting(started);
+  if (row.state === 'stopped' && row.rootNumber > 0) await growHome(ctx, row);
   await ctx.engine.start(vmPlan(started, ctx), secrets);
   watch(ctx, started);
 }

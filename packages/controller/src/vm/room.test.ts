@@ -1,9 +1,14 @@
 /** Room on the host: nobody is given what somebody else was promised. */
+import { eq } from 'drizzle-orm';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { needOf, type HostCapacity } from '@airlock/contract/capacity';
+import { cliDisksMib, needOf, type HostCapacity } from '@airlock/contract/capacity';
 import { newId } from '@airlock/contract/ids';
 import { addUser } from '../store/testing.js';
+import { createContext } from './context.js';
+import { takeRoomForRoot } from './room.js';
+import { vms as table, type RootUpdate } from './table.js';
 import { useVms } from './testing.js';
+import type { CliGuard, VmRow } from './vm.js';
 
 const host = useVms();
 const each = needOf({ accel: 'tcg', memoryMib: 1 }).memoryMib;
@@ -14,6 +19,7 @@ const roomFor = (vms: number, diskMib = 10_000): HostCapacity => ({
   disk: { path: '/', freeMib: 512 + diskMib },
   vms: [],
 });
+const none = { homeMib: 0, rootsMib: new Map<number, number>() };
 const browser = () => host.vms.createBrowser({ userId: host.userId, sessionId: null, destroyAt: null });
 const refused = { code: 'capacity_exhausted' };
 
@@ -109,11 +115,11 @@ test.each([
   host.engine.stopGate = () => gate;
   const ended = end(id);
   await expect.poll(async () => (await host.vms.get(id))?.state).toBe(state);
-  const own = { memoryMib: each, diskMib: 1 };
+  const own = { memoryMib: each, diskMib: cliDisksMib(4, 1) };
   const taken = { memoryMib: 100, diskMib: 0 };
-  const full = roomFor(0, 1);
+  const full = roomFor(0, own.diskMib);
   full.memory.availableMib += each - taken.memoryMib;
-  host.engine.host = { ...full, vms: [{ vmId: id, promised: own, taken }] };
+  host.engine.host = { ...full, vms: [{ vmId: id, promised: own, taken, disks: none }] };
   await expect(host.vms.requireCapacity(host.userId, { browser: false })).resolves.toBeUndefined();
   await expect(host.vms.requireCapacity(host.userId, { browser: true })).rejects.toMatchObject(refused);
   // What was left of it runs no more.
@@ -121,4 +127,72 @@ test.each([
   await expect(host.vms.requireCapacity(host.userId, { browser: false })).rejects.toMatchObject(refused);
   letGo();
   await ended;
+});
+
+describe('a CLI VM that stands still', () => {
+  const never = new AbortController().signal;
+  const rootMib = 2048;
+  const to = { number: 2, imageId: 'img_000000' };
+  const copying: RootUpdate = {
+    ...{ kind: 'update', state: 'copying', now: false, run: false, broken: 0, since: 1, error: null },
+    ...{ from: null, to },
+  };
+  let row: VmRow;
+  /** The disks that the VM has, MiB; all of it is taken. */
+  const holds = (homeMib: number, roots: [number, number][]): HostCapacity['vms'] => {
+    const diskMib = homeMib + roots.reduce((sum, [, size]) => sum + size, 0);
+    const amounts = { memoryMib: 0, diskMib };
+    return [{ vmId: row.id, promised: amounts, taken: amounts, disks: { homeMib, rootsMib: new Map(roots) } }];
+  };
+  const setUpdate = (rootUpdate: RootUpdate | null) =>
+    host.database.store.db.update(table).set({ rootUpdate }).where(eq(table.id, row.id));
+
+  beforeEach(async () => {
+    host.rootBytes = rootMib * 1024 * 1024;
+    row = await host.vms.ensureCli(host.userId, null, () => undefined, never);
+    await host.vms.stopAll();
+  });
+
+  test('gets another root where there is room for it beside all that the VM has', async () => {
+    const ctx = createContext(host.deps, {} as CliGuard, never);
+    const { manifest } = await host.deps.images.current();
+    const take = () => takeRoomForRoot(ctx, row, manifest, async () => 'taken');
+    host.engine.host = { ...roomFor(0, rootMib), vms: holds(4096, [[1, rootMib]]) };
+    expect(await take()).toBe('taken');
+    host.engine.host = { ...roomFor(0, rootMib - 1024), vms: holds(4096, [[1, rootMib]]) };
+    await expect(take()).rejects.toMatchObject({
+      code: 'disk_full',
+      message: `Another root for the CLI VM ${row.id} needs 2.0 GiB on this host; 1.0 GiB are free and not promised to other VMs.`,
+    });
+  });
+
+  test('is promised the room of a root while that is copied', async () => {
+    await setUpdate(copying);
+    const vms = holds(4096, [
+      [1, rootMib],
+      [to.number, 300],
+    ]);
+    const cliMib = cliDisksMib(4, rootMib);
+    const newCli = () => host.vms.requireCapacity(newId('usr'), { browser: false });
+    host.engine.host = { ...roomFor(1, cliMib + rootMib - 300), vms };
+    await expect(newCli()).resolves.toBeUndefined();
+    host.engine.host = { ...roomFor(1, cliMib + rootMib - 301), vms };
+    await expect(newCli()).rejects.toMatchObject({ code: 'disk_full' });
+    await setUpdate(null);
+    await expect(newCli()).resolves.toBeUndefined();
+  });
+
+  test.each([
+    ['gets a larger home', 4096, 6 * 1024, true],
+    ['keeps its home where there is no room for a larger one', 4096, 6 * 1024 - 1, false],
+    ['gets no smaller home', 20 * 1024, 50_000, false],
+    ['gets no home in the place of one that is gone', 0, 50_000, false],
+  ])('%s when it starts', async (_what, homeMib, freeMib, grows) => {
+    await host.restart({ AIRLOCK_HOME_DISK_GIB: '10' });
+    host.engine.host = { ...roomFor(1, freeMib), vms: holds(homeMib, [[1, rootMib]]) };
+    await host.vms.start(row.id);
+    await expect.poll(() => host.vms.get(row.id)).toMatchObject({ state: 'running', error: null });
+    const grown = host.engine.steps.filter((one) => one.startsWith('grow'));
+    expect(grown).toEqual(grows ? [`grow 10 ${row.id}`] : []);
+  });
 });

@@ -1,20 +1,26 @@
 /**
- * Room on the host for VMs that are to be made or started. It is looked at and taken in one turn: the row that is written then
- * says that it is taken, until the host itself knows of the VM. The browser VM of a sign-in takes room for the CLI VM along.
+ * Room on the host for VMs that are to be made or started, and for disks. It is looked at and taken in one turn: the row that is
+ * written then says that it is taken, until the host itself knows. The browser VM of a sign-in takes room for the CLI VM along.
  */
 import {
+  cliDisksMib,
   needOf,
+  requireDisk,
   requireRoom,
   roomLeft,
   type Amounts,
   type HostCapacity,
   type VmSize,
+  type VmUse,
 } from '@airlock/contract/capacity';
+import type { ImageManifest } from '@airlock/contract/image';
 import type { VmContext } from './context.js';
+import { updating } from './root/rows.js';
 import * as rows from './rows.js';
 import type { VmRow } from './vm.js';
 
 const mib = 1024 * 1024;
+const gibMib = 1024;
 /** There is one host, so all turns are of one key. */
 const host = 'host';
 
@@ -32,7 +38,8 @@ export interface Wanted {
  * @throws AppError image_missing, image_corrupt, capacity_exhausted, disk_full
  */
 export async function checkRoom(ctx: VmContext, wanted: Wanted): Promise<void> {
-  const [capacity, expected] = await Promise.all([ctx.engine.capacity(), expectedOf(ctx, wanted)]);
+  const capacity = await ctx.engine.capacity();
+  const expected = await expectedOf(ctx, capacity, wanted.cli ? wanted.userId : undefined);
   const needs = wanted.browser ? [needOf(sizeOf(ctx))] : [];
   const cli = wanted.cli ? await needOfCli(ctx, wanted.userId) : undefined;
   if (cli) needs.push(beyondHeld(cli.need, capacity, cli.vmId));
@@ -50,18 +57,61 @@ export function takeRoom<T>(ctx: VmContext, wanted: Wanted, take: () => Promise<
   });
 }
 
+/**
+ * Does `take`, which writes that a root of an image is being copied for a CLI VM (`rootUpdate`), if the disk has room for it beside all
+ * that the VM has.
+ * @throws AppError disk_full: `take` was not done
+ */
+export function takeRoomForRoot<T>(
+  ctx: VmContext,
+  { id }: VmRow,
+  { artefacts }: Pick<ImageManifest, 'artefacts'>,
+  take: () => Promise<T>,
+): Promise<T> {
+  return ctx.room.run(host, async () => {
+    const capacity = await ctx.engine.capacity();
+    const room = roomLeft(capacity, await expectedOf(ctx, capacity));
+    requireDisk(`Another root for the CLI VM ${id} needs`, mibOf(artefacts.rootfs.size), room);
+    return take();
+  });
+}
+
+/**
+ * Makes the home of a CLI VM that stands still as large as the settings say. Where the disk has no room for that, the VM goes on
+ * with the home that it has.
+ */
+export function growHome(ctx: VmContext, { id }: VmRow): Promise<void> {
+  return ctx.room.run(host, async () => {
+    const capacity = await ctx.engine.capacity();
+    const homeMib = heldBy(capacity, id)?.disks.homeMib ?? 0;
+    const gib = ctx.settings.AIRLOCK_HOME_DISK_GIB;
+    const growth = gib * gibMib - homeMib;
+    // The start says what is wrong with a home that is not there.
+    if (growth <= 0 || homeMib === 0) return;
+    const { diskMib: freeMib } = roomLeft(capacity, await expectedOf(ctx, capacity));
+    if (growth <= freeMib) await ctx.engine.growHome(id, gib);
+    else
+      ctx.log.warn({ vmId: id, homeMib, gib, freeMib }, 'the disk has no room for a home as large as the settings say');
+  });
+}
+
+const heldBy = ({ vms }: HostCapacity, vmId: string | undefined): VmUse | undefined =>
+  vms.find((vm) => vm.vmId === vmId);
+
 const sizeOf = ({ settings, host: { accel } }: VmContext): VmSize => ({
   accel,
   memoryMib: settings.AIRLOCK_VM_MEMORY_MIB,
 });
-const diskMib = (bytes: number): number => Math.ceil(bytes / mib);
+const mibOf = (bytes: number): number => Math.ceil(bytes / mib);
+const rootMib = async ({ images }: VmContext): Promise<number> =>
+  mibOf((await images.current()).manifest.artefacts.rootfs.size);
 const isSome = ({ memoryMib, diskMib }: Amounts): boolean => memoryMib + diskMib > 0;
 const isComing = ({ state }: VmRow): boolean => state === 'creating' || state === 'starting';
 
-/** With a disk of its own that does not exist yet. */
+/** With disks of its own that do not exist yet. */
 async function needOfNewCli(ctx: VmContext): Promise<Amounts> {
-  const { manifest } = await ctx.images.current();
-  return needOf({ ...sizeOf(ctx), newDiskMib: diskMib(manifest.artefacts.rootfs.size) });
+  const newDiskMib = cliDisksMib(ctx.settings.AIRLOCK_HOME_DISK_GIB, await rootMib(ctx));
+  return needOf({ ...sizeOf(ctx), newDiskMib });
 }
 
 /** What the user's CLI VM is going to need, and the VM that it stands in for; undefined for one that is up or coming. */
@@ -76,27 +126,34 @@ async function needOfCli(
 }
 
 /** What is needed beyond what the VM still has on the host: it lets go of that before it is started, or made anew. */
-function beyondHeld(need: Amounts, { vms }: HostCapacity, vmId: string | undefined): Amounts {
-  const held = vms.find((vm) => vm.vmId === vmId);
+function beyondHeld(need: Amounts, capacity: HostCapacity, vmId: string | undefined): Amounts {
+  const held = heldBy(capacity, vmId);
   const beyond = (part: keyof Amounts): number =>
     Math.max(0, need[part] - Math.max(held?.promised[part] ?? 0, held?.taken[part] ?? 0));
   return { memoryMib: beyond('memoryMib'), diskMib: beyond('diskMib') };
 }
 
 /**
- * What is going to be taken that the host does not know of yet: by VMs that are being made or started, and by the CLI VMs of users
- * who sign in. Of these, the one that is wanted itself is left out.
+ * What is going to be taken that the host does not know of yet: by VMs that are being made or started, by the CLI VMs of users
+ * who sign in, and by roots that are being made. Left out is the CLI VM of the user who has asked for it: `asking`.
  */
-async function expectedOf(ctx: VmContext, wanted: Wanted): Promise<Map<string, Amounts>> {
+async function expectedOf(ctx: VmContext, capacity: HostCapacity, asking?: string): Promise<Map<string, Amounts>> {
   const active = await rows.active(ctx);
   const expected = new Map<string, Amounts>();
   for (const row of active.filter(isComing)) {
-    const copying = row.kind === 'cli' && row.state === 'creating';
-    expected.set(row.id, copying ? await needOfNewCli(ctx) : needOf(sizeOf(ctx)));
+    const isNew = row.kind === 'cli' && row.state === 'creating';
+    expected.set(row.id, isNew ? await needOfNewCli(ctx) : needOf(sizeOf(ctx)));
   }
   for (const userId of await usersWithRoom(ctx, active)) {
-    const cli = wanted.cli && userId === wanted.userId ? undefined : await needOfCli(ctx, userId);
+    const cli = userId === asking ? undefined : await needOfCli(ctx, userId);
     if (cli) expected.set(cli.vmId ?? userId, cli.need);
+  }
+  for (const { id, rootUpdate } of await updating(ctx)) {
+    if (rootUpdate?.state !== 'copying' || rootUpdate.to === null) continue;
+    const held = heldBy(capacity, id);
+    const there = held?.disks.rootsMib.get(rootUpdate.to.number) ?? 0;
+    const diskMib = (held?.promised.diskMib ?? 0) - there + (await rootMib(ctx));
+    expected.set(id, { memoryMib: expected.get(id)?.memoryMib ?? 0, diskMib });
   }
   return expected;
 }
@@ -109,14 +166,4 @@ async function usersWithRoom(ctx: VmContext, active: readonly VmRow[]): Promise<
   if (users.size === 0) return users;
   const signingIn = await ctx.signingIn(new Date());
   return new Set([...users].filter((userId) => signingIn.has(userId)));
-}
-
-/** Room for another root beside the one that the VM has. @throws AppError disk_full */
-export async function takeRoomForRoot(
-  ctx: VmContext,
-  _row: VmRow,
-  { artefacts }: { artefacts: { rootfs: { size: number } } },
-): Promise<void> {
-  const capacity = await ctx.engine.capacity();
-  requireRoom([{ memoryMib: 0, diskMib: diskMib(artefacts.rootfs.size) }], roomLeft(capacity, new Map()));
 }

@@ -6,8 +6,8 @@ import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { aborted, raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import type { HostCapacity } from '@airlock/contract/capacity';
-import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { guestProtocol } from '@airlock/contract/guest';
+import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
 import type { RunnerStatus, VmSettings } from '@airlock/contract/runner';
 import { readSettings } from '@airlock/contract/settings';
@@ -20,7 +20,7 @@ import { isFinal } from './transitions.js';
 import type { CliGuard, Vms, VmRow } from './vm.js';
 
 export interface TestEngine extends Engine {
-  /** What was done, in order: `start <vm>`, `stop <vm>`; with `root <number> <vm>` and `keep <numbers> <vm>` among them. */
+  /** What was done, in order: `start <vm>`, `stop <vm>`; with `root <number> <vm>`, `keep <numbers> <vm>` and `grow <gib> <vm>` among them. */
   done: string[];
   steps: string[];
   /** VMs that run. */
@@ -87,6 +87,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
         signal,
       ),
     keepRoots: async (vmId, numbers) => void engine.steps.push(`keep ${numbers.join()} ${vmId}`),
+    growHome: async (vmId, gib) => void engine.steps.push(`grow ${gib} ${vmId}`),
     createHome: (_vmId, _gib, signal) => raceAbort(engine.diskGate ?? Promise.resolve(), signal),
     configured: [],
     configureGate: undefined,
@@ -202,6 +203,8 @@ export interface TestVms {
   database: TestStore;
   engine: TestEngine;
   vms: Vms;
+  /** What `vms` was made with. */
+  deps: VmDeps;
   /** The one user there is. */
   readonly userId: string;
   /** Keys of homes, by VM. */
@@ -210,6 +213,8 @@ export interface TestVms {
   signingIn: Set<string>;
   /** The current image. */
   imageId: string;
+  /** Apparent size of the root of every image. */
+  rootBytes: number;
   /** A controller that ended, and the next one, with these settings besides, which has not looked at the rows yet. */
   restart(more?: Record<string, string>): Promise<void>;
 }
@@ -242,9 +247,13 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
   function open(more: Record<string, string> = {}): void {
     const { database } = host;
     const disk = join(database.home, 'rootfs.ext4');
-    const manifest = (): object => ({ id: host.imageId, artefacts: { rootfs: { size: 1000 } }, guestProtocol });
+    const manifest = (): object => ({
+      id: host.imageId,
+      artefacts: { rootfs: { size: host.rootBytes } },
+      guestProtocol,
+    });
     const image = async (): Promise<object> => ({ kernel: disk, initrd: disk, rootfs: disk, manifest: manifest() });
-    const deps: VmDeps = {
+    host.deps = {
       store: database.store,
       engine: host.engine,
       images: { current: image, get: image, currentId: async () => host.imageId, manifest: refuse } as never,
@@ -256,7 +265,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
       log: silentLog,
       sweepMs: 50,
     };
-    host.vms = createVms(deps, guard);
+    host.vms = createVms(host.deps, guard);
   }
 
   const host = {
@@ -278,6 +287,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
     host.homeKeys = createTestHomeKeys();
     host.signingIn = new Set();
     host.imageId = 'img_000000';
+    host.rootBytes = 1000;
     host.engine = createTestEngine(client);
     open();
   });

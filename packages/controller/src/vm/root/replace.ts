@@ -89,10 +89,11 @@ async function makeRootNow(ctx: VmContext, vmId: string, low: boolean): Promise<
   }
   const to = { number: row.rootNumber + 1, imageId: manifest.id };
   if (update.state === 'copied' && update.to?.imageId === to.imageId) return row;
-  if (!(await patchUpdate(ctx, vmId, { state: 'copying', to }, beforeSwap))) return undefined;
+  if (!(await patchUpdate(ctx, vmId, { state: 'waiting', to: null }, beforeSwap))) return undefined;
   // What an earlier try has left, also of another image.
   await ctx.engine.keepRoots(vmId, [row.rootNumber]);
-  await takeRoomForRoot(ctx, row, manifest);
+  const begin = (): ReturnType<typeof patchUpdate> => patchUpdate(ctx, vmId, { state: 'copying', to }, ['waiting']);
+  if (!(await takeRoomForRoot(ctx, row, manifest, begin))) return undefined;
   await copy(ctx, vmId, to, low);
   const copied = await patchUpdate(ctx, vmId, { state: 'copied' }, ['copying']);
   // Destroyed meanwhile, which has taken away what was there then.
