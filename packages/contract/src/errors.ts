@@ -37,6 +37,10 @@ export const errorCatalogue = {
     status: 409,
     meaning: 'The golden image comes from a version that this one does not understand any more.',
   },
+  image_too_new: {
+    status: 409,
+    meaning: 'The golden image comes from a version that is too new for this one.',
+  },
   home_unusable: { status: 500, meaning: 'The disk of a CLI VM’s home cannot be used.' },
   image_corrupt: { status: 500, meaning: 'A file of the golden image does not match its manifest.' },
   image_build_failed: { status: 500, meaning: 'The golden image could not be built.' },

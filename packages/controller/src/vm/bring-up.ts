@@ -1,5 +1,6 @@
 /** Bringing a CLI VM up from the root that its row names. One that does not start keeps its disks: they may hold logins. */
 import { AppError } from '@airlock/contract/errors';
+import { requireUnderstoodVm } from './age.js';
 import { release } from './cli-stop.js';
 import type { VmContext } from './context.js';
 import { reachOf } from './guest.js';
@@ -13,6 +14,9 @@ export async function bringUpRoot(ctx: VmContext, row: VmRow, onProgress: (text:
   if (row.state === 'creating' || row.state === 'stopped') {
     onProgress('starting');
     await ctx.turns.run(row.id, () => startKept(ctx, row.id));
+  } else {
+    // Another version may have started it.
+    await requireUnderstoodVm(ctx, row);
   }
   const ready = row.state === 'running' ? row : await waitReady(ctx, row.id, ctx.signal, () => onProgress('starting'));
   // One that was adopted while it came up takes the present settings first.

@@ -3,6 +3,7 @@ import { AppError } from '@airlock/contract/errors';
 import type { VmKind } from '@airlock/contract/api';
 import { homeDiskProtocol } from '@airlock/contract/guest';
 import type { ImageManifest } from '@airlock/contract/image';
+import { requireUnderstood, requireUnderstoodVm } from './age.js';
 import type { VmContext } from './context.js';
 import * as rows from './rows.js';
 import { runnerSecrets, vmPlan } from './plan.js';
@@ -10,7 +11,7 @@ import { growHome, takeRoom } from './room.js';
 import type { VmRow } from './vm.js';
 import { watch } from './watch.js';
 
-/** The row of a new VM. @throws AppError image_missing, image_corrupt, image_too_old, capacity_exhausted, disk_full */
+/** The row of a new VM. @throws AppError image_missing, image_corrupt, as `requireHomeDisk`, capacity_exhausted, disk_full */
 export async function insert(ctx: VmContext, kind: VmKind, vm: rows.NewVm): Promise<VmRow> {
   const image = await ctx.images.current();
   const id = rows.newVmId();
@@ -28,8 +29,10 @@ export async function insert(ctx: VmContext, kind: VmKind, vm: rows.NewVm): Prom
   return takeRoom(ctx, wanted, () => rows.insert(ctx, row));
 }
 
-/** @throws AppError image_too_old for an image whose guest does not find a home beside its root */
-export function requireHomeDisk({ id, guestProtocol }: ImageManifest): void {
+/** @throws AppError image_too_new; image_too_old for an image whose guest does not find a home beside its root, too */
+export function requireHomeDisk(manifest: ImageManifest): void {
+  requireUnderstood(manifest, null);
+  const { id, guestProtocol } = manifest;
   if (guestProtocol >= homeDiskProtocol) return;
   throw new AppError(
     'image_too_old',
@@ -40,7 +43,10 @@ export function requireHomeDisk({ id, guestProtocol }: ImageManifest): void {
   );
 }
 
-/** Starts the runner of a VM that is creating or stopped. Only in the VM's turn. */
+/**
+ * Starts the runner of a VM that is creating or stopped. Only in the VM's turn.
+ * @throws AppError why not, such as image_too_old or image_too_new
+ */
 export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   const patch = { epoch: row.epoch + 1, error: null, timings: rows.noTimings, readyAt: null };
   const powerOn = (): Promise<VmRow | undefined> => rows.apply(ctx, row.id, 'power_on', { patch });
@@ -48,6 +54,7 @@ export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   const wanted = { userId: row.userId, browser: false, cli: true };
   const started = row.state === 'stopped' ? await takeRoom(ctx, wanted, powerOn) : await powerOn();
   if (!started) throw new AppError('vm_not_running', `VM ${row.id} was destroyed before it could start.`);
+  await requireUnderstoodVm(ctx, started);
   const homeKey = row.kind === 'cli' ? await ctx.homeKeys.openHomeKey(row.id) : null;
   const secrets = await runnerSecrets(started, homeKey, await ctx.proxyPort(row.userId), ctx.settings);
   // Not before: a start that is refused leaves what was known of the VM as it was.

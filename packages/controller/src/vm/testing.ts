@@ -215,6 +215,8 @@ export interface TestVms {
   imageId: string;
   /** Apparent size of the root of every image. */
   rootBytes: number;
+  /** What agents of images speak that do not speak the present protocol, by the image. */
+  protocols: Map<string, number>;
   /** A controller that ended, and the next one, with these settings besides, which has not looked at the rows yet. */
   restart(more?: Record<string, string>): Promise<void>;
 }
@@ -247,16 +249,22 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
   function open(more: Record<string, string> = {}): void {
     const { database } = host;
     const disk = join(database.home, 'rootfs.ext4');
-    const manifest = (): object => ({
-      id: host.imageId,
-      artefacts: { rootfs: { size: host.rootBytes } },
-      guestProtocol,
-    });
-    const image = async (): Promise<object> => ({ kernel: disk, initrd: disk, rootfs: disk, manifest: manifest() });
+    const protocolOf = async (id: string): Promise<number> => host.protocols.get(id) ?? guestProtocol;
+    const image = async (): Promise<object> => {
+      const { imageId: id, rootBytes } = host;
+      const manifest = { id, artefacts: { rootfs: { size: rootBytes } }, guestProtocol: await protocolOf(id) };
+      return { kernel: disk, initrd: disk, rootfs: disk, manifest };
+    };
     host.deps = {
       store: database.store,
       engine: host.engine,
-      images: { current: image, get: image, currentId: async () => host.imageId, manifest: refuse } as never,
+      images: {
+        current: image,
+        get: image,
+        currentId: async () => host.imageId,
+        protocolOf,
+        manifest: refuse,
+      } as never,
       homeKeys: host.homeKeys,
       proxyPort: async () => 10001,
       signingIn: async () => host.signingIn,
@@ -288,6 +296,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
     host.signingIn = new Set();
     host.imageId = 'img_000000';
     host.rootBytes = 1000;
+    host.protocols = new Map();
     host.engine = createTestEngine(client);
     open();
   });
