@@ -2,7 +2,9 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { CanaryReport } from '@airlock/contract/canary';
-import { SystemStatus, UserList, Vm, VmList } from '@airlock/contract/api';
+import { SystemStatus, UserList, Vm, VmList, type VmUpdateState } from '@airlock/contract/api';
+import type { ErrorBody } from '@airlock/contract/errors';
+import { isBehind } from '@airlock/contract/vm-update';
 import { launchBrowser } from '../support/browser.js';
 import { dashboardOrigin, openDashboard, screenshots, type ApiCall } from '../support/built-dashboard.js';
 
@@ -64,6 +66,19 @@ function vmOf(name: string, state: Vm['state'], values: Partial<Vm> = {}): Vm {
 
 const ready = { vncMs: 900, agentMs: 4000, readyMs: 8400 };
 
+const behind: NonNullable<Vm['behind']> = {
+  imageId: 'img_202602011200abcdef02',
+  changes: [
+    { name: 'Codex', from: '0.169.0', to: '0.171.0' },
+    { name: 'Claude Code', from: '2.1.197', to: '2.1.332' },
+    { name: 'kernel', from: '6.12.48', to: '6.12.57' },
+  ],
+};
+
+const updateOf = (state: VmUpdateState, error: ErrorBody | null = null): Vm['update'] => ({
+  ...{ kind: 'update', state, imageId: behind.imageId, since: ago(1), error },
+});
+
 /** One in each state, as the controller leaves its rows. */
 const inEachState = (): Vm[] => [
   vmOf('cr', 'creating', { createdAt: ago(0), destroyAt: ago(-30) }),
@@ -71,7 +86,7 @@ const inEachState = (): Vm[] => [
   vmOf('ra', 'running', { createdAt: ago(2), readyAt: ago(1), timings: ready, destroyAt: ago(-28) }),
   vmOf('rb', 'running', { kind: 'cli', createdAt: ago(3), readyAt: ago(1), timings: ready, stopAt: ago(-14) }),
   vmOf('sp', 'stopping', { kind: 'cli', createdAt: ago(4000), readyAt: ago(20), timings: ready }),
-  vmOf('sd', 'stopped', { kind: 'cli', createdAt: ago(5000), readyAt: ago(50), timings: ready }),
+  vmOf('sd', 'stopped', { kind: 'cli', createdAt: ago(5000), readyAt: ago(50), timings: ready, behind }),
   vmOf('se', 'stopped', { kind: 'cli', createdAt: ago(6000), readyAt: ago(50), timings: ready, error: lost }),
   vmOf('ds', 'destroying', { createdAt: ago(40), timings: ready, destroyAt: ago(1) }),
   vmOf('fa', 'failed', { createdAt: ago(45), destroyAt: ago(44), error: disk }),
@@ -88,6 +103,9 @@ function answer({ call }: ApiCall): unknown {
       return UserList.parse({ users: [ada] });
     case 'GET /api/vm':
       return VmList.parse({ vms });
+    case 'POST /api/vm/update':
+      vms = vms.map((vm) => (isBehind(vm) ? { ...vm, update: updateOf('waiting') } : vm));
+      return VmList.parse({ vms: vms.filter(({ update }) => update?.state === 'waiting') });
     case 'POST /api/vm/vm_00000000000000rb/stop':
       vms = vms.map((vm) => (vm.id.endsWith('rb') ? { ...vm, state: 'stopped', stopAt: null, uses: 0 } : vm));
       return Vm.parse(vms.find((vm) => vm.id.endsWith('rb')));
@@ -152,6 +170,32 @@ describe('the page of the administrator', () => {
     await screenshots(page, 'admin-stop');
     await page.getByTestId('power-confirm').click();
     await page.getByTestId('start-vm_00000000000000rb').waitFor();
+  });
+
+  it('shows which VMs are behind, how far updates are and why one failed, and updates all that are behind', async () => {
+    const refused = { code: 'proof_failed', message: 'Codex is not signed in.', hint: 'Connect it again.' } as const;
+    const changes: Record<string, Partial<Vm>> = {
+      rb: { behind, update: updateOf('copied'), uses: 1 },
+      se: { behind, update: updateOf('failed', refused), error: null },
+    };
+    vms = vms.map((vm) => ({ ...vm, ...changes[vm.id.slice(-2)] }));
+    await open();
+    const row = (name: string) =>
+      vmTable()
+        .getByRole('row')
+        .filter({ hasText: `vm_00000000000000${name}` });
+    const available = row('sd').getByText('Update available', { exact: true });
+    const told = 'Update available: Codex 0.169.0 → 0.171.0, Claude Code 2.1.197 → 2.1.332, kernel 6.12.48 → 6.12.57';
+    expect(await available.getAttribute('title')).toBe(told);
+    await row('rb').getByText('Update: waits until nobody uses the VM').waitFor();
+    await row('se').getByText('The update failed. The old system is in use as before.').waitFor();
+    await row('se').getByText(refused.hint).waitFor();
+    await page.getByText('1 VM is being updated.').waitFor();
+    await screenshots(page, 'admin-update');
+    await page.getByRole('button', { name: 'Update all (2)' }).click();
+    for (const name of ['sd', 'se']) await row(name).getByText('Update: waits for its turn').waitFor();
+    await page.getByText('3 VMs are being updated, one after the other.').waitFor();
+    expect(await page.getByTestId('update-all').count()).toBe(0);
   });
 
   it('shows of each CLI the version in the image, the newest, whether that signed in, and when', async () => {

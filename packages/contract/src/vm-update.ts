@@ -13,8 +13,11 @@ export function isBehind(vm: Pick<Vm, 'update' | 'behind'>): boolean {
   return vm.behind !== null && underWay(vm) === null;
 }
 
-/** `Codex 0.171.0 → 0.172.0, jq 1.7 (new), …`, `most` of them at most; empty when there is none. */
-export function describeChanges(changes: readonly VersionChange[], most = 8): string {
+/** Changes that are named. */
+const most = 8;
+
+/** `Codex 0.171.0 → 0.172.0, jq 1.7 (new), …`, the first of them; empty when there is none. */
+export function describeChanges(changes: readonly VersionChange[]): string {
   const more = changes.length - most;
   return [...changes.slice(0, most).map(describeChange), ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
 }

@@ -20,8 +20,7 @@ export function describeProgress(vm: Vm, now: boolean): string {
 
 /** What somebody who asked for it is told first. */
 export function describeStart({ id, update, behind }: Vm): string {
-  if (update?.kind === 'reset')
-    return `${id} gets a fresh root. Its home stays; what was changed outside of it is lost.`;
+  if (update?.kind === 'reset') return `${id} gets a fresh root. Its home stays; everything outside of it is lost.`;
   const changes = describeChanges(behind?.changes ?? []);
   return `${id} gets ${behind?.imageId ?? 'the current image'}${changes === '' ? '' : `: ${changes}`}`;
 }

@@ -25,7 +25,7 @@ export function addUpdate(vm: Command, pathOf: (id: string) => string): void {
       'after',
       `
 The VM gets a new root: a copy of the current image. Once nobody uses the VM it starts from that, and its logins are tried; when one does
-not work any more, the old root comes back. The home stays as it is; what was changed outside of it is lost.
+not work any more, the old root comes back. The home stays as it is; everything outside of it is lost.
 ${goesOn}
 
 Example:
@@ -38,15 +38,15 @@ Example:
       else throw notOne(id);
     });
   vm.command('reset <vm-id>')
-    .description('Give a CLI VM a fresh root of the current image. Its home stays, all else in it is lost.')
+    .description('Give a CLI VM a fresh root of the current image. Its home stays, all else is lost.')
     .option('--now', 'do not wait until nobody uses the VM: prompts that run in it end')
     .option('--no-wait', 'ask for it, and do not follow it')
     .option('--json', 'print the VM as JSON')
     .addHelpText(
       'after',
       `
-What is lost: everything outside of the home, such as programs that were installed for the whole VM and settings in /etc. What stays: the
-home, with its files and logins. When a login does not work from the new root, the old one comes back.
+What is lost: everything outside of the home, such as files in /var/tmp. What stays: the home, with its files and logins. When a login does
+not work from the new root, the old one comes back.
 ${goesOn}
 
 Example:

@@ -127,7 +127,7 @@ describe('vm update and reset', () => {
 
   test.each([
     ['update', [], `${vmId} gets ${newer}: Codex 0.171.0 → 0.172.0\n`],
-    ['reset', ['--now'], `${vmId} gets a fresh root. Its home stays; what was changed outside of it is lost.\n`],
+    ['reset', ['--now'], `${vmId} gets a fresh root. Its home stays; everything outside of it is lost.\n`],
   ] as const)('%s %j follows the VM until its new root is proved', async (kind, flags, start) => {
     asked = updating('waiting', {}, kind);
     vms = [...(['copying', 'copied', 'proving'] as const).map((state) => updating(state, {}, kind)), has];

@@ -1,11 +1,15 @@
 /** All VMs, newest first. */
 import type { User, Vm } from '@airlock/contract/api';
+import type { ErrorBody } from '@airlock/contract/errors';
 import { serverNowMs } from '../api/clock.js';
 import { StatusDot } from '../ui/status-dot.js';
 import { formatElapsed, formatMoment } from '../ui/time.js';
 import { PowerButtons } from '../vm/power-buttons.js';
+import { UpdateButton } from '../vm/update-button.js';
+import { describeAvailable, describeFailure, describeUnderWay } from '../vm/update-state.js';
 import { describeEnd } from '../vm/vm-end.js';
 import { tones } from '../vm/vm-state.js';
+import { UpdateAll } from './update-all.js';
 import styles from './admin.module.css';
 
 export function VmTable({ vms, users }: { vms: readonly Vm[]; users: readonly User[] }) {
@@ -13,7 +17,10 @@ export function VmTable({ vms, users }: { vms: readonly Vm[]; users: readonly Us
   const newestFirst = vms.toSorted((a, b) => b.createdAt.localeCompare(a.createdAt));
   return (
     <section className={styles.vms}>
-      <h2>Virtual machines</h2>
+      <div className={styles.vmsHead}>
+        <h2>Virtual machines</h2>
+        <UpdateAll vms={vms} />
+      </div>
       {vms.length === 0 ? (
         <p className={styles.none}>There are none. The first starts with the first sign-in.</p>
       ) : (
@@ -52,12 +59,8 @@ function Row({ vm, owner }: { vm: Vm; owner: string | undefined }) {
           <StatusDot tone={tones[vm.state]} />
           {vm.state}
         </span>
-        {vm.error !== null && (
-          <small className={styles.error}>
-            <span>{vm.error.message}</span>
-            {vm.error.hint !== '' && <span className={styles.hint}>{vm.error.hint}</span>}
-          </small>
-        )}
+        <ErrorNote error={vm.error} />
+        <UpdateNote vm={vm} />
       </td>
       <td data-label="Kind">{vm.kind === 'cli' ? 'CLI' : 'Browser'}</td>
       <td data-label="VM">
@@ -72,8 +75,37 @@ function Row({ vm, owner }: { vm: Vm; owner: string | undefined }) {
         <div className={styles.end}>
           <span>{describeEnd(vm, nowMs)}</span>
           {vm.kind === 'cli' && <PowerButtons vm={vm} name={vm.id} />}
+          {vm.kind === 'cli' && <UpdateButton vm={vm} name={vm.id} variant="light" />}
         </div>
       </td>
     </tr>
+  );
+}
+
+function ErrorNote({ error }: { error: ErrorBody | null }) {
+  if (error === null) return null;
+  return (
+    <small className={styles.error}>
+      <span>{error.message}</span>
+      {error.hint !== '' && <span className={styles.hint}>{error.hint}</span>}
+    </small>
+  );
+}
+
+/** Whether the VM is behind, how far its update has come, or why that failed. */
+function UpdateNote({ vm }: { vm: Vm }) {
+  const failure = describeFailure(vm);
+  const note = failure ?? describeUnderWay(vm)?.label ?? null;
+  const available = describeAvailable(vm);
+  return (
+    <>
+      {note !== null && <small className={styles.note}>{note}</small>}
+      {failure !== null && <ErrorNote error={vm.update?.error ?? null} />}
+      {available !== null && (
+        <small className={styles.note} title={available}>
+          Update available
+        </small>
+      )}
+    </>
   );
 }

@@ -12,6 +12,7 @@ import {
   UserList,
   Vm,
   VmList,
+  type VmUpdateKind,
 } from '@airlock/contract/api';
 import type { LoginMethod } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
@@ -61,6 +62,11 @@ export function createApi() {
     /** `stop` is answered when that is done, the others when the VM is on its way. */
     powerVm: (vmId: string, verb: 'stop' | 'start' | 'restart') =>
       request('POST', `/api/vm/${encodeURIComponent(vmId)}/${verb}`, Vm),
+    /** Asks for another root under the VM's home; answered when it is written down. `now`: whatever uses the VM. */
+    replaceRoot: (vmId: string, kind: VmUpdateKind, now: boolean) =>
+      request('POST', `/api/vm/${encodeURIComponent(vmId)}/${kind}`, Vm, { body: { now } }),
+    /** Asks for it for all that are behind; answers which. */
+    updateVms: async () => (await request('POST', '/api/vm/update', VmList)).vms,
     vms: async (signal?: AbortSignal) => (await request('GET', '/api/vm', VmList, { signal })).vms,
   };
 }

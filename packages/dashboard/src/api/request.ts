@@ -7,7 +7,7 @@ import { noteServerDate } from './clock.js';
 export const NoContent = z.undefined();
 
 interface RequestOptions {
-  body?: Record<string, string | number>;
+  body?: Record<string, string | number | boolean>;
   signal?: AbortSignal | undefined;
 }
 

@@ -5,6 +5,7 @@ import { StatusDot } from '../ui/status-dot.js';
 import { useMe } from '../user/me.js';
 import styles from './own-vm.module.css';
 import { PowerButtons } from './power-buttons.js';
+import { UpdateLine } from './update-line.js';
 import { useVms } from './use-vms.js';
 import { describeOwn, tones } from './vm-state.js';
 
@@ -30,10 +31,11 @@ export function OwnVm() {
       </div>
       <PowerButtons vm={vm} name="your CLI VM" />
       {vm.error !== null && (
-        <div className={styles.problem}>
+        <div className={styles.whole}>
           <Problem error={vm.error} announce />
         </div>
       )}
+      <UpdateLine vm={vm} name="your CLI VM" />
     </section>
   );
 }

@@ -1,4 +1,4 @@
-/** Stops and starts a CLI VM; asks first when that ends something. What it is doing is told by the VM's state beside it. */
+/** Stops, starts and resets a CLI VM; asks first when something ends or is lost by it. What it is doing is told by the VM's state beside it. */
 import type { Vm } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import { Button } from '@mantine/core';
@@ -6,19 +6,22 @@ import { useState } from 'react';
 import { Dialog } from '../ui/dialog.js';
 import { Problem } from '../ui/problem.js';
 import styles from './power.module.css';
-import { useVmPower, type PowerVerb } from './use-vms.js';
+import { RootDialog } from './root-dialog.js';
+import { useVmPower, useVmRoot, type PowerVerb } from './use-vms.js';
 import { powerOf } from './vm-state.js';
 
-const words = { stop: 'Stop', start: 'Start', restart: 'Restart' } as const satisfies Record<PowerVerb, string>;
+type Verb = PowerVerb | 'reset';
+
+const words = {
+  stop: 'Stop',
+  start: 'Start',
+  restart: 'Restart',
+  reset: 'Reset',
+} as const satisfies Record<Verb, string>;
 
 /** `name` completes the verb, such as `your CLI VM`. Nothing for a VM that cannot be stopped or started. */
 export function PowerButtons({ vm, name }: { vm: Vm; name: string }) {
-  const power = useVmPower(vm.id);
-  const [asking, setAsking] = useState<PowerVerb | null>(null);
-  const error = power.error === null ? null : AppError.from(power.error).toBody();
-  // The one that was pressed stays until it is answered, whatever the VM goes through.
-  const verbs = power.isPending ? [power.variables] : powerOf(vm);
-  const press = (verb: PowerVerb) => (verb !== 'start' && vm.uses > 0 ? setAsking(verb) : power.mutate(verb));
+  const { verbs, asking, isPending, error, press, answer } = useButtons(vm);
   return (
     <>
       {verbs.length > 0 && (
@@ -28,7 +31,7 @@ export function PowerButtons({ vm, name }: { vm: Vm; name: string }) {
               key={verb}
               size="xs"
               variant="default"
-              loading={power.isPending}
+              loading={isPending}
               onClick={() => press(verb)}
               aria-label={`${words[verb]} ${name}`}
               data-testid={`${verb}-${vm.id}`}
@@ -45,16 +48,43 @@ export function PowerButtons({ vm, name }: { vm: Vm; name: string }) {
         </div>
       )}
       <AskDialog
-        verb={asking}
+        verb={asking === 'reset' ? null : asking}
         name={name}
         uses={vm.uses}
-        onClose={(confirmed) => {
-          setAsking(null);
-          if (confirmed && asking !== null) power.mutate(asking);
-        }}
+        onClose={(confirmed) => answer(confirmed ? { now: true } : null)}
       />
+      <RootDialog kind="reset" opened={asking === 'reset'} name={name} uses={vm.uses} onClose={answer} />
     </>
   );
+}
+
+/** What is offered, what is asked, and what became of the last answer. */
+function useButtons(vm: Vm) {
+  const power = useVmPower(vm.id);
+  const root = useVmRoot(vm.id);
+  const [asking, setAsking] = useState<Verb | null>(null);
+  const failure = power.error ?? root.error;
+  const go = (verb: Verb, now: boolean) => {
+    power.reset();
+    root.reset();
+    if (verb === 'reset') root.mutate({ kind: 'reset', now });
+    else power.mutate(verb);
+  };
+  return {
+    // The one that was pressed stays until it is answered, whatever the VM goes through.
+    verbs: power.isPending ? [power.variables] : root.isPending ? (['reset'] as const) : powerOf(vm),
+    asking,
+    isPending: power.isPending || root.isPending,
+    error: failure === null ? null : AppError.from(failure).toBody(),
+    press: (verb: Verb) => {
+      if (verb === 'reset' || (verb !== 'start' && vm.uses > 0)) setAsking(verb);
+      else go(verb, false);
+    },
+    answer: (given: { now: boolean } | null) => {
+      setAsking(null);
+      if (asking !== null && given !== null) go(asking, given.now);
+    },
+  };
 }
 
 interface AskDialogProps {

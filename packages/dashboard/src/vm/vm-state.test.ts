@@ -24,7 +24,16 @@ it.each<[Partial<Vm>, string, RegExp]>([
 });
 
 it('only a CLI VM that stands or comes is stopped and started', () => {
-  const offered = VmState.options.filter((state) => powerOf({ kind: 'cli', state }).length > 0);
+  const offered = VmState.options.filter((state) => powerOf({ ...vm, state }).length > 0);
   expect(offered).toEqual(['starting', 'running', 'stopped']);
-  expect(VmState.options.flatMap((state) => powerOf({ kind: 'browser', state }))).toEqual([]);
+  expect(VmState.options.flatMap((state) => powerOf({ ...vm, kind: 'browser', state }))).toEqual([]);
+});
+
+it('one that stands still or runs is reset, unless it gets another root already', () => {
+  const resets = (update: Vm['update']) =>
+    VmState.options.filter((state) => powerOf({ ...vm, state, update }).includes('reset'));
+  const update = { kind: 'update', imageId: null, since: vm.createdAt, error: null } as const;
+  expect(resets(null)).toEqual(['running', 'stopped']);
+  expect(resets({ ...update, state: 'failed' })).toEqual(['running', 'stopped']);
+  expect(resets({ ...update, state: 'copied' })).toEqual([]);
 });

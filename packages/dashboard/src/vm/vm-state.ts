@@ -1,5 +1,6 @@
 /** What the states of a VM look like, and what may be done in each. Pure. */
 import type { Vm } from '@airlock/contract/api';
+import { underWay } from '@airlock/contract/vm-update';
 import { describeEnd } from './vm-end.js';
 
 export const tones = {
@@ -13,12 +14,15 @@ export const tones = {
   destroyed: 'quiet',
 } as const satisfies Record<Vm['state'], string>;
 
-/** What a person may do by hand; nothing with a browser VM. */
-export function powerOf({ kind, state }: Pick<Vm, 'kind' | 'state'>): readonly ('stop' | 'start' | 'restart')[] {
-  if (kind !== 'cli') return [];
-  if (state === 'running') return ['stop', 'restart'];
-  if (state === 'starting') return ['stop'];
-  return state === 'stopped' ? ['start'] : [];
+/** What a person may do by hand; nothing with a browser VM, and no reset while there is a new root under way. */
+export function powerOf(
+  vm: Pick<Vm, 'kind' | 'state' | 'update'>,
+): readonly ('stop' | 'start' | 'restart' | 'reset')[] {
+  if (vm.kind !== 'cli') return [];
+  if (vm.state === 'starting') return ['stop'];
+  const reset = underWay(vm) === null ? (['reset'] as const) : [];
+  if (vm.state === 'running') return ['stop', 'restart', ...reset];
+  return vm.state === 'stopped' ? ['start', ...reset] : [];
 }
 
 const labels = {
