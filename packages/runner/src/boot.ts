@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import type { ErrorBody } from '@airlock/contract/errors';
-import { configDriveId, rootDriveId, runnerFiles, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
+import { configDriveId, runnerFiles, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
 import type { Logger } from 'pino';
 import { openGateway, type Gateway } from './egress/gateway.js';
 import { createConfigDrive, type ConfigDrive } from './guest/config-drive.js';
@@ -14,7 +14,7 @@ import { attachNetwork, type Network } from './network/network.js';
 import type { Vmm, VmmDriver, VmmEnd } from './vmm/driver.js';
 import { kernelArguments } from './vmm/kernel-arguments.js';
 import { chooseDriver } from './vmm/registry.js';
-import { checkRootDisk } from './vmm/root-disk.js';
+import { checkDisks } from './vmm/disks.js';
 import { createSerialWatch } from './vmm/serial.js';
 
 /** Refusals that are logged one by one; a guest must not be able to fill the log. */
@@ -86,11 +86,11 @@ export function tryUpstream(
   gateway.tryUpstream(hosts, over).catch((err: unknown) => log.error({ err }, 'the upstream could not be tried'));
 }
 
-/** Powers the VM on. @throws AppError vm_boot_failed, image_missing, vmm_missing, vmm_failed, aborted */
+/** Powers the VM on. @throws AppError vm_boot_failed, image_missing, home_unusable, vmm_missing, vmm_failed, aborted */
 export async function powerOn(context: BootContext, parts: Connections, signal: AbortSignal): Promise<PoweredVm> {
   const { folder, spec, cleanup } = context;
   const { driver, network, drive } = parts;
-  await checkRootDisk(spec.drives.find(({ id }) => id === rootDriveId)?.path ?? '');
+  await checkDisks(spec);
   const serial = await openLog(context, runnerFiles.serialLog);
   const messages = await openLog(context, runnerFiles.vmmLog);
   const watch = createSerialWatch((meaning) => context.onBootFailure(meaning, serial.lastLines(20)));
