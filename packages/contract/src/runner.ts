@@ -37,12 +37,15 @@ export const runnerFiles = {
 export const VmRoot = z.strictObject({ number: z.int().nonnegative(), imageId: ImageId });
 export type VmRoot = z.infer<typeof VmRoot>;
 
-/** Name of a root's file in the VM's folder; number 0 has none. */
+/**
+ * Name of a root's file in the VM's folder. Number 0 has none: what is called so is an empty file, which says from which image the VM
+ * may boot again.
+ */
 export const rootFile = ({ number, imageId }: VmRoot): string => `root.${number}.${imageId}.ext4`;
 
 /** The root whose file is called so, or null. */
 export function rootOfFile(name: string): VmRoot | null {
-  const [, number, imageId] = /^root\.([1-9]\d*)\.(.+)\.ext4$/.exec(name) ?? [];
+  const [, number, imageId] = /^root\.(0|[1-9]\d*)\.(.+)\.ext4$/.exec(name) ?? [];
   return VmRoot.safeParse({ number: Number(number), imageId }).data ?? null;
 }
 
@@ -146,6 +149,9 @@ export function readVmSpec(text: string): VmSpec {
   const root = { id: rootDriveId, path: disk ?? rootfs, readOnly: disk === null };
   return { ...same, version: 2, drives: [root], secretFolder: secretDir, tscKhz };
 }
+
+/** The id of the image that a VM was started from. */
+export const imageOf = ({ kernel }: Pick<VmSpec, 'kernel'>): string => kernel.split('/').at(-2) ?? '';
 
 /** A user's upstream proxy. */
 const Upstream = z.strictObject({

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { plainEnvironment } from './environment.js';
+import { atLowWeight } from './low-weight.js';
 import { runnerFiles, type RunnerSecrets } from './runner.js';
 
 export interface SpawnRunnerOptions {
@@ -13,7 +14,12 @@ export interface SpawnRunnerOptions {
   secrets: RunnerSecrets;
   /** Lives on when this process ends; otherwise it dies with it, however that ends. */
   outlives: boolean;
+  /** Others on the host come first, before the runner and all that it starts. */
+  low: boolean;
 }
+
+/** Of a runner at low weight. */
+const lowNiceness = 10;
 
 export interface SpawnedRunner {
   child: ChildProcess;
@@ -25,9 +31,12 @@ export interface SpawnedRunner {
  * Starts the runner; the caller waits until it answers. It logs to runner.log by itself, within bounds; what the runtime says
  * when it cannot even begin goes there too.
  */
-export async function spawnRunner({ program, folder, secrets, outlives }: SpawnRunnerOptions): Promise<SpawnedRunner> {
+export async function spawnRunner(options: SpawnRunnerOptions): Promise<SpawnedRunner> {
+  const { program, folder, secrets, outlives, low } = options;
   const bound = outlives ? [] : ['setpriv', '--pdeathsig=KILL', '--'];
-  const [file = '', ...args] = [...bound, process.execPath, program, folder];
+  // Whatever stands before them, these are its last words: by them it is found.
+  const runner = [...bound, process.execPath, program, folder];
+  const [file = '', ...args] = low ? atLowWeight(lowNiceness, runner) : runner;
   const log = await open(join(folder, runnerFiles.runnerLog), 'a', 0o600);
   try {
     const child = spawn(file, args, {

@@ -80,6 +80,13 @@ it('keeps the images of all roots of a VM, of two while one is replaced, also of
   expect(await images()).toEqual([idOf(2), idOf(3), idOf(5)]);
 });
 
+it('keeps the image of a VM that may have to boot from the disk of its home again', async () => {
+  await makeVm('vm_0000000000000001', 'cli', idOf(1), false);
+  await writeFile(join(home, 'vm', 'vm_0000000000000001', rootFile({ number: 0, imageId: idOf(2) })), '');
+  await prune(imagesFolder, home, 0, later());
+  expect(await images()).toEqual([idOf(2), idOf(5)]);
+});
+
 it('takes no notice of what is no folder of a VM', async () => {
   await mkdir(join(home, 'vm'));
   await writeFile(join(home, 'vm', 'notes.txt'), '');

@@ -1,9 +1,9 @@
 /** Removing images that nobody needs any more. */
 import { readFile, readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { parseOrNull } from '@airlock/contract/file';
 import { homePaths, imagesPaths } from '@airlock/contract/home';
-import { diskOfFile, readVmSpec, rootDriveId, type VmSpec } from '@airlock/contract/runner';
+import { diskOfFile, imageOf, readVmSpec, rootDriveId, type VmSpec } from '@airlock/contract/runner';
 import { removeDeadGates } from './gate/folders.js';
 import { readHistory } from './history.js';
 import { currentId, listIds } from './image.js';
@@ -64,7 +64,7 @@ async function imagesOfVms(home: string): Promise<Map<string, string>> {
     const text = await readFile(vmFile(name, 'spec'), 'utf8').catch(() => null);
     // What cannot be read is of nothing that ever ran: a runner refuses such a file too.
     const spec = text === null ? null : parseOrNull(text, readVmSpec);
-    if (spec && (await isThere(spec))) found.set(basename(dirname(spec.kernel)), name);
+    if (spec && (await isThere(spec))) found.set(imageOf(spec), name);
     for (const file of await namesIn(vm(name))) {
       const root = diskOfFile(file)?.root;
       if (root) found.set(root.imageId, name);

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { homePaths } from '@airlock/contract/home';
 import { newId } from '@airlock/contract/ids';
+import { atLowWeight } from '@airlock/contract/low-weight';
 import type { Engine } from './engine.js';
 import { createSecretFolders } from './secret-folder.js';
 import { openTestEngine } from './testing.js';
@@ -37,11 +38,13 @@ test('a folder that no runner was started for has no status', async () => {
   await engine.stop(vmId, 0);
 });
 
-test('a runner that was started and has not spoken yet is waited for', async () => {
+test.each([true, false])('a runner that was started and has not spoken yet is waited for (low: %s)', async (low) => {
   const folder = await folderOf(vmId);
   const main = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
   // It reads its secrets to their end first, and then finds no spec.
-  const runner = spawn(process.execPath, [main, folder], { stdio: ['pipe', 'ignore', 'ignore'] });
+  const words = [process.execPath, main, folder];
+  const [file = '', ...args] = low ? atLowWeight(10, words) : words;
+  const runner = spawn(file, args, { stdio: ['pipe', 'ignore', 'ignore'] });
   const ended = once(runner, 'exit');
   let answered = false;
   const status = engine.status(vmId).finally(() => (answered = true));

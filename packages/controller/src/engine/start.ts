@@ -1,12 +1,16 @@
 /** Starting the runner of a VM: its folder and spec, the place of its secrets, the process, and its first answer. */
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AppError } from '@airlock/contract/errors';
-import { makePrivateFolder, replaceFile } from '@airlock/contract/file';
+import { makePrivateFolder, nullIfAbsent, parseOrNull, replaceFile } from '@airlock/contract/file';
 import { tail } from '@airlock/contract/process';
 import {
   homeDriveId,
+  imageOf,
+  readVmSpec,
   rootDriveId,
+  rootFile,
   RunnerStatus,
   VmSpec,
   type RunnerSecrets,
@@ -30,6 +34,7 @@ export async function start(ctx: EngineContext, plan: VmPlan, secrets: RunnerSec
   await rm(ctx.paths.vmFile(vmId, 'status'), { force: true });
   const secretFolder = await ctx.secretFolders.placeOf(vmId);
   const spec = specOf(ctx, plan, image, secretFolder);
+  await noteFormerRoot(ctx, plan);
   // Before the place of the secrets: only the spec tells where it is, however this start ends.
   await replaceFile(ctx.paths.vmFile(vmId, 'spec'), `${JSON.stringify(spec, null, 2)}\n`);
   try {
@@ -40,7 +45,7 @@ export async function start(ctx: EngineContext, plan: VmPlan, secrets: RunnerSec
     await rm(ctx.paths.vmFile(vmId, 'spec'), { force: true });
     throw error;
   }
-  const { child, exited } = await spawnRunner({ program: runnerMain, folder, secrets, outlives: true });
+  const { child, exited } = await spawnRunner({ program: runnerMain, folder, secrets, outlives: true, low: plan.low });
   child.unref();
   const over = new AbortController();
   const failure = await Promise.race([exited, untilAnswering(ctx, vmId, over.signal)]);
@@ -48,6 +53,18 @@ export async function start(ctx: EngineContext, plan: VmPlan, secrets: RunnerSec
   if (failure === null) return;
   if (child.pid !== undefined && child.exitCode === null) child.kill('SIGKILL');
   throw await startFailure(ctx, vmId, failure);
+}
+
+/**
+ * A VM that booted from the disk of its home until now may have to do so again, from the same image: an empty file that is called like a
+ * root says which, until `keepRoots` takes it away.
+ */
+async function noteFormerRoot(ctx: EngineContext, { vmId, root }: VmPlan): Promise<void> {
+  if (root === null || root === 0) return;
+  const text = await readFile(ctx.paths.vmFile(vmId, 'spec'), 'utf8').catch(nullIfAbsent);
+  const former = text === null ? null : parseOrNull(text, readVmSpec);
+  if (former?.drives.find(({ id }) => id === rootDriveId)?.path !== ctx.paths.vmFile(vmId, 'disk')) return;
+  await writeFile(join(ctx.paths.vm(vmId), rootFile({ number: 0, imageId: imageOf(former) })), '', { mode: 0o600 });
 }
 
 /** The plan as a runner of this host understands it. */

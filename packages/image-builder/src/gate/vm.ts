@@ -112,6 +112,7 @@ async function powerOn(
     folder,
     secrets: secretsOf(spec),
     outlives: false,
+    low: false,
   });
   let ending: string | null = null;
   void exited.then((how) => (ending = how));
