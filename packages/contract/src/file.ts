@@ -42,16 +42,16 @@ export async function replaceFile(
     await rm(temporary, { force: true });
     throw error;
   }
-  if (durable) await syncFolder(dirname(path));
+  if (durable) await flush(dirname(path));
 }
 
-/** Makes the names in a folder durable. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
+/** Makes the content of a file, or the names in a folder, durable: a power cut does not take it back. */
+export async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r');
   try {
-    await folder.sync();
+    await file.sync();
   } finally {
-    await folder.close();
+    await file.close();
   }
 }
 
