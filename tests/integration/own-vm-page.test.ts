@@ -217,6 +217,15 @@ describe('the card of the CLI VM', () => {
       await line().waitFor({ state: 'detached' });
     });
 
+    it.each(['update', 'reset'] as const)('ends the wait of an %s until nobody uses the VM', async (kind) => {
+      vms = [vmOf('running', { behind, uses: 1, update: updateOf('copied', kind) })];
+      await open();
+      await page.getByRole('button', { name: `Do not wait to ${kind} your CLI VM` }).click();
+      await page.getByText('A prompt or a check runs in it. If you do not wait, it ends without an answer.').waitFor();
+      await page.getByTestId('root-confirm').click();
+      await expect.poll(posted).toEqual([`${kind} {"now":true}`]);
+    });
+
     it('tells why an update failed and what is in use, and offers it again', async () => {
       const error: ErrorBody = {
         code: 'proof_failed',

@@ -1,7 +1,10 @@
-/** Puts a CLI VM that is behind on the current image; asks first when something runs in it. */
+/**
+ * Puts a CLI VM that is behind on the current image; asks first when something runs in it. Where another system waits until nobody uses
+ * the VM, it ends that wait.
+ */
 import type { Vm } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
-import { isBehind } from '@airlock/contract/vm-update';
+import { isBehind, underWay } from '@airlock/contract/vm-update';
 import { Button } from '@mantine/core';
 import { useState } from 'react';
 import { Problem } from '../ui/problem.js';
@@ -17,23 +20,25 @@ interface UpdateButtonProps {
   variant?: 'filled' | 'light';
 }
 
-/** Nothing for a VM that is not behind. */
+/** Nothing where there is nothing to put in, or to wait for. */
 export function UpdateButton({ vm, name, variant = 'filled' }: UpdateButtonProps) {
   const root = useVmRoot(vm.id);
   const [asking, setAsking] = useState(false);
-  const press = () => (vm.uses > 0 ? setAsking(true) : root.mutate({ kind: 'update', now: false }));
+  const waits = underWay(vm) === 'copied' && vm.uses > 0;
+  const kind = waits && vm.update !== null ? vm.update.kind : 'update';
+  const press = () => (vm.uses > 0 ? setAsking(true) : root.mutate({ kind, now: false }));
   return (
     <>
-      {(isBehind(vm) || root.isPending) && (
+      {(isBehind(vm) || waits || root.isPending) && (
         <Button
           size="xs"
-          variant={variant}
+          variant={waits ? 'default' : variant}
           loading={root.isPending}
           onClick={press}
-          aria-label={`Update ${name}`}
+          aria-label={waits ? `Do not wait to ${kind} ${name}` : `Update ${name}`}
           data-testid={`update-${vm.id}`}
         >
-          Update
+          {waits ? 'Do not wait' : 'Update'}
         </Button>
       )}
       {root.error !== null && (
@@ -42,13 +47,13 @@ export function UpdateButton({ vm, name, variant = 'filled' }: UpdateButtonProps
         </div>
       )}
       <RootDialog
-        kind="update"
+        kind={kind}
         opened={asking}
         name={name}
         uses={vm.uses}
         onClose={(answer) => {
           setAsking(false);
-          if (answer !== null) root.mutate({ kind: 'update', ...answer });
+          if (answer !== null) root.mutate({ kind, ...answer });
         }}
       />
     </>

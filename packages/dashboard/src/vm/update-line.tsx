@@ -13,7 +13,7 @@ export function UpdateLine({ vm, name }: { vm: Vm; name: string }) {
   if (going === null && failure === null && available === null) return null;
   return (
     <div className={styles.update} data-testid="vm-update" data-state={vm.update?.state ?? ''}>
-      <div className={styles.whole} aria-live="polite">
+      <div className={going === null ? styles.whole : styles.words} aria-live="polite">
         {going !== null && <State tone="busy" text={going.label} />}
         {going !== null && <p className={styles.note}>{going.note}</p>}
         {failure !== null && <State tone="bad" text={failure} />}
