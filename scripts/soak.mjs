@@ -29,6 +29,12 @@ export const soaks = {
     files: ['image-chrome', 'image-disk-full', 'gate'].map((subject) => `tests/vm/${subject}.test.ts`),
     env: () => ({ TEST_IMAGE: 'all' }),
   },
+  update: {
+    about: 'a CLI VM that gets another root, with each thing that may go wrong on the way',
+    project: 'vm',
+    files: ['tests/vm/update.test.ts'],
+    env: () => ({ TEST_UPDATE: 'all' }),
+  },
   'sign-in': {
     about: 'Claude Code signed in, then once more by a code from another device; Codex after a refusal',
     project: 'e2e',
