@@ -12,8 +12,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ApiKeyResponse, CredentialList, Vm, VmList, type CredentialSummary } from '@airlock/contract/api';
 import { homePaths } from '@airlock/contract/home';
 import type { StreamingClient } from '@airlock/contract/http-client';
-import { killExactly } from '@airlock/contract/process';
-import { rootOfFile, RunnerStatus } from '@airlock/contract/runner';
+import { isRunning, killExactly } from '@airlock/contract/process';
+import { rootOfFile, RunnerStatus, type ProcessIdentity } from '@airlock/contract/runner';
 import { withHelper } from '@airlock/image-builder/gate/helper';
 import { apiClient, endController } from '../support/api.js';
 import { startController, type RunningController } from '../support/controller.js';
@@ -93,11 +93,14 @@ async function roots(): Promise<(string | undefined)[]> {
   return names.filter((name) => name.startsWith('root.')).map((name) => rootOfFile(name)?.imageId);
 }
 
-async function killVmm(): Promise<void> {
-  const text = await readFile(homePaths(home.path).vmFile(vmId, 'status'), 'utf8');
-  const { vmm } = RunnerStatus.parse(JSON.parse(text));
-  if (vmm === null) throw new Error('There is no VMM.');
-  await killExactly(vmm);
+/** The VMM of the start under way, once there is one. */
+async function runningVmm(): Promise<ProcessIdentity> {
+  const running = async (): Promise<ProcessIdentity | false> => {
+    const text = await readFile(homePaths(home.path).vmFile(vmId, 'status'), 'utf8').catch(() => null);
+    const vmm = text === null ? null : RunnerStatus.parse(JSON.parse(text)).vmm;
+    return vmm !== null && (await isRunning(vmm)) && vmm;
+  };
+  return until(`the VMM of ${vmId}`, running, { timeoutMs: 30_000, intervalMs: 50 });
 }
 
 /** Nothing of the home is another one since the boot before. */
@@ -151,8 +154,9 @@ describe('a CLI VM', () => {
       const { behind } = await ask('update');
       expect(behind?.changes).toEqual([{ name: 'Node', from: expect.any(String) as string, to: '20.99.0' }]);
       await becomes('the new root to start', (now) => now.update?.state === 'proving' && now.state === 'starting');
+      const vmm = await runningVmm();
       await controller.kill9();
-      await killVmm();
+      await killExactly(vmm);
       await api.close();
       await start();
       await becomes('the update to end', isOver);
@@ -199,7 +203,7 @@ function failsInEachWay(): void {
           `start ${attempt} from the new root`,
           (now) => now.update?.state === 'proving' && now.state === 'starting',
         );
-        await killVmm();
+        await killExactly(await runningVmm());
         await becomes('that start to end', ({ state }) => state !== 'starting');
       }
       const { update } = await becomes('the reset to end', isOver);
