@@ -3,8 +3,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { Vm } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
+import { underWay } from '@airlock/contract/vm-update';
 import { withApi, type Api } from '../lib/api.js';
 import { note, print, printJson } from '../lib/output.js';
+import { describeProgress } from './update-words.js';
 
 interface Flags {
   json?: boolean;
@@ -62,9 +64,11 @@ const coming: readonly Vm['state'][] = ['creating', 'starting'];
 async function bringUp(api: Api, path: string, verb: 'start' | 'restart'): Promise<Vm> {
   let vm = await api.call('POST', `${path}/${verb}`, Vm, { timeoutMs: answerMs });
   let said = '';
-  while (coming.includes(vm.state)) {
-    if (vm.state !== said) note(`${vm.id} is ${vm.state} …`);
-    said = vm.state;
+  // A VM of an older version gets a root of its own first, and stands still meanwhile.
+  while (coming.includes(vm.state) || (vm.state === 'stopped' && underWay(vm) !== null)) {
+    const words = describeProgress(vm, true) || `${vm.id} is ${vm.state} …`;
+    if (words !== said) note(words);
+    said = words;
     await pause(pollMs);
     vm = await api.call('GET', path, Vm);
   }

@@ -40,11 +40,6 @@ export interface Images {
    * @throws AppError image_missing, or image_corrupt when there is no manifest that can be read
    */
   manifest(imageId: string): Promise<ImageManifest>;
-  /**
-   * What the agent of this image understands (`guestProtocol`).
-   * @throws AppError image_missing, or image_corrupt when there is no manifest that can be read
-   */
-  protocolOf(imageId: string): Promise<number>;
   /** Stops reading. */
   close(): Promise<void>;
 }
@@ -111,10 +106,6 @@ export function createImages(home: string): Images {
       const known = manifests.get(imageId) ?? (await readManifest(await folderOf(paths, imageId)));
       manifests.set(imageId, known);
       return known;
-    },
-
-    async protocolOf(imageId) {
-      return (await readManifest(await folderOf(paths, imageId))).guestProtocol;
     },
 
     async close() {

@@ -22,10 +22,10 @@ export function requireUnderstood({ id, guestProtocol }: Aged, vmId: string | nu
   );
 }
 
-/** @throws AppError as `requireUnderstood`; image_missing, image_corrupt */
+/** Nothing is known of the agent where the image is gone: a start finds that out by itself. @throws AppError as `requireUnderstood` */
 export async function requireUnderstoodVm({ images }: VmContext, { id, kind, imageId }: VmRow): Promise<void> {
-  const image = { id: imageId, guestProtocol: await images.protocolOf(imageId) };
-  requireUnderstood(image, kind === 'cli' ? id : null);
+  const manifest = await images.manifest(imageId).catch(() => null);
+  if (manifest !== null) requireUnderstood(manifest, kind === 'cli' ? id : null);
 }
 
 function hintOfOld(vmId: string | null): string {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { ImageManifest } from '@airlock/contract/image';
 import { askForCheck } from './check.js';
 
 /** What the agent of an image with this protocol is asked, and what comes of it. */
@@ -10,7 +11,7 @@ async function asked(protocol: number, name: Parameters<typeof askForCheck>[2]) 
       return { name: path.split('/').at(-1), ok: true, exitCode: 0, output: '2.1.197', durationMs: 1 };
     },
   });
-  const images = { protocolOf: async () => protocol };
+  const images = { manifest: async () => ({ guestProtocol: protocol }) as ImageManifest };
   const { name: answered } = await askForCheck(
     { engine: { client } as never, images },
     { id: 'v', imageId: 'i' },

@@ -242,6 +242,8 @@ function createTestHomeKeys(): TestVms['homeKeys'] {
   };
 }
 
+const versionsOfNothing = { versions: {}, debian: { suite: 'trixie', version: '13' }, browser: 'chromium' };
+
 /** Vms on a real database for a test file; everything but the database is new before each test. `env`: more settings. */
 export function useVms(env: Record<string, string> = {}, guard = unguarded): TestVms {
   const client = createJsonClient({ baseUrl: 'http://127.0.0.1:1', unreachable: 'guest_unreachable', name: 'nobody' });
@@ -249,22 +251,17 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
   function open(more: Record<string, string> = {}): void {
     const { database } = host;
     const disk = join(database.home, 'rootfs.ext4');
-    const protocolOf = async (id: string): Promise<number> => host.protocols.get(id) ?? guestProtocol;
+    const manifest = async (id: string): Promise<object> => {
+      const artefacts = { rootfs: { size: host.rootBytes } };
+      return { ...versionsOfNothing, id, artefacts, guestProtocol: host.protocols.get(id) ?? guestProtocol };
+    };
     const image = async (): Promise<object> => {
-      const { imageId: id, rootBytes } = host;
-      const manifest = { id, artefacts: { rootfs: { size: rootBytes } }, guestProtocol: await protocolOf(id) };
-      return { kernel: disk, initrd: disk, rootfs: disk, manifest };
+      return { kernel: disk, initrd: disk, rootfs: disk, manifest: await manifest(host.imageId) };
     };
     host.deps = {
       store: database.store,
       engine: host.engine,
-      images: {
-        current: image,
-        get: image,
-        currentId: async () => host.imageId,
-        protocolOf,
-        manifest: refuse,
-      } as never,
+      images: { current: image, get: image, currentId: async () => host.imageId, manifest } as never,
       homeKeys: host.homeKeys,
       proxyPort: async () => 10001,
       signingIn: async () => host.signingIn,
