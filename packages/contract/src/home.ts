@@ -19,7 +19,7 @@
  *       pins.json              CLI versions that were asked for, when they are not the project's
  *       .build.lock            names the process that builds; .build-<name>/ is where it works
  *     vm/
- *       <vm id>/               one VM; the names of its files are contract/runner's `runnerFiles`
+ *       <vm id>/               one VM; the names of its files are contract/runner's `runnerFiles`, and for its roots `rootFile`
  *     secret/                  config drives, only where AIRLOCK_SECRETS_ON_DISK=yes and there is no memory for them
  */
 import { readFile } from 'node:fs/promises';

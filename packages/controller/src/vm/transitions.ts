@@ -6,7 +6,7 @@ export const vmEvents = {
   power_on: 'a runner is being started for it',
   ready: 'its runner says that everything in it works',
   stop: 'it is to be powered off and kept: on demand, as idle, or because it could not be started',
-  released: 'nothing of it runs any more; its disk is kept',
+  released: 'nothing of it runs any more; its disks are kept',
   ended: 'a VM that is kept has ended by itself, and nothing of it runs any more',
   restart_lost: 'a controller that came up found nothing of a VM that is kept running any more',
   start_again: 'a controller that came up found that nothing had run of it yet, and starts it anew',
