@@ -153,6 +153,19 @@ describe('updating and resetting a CLI VM', () => {
     expect(await codeOf(c.call('POST', `/api/vm/me/${kind}`, { token }))).toBe('400 invalid_request');
   });
 
+  test('one that failed is told with its image, its time and the reason', async () => {
+    const error = { code: 'proof_failed', message: 'Codex says no.', hint: 'Sign in again.' } as const;
+    const root = { number: 2, imageId: 'img_202601011200abcdef01' };
+    const rootUpdate = {
+      ...({ kind: 'reset', state: 'failed', now: true, run: true, broken: 0, since: 0, error } as const),
+      ...{ from: { ...root, number: 1 }, to: root },
+    };
+    const { id } = c.vms.add(c.ada.user.id, { kind: 'cli', rootUpdate });
+    const { json } = await c.call('GET', `/api/vm/${id}`, { token: c.ada.token });
+    const { imageId } = root;
+    expect(json.update).toEqual({ kind: 'reset', state: 'failed', imageId, since: '1970-01-01T00:00:00.000Z', error });
+  });
+
   test('an administrator updates those that are behind, and is told which', async () => {
     const behind = { imageId: 'img_202601011200abcdef01', changes: [{ name: 'Codex', from: '1', to: '2' }] };
     const late = c.vms.add(c.ada.user.id, { kind: 'cli' });

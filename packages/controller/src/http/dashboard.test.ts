@@ -105,12 +105,15 @@ test('the API description is complete and refers to nothing that it lacks', asyn
       "POST /api/vm/auth/{id}/code",
       "POST /api/vm/auth/{id}/extend",
       "POST /api/vm/auth/{id}/fallback",
+      "POST /api/vm/update",
       "POST /api/vm/{id}/check",
       "POST /api/vm/{id}/cli/prompt",
       "POST /api/vm/{id}/desktop-ticket",
+      "POST /api/vm/{id}/reset",
       "POST /api/vm/{id}/restart",
       "POST /api/vm/{id}/start",
       "POST /api/vm/{id}/stop",
+      "POST /api/vm/{id}/update",
       "PUT /api/credentials/{provider}/api-key",
     ]
   `);
