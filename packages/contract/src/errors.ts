@@ -41,7 +41,11 @@ export const errorCatalogue = {
     status: 409,
     meaning: 'The golden image comes from a version that is too new for this one.',
   },
-  home_unusable: { status: 500, meaning: 'The disk of a CLI VM’s home cannot be used.' },
+  home_unusable: {
+    status: 500,
+    meaning:
+      'The home of a CLI VM cannot be used: its disk is damaged or full, or encrypted otherwise than it should be.',
+  },
   image_corrupt: { status: 500, meaning: 'A file of the golden image does not match its manifest.' },
   image_build_failed: { status: 500, meaning: 'The golden image could not be built.' },
   image_check_failed: { status: 500, meaning: 'The golden image did not pass its checks.' },

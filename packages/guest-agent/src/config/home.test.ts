@@ -98,6 +98,16 @@ describe('openHome', () => {
     expect(await readdir(join(folder, 'home'))).toEqual(['.profile']);
   });
 
+  it('says that there is no room for it on its disk', async () => {
+    const { folder, open } = await bench();
+    await writeFile(join(folder, 'home-disk'), '');
+    await writeFile(join(folder, 'run/home-disk.error'), 'There is no folder.\nmkdir: No space left on device\n');
+    await expect(open(key)).rejects.toMatchObject({
+      code: 'home_unusable',
+      hint: expect.stringContaining('AIRLOCK_HOME_DISK_GIB') as string,
+    });
+  });
+
   it.each([
     [
       'its policy',

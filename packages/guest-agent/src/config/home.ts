@@ -39,6 +39,7 @@ async function requireHomeDisk({ home, homeDevice, runFolder }: AgentSettings): 
   const disk = await stat(homeDevice).catch(nullIfAbsent);
   if (disk === null || disk.rdev === (await stat(home)).dev) return;
   const left = await readFile(join(runFolder, 'home-disk.error'), 'utf8').catch(nullIfAbsent);
+  if (left?.includes(noRoom) === true) throw fullHome(home, null);
   const [reason, ...output] = left?.trim().split('\n') ?? ['Nothing was mounted while the VM booted.'];
   throw new AppError('home_unusable', `The disk of the home cannot be used: ${reason}`, {
     hint: restore,
@@ -96,10 +97,11 @@ async function fill({ home, skeleton, searchPath }: AgentSettings, processes: Pr
   await runTool(processes, { argv: ['cp', '-rT', skeleton, home], env: { PATH: searchPath, LANG: 'C.UTF-8' }, user });
 }
 
-/** A program tells it in its last words. */
+/** The last words of a program that found none. */
+const noRoom = 'No space left on device';
+
 const isFull = (error: unknown): boolean =>
-  (error as NodeJS.ErrnoException).code === 'ENOSPC' ||
-  (error instanceof AppError && error.message.includes('No space left on device'));
+  (error as NodeJS.ErrnoException).code === 'ENOSPC' || (error instanceof AppError && error.message.includes(noRoom));
 
 function fullHome(home: string, cause: unknown): AppError {
   return new AppError('home_unusable', `${home} has no room left, not even for what a new home begins with.`, {
