@@ -59,11 +59,11 @@ afterAll(async () => {
 }, graceMs);
 
 /** Starts the VM, and answers its status once it is ready or has failed. */
-async function boot(homeGib: number, change: { root?: number } & Partial<GuestConfig> = {}): Promise<RunnerStatus> {
+async function boot(change: { root?: number } & Partial<GuestConfig> = {}): Promise<RunnerStatus> {
   const { root = 1, ...config } = change;
   const { driver, accel } = offer;
   const plan = { vmId, imageId, kind: 'cli', epoch: (epoch += 1), driver, accel, cpus: 2, memoryMib: 2048 } as const;
-  const more = { bootTimeoutMs: bootMs, directHosts: [], disks: { root, homeGib } };
+  const more = { bootTimeoutMs: bootMs, directHosts: [], root, low: false };
   const guestConfig = { ...guestConfigOf(plan), vncPassword: null, homeKey, ...config };
   const since = performance.now();
   await engine.start({ ...plan, ...more }, { guestConfig, upstream: null });
@@ -109,7 +109,7 @@ describe('the home of a CLI VM', () => {
   it(
     'is encrypted and filled when it is new, and nobody reaches its disk beside it',
     async () => {
-      expect(await boot(1)).toMatchObject({ phase: 'ready', error: null });
+      expect(await boot()).toMatchObject({ phase: 'ready', error: null });
       await deliver();
       expect(
         await inVm('cd /home/airlock; stat -c "%U %a" .; for f in $(ls -A /etc/skel); do cmp /etc/skel/$f $f; done'),
@@ -145,7 +145,8 @@ describe('the home of a CLI VM', () => {
     'is the same after a cut power, and larger when it is to be',
     async () => {
       await cutPower();
-      expect(await boot(2)).toMatchObject({ phase: 'ready' });
+      await engine.growHome(vmId, 2);
+      expect(await boot()).toMatchObject({ phase: 'ready' });
       expect(await inVm(files)).toBe(kept);
       expect(await inVm('df -B1G --output=size /home/airlock | tail -n 1')).toMatch(/^ *2\n$/);
       await deliver();
@@ -166,7 +167,7 @@ describe('the home of a CLI VM', () => {
 
   it('does not open with another key', async () => {
     const other = Buffer.alloc(64, 1).toString('base64');
-    expect(await boot(2, { homeKey: other })).toMatchObject(unusable(/another key/));
+    expect(await boot({ homeKey: other })).toMatchObject(unusable(/another key/));
   });
 
   it('needs room for what a new one begins with', async () => {
@@ -174,14 +175,14 @@ describe('the home of a CLI VM', () => {
     await engine.createHome(vmId, 1, signal);
     await debugfs('write /dev/null filler');
     await debugfs(`fallocate filler 0 ${/^Free blocks: +(\d+)/m.exec(await superblock())?.[1]}`);
-    expect(await boot(1)).toMatchObject(unusable(/no room left/));
+    expect(await boot()).toMatchObject(unusable(/no room left/));
   });
 
   it('cannot be on a disk of zeros', async () => {
     const { size } = await stat(disk);
     await truncate(disk, 0);
     await truncate(disk, size);
-    expect(await boot(1)).toMatchObject(unusable(/e2fsck finds no file system/));
+    expect(await boot()).toMatchObject(unusable(/e2fsck finds no file system/));
   });
 });
 
@@ -189,12 +190,13 @@ it(
   'a disk that was root and home at once becomes the home',
   async () => {
     await run('cp', ['--sparse=always', join(home.image, imageFiles.rootfs), disk]);
-    expect(await boot(5, { root: 0 })).toMatchObject({ phase: 'ready' });
+    expect(await boot({ root: 0 })).toMatchObject({ phase: 'ready' });
     await deliver();
     await inVm('cd /home/airlock; head -c 1000 /dev/urandom >kept; echo >sparse; touch /of-the-old-root');
     const kept = await inVm(files);
     await cutPower();
-    expect(await boot(5)).toMatchObject({ phase: 'ready' });
+    await engine.growHome(vmId, 5);
+    expect(await boot()).toMatchObject({ phase: 'ready' });
     expect(await inVm(files)).toBe(kept);
     expect(await inVm('df -B1G --output=size /home/airlock | tail -n 1; ls / | grep -c of-the || true')).toMatch(
       /^ *5\n0\n$/,
