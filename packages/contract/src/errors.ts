@@ -32,7 +32,10 @@ export const errorCatalogue = {
   user_exists: { status: 409, meaning: 'A user with this name exists already.' },
   capacity_exhausted: { status: 503, meaning: 'This host has no memory left for another VM.' },
   shutting_down: { status: 503, meaning: 'The controller is shutting down.' },
-  image_missing: { status: 503, meaning: 'No golden image is current.' },
+  image_missing: {
+    status: 503,
+    meaning: 'No golden image is current, or what a VM boots from is not there.',
+  },
   image_too_old: {
     status: 409,
     meaning: 'The golden image comes from a version that this one does not understand any more.',

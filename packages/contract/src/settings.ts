@@ -102,7 +102,7 @@ export const settingDefinitions = {
   },
   AIRLOCK_CLI_IDLE_S: {
     schema: seconds(900, 30 * 86_400),
-    about: 'Seconds without use after which a CLI VM is stopped; its disk stays, and the next use starts it again.',
+    about: 'Seconds without use after which a CLI VM is stopped; its disks stay, and the next use starts it again.',
   },
   AIRLOCK_HOME_DISK_GIB: {
     schema: z.coerce.number().int().min(1).max(4096).default(4),

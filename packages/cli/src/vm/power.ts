@@ -20,7 +20,7 @@ const example = 'vm_0123456789abcdef';
 /** `pathOf`: the path of a VM in the API. @throws AppError invalid_request for what is no id */
 export function addPower(vm: Command, pathOf: (id: string) => string): void {
   vm.command('stop <vm-id>')
-    .description('Power a CLI VM off; its disk stays. Prompts that run in it end.')
+    .description('Power a CLI VM off; its disks stay. Prompts that run in it end.')
     .option('--json', 'print the VM as JSON')
     .addHelpText(
       'after',

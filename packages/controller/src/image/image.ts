@@ -29,7 +29,7 @@ export interface Images {
   current(): Promise<CurrentImage>;
   /**
    * The image with this id, every file of it compared with the manifest. Files that have not been touched since they were
-   * last compared cost a `stat`. A CLI VM keeps the kernel that belongs to its disk.
+   * last compared cost a `stat`. A CLI VM keeps the kernel that belongs to its root.
    * @throws AppError as `current`
    */
   get(imageId: string): Promise<CurrentImage>;

@@ -23,7 +23,7 @@ export async function stopByHand(ctx: VmContext, vmId: string): Promise<VmRow> {
 /** See `Vms.start`. */
 export async function startByHand(ctx: VmContext, vmId: string): Promise<VmRow> {
   const row = await requireCli(ctx, vmId);
-  // It goes on by itself once its disk is copied, which takes long.
+  // It goes on by itself once its root is copied, which takes long.
   if (row.state === 'creating') return row;
   await ctx.turns.run(vmId, async () => {
     await stopRestNow(ctx, vmId);

@@ -8,7 +8,7 @@ import { forget } from './watch.js';
 /** Milliseconds for a CLI VM to shut down by itself. */
 const shutdownMs = 30_000;
 
-/** Powers a CLI VM off, after a last look of the guard; its disk stays. */
+/** Powers a CLI VM off, after a last look of the guard; its disks stay. */
 export function stop(ctx: VmContext, vmId: string): Promise<void> {
   return ctx.turns.run(vmId, () => stopNow(ctx, vmId));
 }

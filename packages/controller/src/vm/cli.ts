@@ -1,4 +1,4 @@
-/** CLI VMs: one a user, with a disk of its own. A CLI VM that does not start keeps its disk: it may hold logins. */
+/** CLI VMs: one a user, with disks of its own. A CLI VM that does not start keeps them: it may hold logins. */
 import { raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { stopRest } from './cli-stop.js';

@@ -73,7 +73,7 @@ export interface Vms {
   /** How many uses of the user's CLI VM are under way, or wait for its start. */
   usesOf(userId: string): number;
   /**
-   * Powers a CLI VM off by hand, whatever uses it, after a last look of the guard; its disk stays, and its next use starts it.
+   * Powers a CLI VM off by hand, whatever uses it, after a last look of the guard; its disks stay, and its next use starts it.
    * Resolves when that is done, at once where it stands still. Of calls to `stop`, `start` and `restart`, the last one holds.
    * @throws AppError not_found, invalid_request for a browser VM, vm_not_running for one that is being made or has come to its end,
    * and what the stop broke off with, which is then done again by the sweep

@@ -73,7 +73,7 @@ const timingsOf = ({ poweredOnAt, vncAt, agentAt, readyAt }: RunnerStatus): VmRo
   readyMs: since(poweredOnAt, readyAt),
 });
 
-/** The runner has ended by itself: the VM is gone. A CLI VM keeps its disk and can start again. */
+/** The runner has ended by itself: the VM is gone. A CLI VM keeps its disks and can start again. */
 async function conclude(ctx: VmContext, vmId: string, { epoch, stop }: Followed): Promise<void> {
   if (stop.signal.aborted) return;
   ctx.followed.delete(vmId);

@@ -110,7 +110,7 @@ function addPower(server: Server, deps: HttpDeps, shown: Shown): void {
       schema: {
         params: vmParams,
         response: answers(200, Vm),
-        summary: 'Power a CLI VM off, also in the middle of prompts; its disk stays, and its next use starts it',
+        summary: 'Power a CLI VM off, also in the middle of prompts; its disks stay, and its next use starts it',
       },
     },
     async (request) => shown.one(await vms.stop((await vmOf(deps, request)).id)),
