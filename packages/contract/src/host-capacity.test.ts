@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -101,6 +101,8 @@ test('what is no folder of a VM stands in nobody\u2019s way either', async () =>
 test('nor does the folder of a VM that may not be looked into', async ({ skip }) => {
   if (process.getuid?.() === 0) skip('Root may look into every folder.');
   const folder = homePaths(home).vm(vmId);
-  await mkdir(folder, { recursive: true, mode: 0 });
+  await mkdir(folder, { recursive: true });
+  await chmod(folder, 0);
   expect((await readHostCapacity(home)).vms).toEqual([]);
+  await chmod(folder, 0o700);
 });

@@ -85,15 +85,20 @@ function failure(
   const details = { lastOutput: tail(result.output), exitCode: result.exitCode ?? null };
   const failed = (what: string): AppError => new AppError('command_failed', `${file} ${what}`, { details });
   if (ended === 'timeout') return failed(`did not end within ${timeoutMs} ms.`);
-  if (result.code === 'ENOENT')
-    return new AppError('command_failed', `${file} is not installed.`, { details: { notInstalled: file } });
+  if (result.code === 'ENOENT' || result.code === 'EACCES') return noSuchProgram(file, result.code);
   if (result.exitCode === undefined) return failed(`ended by ${result.signal ?? result.code ?? 'an unknown cause'}.`);
   return failed(`ended with exit code ${result.exitCode}: ${tail(result.output, 3)}`);
 }
 
-/** Whether `run` failed because there is no such program. */
+/** Whether `run` failed because there is no such program for this user. */
 export const isNotInstalled = (error: unknown): boolean =>
   error instanceof AppError && error.details?.['notInstalled'] !== undefined;
+
+/** EACCES is also said where a folder of the path is closed to this user, and no other one has the program. */
+function noSuchProgram(file: string, code: 'ENOENT' | 'EACCES'): AppError {
+  const what = code === 'ENOENT' ? 'is not installed.' : 'is not installed where this user may run it.';
+  return new AppError('command_failed', `${file} ${what}`, { details: { notInstalled: file } });
+}
 
 /** Ends a process group that this process started. A group that is already gone is fine. */
 export function killGroup(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {

@@ -137,7 +137,7 @@ async function runProgram([program = '', ...words]: readonly string[], signal: A
     await run(program, words, { signal, env: { LC_ALL: 'C', PATH: path } });
   } catch (error) {
     if (!isNotInstalled(error)) throw error;
-    throw new AppError('host_unsupported', `${program}, which makes disks of CLI VMs, is not installed.`, {
+    throw new AppError('host_unsupported', `No disk can be made for a CLI VM: ${AppError.from(error).message}`, {
       hint: 'Install what Airlock needs: `node scripts/host-packages.mjs run` (mkfs.ext4 is in e2fsprogs).',
       cause: error,
     });

@@ -1,5 +1,5 @@
 /** What is taken away of VMs, what stays, and for how long. */
-import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -69,7 +69,9 @@ test('what is no folder of a VM is not lost', async () => {
 test('a folder that may not be looked into is lost, and said to be closed', async ({ skip }) => {
   if (process.getuid?.() === 0) skip('Root may look into every folder.');
   const folder = homePaths(home).vm(vmId);
-  await mkdir(folder, { recursive: true, mode: 0 });
+  await mkdir(folder, { recursive: true });
+  await chmod(folder, 0);
   expect(await engine.lost(new Set())).toEqual([`${folder} (may not be looked into)`]);
   expect(await engine.prune(new Set(), new Date(Date.now() + 60_000))).toEqual([]);
+  await chmod(folder, 0o700);
 });
