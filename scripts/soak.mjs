@@ -30,9 +30,9 @@ export const soaks = {
     env: () => ({ TEST_IMAGE: 'all' }),
   },
   update: {
-    about: 'a CLI VM that gets another root, with each thing that may go wrong on the way',
+    about: 'a CLI VM that gets another root, and homes on disks of their own, with each thing that may go wrong',
     project: 'vm',
-    files: ['tests/vm/update.test.ts'],
+    files: ['update', 'home-disk'].map((subject) => `tests/vm/${subject}.test.ts`),
     env: () => ({ TEST_UPDATE: 'all' }),
   },
   'sign-in': {
