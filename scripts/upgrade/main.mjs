@@ -2,7 +2,7 @@
  * `npm run test:upgrade`: an upgrade from a commit to this checkout, with everything real but the internet. Makes the older version
  * in a folder of its own, its image too, and removes both again.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { buildIfStale, checkNode, installNpmPackages, root } from '../checkout.mjs';
@@ -11,10 +11,11 @@ import { must, readArgs, Stop } from '../run.mjs';
 
 const help = `Usage: npm run test:upgrade -- --from COMMIT [--checkout FOLDER] [--image-home FOLDER]
 
-Makes two users with a CLI VM and a credential each by the version of COMMIT, leaves one VM running and one stopped, and lets the
-controller of this checkout take over: the running VM is adopted, the stopped one starts from its old disk, kernel and agent, the
-CLI accepts the credential in both, and the older version's backup brings everything back when the vault key is lost. Prints what
-was shown, with its time. Takes some ten minutes, and twice that where image and checkout are made first.
+Makes two persons with a CLI VM, files and three logins each by the version of COMMIT, leaves one VM running and one stopped, and lets
+the controller of this checkout take over: the running VM is adopted; where the newer image does not boot, the stopped one comes up as
+it was; where it does, both get a root of it under the same home, the one at its next start, the other by an update, and the CLIs
+accept their logins. Neither needs the older image then. The older version's backup brings everything back when the vault key is
+lost. Prints what was shown, with its time. Takes some fifteen minutes, and more where checkout and images are made first.
 
   --from        the older version, as git names it
   --checkout    a checkout of COMMIT that is built already, instead of making one
@@ -58,17 +59,20 @@ const makeImage = (checkout, home) =>
   });
 
 async function upgradeFrom(commit, { checkout, 'image-home': imageHome }) {
+  const { homePaths } = await import('@airlock/contract/home');
+  const built = (name) => import(pathToFileURL(join(root, 'tests/dist', name)).href);
+  const [{ runUpgrade }, support] = await Promise.all([built('upgrade/upgrade.js'), built('support/home.js')]);
+  const currentOf = (home) => realpath(homePaths(home).images.current);
   // Not in /tmp: an image may be larger than what is there.
   const folder = await mkdtemp('/var/tmp/airlock-upgrade-');
   try {
     const older = checkout ? resolve(checkout) : join(folder, 'checkout');
     if (!checkout) await timed(`a checkout of ${commit} is built`, () => makeCheckout(commit, older));
-    const images = imageHome ? resolve(imageHome) : join(folder, 'home');
-    if (!imageHome) await timed('its golden image is built', () => makeImage(older, images));
-    const { homePaths } = await import('@airlock/contract/home');
-    const { runUpgrade } = await import(pathToFileURL(join(root, 'tests/dist/upgrade/upgrade.js')).href);
-    const oldProgram = join(older, 'packages/controller/dist/main.js');
-    await runUpgrade({ oldProgram, images: homePaths(images).images.folder, tell });
+    const home = imageHome ? resolve(imageHome) : join(folder, 'home');
+    if (!imageHome) await timed('its golden image is built', () => makeImage(older, home));
+    await timed('the golden image of this checkout is current', () => makeImage(root, support.imageHome()));
+    const images = { older: await currentOf(home), newer: await currentOf(support.imageHome()) };
+    await runUpgrade({ oldProgram: join(older, 'packages/controller/dist/main.js'), images, tell });
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -32,7 +32,7 @@ sum=$({
 	find . -printf '%p %y %#m %U:%G %s %b %n %T@ %l\\n' | LC_ALL=C sort
 	find . -type f -exec sha256sum {} + | LC_ALL=C sort
 } | sha256sum)
-echo "airlock-tree $(cat /proc/sys/kernel/random/boot_id) \${sum%% *}" >/dev/console
+echo "airlock-tree $(cat /proc/sys/kernel/random/boot_id) \${sum%% *} $(stat -c %i .)" >/dev/console
 `;
 
 /** Shell for the initrd's hook (`withHelper`): measures once the home is there. */
@@ -51,6 +51,8 @@ ln -s ../airlock-tree.service /run/systemd/system/airlock-configured.target.want
 export interface Measured {
   boot: string;
   sum: string;
+  /** Of its top folder. */
+  inode: number;
 }
 
 /** What the tree of the VM was measured as at its newest boot, if that is not `before`. */
@@ -58,8 +60,9 @@ export async function treeOf(home: string, vmId: string, before?: Measured): Pro
   const file = homePaths(home).vmFile(vmId, 'serialLog');
   const newest = async (): Promise<Measured | false> => {
     const text = await readFile(file, 'latin1').catch(() => '');
-    const [, boot = '', sum = ''] = [...text.matchAll(/airlock-tree ([0-9a-f-]{36}) ([0-9a-f]{64})/g)].at(-1) ?? [];
-    return boot !== '' && boot !== before?.boot && { boot, sum };
+    const found = [...text.matchAll(/airlock-tree ([0-9a-f-]{36}) ([0-9a-f]{64}) (\d+)\b/g)].at(-1) ?? [];
+    const [, boot = '', sum = '', inode = ''] = found;
+    return boot !== '' && boot !== before?.boot && { boot, sum, inode: Number(inode) };
   };
   return until(`the tree in the home of ${vmId} to be measured`, newest, { timeoutMs: 60_000, intervalMs: 100 });
 }

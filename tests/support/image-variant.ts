@@ -4,8 +4,9 @@
  */
 import { copyFile, lstat, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { nullIfAbsent } from '@airlock/contract/file';
 import { homePaths } from '@airlock/contract/home';
-import { imageFiles, ImageManifest } from '@airlock/contract/image';
+import { imageFiles, type ImageManifest } from '@airlock/contract/image';
 import { checkFiles, hashFile } from '@airlock/contract/image-seal';
 import type { TestHome } from './home.js';
 
@@ -18,15 +19,19 @@ export interface Variant {
   versions?: Record<string, string>;
 }
 
+/** A home, and the folder of the image that its own are to be made of. */
+export type ImageHome = Pick<TestHome, 'path' | 'image'>;
+
 /** Adds an image to the home, which has no golden one of its own from the first on; before its first VM. Answers its id. */
-export async function addImage(home: TestHome, { id, initrd: change, versions = {} }: Variant): Promise<string> {
+export async function addImage(home: ImageHome, { id, initrd: change, versions = {} }: Variant): Promise<string> {
   const images = homePaths(home.path).images;
-  const manifest = ImageManifest.parse(JSON.parse(await readFile(join(home.image, imageFiles.manifest), 'utf8')));
+  // As it is written, for a program of the version that wrote it.
+  const manifest = JSON.parse(await readFile(join(home.image, imageFiles.manifest), 'utf8')) as ImageManifest;
   const { kernel, initrd, rootfs } = manifest.artefacts;
   manifest.id = id ?? manifest.id;
   Object.assign(manifest.versions, versions);
   const folder = images.image(manifest.id);
-  if ((await lstat(images.folder)).isSymbolicLink()) await rm(images.folder);
+  if ((await lstat(images.folder).catch(nullIfAbsent))?.isSymbolicLink()) await rm(images.folder);
   await mkdir(folder, { recursive: true });
   for (const { file } of [kernel, rootfs]) await symlink(join(home.image, file), join(folder, file));
   const bytes = change(await readFile(join(home.image, initrd.file)));
@@ -40,7 +45,7 @@ export async function addImage(home: TestHome, { id, initrd: change, versions = 
 }
 
 /** New VMs are made from it from now on. */
-export async function makeCurrent(home: TestHome, id: string): Promise<void> {
+export async function makeCurrent(home: Pick<TestHome, 'path'>, id: string): Promise<void> {
   const { current } = homePaths(home.path).images;
   await symlink(id, `${current}.new`);
   await rename(`${current}.new`, current);

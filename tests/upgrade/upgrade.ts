@@ -1,46 +1,50 @@
 /**
- * An upgrade with real VMs: two users get their CLI VMs from an older version, one runs and one is stopped; then this version
- * takes over the same AIRLOCK_HOME. What was made with the older image, kernel and agent must go on as it is.
+ * An upgrade with real VMs: two persons get their CLI VMs from an older version, one runs and one stands still; then this version takes
+ * over the same AIRLOCK_HOME. What was made with the older image goes on as it is, until it gets a root of the newer one: then it has that
+ * under the same home, with the same logins, and needs the older image no more.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { once } from 'node:events';
-import { homePaths } from '@airlock/contract/home';
+import { homePaths, type HomePaths } from '@airlock/contract/home';
+import { rootFile } from '@airlock/contract/runner';
 import { endController } from '../support/api.js';
 import { startController, type RunningController } from '../support/controller.js';
 import { createFakeInternet, type FakeInternet } from '../support/fake-internet.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../support/leaks.js';
 import { until } from '../support/poll.js';
+import { openImages, type UpgradeImages } from './images.js';
+import { KeptHome } from './kept-home.js';
+import { Person, type Answer } from './person.js';
+import { twoPorts } from './ports.js';
 
 export interface UpgradeRequest {
   /** main.js of the older controller. */
   oldProgram: string;
-  /** The folder of images that the older version has made. */
-  images: string;
+  /** Folders of two golden images: the older version's, and this one's. */
+  images: { older: string; newer: string };
   /** Called with each thing shown, and its seconds. */
   tell(what: string, seconds: number): void;
 }
 
-interface Person {
-  name: string;
-  token: string;
-}
-
-/** Everything in the guest runs under emulation. */
-const slowMs = 400_000;
 const passphrase = randomBytes(16).toString('hex');
-const apiKey = `sk-test${randomBytes(12).toString('hex')}`;
+const random = randomBytes(12).toString('hex');
+const keys = { codex: `sk-test${random}`, claude_code: `sk-ant-test${random}`, gemini_cli: `AIzatest${random}` };
+/** Three logins and the key of the home, of each person. */
+const sealed = 8;
 
-/** @throws Error at the first thing that is not as it was */
+/** @throws Error at the first thing that is not as it should be */
 export async function runUpgrade(request: UpgradeRequest): Promise<void> {
   const upgrade = new Upgrade(request);
   try {
     await upgrade.open();
     await upgrade.useOldVersion();
     await upgrade.takeOver();
+    await upgrade.failToCarryOver();
+    await upgrade.carryOver();
+    await upgrade.updateAdopted();
+    await upgrade.endBoth();
     await upgrade.loseKeyAndRestore();
   } finally {
     await upgrade.close();
@@ -50,7 +54,10 @@ export async function runUpgrade(request: UpgradeRequest): Promise<void> {
 class Upgrade {
   readonly #request: UpgradeRequest;
   readonly #endings: (() => Promise<unknown>)[] = [];
+  readonly #homes = new Map<Person, KeptHome>();
   #home = '';
+  #paths!: HomePaths;
+  #images!: UpgradeImages;
   #internet!: FakeInternet;
   #before!: Snapshot;
   #controller!: RunningController;
@@ -64,72 +71,140 @@ class Upgrade {
 
   async open(): Promise<void> {
     this.#home = await mkdtemp(join(tmpdir(), 'airlock-up-'));
+    this.#paths = homePaths(this.#home);
     this.#before = await takeSnapshot({ home: this.#home });
     this.#endings.push(() => untilNoLeaks(this.#before, 20_000));
     this.#endings.push(() => rm(this.#home, { recursive: true }));
-    await symlink(this.#request.images, homePaths(this.#home).images.folder);
-    this.#internet = await createFakeInternet({ ports: await twoPorts(), codex: { apiKey } });
+    this.#images = await openImages(this.#home, this.#request.images);
+    this.#internet = await createFakeInternet({ ports: await twoPorts(), codex: { apiKey: keys.codex } });
     this.#endings.push(this.#internet.close);
+    this.#internet.claudeProvider.addApiKey(keys.claude_code);
+    this.#internet.googleProvider.addApiKey(keys.gemini_cli);
     await writeFile(join(this.#home, 'test-ca.pem'), this.#internet.caPem);
   }
 
-  /** Two users with a CLI VM and a credential each: ada's is stopped, the admin's runs. */
+  /** Two persons with a CLI VM, three logins and files each: ada's VM stands still at the end, the admin's runs. */
   async useOldVersion(): Promise<void> {
     await this.#step('the older controller is ready', () => this.#start(this.#request.oldProgram));
     this.#endings.push(() => endController(this.#controller));
-    this.#admin = { name: 'admin', token: this.#controller.token };
-    const { token } = await this.#call(this.#admin, 'POST', '/api/users', { name: 'ada' });
-    this.#ada = { name: 'ada', token: token as string };
-    await this.#step('ada has a CLI VM with a credential', () => this.#connect(this.#ada));
-    await this.#step('her VM is stopped', async () => {
-      await this.#call(this.#admin, 'POST', '/api/system/stop-vms');
-      await this.#untilState(this.#ada, 'stopped');
-    });
-    await this.#step('the admin has a CLI VM with a credential, which runs', () => this.#connect(this.#admin));
+    const world = { url: () => this.#controller.url, keys };
+    this.#admin = new Person('admin', this.#controller.token, world);
+    const { token } = await this.#admin.call('POST', '/api/users', { name: 'ada' });
+    this.#ada = new Person('ada', String(token), world);
+    for (const person of [this.#ada, this.#admin]) {
+      await this.#step(`${person.name} has a CLI VM with files and three logins`, () => this.#settle(person));
+    }
+    await this.#stopBoth();
+    for (const home of this.#homes.values()) await home.note();
+    await this.#step('the admin’s is started again, and answers a prompt', () => this.#admin.ask());
     await this.#step('a backup is made', async () => {
-      const made = await this.#call(this.#admin, 'POST', '/api/vault/backup', { passphrase });
-      this.#backup = made['backup'] as string;
+      const made = await this.#admin.call('POST', '/api/vault/backup', { passphrase });
+      this.#backup = String(made['backup']);
     });
   }
 
-  /** This version on the same home: the running VM is adopted, the stopped one starts from what it has. */
+  async #settle(person: Person): Promise<void> {
+    await person.connectAll();
+    const home = new KeptHome(this.#home, await person.vmId());
+    this.#homes.set(person, home);
+    await home.untilMade();
+  }
+
+  /** This version on the same home, whose current image does not boot yet: the VM that runs is adopted, and goes on as it is. */
   async takeOver(): Promise<void> {
-    const before = await this.#cliOf(this.#admin);
+    const before = await this.#admin.vm();
     await this.#step('the older controller ends, and its VM goes on', () => this.#controller.stop());
+    await this.#images.use(this.#images.broken);
     await this.#step('this version is ready', () => this.#start());
-    await this.#step('the running VM is adopted', async () => {
-      const { id } = await this.#untilState(this.#admin, 'running');
-      expectSame('the admin’s CLI VM', id, before['id']);
+    await this.#step('the running VM is adopted with its root', async () => {
+      await this.#admin.untilVm({ state: 'running' });
+      await this.#admin.requireVm({ id: before['id'], imageId: this.#images.older, update: null });
     });
-    await this.#step('its CLI accepts its credential', () => this.#prove(this.#admin));
-    await this.#step('and answers a prompt', () => this.#ask(this.#admin));
-    await this.#step('the stopped VM starts from its disk, and answers a prompt', () => this.#ask(this.#ada));
-    await this.#step('its CLI accepts its credential', () => this.#prove(this.#ada));
-    await this.#step('both stop in order, the adopted one under its older runner', async () => {
-      await this.#call(this.#admin, 'POST', '/api/system/stop-vms');
-      for (const person of [this.#admin, this.#ada]) await this.#untilState(person, 'stopped');
+    await this.#works(this.#admin);
+  }
+
+  /** Of what does not boot nothing is left but the word about it. */
+  async failToCarryOver(): Promise<void> {
+    const what = 'the stopped VM is not carried over to an image that does not boot, and answers a prompt as it was';
+    await this.#step(what, () => this.#ada.ask());
+    await this.#ada.requireVm({ state: 'running', imageId: this.#images.older });
+    const { state, imageId, error } = (await this.#ada.vm())['update'] as Answer;
+    expectSame('the update', state, 'failed');
+    expectSame('the image that was tried', imageId, this.#images.broken);
+    if (!JSON.stringify(error).includes('does not boot')) throw new Error(`why it failed: ${JSON.stringify(error)}`);
+    await this.#step('it stops, and its files are the same', async () => {
+      await this.#ada.stop();
+      await this.#requireRoots(this.#ada, []);
+      await this.#homes.get(this.#ada)?.requireSame();
     });
   }
 
-  /** Without the vault's key, the older version's backup brings back the credentials and what opens the disks. */
+  async carryOver(): Promise<void> {
+    await this.#images.use(this.#images.newer);
+    await this.#step('it is carried over to the newer image at its next start, and answers a prompt', () =>
+      this.#ada.ask(),
+    );
+    await this.#requireNewer(this.#ada);
+    await this.#step('its CLIs accept their logins', () => this.#ada.prove());
+  }
+
+  async updateAdopted(): Promise<void> {
+    const { id, behind } = await this.#admin.vm();
+    expectSame('what the adopted VM is behind', (behind as Answer | null)?.['imageId'], this.#images.newer);
+    await this.#step('the adopted VM is updated', async () => {
+      await this.#admin.call('POST', `/api/vm/${String(id)}/update`, { now: true });
+      await this.#admin.untilVm({ state: 'running', imageId: this.#images.newer, update: null });
+    });
+    await this.#requireNewer(this.#admin);
+    await this.#works(this.#admin);
+  }
+
+  async #works(person: Person): Promise<void> {
+    await this.#step('its CLIs accept their logins', () => person.prove());
+    await this.#step('and it answers a prompt', () => person.ask());
+  }
+
+  async #requireNewer(person: Person): Promise<void> {
+    await person.requireVm({ imageId: this.#images.newer, update: null, behind: null });
+    await this.#requireRoots(person, [rootFile({ number: 1, imageId: this.#images.newer })]);
+  }
+
+  /** What is not needed any more is taken away right after it is said to be over. */
+  async #requireRoots(person: Person, names: string[]): Promise<void> {
+    const folder = this.#paths.vm(await person.vmId());
+    // Number 0 is no disk, but the name of the image that a VM may go back to.
+    const found = async () => (await readdir(folder)).filter((name) => /^root\.(?!0\.)/.test(name)).join();
+    const isSame = async () => (await found()) === names.join();
+    await until(`the roots in ${folder} to be these: ${names.join()}`, isSame, { timeoutMs: 20_000, explain: found });
+  }
+
+  async endBoth(): Promise<void> {
+    await this.#stopBoth();
+    await this.#step('of both the disk is the same file, with the same files', async () => {
+      for (const home of this.#homes.values()) await home.requireSame();
+    });
+    await this.#images.remove(this.#images.older);
+  }
+
+  /** Without the vault's key, the older version's backup brings back the logins and what opens the homes. */
   async loseKeyAndRestore(): Promise<void> {
-    const { vaultKey } = homePaths(this.#home);
+    const { vaultKey } = this.#paths;
     await this.#step('the vault key is lost', async () => {
       await this.#controller.stop();
       await rename(vaultKey, `${vaultKey}.lost`);
       await this.#start();
-      const { lost } = await this.#call(this.#admin, 'GET', '/api/vault');
-      expectSame('what is lost', lost, 4);
+      const { lost } = await this.#admin.call('GET', '/api/vault');
+      expectSame('what is lost', lost, sealed);
     });
     await this.#step('the backup of the older version is restored', async () => {
-      const body = { passphrase, backup: this.#backup };
-      const { entries } = await this.#call(this.#admin, 'POST', '/api/vault/restore', body);
+      const { entries } = await this.#admin.call('POST', '/api/vault/restore', { passphrase, backup: this.#backup });
       const results = (entries as { result: string }[]).map(({ result }) => result);
-      expectSame('what became of it', results.join(), 'restored,restored,restored,restored');
+      expectSame('what became of it', results.join(), Array<string>(sealed).fill('restored').join());
     });
-    await this.#step('the VM that was adopted starts from its disk, and answers a prompt', () =>
-      this.#ask(this.#admin),
-    );
+    for (const person of [this.#admin, this.#ada]) {
+      await this.#step(`the VM of ${person.name} wakes without the older image`, () => person.wake());
+      await this.#works(person);
+    }
   }
 
   async close(): Promise<void> {
@@ -147,96 +222,27 @@ class Upgrade {
     this.#request.tell(what, (performance.now() - started) / 1000);
   }
 
+  async #stopBoth(): Promise<void> {
+    await this.#step('both VMs stop in order', async () => {
+      await this.#admin.call('POST', '/api/system/stop-vms');
+      for (const person of this.#homes.keys()) await person.untilVm({ state: 'stopped' });
+    });
+  }
+
   async #start(program?: string): Promise<void> {
     const env = {
       AIRLOCK_UPSTREAM_PROXY: this.#internet.upstreamTemplate,
       AIRLOCK_PROXY_PORT_BASE: String(this.#internet.port),
       AIRLOCK_EXTRA_CA: join(this.#home, 'test-ca.pem'),
+      AIRLOCK_CLI_IDLE_S: '7200',
+      // Not by itself, which would be before the next start.
+      ...(program === undefined && { AIRLOCK_CLI_UPDATE: 'manual' }),
     };
     this.#controller = await startController({ home: this.#home, env, ...(program !== undefined && { program }) });
-  }
-
-  /** Without schemas: two versions answer. @throws Error for an answer that is no success */
-  async #call(person: Person, method: string, path: string, body?: unknown): Promise<Record<string, unknown>> {
-    const response = await this.#fetch(person, method, path, body);
-    const text = await response.text();
-    return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>);
-  }
-
-  async #fetch({ token }: Person, method: string, path: string, body?: unknown): Promise<Response> {
-    const headers = {
-      authorization: `Bearer ${token}`,
-      ...(body !== undefined && { 'content-type': 'application/json' }),
-    };
-    const response = await fetch(`${this.#controller.url}${path}`, {
-      method,
-      headers,
-      signal: AbortSignal.timeout(slowMs),
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
-    return response;
-  }
-
-  /** Hands in an API key, until the CLI in the CLI VM has accepted it. */
-  async #connect(person: Person): Promise<void> {
-    await this.#call(person, 'PUT', '/api/credentials/codex/api-key', { key: apiKey });
-    const isActive = async (): Promise<boolean> => {
-      const { credentials } = await this.#call(person, 'GET', '/api/credentials');
-      const [found] = credentials as { state: string; error: unknown }[];
-      if (found?.error) throw new Error(JSON.stringify(found.error));
-      return found?.state === 'active';
-    };
-    await until('the API key to be accepted', isActive, { timeoutMs: slowMs, intervalMs: 500 });
-  }
-
-  async #cliOf(person: Person): Promise<Record<string, unknown>> {
-    const { vms } = await this.#call(person, 'GET', '/api/vm');
-    const { user } = await this.#call(person, 'GET', '/api/me');
-    const { id } = user as { id: string };
-    const mine = (vms as Record<string, unknown>[]).filter((vm) => vm['kind'] === 'cli');
-    const own = mine.filter((vm) => vm['userId'] === id);
-    if (own.length !== 1) throw new Error(`${person.name} has ${own.length} CLI VMs`);
-    return own[0] ?? {};
-  }
-
-  async #untilState(person: Person, state: string): Promise<Record<string, unknown>> {
-    const found = async () => {
-      const vm = await this.#cliOf(person);
-      return vm['state'] === state && vm;
-    };
-    return until(`the CLI VM of ${person.name} to be ${state}`, found, { timeoutMs: 120_000, intervalMs: 250 });
-  }
-
-  async #prove(person: Person): Promise<void> {
-    const { id } = await this.#cliOf(person);
-    const result = await this.#call(person, 'POST', `/api/vm/${String(id)}/check`, { name: 'proof_codex' });
-    expectSame(`the proof (${String(result['output'])})`, result['ok'], true);
-  }
-
-  async #ask(person: Person): Promise<void> {
-    const body = { provider: 'codex', prompt: 'after the upgrade' };
-    const text = await (await this.#fetch(person, 'POST', '/api/vm/me/cli/prompt', body)).text();
-    if (!text.includes('after the upgrade') || !text.includes('"exitCode":0')) throw new Error(text);
   }
 }
 
 function expectSame(what: string, found: unknown, expected: unknown): void {
-  if (found !== expected) throw new Error(`${what} is ${String(found)}, and ${String(expected)} was expected`);
-}
-
-/** Two ports in a row that are free: each user has the one after the user before. */
-async function twoPorts(): Promise<[number, number]> {
-  for (;;) {
-    const first = createServer().listen(0, '127.0.0.1');
-    await once(first, 'listening');
-    const { port } = first.address() as AddressInfo;
-    const second = createServer().listen(port + 1, '127.0.0.1');
-    const isFree = await once(second, 'listening').then(
-      () => true,
-      () => false,
-    );
-    for (const server of [first, second]) server.close();
-    if (isFree) return [port, port + 1];
-  }
+  if (found !== expected)
+    throw new Error(`${what}: ${JSON.stringify(found)}, and ${JSON.stringify(expected)} was expected`);
 }
