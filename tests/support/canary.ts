@@ -5,7 +5,7 @@
 import type { Dirent } from 'node:fs';
 import { open, readdir, readFile, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run } from '@airlock/contract/process';
+import { dataRanges, type DataRange } from '@airlock/contract/sparse-file';
 
 export interface CanaryFinding {
   label: string;
@@ -126,24 +126,6 @@ async function isKnown(block: Buffer, position: number, base: FileHandle | undef
   return block.equals(baseBlock.subarray(0, bytesRead));
 }
 
-/**
- * Where a file has data, as [begin, end) in bytes: reading the holes of a disk takes longer than all that is in it. Whole where
- * the file system does not tell (tmpfs). Extents as filefrag(8) prints them: `0: 4096..8191: …`.
- */
-async function dataOf(path: string, { blocks, size }: { blocks: number; size: number }): Promise<[number, number][]> {
-  const whole: [number, number][] = [[0, Infinity]];
-  if (size <= blockBytes || blocks * 512 >= size) return whole;
-  const { exitCode, stdout } = await run('filefrag', ['-e', '-s', '-b1', path], { okCodes: [0, 1, 22] });
-  if (exitCode !== 0) return whole;
-  const data: [number, number][] = [];
-  for (const [, from, to] of stdout.matchAll(/^ *\d+: +(\d+)\.\. *(\d+):/gm)) {
-    const last = data.at(-1);
-    if (last?.[1] === Number(from)) last[1] = Number(to) + 1;
-    else data.push([Number(from), Number(to) + 1]);
-  }
-  return data;
-}
-
 async function searchFile(
   path: string,
   patterns: readonly Pattern[],
@@ -153,7 +135,8 @@ async function searchFile(
   if (file === undefined) return [];
   try {
     const found = new Map<Pattern, number>();
-    for (const data of await dataOf(path, await file.stat())) await searchData(file, data, { patterns, base, found });
+    for (const range of (await unlessGone(dataRanges(path))) ?? [])
+      await searchData(file, range, { patterns, base, found });
     return [...found].map(([{ label, form }, offset]) => ({ label, form, where: `file ${path}`, offset }));
   } finally {
     await file.close();
@@ -167,7 +150,7 @@ interface FileSearch {
 }
 
 /** Reads block by block; each block begins with the end of the one before, so that nothing is missed between two. */
-async function searchData(file: FileHandle, [from, to]: [number, number], search: FileSearch): Promise<void> {
+async function searchData(file: FileHandle, { from, to }: DataRange, search: FileSearch): Promise<void> {
   const { patterns, base, found } = search;
   const overlap = Math.max(...patterns.map(({ bytes }) => bytes.length)) - 1;
   const buffer = Buffer.alloc(overlap + blockBytes);

@@ -109,6 +109,9 @@ export function killGroup(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void
   }
 }
 
+/** The search path with the folders where Debian has programs of the system, such as mkfs.ext4, which are not on every user's. */
+export const systemPath = (): string => [process.env['PATH'] ?? '', '/usr/local/sbin', '/usr/sbin', '/sbin'].join(':');
+
 /** The last `lines` lines of a text, without trailing white space. */
 export function tail(text: string, lines = 20): string {
   return text.trimEnd().split('\n').slice(-lines).join('\n');

@@ -7,14 +7,12 @@ import { dirname, join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { flush, makePrivateFolder, nullIfAbsent } from '@airlock/contract/file';
 import { atLowWeight } from '@airlock/contract/low-weight';
-import { isNotInstalled, run } from '@airlock/contract/process';
+import { isNotInstalled, run, systemPath } from '@airlock/contract/process';
 import { diskOfFile, partialEnding, rootFile, type VmRoot } from '@airlock/contract/runner';
 import type { EngineContext } from './context.js';
 import type { Engine } from './engine.js';
 
 const gibBytes = 1024 ** 3;
-/** Where Debian has mkfs.ext4, which is not on the path of every user. */
-const systemPath = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 /** Named one by one: what is usual differs between hosts, and the guest's kernel may be an older one than the host's. */
 const features = [
   ...['none', 'has_journal', 'ext_attr', 'resize_inode', 'dir_index', 'filetype', 'extent', '64bit', 'flex_bg'],
@@ -67,13 +65,20 @@ export async function createHome(ctx: EngineContext, vmId: string, gib: number, 
 export async function growHome({ paths }: EngineContext, vmId: string, gib: number): Promise<void> {
   const path = paths.vmFile(vmId, 'disk');
   const file = await open(path, 'r+').catch((cause: unknown) => {
-    throw new AppError('home_unusable', `The disk ${path} with the home of ${vmId} cannot be opened.`, { cause });
+    throw homeUnusable(vmId, path, cause);
   });
   try {
     if ((await file.stat()).size < gib * gibBytes) await file.truncate(gib * gibBytes);
   } finally {
     await file.close();
   }
+}
+
+export function homeUnusable(vmId: string, path: string, cause: unknown): AppError {
+  return new AppError('home_unusable', `The disk ${path} with the home of ${vmId} cannot be opened.`, {
+    hint: 'Put the file back, or restore a backup of the home: `npx airlock vm restore`.',
+    cause,
+  });
 }
 
 /** See `Engine.keepRoots`. What is kept is durable before anything is removed: a host that loses power then has one of them. */
@@ -132,9 +137,8 @@ async function makeSparse(path: string, sizeBytes: number): Promise<void> {
 
 /** @throws AppError host_unsupported when it is not installed, command_failed, aborted */
 async function runProgram([program = '', ...words]: readonly string[], signal: AbortSignal): Promise<void> {
-  const path = [process.env['PATH'], ...systemPath].filter((folder) => folder !== undefined).join(':');
   try {
-    await run(program, words, { signal, env: { LC_ALL: 'C', PATH: path } });
+    await run(program, words, { signal, env: { LC_ALL: 'C', PATH: systemPath() } });
   } catch (error) {
     if (!isNotInstalled(error)) throw error;
     throw new AppError('host_unsupported', `No disk can be made for a CLI VM: ${AppError.from(error).message}`, {
@@ -144,11 +148,11 @@ async function runProgram([program = '', ...words]: readonly string[], signal: A
   }
 }
 
-const isFull = (error: unknown): boolean =>
+export const isFull = (error: unknown): boolean =>
   /No space left on device|Disk quota exceeded|ENOSPC|EDQUOT/.test(error instanceof Error ? error.message : '');
 
 /** Asked when nothing of the disk is left any more. */
-async function diskFull(target: string, sizeBytes: number, cause: unknown): Promise<AppError> {
+export async function diskFull(target: string, sizeBytes: number, cause: unknown): Promise<AppError> {
   const { bavail, bsize } = await statfs(dirname(target));
   const free = gib(bavail * bsize);
   return new AppError('disk_full', `${target} may become ${gib(sizeBytes)} large; ${free} are free where it lies.`, {
