@@ -19,6 +19,19 @@ export interface VmPlan extends Pick<
   low: boolean;
 }
 
+/** A part of a disk that is not zeros. Parts come in order and do not overlap. */
+export interface Extent {
+  /** Bytes before it. */
+  at: number;
+  bytes: Uint8Array;
+}
+
+/** The disk of a home. Its parts can be read once; whoever leaves them early ends the reading. */
+export interface HomeContent {
+  sizeBytes: number;
+  extents: AsyncIterable<Extent>;
+}
+
 export interface Engine {
   /** What there is for VMs, and what those that there are were promised and have taken. */
   capacity(): Promise<HostCapacity>;
@@ -37,6 +50,18 @@ export interface Engine {
    * takes the room at its next start. @throws AppError home_unusable when it is not there
    */
   growHome(vmId: string, gib: number): Promise<void>;
+  /**
+   * The home of a VM that stands still, and how much of the host's disk it has taken.
+   * @throws AppError home_unusable when it is not there
+   */
+  readHome(vmId: string): Promise<HomeContent & { takenBytes: number }>;
+  /**
+   * Takes the content of a home for a VM that has none yet. It is half a disk, which no start finds, until `keep`.
+   * @throws AppError disk_full, the signal's reason, or what the parts end with: nothing is left of it
+   */
+  receiveHome(vmId: string, home: HomeContent, signal: AbortSignal): Promise<{ keep(): Promise<void> }>;
+  /** Removes what is there of VMs that are not `known` and whose home was received, and not kept. Not while one is; answers their ids. */
+  dropReceived(known: ReadonlySet<string>): Promise<string[]>;
   /**
    * Starts the runner and resolves once it answers.
    * @throws AppError image_missing, image_corrupt, home_unusable, runner_failed, runner_claim_refused

@@ -9,6 +9,7 @@ import { ConfigureAnswer, RunnerStatus, type VmSettings } from '@airlock/contrac
 import { clientOf, dropClient, type EngineContext, type LocalEngineDeps } from './context.js';
 import { createHome, createRoot, growHome, keepRoots } from './disk.js';
 import type { Engine } from './engine.js';
+import { dropReceived, readHome, receiveHome } from './home-content.js';
 import { openDesktop } from './open-desktop.js';
 import { lost, prune, remove } from './remove.js';
 import { createSecretFolders } from './secret-folder.js';
@@ -31,6 +32,9 @@ export function createLocalEngine(deps: LocalEngineDeps): Engine {
     keepRoots: (vmId, numbers) => keepRoots(ctx, vmId, numbers),
     createHome: (vmId, gib, signal) => createHome(ctx, vmId, gib, signal),
     growHome: (vmId, gib) => growHome(ctx, vmId, gib),
+    readHome: (vmId) => readHome(ctx, vmId),
+    receiveHome: (vmId, home, signal) => receiveHome(ctx, vmId, home, signal),
+    dropReceived: (known) => dropReceived(ctx, known),
     start: (plan, secrets) => start(ctx, plan, secrets),
     configure: (vmId, vmSettings, signal) => configure(ctx, vmId, vmSettings, signal),
     status: (vmId) => status(ctx, vmId),

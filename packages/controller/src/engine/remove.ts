@@ -49,7 +49,7 @@ export async function prune({ paths }: EngineContext, known: ReadonlySet<string>
 }
 
 /** The ids of VMs that have a folder in `vms` and are not `known`; what else lies there is no concern of the engine. */
-const unknownIn = async (vms: string, known: ReadonlySet<string>): Promise<string[]> =>
+export const unknownIn = async (vms: string, known: ReadonlySet<string>): Promise<string[]> =>
   (await namesIn(vms)).filter((name) => VmId.safeParse(name).success && !known.has(name));
 
 /** When something in the folder was written, or taken away, for the last time. */
@@ -69,7 +69,7 @@ async function namesIn(folder: string): Promise<string[]> {
   });
 }
 
-function nullIfClosed(error: NodeJS.ErrnoException): null {
+export function nullIfClosed(error: NodeJS.ErrnoException): null {
   if (error.code === 'EACCES') return null;
   throw error;
 }

@@ -88,6 +88,9 @@ export function createTestEngine(client: JsonClient): TestEngine {
       ),
     keepRoots: async (vmId, numbers) => void engine.steps.push(`keep ${numbers.join()} ${vmId}`),
     growHome: async (vmId, gib) => void engine.steps.push(`grow ${gib} ${vmId}`),
+    readHome: () => Promise.reject(gone()),
+    receiveHome: () => Promise.reject(gone()),
+    dropReceived: async () => [],
     createHome: (_vmId, _gib, signal) => raceAbort(engine.diskGate ?? Promise.resolve(), signal),
     configured: [],
     configureGate: undefined,
@@ -189,7 +192,7 @@ export function standInVms(keep: RowKeep, verbs: Partial<Vms>): Vms {
     restart: (vmId) => changed(vmId, { state: 'starting' }),
     usesOf: () => 0,
     update: (vmId, asked) => changed(vmId, { rootUpdate: { ...newRootUpdate, ...asked } }),
-    updateAll: refuse,
+    ...{ updateAll: refuse, backup: refuse, restore: refuse },
     behind: async () => new Map(),
     ...{ createBrowser: refuse, ensureCli: refuse, useCli: refuse, waitReady: refuse },
     ...{ guest: refuse, health: refuse, runCheck: refuse, openDesktop: refuse },
@@ -232,7 +235,7 @@ function createTestHomeKeys(): TestVms['homeKeys'] {
   const held = new Map<string, string>();
   return {
     held,
-    sealHomeKey: async (vmId) => void held.set(vmId, randomBytes(64).toString('base64')),
+    sealHomeKey: async (vmId, key = randomBytes(64).toString('base64')) => void held.set(vmId, key),
     openHomeKey: async (vmId) => {
       const key = held.get(vmId);
       if (key === undefined) throw new AppError('home_key_lost', `There is no key for ${vmId}.`);
