@@ -36,7 +36,7 @@ export function createVault({ store, ...deps }: VaultDeps): Vault {
     stagedKeys: () => stagedKeys(ctx.db),
     custody: (userId) => listCustody(ctx.db, userId),
     note: (owner, values) => note(ctx.db, owner, values),
-    sealHomeKey: (vmId) => sealHomeKey(ctx, vmId),
+    sealHomeKey: (vmId, key) => sealHomeKey(ctx, vmId, key),
     openHomeKey: (vmId) => openHomeKey(ctx, vmId),
     dropHomeKey: (vmId) => dropHomeKey(ctx, vmId),
     backup: (passphrase) => backup(ctx, passphrase),

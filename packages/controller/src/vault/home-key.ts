@@ -10,9 +10,13 @@ type Context = Pick<VaultContext, 'db' | 'ring'>;
 /** What a home key is sealed for. Changing it closes every home there is. */
 export const homeContext = (vmId: string): string => `home/${vmId}`;
 
-export async function sealHomeKey({ db, ring }: Context, vmId: string): Promise<void> {
+export async function sealHomeKey(
+  { db, ring }: Context,
+  vmId: string,
+  key = randomBytes(64).toString('base64'),
+): Promise<void> {
   await ring.sealing(async (seal) => {
-    const sealed = await seal(homeContext(vmId), randomBytes(64).toString('base64'));
+    const sealed = await seal(homeContext(vmId), key);
     await db.insert(homeKeys).values({ vmId, sealed });
   });
 }

@@ -65,8 +65,8 @@ export interface Vault {
   custody(userId: string | null): Promise<CustodyRow[]>;
   /** Notes something about a credential's holder or health. */
   note(owner: Owner, values: CustodyNote): Promise<void>;
-  /** Makes the key of the home of this VM, which has none yet. */
-  sealHomeKey(vmId: string): Promise<void>;
+  /** Makes the key of the home of this VM, which has none yet; or seals the one that came with its home. */
+  sealHomeKey(vmId: string, key?: string): Promise<void>;
   /** @throws AppError home_key_lost when it is not there, or does not open */
   openHomeKey(vmId: string): Promise<string>;
   /** Without its key, what a copy of the disk may still hold cannot be read. Idempotent. */

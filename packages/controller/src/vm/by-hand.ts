@@ -44,14 +44,14 @@ export async function restartByHand(ctx: VmContext, vmId: string): Promise<VmRow
 }
 
 /** One that gets a root of its own first is only asked for: that takes longer than anybody waits for an answer. Only in the VM's turn. */
-async function startNow(ctx: VmContext, vmId: string): Promise<void> {
+export async function startNow(ctx: VmContext, vmId: string): Promise<void> {
   const row = await rows.get(ctx, vmId);
   if (row && (await isToCarryOver(ctx, row))) await askForUpdate(ctx, vmId, { kind: 'update', now: true, run: true });
   else await startKept(ctx, vmId);
 }
 
 /** The VM that was started: the guard sees it when it is ready, before anybody uses it. Nobody waits for that. */
-async function attended(ctx: VmContext, vmId: string): Promise<VmRow> {
+export async function attended(ctx: VmContext, vmId: string): Promise<VmRow> {
   const row = await requireCli(ctx, vmId);
   // Somebody else may have stopped it meanwhile.
   const isComing = row.state === 'starting' || row.state === 'running' || row.rootUpdate?.state === 'waiting';

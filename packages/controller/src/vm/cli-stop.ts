@@ -63,13 +63,18 @@ export async function stopIdle(ctx: VmContext): Promise<void> {
   }
 }
 
+/** Whether prompts or checks use the user's CLI VM, or wait for its start; or a sign-in does, or has since `since`. */
+export async function isInUse(ctx: VmContext, { userId }: Pick<VmRow, 'userId'>, since = new Date()): Promise<boolean> {
+  return ctx.uses.has(userId) || (await ctx.signingIn(since)).has(userId);
+}
+
 /** For `stopNow`: unless somebody uses the VM, or has since `before`. */
 export async function stopUnused(
   ctx: VmContext,
   { id, userId }: Pick<VmRow, 'id' | 'userId'>,
   before: Date,
 ): Promise<VmRow | undefined> {
-  if ((await ctx.signingIn(before)).has(userId) || ctx.uses.has(userId)) return undefined;
+  if (await isInUse(ctx, { userId }, before)) return undefined;
   return rows.apply(ctx, id, 'stop', { when: rows.unusedSince(before) });
 }
 

@@ -17,7 +17,8 @@ export interface VmDeps {
   images: Images;
   /** Keys of CLI VMs' homes, made when a VM is and dropped when it goes. */
   homeKeys: {
-    sealHomeKey(vmId: string): Promise<void>;
+    /** A new one, unless it is given. */
+    sealHomeKey(vmId: string, key?: string): Promise<void>;
     openHomeKey(vmId: string): Promise<string>;
     dropHomeKey(vmId: string): Promise<void>;
   };

@@ -4,6 +4,8 @@
  */
 import { AppError } from '@airlock/contract/errors';
 import { startLoop } from '../lib/loop.js';
+import { backup } from './backup/backup.js';
+import { restore } from './backup/restore.js';
 import { restartByHand, startByHand, stopByHand } from './by-hand.js';
 import { ensureCli, useCli } from './cli.js';
 import { stop, stopIdle } from './cli-stop.js';
@@ -53,6 +55,8 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     restart: (vmId) => restartByHand(ctx, vmId),
     update: (vmId, request) => update(ctx, vmId, request),
     updateAll: () => updateAll(ctx),
+    backup: (vmId, request) => backup(ctx, vmId, request),
+    restore: (file, request) => restore(ctx, file, request),
     behind: (all) => behind(ctx, all),
     waitReady: (vmId, onStatus, signal) => waitReady(ctx, vmId, signal, onStatus),
     get: (vmId) => rows.get(ctx, vmId),

@@ -10,6 +10,8 @@ import { watch } from './watch.js';
 
 /** Resolves when every row tells the truth, or says that the VM is being stopped or removed, which the sweep sees to. */
 export async function reconcile(ctx: VmContext): Promise<void> {
+  const dropped = await ctx.engine.dropReceived(await rows.ownerIds(ctx));
+  if (dropped.length > 0) ctx.log.info({ dropped }, 'homes were being restored when the last controller ended');
   const left = await rows.active(ctx);
   await Promise.all(left.map((row) => ctx.turns.run(row.id, () => reconcileOne(ctx, row))));
   for (const { id, rootUpdate } of await updating(ctx)) if (rootUpdate?.state === 'proving') ctx.unproved.add(id);

@@ -69,11 +69,15 @@ export function takeRoomForRoot<T>(
   take: () => Promise<T>,
 ): Promise<T> {
   return ctx.room.run(host, async () => {
-    const capacity = await ctx.engine.capacity();
-    const room = roomLeft(capacity, await expectedOf(ctx, capacity));
-    requireDisk(`Another root for the CLI VM ${id} needs`, mibOf(artefacts.rootfs.size), room);
+    await checkDisk(ctx, `Another root for the CLI VM ${id} needs`, artefacts.rootfs.size);
     return take();
   });
+}
+
+/** `what`: the beginning of a sentence, such as `A disk needs`. @throws AppError disk_full where there is no room for so many bytes */
+export async function checkDisk(ctx: VmContext, what: string, bytes: number): Promise<void> {
+  const capacity = await ctx.engine.capacity();
+  requireDisk(what, mibOf(bytes), roomLeft(capacity, await expectedOf(ctx, capacity)));
 }
 
 /**

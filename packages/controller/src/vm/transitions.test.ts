@@ -7,7 +7,7 @@ const events = Object.keys(vmEvents) as VmEvent[];
 
 /** Written down a second time, by hand: a change of the table must be meant. Every pair that is not here is refused. */
 const expected: Record<VmState, Partial<Record<VmEvent, VmState>>> = {
-  creating: { power_on: 'starting', failed: 'failed', destroy: 'destroying' },
+  creating: { power_on: 'starting', restored: 'stopped', failed: 'failed', destroy: 'destroying' },
   starting: {
     ready: 'running',
     stop: 'stopping',

@@ -4,6 +4,7 @@ import type { VmState } from '@airlock/contract/api';
 /** What can happen to a VM. `docs/vm-states.md` is printed from this and from the table. */
 export const vmEvents = {
   power_on: 'a runner is being started for it',
+  restored: 'its home has come from a backup; it stands still until its next use',
   ready: 'its runner says that everything in it works',
   stop: 'it is to be powered off and kept: on demand, as idle, or because it could not be started',
   released: 'nothing of it runs any more; its disks are kept',
@@ -22,7 +23,7 @@ export const firstState: VmState = 'creating';
 
 /** What a state allows; an event that is absent is refused. Each event that is allowed changes the state. */
 export const transitions: Readonly<Record<VmState, Partial<Record<VmEvent, VmState>>>> = {
-  creating: { power_on: 'starting', failed: 'failed', destroy: 'destroying' },
+  creating: { power_on: 'starting', restored: 'stopped', failed: 'failed', destroy: 'destroying' },
   starting: {
     ready: 'running',
     stop: 'stopping',

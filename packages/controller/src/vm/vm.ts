@@ -1,4 +1,5 @@
 /** The face of the vm folder: what sessions, desktop and http may ask of VMs. */
+import type { Readable } from 'node:stream';
 import type { Vm, VmUpdateKind } from '@airlock/contract/api';
 import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import type { CheckName, CheckResult, GuestHealth } from '@airlock/contract/guest';
@@ -39,6 +40,22 @@ export interface CliUse {
 
 /** The image that is current, and what is different in it. */
 export type Behind = NonNullable<Vm['behind']>;
+
+export interface BackupRequest {
+  passphrase: string;
+  /** Ends what uses the VM. */
+  now: boolean;
+  /** The name of its user, which the backup keeps. */
+  user: string;
+}
+
+export interface RestoreRequest {
+  passphrase: string;
+  /** The CLI VM that the user has is destroyed. */
+  replace: boolean;
+  /** The id of the user whose VM it becomes, by the name that the backup has. @throws AppError */
+  ownerOf(user: string): Promise<string>;
+}
 
 export interface Vms {
   /**
@@ -103,6 +120,20 @@ export interface Vms {
    * for at once: many VMs have the same few images.
    */
   behind(rows: readonly VmRow[]): Promise<ReadonlyMap<string, Behind>>;
+  /**
+   * The home of a CLI VM with its key, sealed under a passphrase: the bytes of a file, as they are read. The VM is stopped before, after
+   * a last look of the guard; nothing starts it until the stream has ended, was destroyed, or has not been read for a minute. Then it is
+   * started again, if it ran. One that breaks off ends with an error.
+   * @throws AppError not_found, invalid_request for a browser VM, vm_not_running for one that is being made or has come to its end,
+   * vm_in_use, home_key_lost, home_unusable
+   */
+  backup(vmId: string, request: BackupRequest): Promise<Readable>;
+  /**
+   * A new CLI VM, standing still, with the home of a backup and a fresh root. Nothing changes before all of `file` was read.
+   * @throws AppError backup_invalid, vm_exists unless `replace`, invalid_request for a home that is too large, disk_full, image_missing,
+   * image_corrupt, image_too_old, what `ownerOf` throws, and what `file` ends with
+   */
+  restore(file: AsyncIterable<Uint8Array>, request: RestoreRequest): Promise<VmRow>;
   /** Resolves when the VM is ready. @throws AppError the VM's own failure, an upstream failure, or aborted */
   waitReady(vmId: string, onStatus: (status: RunnerStatus) => void, signal: AbortSignal): Promise<VmRow>;
   get(vmId: string): Promise<VmRow | undefined>;

@@ -2,7 +2,7 @@
 import { AppError } from '@airlock/contract/errors';
 import { homeDiskProtocol } from '@airlock/contract/guest';
 import { startLoop, type Loop } from '../../lib/loop.js';
-import { stopNow, stopUnused } from '../cli-stop.js';
+import { isInUse, stopNow, stopUnused } from '../cli-stop.js';
 import type { VmContext } from '../context.js';
 import { checkRoom } from '../room.js';
 import * as rows from '../rows.js';
@@ -42,10 +42,6 @@ async function bringFurther(ctx: VmContext, row: VmRow): Promise<void> {
   if (!made?.rootUpdate || (!made.rootUpdate.now && (await isInUse(ctx, made)))) return;
   if (made.state === 'stopped') await checkRoom(ctx, { userId: made.userId, browser: false, cli: true });
   await prepare(ctx, made, () => replace(ctx, made));
-}
-
-async function isInUse(ctx: VmContext, { userId }: VmRow): Promise<boolean> {
-  return ctx.uses.has(userId) || (await ctx.signingIn(new Date())).has(userId);
 }
 
 /** Whoever wants to use the VM meanwhile waits for `work`; a VM that stood still does so again, unless somebody does. */
