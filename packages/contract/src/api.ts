@@ -150,6 +150,20 @@ export const CreateVmRequest = z.strictObject({
 });
 /** `POST /api/vm/:id/update` and `/reset`; without a body, the defaults. `now`: whatever uses the VM, instead of once nobody does. */
 export const UpdateVmRequest = z.strictObject({ now: z.boolean().default(false) });
+/** At least 12 characters: the only thing between a stolen backup file and its content. */
+export const Passphrase = z.string().min(12).max(1024);
+/** `POST /api/vm/:id/backup`. `now`: whatever uses the VM. The answer is the file, as application/octet-stream. */
+export const BackupHomeRequest = z.strictObject({ passphrase: Passphrase, now: z.boolean().default(false) });
+/**
+ * `POST /api/vm/restore`: the first line of a body of application/octet-stream, as JSON; the file follows. `user`: whose CLI VM it
+ * becomes; by default, of the user whom the backup names, and for others than administrators, of the caller. `replace`: the CLI VM that
+ * this user has is destroyed.
+ */
+export const RestoreHomeRequest = z.strictObject({
+  passphrase: Passphrase,
+  user: UserName.optional(),
+  replace: z.boolean().default(false),
+});
 export const RunCheckRequest = z.strictObject({ name: CheckName });
 
 /** `POST /api/vm/:id/cli/prompt`; `provider` is checked against the known ids and aliases afterwards. */
@@ -217,8 +231,6 @@ export const ApiKeyResponse = z.strictObject({ provider: ProviderId, generation:
 export const RemoveCredentialResponse = z.strictObject({ cliVm: z.enum(['removed', 'pending', 'none']) });
 export type RemoveCredentialResponse = z.infer<typeof RemoveCredentialResponse>;
 
-/** At least 12 characters: the only thing between a stolen backup file and its content. */
-export const Passphrase = z.string().min(12).max(1024);
 /** `POST /api/vault/backup` (admin): everything sealed, under a passphrase, as one compact JWE. */
 export const BackupRequest = z.strictObject({ passphrase: Passphrase });
 export const BackupResponse = z.strictObject({

@@ -29,6 +29,8 @@ export interface HttpDeps {
   dashboardFolder?: string;
   /** Milliseconds between comments in an event stream that has nothing to say; 15 s by default. */
   heartbeatMs?: number;
+  /** Milliseconds without a byte of an upload after which it is given up; a minute by default. */
+  uploadSilenceMs?: number;
 }
 
 export type Server = FastifyInstance<

@@ -22,6 +22,7 @@ import { addSessionRoutes } from './route/sessions.js';
 import { addSystemRoutes } from './route/system.js';
 import { addUserRoutes } from './route/users.js';
 import { addVaultRoutes } from './route/vault.js';
+import { addVmBackupRoutes } from './route/vm-backup.js';
 import { addVmRoutes } from './route/vms.js';
 
 const bodyLimit = 64 * 1024;
@@ -65,6 +66,7 @@ export async function buildServer(deps: HttpDeps): Promise<Server> {
   addPromptRoutes(server, deps);
   addSessionRoutes(server, deps);
   addVmRoutes(server, deps);
+  addVmBackupRoutes(server, deps);
   addDesktopRoutes(server, deps);
   await addDashboard(server, deps.dashboardFolder);
   await server.ready();

@@ -37,7 +37,7 @@ interface Shown {
   all(rows: readonly VmRow[]): Promise<Vm[]>;
 }
 
-function createShown({ vms, settings }: HttpDeps): Shown {
+export function createShown({ vms, settings }: HttpDeps): Shown {
   const describe = (row: VmRow, behind: ReadonlyMap<string, Behind>): Vm =>
     toVm(row, {
       ...{ idleS: settings.AIRLOCK_CLI_IDLE_S, uses: vms.usesOf(row.userId) },
