@@ -57,6 +57,8 @@ describe('help', () => {
       'vm restart',
       'vm update',
       'vm reset',
+      'vm backup',
+      'vm restore',
       'vm destroy',
       'user create',
       'user list',

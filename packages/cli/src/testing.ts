@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach } from 'vitest';
+import { homePaths } from '@airlock/contract/home';
 import { run } from '@airlock/contract/process';
 
 const bin = fileURLToPath(new URL('../bin/airlock.mjs', import.meta.url));
@@ -36,7 +37,7 @@ export function useHome(): TestHome {
 export interface TestController {
   /** What came, such as `GET /api/vm Bearer the-token`. */
   calls: string[];
-  /** Their bodies, as far as there was one. */
+  /** Their bodies, as far as there was one: of JSON what it says, of others a Buffer. */
   bodies: unknown[];
 }
 
@@ -51,9 +52,11 @@ export function useController(
     controller.calls.length = 0;
     controller.bodies.length = 0;
     server = createServer(async (request, response) => {
-      let text = '';
-      for await (const chunk of request.setEncoding('utf8')) text += String(chunk);
-      if (text !== '') controller.bodies.push(JSON.parse(text));
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+      const body = Buffer.concat(chunks);
+      const isJson = request.headers['content-type'] === 'application/json';
+      if (body.length > 0) controller.bodies.push(isJson ? JSON.parse(body.toString()) : body);
       controller.calls.push(`${request.method} ${request.url} ${request.headers.authorization}`);
       const json = answer(`${request.method} ${request.url}`, response);
       if (response.headersSent) return;
@@ -64,8 +67,9 @@ export function useController(
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     const url = `http://127.0.0.1:${port}`;
-    await writeFile(join(home.path, 'controller.json'), JSON.stringify({ url, pid: process.pid }));
-    await writeFile(join(home.path, 'token'), 'the-token\n');
+    const { controllerFile, token } = homePaths(home.path);
+    await writeFile(controllerFile, JSON.stringify({ url, pid: process.pid }));
+    await writeFile(token, 'the-token\n');
   });
   afterEach(async () => {
     server.closeAllConnections();

@@ -21,6 +21,8 @@ export interface Target {
 
 export interface CallOptions {
   body?: unknown;
+  /** Sent instead, as it comes, as application/octet-stream. Left where it is as soon as there is an answer. */
+  upload?: Readable;
   signal?: AbortSignal;
   /** Milliseconds until the answer's head must have come; 30 s by default. */
   timeoutMs?: number;
@@ -40,8 +42,13 @@ export interface JsonClient {
   close(): Promise<void>;
 }
 
-/** A client that also reads server-sent events, as the controller's API has them. */
+/** A client that also reads server-sent events and files, as the controller's API has them. */
 export interface StreamingClient extends JsonClient {
+  /**
+   * Calls, and once the answer has begun gives its bytes as they come. Leaving the loop hangs up. `timeoutMs` is also the longest
+   * silence. The loop throws an AppError unless all has come.
+   */
+  bytes(method: string, path: string, options?: CallOptions): Promise<AsyncGenerator<Buffer, void>>;
   /** As `lines`, for server-sent events. */
   events(method: string, path: string, options?: CallOptions): Promise<AsyncGenerator<ServerEvent, void>>;
 }
@@ -73,6 +80,9 @@ export function createJsonClient(target: Target): StreamingClient {
     async lines(method, path, options = {}) {
       return linesOf(await send(peer, method, path, options), target, `${method} ${path}`);
     },
+    async bytes(method, path, options = {}) {
+      return bytesOf(await send(peer, method, path, options), target, `${method} ${path}`);
+    },
     async events(method, path, options = {}) {
       return eventsOf(await send(peer, method, path, options), target, `${method} ${path}`);
     },
@@ -96,15 +106,21 @@ async function send({ target, agent }: Peer, method: string, path: string, optio
     bodyTimeout: timeoutMs,
     headers: {
       ...(target.token !== undefined && { authorization: `Bearer ${target.token}` }),
-      ...(options.body !== undefined && { 'content-type': 'application/json' }),
+      ...typeOf(options),
     },
     ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
+    ...(options.upload && { body: options.upload }),
     ...(options.signal && { signal: options.signal }),
   }).catch((error: unknown) => {
     throw toAppError(error, target, what);
   });
   if (answer.statusCode < 400) return answer.body;
   throw fromErrorAnswer(await wholeOf(answer.body, target, what), answer.statusCode, target, what);
+}
+
+function typeOf({ body, upload }: CallOptions): Record<string, string> {
+  if (upload) return { 'content-type': 'application/octet-stream' };
+  return body === undefined ? {} : { 'content-type': 'application/json' };
 }
 
 /** The whole body. */
@@ -122,6 +138,14 @@ async function wholeOf(body: Readable, target: Target, what: string): Promise<st
     throw error instanceof AppError ? error : toAppError(error, target, what);
   }
   return Buffer.concat(chunks).toString('utf8');
+}
+
+async function* bytesOf(body: Readable, target: Target, what: string): AsyncGenerator<Buffer, void> {
+  try {
+    yield* body as AsyncIterable<Buffer>;
+  } catch (error) {
+    throw toAppError(error, target, what);
+  }
 }
 
 async function* linesOf(body: Readable, target: Target, what: string): AsyncGenerator<string, void> {

@@ -13,6 +13,18 @@ export interface SecretSource {
   twice?: boolean;
 }
 
+const leastPassphrase = 12;
+
+/** A passphrase for a backup. `twice`: it is a new one. @throws AppError invalid_request, also for one that is too short */
+export async function readPassphrase(file: string | undefined, twice: boolean): Promise<string> {
+  const passphrase = await readSecret({ prompt: 'Passphrase', file, twice });
+  if (passphrase.length >= leastPassphrase) return passphrase;
+  throw new AppError(
+    'invalid_request',
+    `The passphrase has ${passphrase.length} characters; it needs ${leastPassphrase}.`,
+  );
+}
+
 /** @throws AppError invalid_request when there is none, or two typed ones differ */
 export async function readSecret(source: SecretSource): Promise<string> {
   const secret = await given(source);

@@ -2,11 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { BackupResponse, RestoreResponse, VaultStatus } from '@airlock/contract/api';
-import { AppError } from '@airlock/contract/errors';
 import { replaceFile } from '@airlock/contract/file';
 import { withApi } from '../lib/api.js';
 import { note, print, printJson, table } from '../lib/output.js';
-import { readSecret } from '../lib/secret-input.js';
+import { readPassphrase } from '../lib/secret-input.js';
 
 interface Flags {
   json?: boolean;
@@ -17,7 +16,6 @@ interface PassphraseFlags extends Flags {
 
 /** Sealing under a passphrase is slow on purpose; a rotation visits every row. */
 const slowMs = 300_000;
-const leastPassphrase = 12;
 
 export function addVault(program: Command): void {
   const vault = program.command('vault').description('The keys that secrets are sealed under, and backups.');
@@ -102,12 +100,3 @@ const meaning: Record<RestoreResponse['entries'][number]['result'], string> = {
   newer: 'left alone: what is here is newer',
   absent: 'nothing here that it belongs to',
 };
-
-async function readPassphrase(file: string | undefined, twice: boolean): Promise<string> {
-  const passphrase = await readSecret({ prompt: 'Passphrase', file, twice });
-  if (passphrase.length >= leastPassphrase) return passphrase;
-  throw new AppError(
-    'invalid_request',
-    `The passphrase has ${passphrase.length} characters; it needs ${leastPassphrase}.`,
-  );
-}

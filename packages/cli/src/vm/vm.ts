@@ -1,4 +1,4 @@
-/** `airlock vm …`: list, show, read the logs of, stop, start, update, destroy VMs. */
+/** `airlock vm …`: list, show, read the logs of, stop, start, update, back up, destroy VMs. */
 import type { Command } from 'commander';
 import { Vm, VmList } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
@@ -6,6 +6,7 @@ import { VmId } from '@airlock/contract/ids';
 import { readSettings } from '@airlock/contract/settings';
 import { withApi } from '../lib/api.js';
 import { print, printJson, table } from '../lib/output.js';
+import { addBackup } from './backup.js';
 import { addDestroy } from './destroy.js';
 import { readLogs } from './logs.js';
 import { addPower } from './power.js';
@@ -17,7 +18,7 @@ interface Flags {
 }
 
 export function addVm(program: Command): void {
-  const vm = program.command('vm').description('List, show, stop, start, update and destroy VMs.');
+  const vm = program.command('vm').description('List, show, stop, start, update, back up and destroy VMs.');
   vm.command('list')
     .description('List VMs.')
     .option('--json', 'print JSON')
@@ -48,6 +49,7 @@ export function addVm(program: Command): void {
     });
   addPower(vm, vmPath);
   addUpdate(vm, vmPath);
+  addBackup(vm, vmPath);
   addDestroy(vm, vmPath);
 }
 
