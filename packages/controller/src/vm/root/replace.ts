@@ -20,7 +20,7 @@ type OnProgress = (text: string) => void;
 
 /** Milliseconds after which what there was no room for is tried again by itself. */
 const roomAgainMs = 3_600_000;
-const noRoom: readonly ErrorCode[] = ['disk_full', 'capacity_exhausted'];
+export const noRoom: readonly ErrorCode[] = ['disk_full', 'capacity_exhausted'];
 
 /** Ends of a start that say nothing about the root: it is left as it is, and the next start goes on. */
 const notOfRoot: readonly ErrorCode[] = [
@@ -89,7 +89,7 @@ async function makeRootNow(ctx: VmContext, vmId: string, low: boolean): Promise<
   }
   const to = { number: row.rootNumber + 1, imageId: manifest.id };
   if (update.state === 'copied' && update.to?.imageId === to.imageId) return row;
-  if (!(await patchUpdate(ctx, vmId, { state: 'waiting', to: null }, beforeSwap))) return undefined;
+  if (!(await patchUpdate(ctx, vmId, { state: 'waiting', to }, beforeSwap))) return undefined;
   // What an earlier try has left, also of another image.
   await ctx.engine.keepRoots(vmId, [row.rootNumber]);
   const begin = (): ReturnType<typeof patchUpdate> => patchUpdate(ctx, vmId, { state: 'copying', to }, ['waiting']);

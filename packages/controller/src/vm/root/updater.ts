@@ -8,7 +8,7 @@ import { checkRoom } from '../room.js';
 import * as rows from '../rows.js';
 import type { VmRow } from '../vm.js';
 import { bringUpRoot } from '../bring-up.js';
-import { bringUp, hasImage, makeRoot, mayBegin, settled, swap } from './replace.js';
+import { bringUp, hasImage, makeRoot, mayBegin, noRoom, settled, swap } from './replace.js';
 import { askForUpdate, liveClis, updating } from './rows.js';
 
 const silent = (): void => undefined;
@@ -40,8 +40,22 @@ async function bringFurther(ctx: VmContext, row: VmRow): Promise<void> {
   }
   const made = await makeRoot(ctx, row, true);
   if (!made?.rootUpdate || (!made.rootUpdate.now && (await isInUse(ctx, made)))) return;
-  if (made.state === 'stopped') await checkRoom(ctx, { userId: made.userId, browser: false, cli: true });
+  // All were stopped while it was copied.
+  if (ctx.halted || (made.state === 'stopped' && !(await hasRoomToStart(ctx, made)))) return;
   await prepare(ctx, made, () => replace(ctx, made));
+}
+
+/** What there is no room for now is looked at again in the next turn: nobody is told each time. */
+async function hasRoomToStart(ctx: VmContext, { id, userId }: VmRow): Promise<boolean> {
+  try {
+    await checkRoom(ctx, { userId, browser: false, cli: true });
+    return true;
+  } catch (error) {
+    const { code, message } = AppError.from(error);
+    if (!noRoom.includes(code)) throw error;
+    ctx.log.debug({ vmId: id, code, reason: message }, 'a new root waits for room to be started from');
+    return false;
+  }
 }
 
 /** Whoever wants to use the VM meanwhile waits for `work`; a VM that stood still does so again, unless somebody does. */
@@ -67,7 +81,8 @@ async function askForOne(ctx: VmContext): Promise<void> {
   if (image === null || image.manifest.guestProtocol < homeDiskProtocol) return;
   const { id: imageId } = image.manifest;
   for (const row of await liveClis(ctx)) {
-    if (row.state !== 'stopped' || hasImage(row, imageId) || !mayBegin(row.rootUpdate, imageId)) continue;
+    const isUnderWay = row.rootUpdate !== null && row.rootUpdate.state !== 'failed';
+    if (row.state !== 'stopped' || isUnderWay || hasImage(row, imageId) || !mayBegin(row.rootUpdate, imageId)) continue;
     if (ctx.turns.has(row.id) || (await isInUse(ctx, row))) continue;
     ctx.log.info(
       { vmId: row.id, from: row.imageId, imageId },
