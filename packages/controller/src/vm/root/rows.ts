@@ -23,7 +23,7 @@ export async function askForUpdate(
   { kind, now, run }: Pick<RootUpdate, 'kind' | 'now' | 'run'>,
 ): Promise<VmRow | undefined> {
   const fresh = { kind, state: 'waiting', now, run, from: null, to: null, broken: 0, error: null } as const;
-  const isFree = or(isNull(vms.rootUpdate), inArray(stateOf, ['waiting', 'failed']));
+  const isFree = or(isNull(vms.rootUpdate), eq(stateOf, 'failed'));
   const rootUpdate = { ...fresh, since: Date.now() };
   const where = and(eq(vms.id, vmId), isCli, isFree);
   return (await db.update(vms).set({ rootUpdate }).where(where).returning())[0];

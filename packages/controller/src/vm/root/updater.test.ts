@@ -96,3 +96,16 @@ describe('while VMs that stand still are updated by themselves', () => {
     await expectRow(second, { imageId: newer, rootUpdate: null });
   });
 });
+
+describe('what was asked for first holds', () => {
+  test('also when less is asked for while it waits', async () => {
+    const vm = await still({ state: 'running' });
+    host.engine.diskGate = new Promise(() => undefined);
+    const first = await host.vms.update(vm.id, { kind: 'reset', now: true });
+    expect(first.rootUpdate).toMatchObject({ kind: 'reset', now: true });
+    expect((await host.vms.update(vm.id, { kind: 'update', now: false })).rootUpdate).toMatchObject({
+      kind: 'reset',
+      now: true,
+    });
+  });
+});
