@@ -7,7 +7,7 @@ import { startKept } from './bring-up.js';
 import { stop, stopNow, stopRestNow } from './cli-stop.js';
 import type { VmContext } from './context.js';
 import { bringUp, isToCarryOver } from './root/replace.js';
-import { askForUpdate } from './root/rows.js';
+import { askToRun } from './root/rows.js';
 import * as rows from './rows.js';
 import { isFinal } from './transitions.js';
 import type { VmRow } from './vm.js';
@@ -46,7 +46,7 @@ export async function restartByHand(ctx: VmContext, vmId: string): Promise<VmRow
 /** One that gets a root of its own first is only asked for: that takes longer than anybody waits for an answer. Only in the VM's turn. */
 export async function startNow(ctx: VmContext, vmId: string): Promise<void> {
   const row = await rows.get(ctx, vmId);
-  if (row && (await isToCarryOver(ctx, row))) await askForUpdate(ctx, vmId, { kind: 'update', now: true, run: true });
+  if (row && (await isToCarryOver(ctx, row))) await askToRun(ctx, vmId);
   else await startKept(ctx, vmId);
 }
 
@@ -54,7 +54,8 @@ export async function startNow(ctx: VmContext, vmId: string): Promise<void> {
 export async function attended(ctx: VmContext, vmId: string): Promise<VmRow> {
   const row = await requireCli(ctx, vmId);
   // Somebody else may have stopped it meanwhile.
-  const isComing = row.state === 'starting' || row.state === 'running' || row.rootUpdate?.state === 'waiting';
+  const isAsked = row.rootUpdate?.run === true && row.rootUpdate.state !== 'failed';
+  const isComing = row.state === 'starting' || row.state === 'running' || isAsked;
   if (!isComing) return row;
   ctx.preparations
     .run(row.userId, () => bringUp(ctx, row, () => undefined))

@@ -1,6 +1,7 @@
 /** Stopping CLI VMs, on demand and when nobody uses them; their disks stay. */
 import type { VmContext } from './context.js';
 import { reachOf } from './guest.js';
+import { patchUpdate, underWay } from './root/rows.js';
 import * as rows from './rows.js';
 import type { VmRow } from './vm.js';
 import { forget } from './watch.js';
@@ -8,9 +9,12 @@ import { forget } from './watch.js';
 /** Milliseconds for a CLI VM to shut down by itself. */
 const shutdownMs = 30_000;
 
-/** Powers a CLI VM off, after a last look of the guard; its disks stay. */
+/** Powers a CLI VM off, after a last look of the guard; its disks stay. Nor does it come up for another root that is on its way. */
 export function stop(ctx: VmContext, vmId: string): Promise<void> {
-  return ctx.turns.run(vmId, () => stopNow(ctx, vmId));
+  return ctx.turns.run(vmId, async () => {
+    await stopNow(ctx, vmId);
+    await patchUpdate(ctx, vmId, { run: false }, underWay);
+  });
 }
 
 /** Stops the VM if `move` finds that it still may, whatever uses it. Only in the VM's turn. */

@@ -17,6 +17,7 @@ import { reconcile } from './reconcile.js';
 import { checkRoom } from './room.js';
 import * as rows from './rows.js';
 import { behind, update, updateAll } from './root/by-hand.js';
+import { updating } from './root/rows.js';
 import { startUpdater } from './root/updater.js';
 import type { CliGuard, Vms, VmRow } from './vm.js';
 import { waitReady } from './wait.js';
@@ -84,10 +85,11 @@ async function requireCapacity(ctx: VmContext, userId: string, { browser }: { br
   await checkRoom(ctx, { userId, browser, cli: true });
 }
 
-/** A CLI VM that is only being made holds nothing yet: half a disk is not kept. */
+/** Also those that wait for a root. A CLI VM that is only being made holds nothing yet: half a disk is not kept. */
 async function stopAll(ctx: VmContext): Promise<void> {
   ctx.halted = true;
   const all = await rows.active(ctx);
   const isKept = ({ kind, state }: VmRow): boolean => kind === 'cli' && state !== 'creating' && state !== 'destroying';
-  await Promise.all(all.map((row) => (isKept(row) ? stop(ctx, row.id) : destroy(ctx, row.id))));
+  const coming = (await updating(ctx)).filter(({ state }) => state === 'stopped');
+  await Promise.all([...all, ...coming].map((row) => (isKept(row) ? stop(ctx, row.id) : destroy(ctx, row.id))));
 }

@@ -14,7 +14,7 @@ import { takeRoomForRoot } from '../room.js';
 import * as rows from '../rows.js';
 import type { RootUpdate } from '../table.js';
 import type { VmRow } from '../vm.js';
-import { askForUpdate, beforeSwap, endUpdate, patchUpdate, swapRoots } from './rows.js';
+import { askToRun, beforeSwap, endUpdate, patchUpdate, swapRoots } from './rows.js';
 
 type OnProgress = (text: string) => void;
 
@@ -52,8 +52,8 @@ export async function bringUp(ctx: VmContext, row: VmRow, onProgress: OnProgress
 async function carriedOver(ctx: VmContext, row: VmRow, onProgress: OnProgress): Promise<VmRow> {
   if (!(await isToCarryOver(ctx, row))) return row;
   onProgress('bringing it to the newest image');
-  const asked = (await askForUpdate(ctx, row.id, { kind: 'update', now: true, run: true })) ?? row;
-  const made = await makeRoot(ctx, asked, false);
+  const made = await makeRoot(ctx, (await askToRun(ctx, row.id)) ?? row, false);
+  if (made?.rootUpdate?.run === false) throw wasStopped(row.id);
   return (made && (await swap(ctx, made.id))) ?? (await rows.get(ctx, row.id)) ?? row;
 }
 
@@ -145,6 +145,7 @@ export function swap(ctx: VmContext, vmId: string): Promise<VmRow | undefined> {
  */
 export async function settled(ctx: VmContext, row: VmRow, onProgress: OnProgress): Promise<VmRow> {
   if (row.rootUpdate?.state !== 'proving') return row;
+  await requireWanted(ctx, row);
   try {
     const ready = await bringUpRoot(ctx, row, onProgress);
     onProgress('asking the CLIs whether their logins work');
@@ -161,6 +162,15 @@ export async function settled(ctx: VmContext, row: VmRow, onProgress: OnProgress
     const next = again && (await patchUpdate(ctx, row.id, { broken: broken + 1 }, ['proving']));
     return next ? settled(ctx, next, onProgress) : putBack(ctx, row.id, why);
   }
+}
+
+const wasStopped = (vmId: string): AppError =>
+  new AppError('vm_not_running', `VM ${vmId} was stopped.`, { hint: 'Its next use starts it again.' });
+
+/** Whoever stops the VM between two roots has the last word. @throws AppError vm_not_running */
+async function requireWanted(ctx: VmContext, { id, rootUpdate }: VmRow): Promise<void> {
+  await ctx.turns.settled(id);
+  if (rootUpdate?.run === true && (await rows.get(ctx, id))?.rootUpdate?.run === false) throw wasStopped(id);
 }
 
 /** @throws AppError `why` when the VM is gone */

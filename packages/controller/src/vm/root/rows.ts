@@ -12,6 +12,9 @@ type Patch = Partial<Omit<RootUpdate, 'since'>>;
 /** States in which the old root is in use, and the new one may be made. */
 export const beforeSwap: readonly VmUpdateState[] = ['waiting', 'copying', 'copied'];
 
+/** States of a replacement that has not come to its end. */
+export const underWay: readonly VmUpdateState[] = [...beforeSwap, 'proving'];
+
 const stateOf = sql<VmUpdateState>`${vms.rootUpdate} ->> 'state'`;
 const isLive = inArray(vms.state, [...activeStates.filter((state) => state !== 'destroying'), 'stopped']);
 const isCli = and(eq(vms.kind, 'cli'), isLive);
@@ -27,6 +30,12 @@ export async function askForUpdate(
   const rootUpdate = { ...fresh, since: Date.now() };
   const where = and(eq(vms.id, vmId), isCli, isFree);
   return (await db.update(vms).set({ rootUpdate }).where(where).returning())[0];
+}
+
+/** Asks for another root as a start does: it does not wait for anything then, and the VM runs in the end. */
+export async function askToRun(ctx: RowContext, vmId: string): Promise<VmRow | undefined> {
+  const wanted = { now: true, run: true } as const;
+  return (await askForUpdate(ctx, vmId, { kind: 'update', ...wanted })) ?? patchUpdate(ctx, vmId, wanted, beforeSwap);
 }
 
 /** Changes members of the replacement while it is in one of `states`; undefined when it is in none of them, or the VM is gone. */
@@ -69,7 +78,7 @@ export async function swapRoots(
 
 /** CLI VMs with a replacement that is under way: those first that are not to wait, then the oldest. */
 export async function updating({ db }: RowContext): Promise<VmRow[]> {
-  const isUnderWay = and(isCli, inArray(stateOf, [...beforeSwap, 'proving']));
+  const isUnderWay = and(isCli, inArray(stateOf, [...underWay]));
   const order = [sql`(${vms.rootUpdate} ->> 'now') desc`, sql`(${vms.rootUpdate} ->> 'since')::numeric`];
   return db
     .select()

@@ -109,3 +109,105 @@ describe('what was asked for first holds', () => {
     });
   });
 });
+
+describe('all VMs are stopped', () => {
+  test('while a root is copied: none is started for it', async () => {
+    const vm = await still();
+    const copying = gate();
+    host.engine.diskGate = copying.opened;
+    await host.vms.update(vm.id, { kind: 'update', now: false });
+    await expectRow(vm, { rootUpdate: { state: 'copying' } });
+    await host.vms.stopAll();
+    copying.open();
+    await expectRow(vm, { rootUpdate: { state: 'copied' } });
+    await delay(manyTurnsMs);
+    expect(host.engine.done).toEqual([]);
+  });
+
+  test('during a carry-over: it ends, and the next use goes on', async () => {
+    const vm = await still({ rootNumber: 0 });
+    const copying = gate();
+    host.engine.diskGate = copying.opened;
+    const using = host.vms.useCli(host.userId, () => undefined, new AbortController().signal);
+    await expectRow(vm, { rootUpdate: { state: 'copying' } });
+    await host.vms.stopAll();
+    copying.open();
+    await expect(using).rejects.toMatchObject({ code: 'vm_not_running' });
+    await delay(manyTurnsMs);
+    expect(host.engine.done).toEqual([]);
+    const next = await host.vms.useCli(host.userId, () => undefined, new AbortController().signal);
+    expect(next.vm).toMatchObject({ rootNumber: 1, imageId: newer, rootUpdate: null, state: 'running' });
+    await next.release();
+  });
+});
+
+describe('a start by hand of a VM of a landed version', () => {
+  test('whose root is being copied already: it runs in the end', async () => {
+    const vm = await still({ rootNumber: 0 });
+    const copying = gate();
+    host.engine.diskGate = copying.opened;
+    await host.vms.update(vm.id, { kind: 'update', now: false });
+    await expectRow(vm, { rootUpdate: { state: 'copying' } });
+    await host.vms.start(vm.id);
+    copying.open();
+    await expectRow(vm, { rootNumber: 1, rootUpdate: null, state: 'running' });
+    await delay(manyTurnsMs);
+    expect(await row(vm)).toMatchObject({ state: 'running' });
+  });
+
+  test('with a controller that is replaced while its root is copied: it runs in the end', async () => {
+    const vm = await still({ rootNumber: 0 });
+    host.engine.diskGate = new Promise(() => undefined);
+    await host.vms.start(vm.id);
+    await expectRow(vm, { rootUpdate: { state: 'copying' } });
+    const ending = host.restart();
+    host.engine.diskGate = undefined;
+    await ending;
+    await host.vms.reconcile();
+    await expectRow(vm, { rootNumber: 1, rootUpdate: null, state: 'running' });
+    await delay(manyTurnsMs);
+    expect(await row(vm)).toMatchObject({ state: 'running' });
+  });
+});
+
+describe('a stop by hand', () => {
+  test('while the old root is being left: the VM stands still in the end', async () => {
+    const vm = await host.vms.ensureCli(host.userId, null, () => undefined, new AbortController().signal);
+    host.imageId = 'img_000002';
+    const stopping = gate();
+    host.engine.stopGate = () => stopping.opened;
+    await host.vms.update(vm.id, { kind: 'update', now: false });
+    await expectRow(vm, { state: 'stopping' });
+    const stopped = host.vms.stop(vm.id);
+    stopping.open();
+    await stopped;
+    await delay(manyTurnsMs);
+    expect(await row(vm)).toMatchObject({ state: 'stopped', rootUpdate: { state: 'proving' } });
+  });
+
+  test('during a carry-over: the VM stands still in the end', async () => {
+    const vm = await still({ rootNumber: 0 });
+    const copying = gate();
+    host.engine.diskGate = copying.opened;
+    await host.vms.start(vm.id);
+    await expectRow(vm, { rootUpdate: { state: 'copying' } });
+    await host.vms.stop(vm.id);
+    copying.open();
+    await expectRow(vm, { rootUpdate: null, state: 'stopped' });
+  });
+
+  test('of one that is not proved yet: the next controller does not leave it running', async () => {
+    const vm = await host.vms.ensureCli(host.userId, null, () => undefined, new AbortController().signal);
+    host.imageId = 'img_000002';
+    proof = () => new Promise(() => undefined);
+    await host.vms.update(vm.id, { kind: 'update', now: false });
+    await expectRow(vm, { state: 'running', rootUpdate: { state: 'proving' } });
+    await host.vms.stop(vm.id);
+    proof = async () => undefined;
+    await host.restart();
+    await host.vms.reconcile();
+    await expectRow(vm, { state: 'stopped' });
+    await delay(manyTurnsMs);
+    expect(await row(vm)).toMatchObject({ state: 'stopped', rootUpdate: null });
+  });
+});

@@ -64,7 +64,8 @@ async function prepare(ctx: VmContext, { id, userId, rootUpdate }: VmRow, work: 
   const isTaken = rootUpdate?.state === 'copied' && !rootUpdate.now && ctx.uses.has(userId);
   if (!before || ctx.preparations.has(userId) || isTaken) return;
   await ctx.preparations.run(userId, work);
-  const goesOn = before.rootUpdate?.state === 'proving' ? before.rootUpdate.run : before.state !== 'stopped';
+  const isUp = before.rootUpdate?.state !== 'proving' && before.state !== 'stopped';
+  const goesOn = isUp || before.rootUpdate?.run === true;
   if (!goesOn) await ctx.turns.run(id, () => stopNow(ctx, id, () => stopUnused(ctx, before, new Date())));
 }
 
