@@ -211,3 +211,21 @@ describe('a stop by hand', () => {
     expect(await row(vm)).toMatchObject({ state: 'stopped', rootUpdate: null });
   });
 });
+
+test('a new root is not blamed for a VM that the next controller cannot find anything out about', async () => {
+  const vm = await host.vms.ensureCli(host.userId, null, () => undefined, new AbortController().signal);
+  host.imageId = 'img_000002';
+  proof = () => new Promise(() => undefined);
+  await host.vms.update(vm.id, { kind: 'update', now: false });
+  await expectRow(vm, { state: 'running', rootUpdate: { state: 'proving' } });
+  const ending = host.restart();
+  proof = async () => undefined;
+  await ending;
+  host.engine.unreadable.add(vm.id);
+  host.engine.stopError = new AppError('runner_failed', 'Its status cannot be read.');
+  await host.vms.reconcile();
+  await delay(manyTurnsMs);
+  host.engine.stopError = undefined;
+  host.engine.unreadable.clear();
+  await expectRow(vm, { imageId: 'img_000002', rootUpdate: null, state: 'running' });
+});

@@ -35,6 +35,8 @@ async function turn(ctx: VmContext): Promise<void> {
 /** As far as it can go now: what uses the VM is waited for. */
 async function bringFurther(ctx: VmContext, row: VmRow): Promise<void> {
   if (row.rootUpdate?.state === 'proving') {
+    // The sweep ends a stop that was left, which says nothing about the root.
+    if (row.state === 'stopping') return;
     if (ctx.unproved.delete(row.id)) await prepare(ctx, row, () => bringUp(ctx, row, silent));
     return;
   }
