@@ -25,7 +25,8 @@ export function vmPlan(row: VmRow, { settings, host }: { settings: Settings; hos
     bootTimeoutMs: bootTimeoutMs(row.accel, settings.AIRLOCK_BOOT_TIMEOUT_S),
     directHosts: settings.AIRLOCK_DIRECT_HOSTS,
     root: row.kind === 'cli' ? row.rootNumber : null,
-    low: false,
+    // Nobody waits for a VM that stood still and only proves its new root.
+    low: row.rootUpdate?.state === 'proving' && !row.rootUpdate.run,
   };
 }
 

@@ -23,6 +23,8 @@ export interface TestEngine extends Engine {
   /** What was done, in order: `start <vm>`, `stop <vm>`; with `root <number> <vm>`, `keep <numbers> <vm>` and `grow <gib> <vm>` among them. */
   done: string[];
   steps: string[];
+  /** Of each start: whether others on the host come first. */
+  low: boolean[];
   /** VMs that run. */
   running: Set<string>;
   /** What it says of itself. */
@@ -70,6 +72,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
   const engine: TestEngine = {
     done: [],
     steps: [],
+    low: [],
     running: new Set(),
     host: { memory: { totalMib: 1e6, availableMib: 1e6 }, disk: { path: '/', freeMib: 1e6 }, vms: [] },
     startGate: undefined,
@@ -98,10 +101,11 @@ export function createTestEngine(client: JsonClient): TestEngine {
       engine.configured.push({ vmId, settings });
       return raceAbort(engine.configureGate?.(vmId) ?? Promise.resolve(true), signal);
     },
-    async start({ vmId, epoch }) {
+    async start({ vmId, epoch, low }) {
       await engine.startGate;
       if (engine.startError) throw engine.startError;
       did(`start ${vmId}`);
+      engine.low.push(low);
       engine.running.add(vmId);
       ends.set(vmId, new AbortController());
       statuses.set(vmId, readyStatus(vmId, epoch));

@@ -77,6 +77,7 @@ describe('an update', () => {
     host.imageId = newer;
     await update(vm);
     await expectRow(vm, { ...updated, state: 'stopped', epoch: vm.epoch + 1 });
+    expect(host.engine.low).toEqual([false, true]);
   });
 
   test('is none for a VM that has the image, and one that failed is over with it', async () => {
