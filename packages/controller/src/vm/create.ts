@@ -70,7 +70,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     destroy: (vmId) => destroy(ctx, vmId),
     stopAll: () => stopAll(ctx),
     reconcile: () => reconcile(ctx),
-    lostFolders: async () => ctx.engine.lost(await rows.ownerIds(ctx)),
+    lostFolders: async () => ctx.engine.lost(new Set([...(await rows.ownerIds(ctx)), ...ctx.arriving])),
     async close() {
       lifetime.abort(new AppError('shutting_down', 'The controller is shutting down.'));
       await Promise.all([sweep.stop(), tidying.stop(), updater.stop()]);

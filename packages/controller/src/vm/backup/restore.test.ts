@@ -101,16 +101,16 @@ describe('the CLI VM that is there', () => {
 
   test('stays in use until all of the backup is there', async () => {
     const vm = await made();
-    const { file } = await makeBackup();
+    const { file } = await makeBackup([{ at: 0, bytes: randomBytes(300_000) }]);
     const using = await use();
     let states: unknown;
     async function* watched(): AsyncGenerator<Uint8Array> {
       yield file.subarray(0, -1);
-      states = [await live(), using.ended.aborted];
+      states = [await live(), using.ended.aborted, await folders(), await host.vms.lostFolders()];
       yield file.subarray(-1);
     }
     const row = await restore(watched(), { replace: true });
-    expect(states).toMatchObject([{ id: vm.id, state: 'running' }, false]);
+    expect(states).toMatchObject([{ id: vm.id, state: 'running' }, false, { length: 2 }, []]);
     expect(using.ended.aborted).toBe(true);
     await using.release();
     expect(await live()).toEqual(row);

@@ -38,6 +38,7 @@ export async function restore(
   await requireRoomFor(ctx, about.sizeBytes, manifest);
   const vmId = rows.newVmId();
   ctx.log.info({ vmId, userId, madeAt: about.madeAt, from: about.vmId }, 'a home is being restored');
+  ctx.arriving.add(vmId);
   try {
     const { keep } = await ctx.engine.receiveHome(vmId, { sizeBytes: about.sizeBytes, extents }, ctx.signal);
     const root = { number: rootNumber, imageId: manifest.id };
@@ -45,8 +46,12 @@ export async function restore(
     const arrived: Arrived = { vmId, imageId: manifest.id, homeKey: about.homeKey, keep };
     return await asPreparation(ctx, userId, () => moveIn(ctx, userId, replace, arrived));
   } catch (error) {
-    await ctx.engine.remove(vmId);
+    await ctx.engine.remove(vmId).catch((failure: unknown) => {
+      ctx.log.error({ err: failure, vmId }, 'what came of a home that was not restored is still there');
+    });
     throw error;
+  } finally {
+    ctx.arriving.delete(vmId);
   }
 }
 
