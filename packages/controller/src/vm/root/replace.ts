@@ -150,7 +150,9 @@ export async function settled(ctx: VmContext, row: VmRow, onProgress: OnProgress
     const ready = await bringUpRoot(ctx, row, onProgress);
     onProgress('asking the CLIs whether their logins work');
     await ctx.guard.proved(ready, reachOf(ctx));
-    const proved = (await endUpdate(ctx, row.id, ['proving'])) ?? ready;
+    const proved = await endUpdate(ctx, row.id, ['proving']);
+    // Destroyed meanwhile, or it has another root: none of its roots is known to be an old one.
+    if (!proved) return ready;
     ctx.log.info({ vmId: row.id, root: rootOf(proved) }, 'the new root of a CLI VM is proved');
     await tidy(ctx, proved);
     return proved;

@@ -37,7 +37,7 @@ async function bringFurther(ctx: VmContext, row: VmRow): Promise<void> {
   if (row.rootUpdate?.state === 'proving') {
     // The sweep ends a stop that was left, which says nothing about the root.
     if (row.state === 'stopping') return;
-    if (ctx.unproved.delete(row.id)) await prepare(ctx, row, () => bringUp(ctx, row, silent));
+    if (ctx.unproved.delete(row.id)) await prepare(ctx, row, (before) => bringUp(ctx, before, silent));
     return;
   }
   const made = await makeRoot(ctx, row, true);
@@ -61,11 +61,17 @@ async function hasRoomToStart(ctx: VmContext, { id, userId }: VmRow): Promise<bo
 }
 
 /** Whoever wants to use the VM meanwhile waits for `work`; a VM that stood still does so again, unless somebody does. */
-async function prepare(ctx: VmContext, { id, userId, rootUpdate }: VmRow, work: () => Promise<VmRow>): Promise<void> {
+async function prepare(
+  ctx: VmContext,
+  { id, userId, rootUpdate }: VmRow,
+  work: (before: VmRow) => Promise<VmRow>,
+): Promise<void> {
   const before = await rows.get(ctx, id);
   const isTaken = rootUpdate?.state === 'copied' && !rootUpdate.now && ctx.uses.has(userId);
-  if (!before || ctx.preparations.has(userId) || isTaken) return;
-  await ctx.preparations.run(userId, work);
+  // Somebody else may have brought it further.
+  if (!before || before.rootUpdate?.state !== rootUpdate?.state) return;
+  if (ctx.preparations.has(userId) || isTaken) return;
+  await ctx.preparations.run(userId, () => work(before));
   const isUp = before.rootUpdate?.state !== 'proving' && before.state !== 'stopped';
   const goesOn = isUp || before.rootUpdate?.run === true;
   if (!goesOn) await ctx.turns.run(id, () => stopNow(ctx, id, () => stopUnused(ctx, before, new Date())));
