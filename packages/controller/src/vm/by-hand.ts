@@ -4,6 +4,7 @@
  */
 import { AppError } from '@airlock/contract/errors';
 import { startKept } from './bring-up.js';
+import { beginUse } from './cli.js';
 import { stop, stopNow, stopRestNow } from './cli-stop.js';
 import type { VmContext } from './context.js';
 import { bringUp, isToCarryOver } from './root/replace.js';
@@ -53,18 +54,30 @@ export async function startNow(ctx: VmContext, vmId: string): Promise<void> {
 /** The VM that was started: the guard sees it when it is ready, before anybody uses it. Nobody waits for that. */
 export async function attended(ctx: VmContext, vmId: string): Promise<VmRow> {
   const row = await requireCli(ctx, vmId);
-  // Somebody else may have stopped it meanwhile.
-  const isAsked = row.rootUpdate?.run === true && row.rootUpdate.state !== 'failed';
-  const isComing = row.state === 'starting' || row.state === 'running' || isAsked;
-  if (!isComing) return row;
-  ctx.preparations
-    .run(row.userId, () => bringUp(ctx, row, () => undefined))
-    .catch((error: unknown) => {
-      const { code, message } = AppError.from(error);
-      if (!ctx.signal.aborted) ctx.log.warn({ vmId, code, reason: message }, 'a start by hand did not come to its end');
-    });
+  attend(ctx, row).catch((error: unknown) => {
+    const { code, message } = AppError.from(error);
+    if (!ctx.signal.aborted) ctx.log.warn({ vmId, code, reason: message }, 'a start by hand did not come to its end');
+  });
   return row;
 }
+
+/** Counts as a use: a VM that is started while its new root is proved does not stand still after that. */
+async function attend(ctx: VmContext, { id, userId }: VmRow): Promise<void> {
+  const end = beginUse(ctx, userId);
+  try {
+    // What is under way may end with what a restart has stopped.
+    await ctx.preparations.settled(userId);
+    const row = await rows.get(ctx, id);
+    // Somebody else may have stopped it meanwhile.
+    if (row && isComing(row)) await ctx.preparations.run(userId, () => bringUp(ctx, row, () => undefined));
+    await ctx.turns.settled(id);
+  } finally {
+    end();
+  }
+}
+
+const isComing = ({ state, rootUpdate }: VmRow): boolean =>
+  state === 'starting' || state === 'running' || (rootUpdate?.run === true && rootUpdate.state !== 'failed');
 
 /** @throws AppError as `requireCli`, and vm_not_running for one whose disks are not there yet: there is nothing to stop or replace */
 export async function requireMade(ctx: VmContext, vmId: string): Promise<VmRow> {

@@ -110,7 +110,7 @@ function followLife({ changes }: VmContext, vmId: string): { ended: AbortSignal;
 }
 
 /** Counts one use of the user's CLI VM; the answer ends it. */
-function beginUse({ uses }: VmContext, userId: string): () => void {
+export function beginUse({ uses }: VmContext, userId: string): () => void {
   uses.set(userId, (uses.get(userId) ?? 0) + 1);
   return () => {
     const left = (uses.get(userId) ?? 0) - 1;

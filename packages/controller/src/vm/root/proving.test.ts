@@ -51,6 +51,39 @@ beforeEach(() => {
   host.imageId = newer;
 });
 
+describe('by hand, while the new root is proved', () => {
+  test('a start of one that stood still: it runs in the end', async () => {
+    const vm = await still();
+    const proving = gate();
+    proof = () => proving.opened;
+    await host.vms.update(vm.id, { kind: 'update', now: false });
+    await expectRow(vm, { state: 'running', rootUpdate: { state: 'proving' } });
+    await host.vms.start(vm.id);
+    proving.open();
+    await expectRow(vm, { rootUpdate: null });
+    await delay(manyTurnsMs);
+    expect(await row(vm)).toMatchObject({ state: 'running' });
+    expect(host.vms.usesOf(host.userId)).toBe(0);
+  });
+
+  test('a restart: the root is proved all the same', async () => {
+    const vm = await still();
+    const restarted = gate();
+    let proofs = 0;
+    proof = async () => {
+      proofs += 1;
+      if (proofs > 1) return;
+      await restarted.opened;
+      throw new AppError('vm_not_running', 'The VM was stopped.');
+    };
+    await host.vms.update(vm.id, { kind: 'update', now: false });
+    await expect.poll(() => proofs).toBe(1);
+    await host.vms.restart(vm.id);
+    restarted.open();
+    await expectRow(vm, { rootUpdate: null, rootNumber: 2, state: 'running' });
+  });
+});
+
 test('a root that came back is not removed by a controller that took it for the new one', async () => {
   const update = { from: { number: 1, imageId: older }, to: { number: 2, imageId: newer }, run: true };
   const vm = await still({ rootNumber: 2, imageId: newer, rootUpdate: underWay({ ...update, state: 'proving' }) });
