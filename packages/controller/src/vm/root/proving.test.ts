@@ -110,3 +110,19 @@ test('a root that came back is not removed by a controller that took it for the 
   await delay(manyTurnsMs);
   expect(host.engine.steps).not.toContain(`keep 2 ${vm.id}`);
 });
+
+test('a setting that is wrong is not held against a root', async () => {
+  const vm = await still();
+  host.engine.startError = new AppError('config_invalid', 'AIRLOCK_EXTRA_CA cannot be read.');
+  await host.vms.update(vm.id, { kind: 'update', now: false });
+  await expectRow(vm, {
+    rootUpdate: { state: 'proving' },
+    state: 'stopped',
+    rootNumber: 2,
+    error: { code: 'config_invalid' },
+  });
+  host.engine.startError = undefined;
+  const using = await host.vms.useCli(host.userId, () => undefined, new AbortController().signal);
+  expect(using.vm).toMatchObject({ rootNumber: 2, rootUpdate: null });
+  await using.release();
+});

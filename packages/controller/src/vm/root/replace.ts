@@ -25,7 +25,8 @@ export const noRoom: readonly ErrorCode[] = ['disk_full', 'capacity_exhausted'];
 /** Ends of a start that say nothing about the root: it is left as it is, and the next start goes on. */
 const notOfRoot: readonly ErrorCode[] = [
   ...['aborted', 'shutting_down', 'vm_not_running', 'not_found', ...noRoom, 'home_key_lost'],
-  ...['host_unsupported', 'vmm_missing', 'runner_claim_refused', 'upstream_unreachable', 'upstream_auth_failed'],
+  ...['host_unsupported', 'vmm_missing', 'runner_claim_refused', 'config_invalid'],
+  ...['upstream_unreachable', 'upstream_auth_failed'],
 ] as const as readonly ErrorCode[];
 /** Ends that somebody from outside may have brought about: tried once more. */
 const maybeKilled: readonly ErrorCode[] = ['vm_lost', 'vmm_failed', 'runner_failed', 'guest_unreachable'];
