@@ -126,3 +126,16 @@ test('a setting that is wrong is not held against a root', async () => {
   expect(using.vm).toMatchObject({ rootNumber: 2, rootUpdate: null });
   await using.release();
 });
+
+test('a VM that ran does so in the end, also when the stop between its roots broke off', async () => {
+  host.imageId = older;
+  const vm = await host.vms.ensureCli(host.userId, null, () => undefined, new AbortController().signal);
+  host.imageId = newer;
+  host.engine.stopError = new AppError('runner_failed', 'It does not end.');
+  await host.vms.update(vm.id, { kind: 'update', now: false });
+  await expectRow(vm, { state: 'stopping' });
+  host.engine.stopError = undefined;
+  await expectRow(vm, { rootUpdate: null, rootNumber: 2 });
+  await delay(manyTurnsMs);
+  expect(await row(vm)).toMatchObject({ state: 'running' });
+});

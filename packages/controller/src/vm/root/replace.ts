@@ -130,7 +130,11 @@ export function swap(ctx: VmContext, vmId: string): Promise<VmRow | undefined> {
     const update = row?.rootUpdate;
     if (!row || update?.state !== 'copied' || update.to === null) return undefined;
     const runs = row.state === 'running' || row.state === 'starting';
-    if (runs) await stopNow(ctx, vmId);
+    if (runs) {
+      // Before the stop, which may break off: it runs in the end all the same.
+      await patchUpdate(ctx, vmId, { run: true }, ['copied']);
+      await stopNow(ctx, vmId);
+    }
     const from = rootOf(row);
     const patch = { state: 'proving', from, run: update.run || runs } as const;
     const swapped = await swapRoots(ctx, vmId, { from, to: update.to, patch });
