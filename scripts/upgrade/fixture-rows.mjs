@@ -25,16 +25,15 @@ const cliVms = [
   { name: 'cyd', state: 'creating' },
   { name: 'dan', state: 'starting' },
   { name: 'eve', state: 'stopping' },
-  { name: 'fay', state: 'stopping', destroyAt: at(40) },
+  { name: 'fay', state: 'destroying', destroyAt: at(40) },
   { name: 'gem', state: 'failed', error, keyless: true },
   { name: 'hap', state: 'destroyed', destroyAt: at(41), keyless: true },
 ];
-/** `stopping` is written by `destroy` alone here, so that a time of destruction always stands beside it. */
 const browserVms = [
   { state: 'creating', destroyAt: null },
   { state: 'starting', destroyAt: null },
   { state: 'running', destroyAt: at(90) },
-  { state: 'stopping', destroyAt: at(42) },
+  { state: 'destroying', destroyAt: at(42) },
   { state: 'failed', destroyAt: null, error },
   { state: 'destroyed', destroyAt: at(43) },
 ];
@@ -48,15 +47,15 @@ const homeKey = (position) => Buffer.alloc(64, position + 1).toString('base64');
 
 /**
  * Fills the tables of `store` and answers every secret in them in the clear: none is a real one.
- * @param {{db: any}} store @param {any} vault @param {any} ring @param {any} schema @param {() => any[]} newSteps
+ * @param {{db: any}} store @param {any} vault @param {any} ring @param {any} tables @param {() => any[]} newSteps
  */
-export async function fill({ store, vault, ring, schema, newSteps }) {
+export async function fill({ store, vault, ring, tables, newSteps }) {
   const { db } = store;
-  await addUsers(db, schema);
-  const homeKeys = await addCliVms(db, schema, ring);
-  await addBrowserVms(db, schema);
-  await addSessions(db, schema, newSteps);
-  await addTokens(db, schema);
+  await addUsers(db, tables);
+  const homeKeys = await addCliVms(db, tables, ring);
+  await addBrowserVms(db, tables);
+  await addSessions(db, tables, newSteps);
+  await addTokens(db, tables);
   const credentials = await addCredentials(vault);
   return { token: adaToken, homeKeys, credentials };
 }
@@ -72,21 +71,22 @@ async function addUsers(db, { users }) {
   ]);
 }
 
-async function addCliVms(db, { vms }, ring) {
-  const homeKeys = [];
+async function addCliVms(db, { vms, homeKeys }, ring) {
+  const keys = [];
   for (const [position, { name, keyless = false, ...row }] of cliVms.entries()) {
     const vmId = cliVmId(name);
-    const key = homeKey(position);
-    if (!keyless) homeKeys.push({ vmId, key });
-    await ring.sealing(async (seal) => {
-      const homeKeySealed = keyless ? null : await seal(`home/${vmId}`, key);
-      await db.insert(vms).values({
-        ...{ id: vmId, userId: userId(name), kind: 'cli', imageId: 'img_000000', accel: 'tcg', epoch: 1, timings },
-        ...{ createdAt: at(10 + position), readyAt: row.state === 'running' ? at(20) : null, homeKeySealed, ...row },
-      });
+    await db.insert(vms).values({
+      ...{ id: vmId, userId: userId(name), kind: 'cli', imageId: 'img_000000', accel: 'tcg', epoch: 1, timings },
+      ...{ createdAt: at(10 + position), readyAt: row.state === 'running' ? at(20) : null, ...row },
     });
+    if (!keyless) keys.push({ vmId, key: homeKey(position) });
   }
-  return homeKeys;
+  await ring.sealing(async (seal) => {
+    for (const { vmId, key } of keys) {
+      await db.insert(homeKeys).values({ vmId, sealed: await seal(`home/${vmId}`, key) });
+    }
+  });
+  return keys;
 }
 
 async function addBrowserVms(db, { vms }) {
@@ -166,8 +166,8 @@ async function addCredentials(vault) {
     const owner = { userId: userId(name), provider };
     const sessionId = id('ses', `${name}${provider}`);
     const bundle = bundleOf(provider, secret);
-    const { generation } = await vault.stage({ ...owner, sessionId, ...more }, bundle);
-    return { owner, generation, bundle };
+    const { lineage } = await vault.stage({ ...owner, sessionId, ...more }, bundle);
+    return { owner, generation: lineage, bundle };
   };
   const active = async (...args) => {
     const staged = await signIn(...args);

@@ -10,6 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { homePaths } from '@airlock/contract/home';
 import { capture, readArgs, Stop, timed } from '../run.mjs';
+import { recordGuest } from './fixture-guest.mjs';
 import { fill } from './fixture-rows.mjs';
 
 const help = `Usage: node scripts/upgrade/fixtures.mjs --checkout FOLDER --image-home FOLDER --to FOLDER
@@ -30,10 +31,13 @@ const testKey = createHash('sha256').update('fixtures of an upgrade').digest();
 const from = (checkout) => (path) => import(pathToFileURL(join(checkout, path)).href);
 
 async function makeDatabase(load, folder) {
-  const [testing, { createVault }, { createKeyRing }, { vaultKey }, schema, { newSteps }] = await Promise.all(
-    ['store/testing', 'vault/create', 'vault/ring', 'vault/jwe', 'store/schema', 'session/steps'].map((name) =>
-      load(`packages/controller/dist/${name}.js`),
-    ),
+  const own = (name) => load(`packages/controller/dist/${name}.js`);
+  const [testing, { createVault }, { createKeyRing }, { vaultKey }, { newSteps }] = await Promise.all(
+    ['store/testing', 'vault/create', 'vault/ring', 'vault/jwe', 'session/steps'].map(own),
+  );
+  const tables = Object.assign(
+    {},
+    ...(await Promise.all(['user', 'vm', 'session', 'vault'].map((noun) => own(`${noun}/table`)))),
   );
   const binaries = await testing.findPostgres();
   if (binaries === undefined) throw new Stop('There is no PostgreSQL server in /usr/lib/postgresql.');
@@ -41,8 +45,9 @@ async function makeDatabase(load, folder) {
   try {
     const { store } = database;
     const ring = createKeyRing([vaultKey(testKey)], async () => undefined);
-    const vault = createVault(store, ring, testing.silentLog);
-    const secrets = await fill({ store, vault, ring, schema, newSteps });
+    const users = { list: () => testing.listUsers(store.db) };
+    const vault = createVault({ store, ring, users, log: testing.silentLog });
+    const secrets = await fill({ store, vault, ring, tables, newSteps });
     const { backup } = await vault.backup(passphrase);
     await writeFile(join(folder, 'key.base64'), `${testKey.toString('base64')}\n`);
     await writeFile(join(folder, 'backup.jwe'), `${backup}\n`);
@@ -76,6 +81,16 @@ async function dump(binaries, { db }) {
 }
 
 const writeJson = (path, value) => writeFile(path, `${JSON.stringify(value, null, 2)}\n`);
+
+/** @throws Stop when the image is not of that version: somebody else may have built one meanwhile. */
+async function keepManifest(load, folder, imageHome) {
+  const manifest = join(await realpath(homePaths(imageHome).images.current), 'manifest.json');
+  const { plainInputs } = await load('packages/image-builder/dist/inputs.js');
+  const { inputsSha256 } = JSON.parse(await readFile(manifest, 'utf8'));
+  if (inputsSha256 !== (await plainInputs(null)).sha256)
+    throw new Stop(`${manifest} is not of the version in --checkout.`);
+  await copyFile(manifest, join(folder, 'manifest.json'));
+}
 
 /** A sign-in as far as both its VMs being ready: what their runners wrote is kept, with the paths of no real machine. */
 async function makeRunning(load, folder, imageHome) {
@@ -141,11 +156,11 @@ async function main() {
   await mkdir(folder, { recursive: true });
   const agent = await readFile(join(checkout, 'packages/guest-agent/dist/agent.cjs'));
   await writeFile(join(folder, 'agent.cjs.gz'), gzipSync(agent, { level: 9 }));
-  await copyFile(
-    join(await realpath(homePaths(imageHome).images.current), 'manifest.json'),
-    join(folder, 'manifest.json'),
-  );
+  await keepManifest(load, folder, imageHome);
   await timed('The database, its backup and its secrets', () => makeDatabase(load, folder));
+  await timed('What its controller and its agent say to each other', async () => {
+    await writeJson(join(folder, 'guest.json'), await recordGuest(load, checkout));
+  });
   await timed('What runners of running VMs write', () => makeRunning(load, folder, imageHome));
 }
 

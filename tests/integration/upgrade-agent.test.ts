@@ -1,15 +1,15 @@
 /**
  * The controller of this version takes over from each landed one: on its database, and with the agent of its images in the CLI VM
- * that runs. The VM itself is played, by a stand-in for the landed runner.
+ * that runs; and with an agent to come, which answers more than is known. The VM itself is played, by a stand-in for the landed runner.
  */
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CredentialList, VmList, type Vm } from '@airlock/contract/api';
+import { CredentialList, PromptEvent, VmList, type Vm } from '@airlock/contract/api';
 import { driveSize, encodeSlot } from '@airlock/contract/config-drive';
 import { CheckResult, formerCheckNames, GuestHealth, proofName, versionName } from '@airlock/contract/guest';
 import { homePaths } from '@airlock/contract/home';
-import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
+import { createJsonClient, type JsonClient, type StreamingClient } from '@airlock/contract/http-client';
 import { formerIds } from '@airlock/contract/provider/former-ids';
 import { openStore } from '@airlock/controller/store/open';
 import { silentLog, testSettings } from '@airlock/controller/store/testing';
@@ -31,17 +31,24 @@ import { until } from '../support/poll.js';
 const anyCli = `#!/bin/sh
 case "$*" in
   'login status') echo 'Logged in using ChatGPT';;
+  exec*) cat >/dev/null; echo '{"type":"item.completed","item":{"type":"agent_message","text":"Hello"}}';;
   *) echo 'the-cli 1.2.3';;
 esac
 `;
 
-describe.each(await landedVersions())('after version $version', (version) => {
+const landed = (await landedVersions()).map((version) => ({ name: `after version ${version.version}`, version }));
+const ages = [
+  ...landed.map((age) => ({ ...age, isToCome: false })),
+  ...landed.slice(0, 1).map(({ version }) => ({ name: 'with an agent to come', version, isToCome: true })),
+];
+
+describe.each(ages)('$name', ({ version, isToCome }) => {
   let home: string;
   let before: Rows;
   let secrets: LandedSecrets;
   let snapshot: Snapshot;
   let controller: RunningController;
-  let ada: JsonClient;
+  let ada: StreamingClient;
   let admin: JsonClient;
   let agent: JsonClient;
   let vm: CliVm;
@@ -58,9 +65,10 @@ describe.each(await landedVersions())('after version $version', (version) => {
     secrets = await version.secrets();
     const row = rowOf('ada', before);
     vmId = row?.['id'] as string;
-    await writeLandedManifest(version, home, row?.['image_id'] as string);
-    await version.writeAgent(join(home, 'agent.cjs'));
-    vm = await createCliVm(home, vmId, disk(), join(home, 'agent.cjs'));
+    await writeLandedManifest(version, home, row?.['image_id'] as string, isToCome);
+    const bundle = join(home, 'agent.cjs');
+    await version.writeAgent(bundle);
+    vm = await createCliVm(home, vmId, disk(), isToCome ? { fromFuture: true } : { bundle });
     for (const name of ['codex', 'claude', 'gemini']) {
       await writeFile(join(disk(), 'bin', name), anyCli, { mode: 0o755 });
     }
@@ -116,6 +124,15 @@ describe.each(await landedVersions())('after version $version', (version) => {
     const asked = ada.call('POST', `/api/vm/${vmId}/check`, CheckResult, { body: { name }, timeoutMs: 60_000 });
     // The proofs of CLIs that have no login here tell so; the names are what this is about.
     expect(await asked).toMatchObject({ name, exitCode: expect.any(Number) as number });
+  });
+
+  it('a prompt is answered', async () => {
+    const events: PromptEvent[] = [];
+    const body = { provider: 'codex', prompt: 'Say hello' };
+    for await (const { data } of await ada.events('POST', '/api/vm/me/cli/prompt', { body, timeoutMs: 60_000 })) {
+      if (data !== '[DONE]') events.push(PromptEvent.parse(JSON.parse(data)));
+    }
+    expect(events.filter((event) => !('status' in event))).toEqual([{ chunk: 'Hello\n' }, { exitCode: 0 }]);
   });
 
   it('a new configuration comes into force', async () => {

@@ -7,14 +7,16 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import pg from 'pg';
 import { pino } from 'pino';
-import type { CredentialBundle } from '@airlock/contract/guest';
+import { newestGuestProtocol, type CredentialBundle } from '@airlock/contract/guest';
+import { nullIfAbsent } from '@airlock/contract/file';
 import { homePaths } from '@airlock/contract/home';
-import { imageFiles } from '@airlock/contract/image';
+import { imageFiles, ImageManifest } from '@airlock/contract/image';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { startEmbedded } from '@airlock/controller/store/embedded-process';
 import { openStore } from '@airlock/controller/store/open';
 import type { Store } from '@airlock/controller/store/store';
 import { openPostgresTestStore, testSettings } from '@airlock/controller/store/testing';
+import type { GuestRecord } from './guest-calls.js';
 
 // This file is run both from tests/support and, compiled, from tests/dist/support.
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -45,6 +47,8 @@ export interface Landed {
   secrets(): Promise<LandedSecrets>;
   /** Puts the agent of that version's images there, as one program. */
   writeAgent(path: string): Promise<void>;
+  /** What its controller and agent say to each other; null where that was not recorded. */
+  guest(): Promise<GuestRecord | null>;
   /** Puts its vault key into this AIRLOCK_HOME. */
   writeVaultKey(home: string): Promise<void>;
 }
@@ -63,6 +67,10 @@ function landed(version: string): Landed {
     text,
     json,
     secrets: async () => (await json('secrets.json')) as LandedSecrets,
+    guest: async () => {
+      const recorded = await text('guest.json').catch(nullIfAbsent);
+      return recorded === null ? null : (JSON.parse(recorded) as GuestRecord);
+    },
     writeAgent: async (path) => writeFile(path, await promisify(gunzip)(await readFile(at('agent.cjs.gz')))),
     writeVaultKey: async (home) => writeFile(homePaths(home).vaultKey, await text('key.base64'), { mode: 0o600 }),
   };
@@ -75,10 +83,11 @@ interface Queries {
   query(text: string): Promise<{ rows: unknown[] }>;
 }
 
-/** Every row of every table, whatever schema the tables are in. */
+/** Every row of every table but the journal of migrations, whatever schema the tables are in. */
 export async function allRows(db: Queries): Promise<Rows> {
   const listed = await db.query(`select table_schema as schema, table_name as name from information_schema.tables
-    where table_type = 'BASE TABLE' and table_schema not in ('pg_catalog', 'information_schema', 'drizzle')`);
+    where table_type = 'BASE TABLE' and table_schema not in ('pg_catalog', 'information_schema', 'drizzle')
+    and table_name <> 'migrations'`);
   const rows: Rows = {};
   for (const { schema, name } of listed.rows as { schema: string; name: string }[]) {
     if (rows[name]) throw new Error(`the table ${name} is there twice`);
@@ -157,23 +166,34 @@ async function load(version: Landed, config: pg.ClientConfig): Promise<Rows> {
   }
 }
 
-/** The description of the image that the VMs of its database are made from: what that version's images say of themselves. */
-export async function writeLandedManifest(version: Landed, home: string, imageId: string): Promise<void> {
+/**
+ * The description of the image that the VMs of its database are made from: what that version's images say of themselves, or those of
+ * a version to come, one protocol on.
+ */
+export async function writeLandedManifest(
+  version: Landed,
+  home: string,
+  imageId: string,
+  isToCome: boolean,
+): Promise<void> {
   const folder = homePaths(home).images.image(imageId);
   await mkdir(folder, { recursive: true });
-  const manifest = (await version.json('manifest.json')) as Record<string, unknown>;
-  await writeFile(join(folder, imageFiles.manifest), JSON.stringify({ ...manifest, id: imageId }));
+  const manifest = { ...((await version.json('manifest.json')) as object), id: imageId };
+  const newer = { guestProtocol: newestGuestProtocol, next: 1 };
+  const written = isToCome ? { ...ImageManifest.parse(manifest), ...newer } : manifest;
+  await writeFile(join(folder, imageFiles.manifest), JSON.stringify(written));
 }
 
 /** A VM folder as that version left it: its files name this home instead of the one where they were written. */
 export async function writeLandedVm(version: Landed, home: string, kind: 'browser' | 'cli'): Promise<string> {
-  const spec = (await version.json(`runner/${kind}/spec.json`)) as { vmId: string; secretDir: string };
+  const spec = (await version.json(`runner/${kind}/spec.json`)) as { vmId: string } & Record<string, string>;
+  const secretFolder = spec['secretFolder'] ?? spec['secretDir'] ?? '';
   const { vm, secrets } = homePaths(home);
   const folder = vm(spec.vmId);
   await mkdir(folder, { recursive: true });
   for (const name of ['spec.json', 'status.json']) {
     const text = (await version.text(`runner/${kind}/${name}`)).replaceAll('/srv/airlock', home);
-    await writeFile(join(folder, name), text.replaceAll(spec.secretDir, join(secrets, spec.vmId)));
+    await writeFile(join(folder, name), text.replaceAll(secretFolder, join(secrets, spec.vmId)));
   }
   await mkdir(join(secrets, spec.vmId), { recursive: true });
   return spec.vmId;

@@ -10,7 +10,7 @@ import type { GuestConfig } from '@airlock/contract/guest';
 import { until } from '../poll.js';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-const agentBundle = here('../../../packages/guest-agent/dist/agent.cjs');
+export const agentBundle = here('../../../packages/guest-agent/dist/agent.cjs');
 const token = 'agent-token-for-tests-0123456789abcdef';
 
 export interface CliVm {
@@ -24,19 +24,26 @@ export interface CliVm {
   killAgent(): Promise<void>;
 }
 
-/**
- * The VM `vmId` of the controller with AIRLOCK_HOME `airlockHome`; `disk` is where its own files are. `agent`: the bundle of its
- * image, the one of this checkout by default.
- */
+/** `bundle`: the program; the one of this checkout by default. `fromFuture`: it answers more than anybody knows yet. */
+export interface AgentChoice {
+  bundle?: string;
+  fromFuture?: boolean;
+}
+
+/** The VM `vmId` of the controller with AIRLOCK_HOME `airlockHome`; `disk` is where its own files are. */
 export async function createCliVm(
   airlockHome: string,
   vmId: string,
   disk: string,
-  agent: string = agentBundle,
+  { bundle: agent = agentBundle, fromFuture = false }: AgentChoice = {},
 ): Promise<CliVm> {
   const folder = homePaths(airlockHome).vm(vmId);
   const home = join(disk, 'home');
-  const env = await makeDisk(disk, home, vmId);
+  const env = await agentEnvironment(disk);
+  const image = Buffer.alloc(driveSize);
+  const { offset, bytes } = encodeSlot({ generation: 1, config: guestConfig(vmId) });
+  bytes.copy(image, offset);
+  await writeFile(env.AIRLOCK_CONFIG_DEVICE, image);
   await mkdir(folder, { recursive: true });
   let runner: ChildProcess | undefined;
   const agentPid = async (): Promise<number> =>
@@ -46,7 +53,7 @@ export async function createCliVm(
     await rm(join(folder, 'agent.pid'), { force: true });
     const child = spawn(process.execPath, [here('./runner-stand-in.mjs')], { stdio: ['pipe', 'inherit', 'inherit'] });
     runner = child;
-    child.stdin.end(JSON.stringify({ folder, agent, env, token, vmId, epoch: 1 }));
+    child.stdin.end(JSON.stringify({ folder, agent, env, token, vmId, epoch: 1, fromFuture }));
     await until('the agent to listen', async () => (await agentPid()) > 0, { timeoutMs: 30_000, intervalMs: 20 });
   }
 
@@ -82,22 +89,21 @@ export const guestConfig = (vmId: string): GuestConfig => ({
   ...{ vncPassword: null, homeKey: null, extraCaPem: null },
 });
 
-async function makeDisk(disk: string, home: string, vmId: string): Promise<Record<string, string>> {
+/** The environment of an agent that keeps to the folder `disk`, which has all that it needs but the config drive. */
+export async function agentEnvironment(
+  disk: string,
+): Promise<Record<string, string> & { AIRLOCK_CONFIG_DEVICE: string }> {
   const inside = (name: string): string => join(disk, name);
   await Promise.all(['run', 'home', 'skel', 'bin'].map((name) => mkdir(inside(name), { recursive: true })));
   await writeFile(inside('base.crt'), 'BASE\n');
   await writeFile(inside('skel/.profile'), '# profile\n');
-  const image = Buffer.alloc(driveSize);
-  const { offset, bytes } = encodeSlot({ generation: 1, config: guestConfig(vmId) });
-  bytes.copy(image, offset);
-  await writeFile(inside('drive'), image);
   return {
     AIRLOCK_AGENT_HOST: '127.0.0.1',
     AIRLOCK_AGENT_PORT: '0',
     AIRLOCK_CONFIG_DEVICE: inside('drive'),
     AIRLOCK_CONFIG_WAIT_MS: '0',
     AIRLOCK_RUN_DIR: inside('run'),
-    AIRLOCK_HOME_DIR: home,
+    AIRLOCK_HOME_DIR: inside('home'),
     AIRLOCK_SKELETON: inside('skel'),
     AIRLOCK_BASE_CA_BUNDLE: inside('base.crt'),
     AIRLOCK_SEARCH_PATH: `${inside('bin')}:/usr/bin:/bin`,

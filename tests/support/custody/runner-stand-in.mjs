@@ -1,13 +1,16 @@
 /**
  * Plays the runner of one CLI VM where no VM is needed: answers on the VM's socket, passes /guest on to a real agent, and starts
- * that agent again when it ends, as systemd does in a guest. Standard input: {folder, agent, env, token, vmId, epoch}.
+ * that agent again when it ends, as systemd does in a guest. Standard input: {folder, agent, env, token, vmId, epoch, fromFuture}; with
+ * `fromFuture` each object of the agent's answers has a member that nobody knows yet.
  */
 import { spawn } from 'node:child_process';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { pipeline } from 'node:stream/promises';
 
-const { folder, agent, env, token, vmId, epoch } = JSON.parse(readFileSync(0, 'utf8'));
+const { folder, agent, env, token, vmId, epoch, fromFuture } = JSON.parse(readFileSync(0, 'utf8'));
 const stat = readFileSync(`/proc/${process.pid}/stat`, 'utf8');
 const identity = {
   pid: process.pid,
@@ -44,6 +47,21 @@ function answer(response, code, body) {
   response.end(JSON.stringify(body));
 }
 
+const withMore = (_name, value) =>
+  value !== null && typeof value === 'object' && !Array.isArray(value) ? { next: { more: true }, ...value } : value;
+
+/** The agent's answer; of one that is from the future each line, as it comes. */
+async function passOn(reply, response) {
+  const headers = { ...reply.headers };
+  if (fromFuture) delete headers['content-length'];
+  response.writeHead(reply.statusCode, headers);
+  if (!fromFuture) return pipeline(reply, response);
+  for await (const line of createInterface({ input: reply })) {
+    response.write(`${line && JSON.stringify(JSON.parse(line, withMore))}\n`);
+  }
+  response.end();
+}
+
 function forward(incoming, response) {
   const failed = () => {
     const error = { code: 'guest_unreachable', message: 'The agent did not answer.', hint: '' };
@@ -57,9 +75,7 @@ function forward(incoming, response) {
   }
   const path = incoming.url.slice('/guest'.length);
   const call = request({ host: '127.0.0.1', port, method: incoming.method, path, headers }, (reply) => {
-    response.writeHead(reply.statusCode, reply.headers);
-    reply.on('error', failed);
-    reply.pipe(response);
+    passOn(reply, response).catch(failed);
   });
   call.on('error', failed);
   incoming.pipe(call);
