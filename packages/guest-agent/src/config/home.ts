@@ -1,5 +1,5 @@
 /** Makes the home folder usable: checks that it is on its disk, unlocks its encryption (CLI VM) and fills it the first time. */
-import { chown, mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { chown, mkdir, open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import type { Processes, UserIds } from '../processes.js';
@@ -95,6 +95,17 @@ async function fill({ home, skeleton, searchPath }: AgentSettings, processes: Pr
   if (wanted.length === 0 || wanted.some((name) => present.includes(name))) return;
   // As the user, so that everything belongs to the user; -T copies what is inside.
   await runTool(processes, { argv: ['cp', '-rT', skeleton, home], env: { PATH: searchPath, LANG: 'C.UTF-8' }, user });
+  // A cut power soon after would leave them empty, and they are there only once.
+  await Promise.all(wanted.map((name) => flush(join(home, name))));
+}
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 /** The last words of a program that found none. */
