@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ApiKeyResponse, CredentialList, Vm, VmList, type CredentialSummary } from '@airlock/contract/api';
 import { homePaths } from '@airlock/contract/home';
@@ -166,6 +167,28 @@ describe('a CLI VM', () => {
   );
 
   if (everything) failsInEachWay();
+
+  it(
+    'has its home in a VM that is made of a backup of it, too',
+    async () => {
+      const passphrase = randomBytes(12).toString('hex');
+      await api.call('POST', `/api/vm/${vmId}/stop`, Vm, { timeoutMs: minutes(2) });
+      const backup: Buffer[] = [Buffer.from(`${JSON.stringify({ passphrase, replace: true })}\n`)];
+      for await (const piece of await api.bytes('POST', `/api/vm/${vmId}/backup`, { body: { passphrase } })) {
+        backup.push(piece);
+      }
+      const upload = Readable.from(backup, { objectMode: false });
+      const restored = await api.call('POST', '/api/vm/restore', Vm, { upload, timeoutMs: minutes(2) });
+      expect([(await vm()).state, restored]).toMatchObject(['destroyed', { state: 'stopped', imageId: images.second }]);
+      vmId = restored.id;
+      await api.call('POST', `/api/vm/${vmId}/start`, Vm);
+      await becomes('the restored VM to run', ({ state }) => state === 'running');
+      const delivered = async (): Promise<boolean> => (await credential())?.holderVmId === vmId;
+      await until('the login to be delivered', delivered, { timeoutMs: minutes(1), intervalMs: 100 });
+      await expectRoot(images.second);
+    },
+    minutes(8),
+  );
 
   it(
     'leaves nothing behind',
