@@ -202,7 +202,9 @@ function cannotBeUsedInEachWay(): void {
       await run('cp', ['--sparse=always', join(home.image, imageFiles.rootfs), disk]);
       expect(await boot({ root: 0 })).toMatchObject({ phase: 'ready' });
       await deliver();
-      await inVm('cd /home/airlock; head -c 1000 /dev/urandom >kept; echo >sparse; touch /of-the-old-root; sync');
+      await inVm(
+        'cd /home/airlock; head -c 1000 /dev/urandom >kept; echo >sparse; touch /of-the-old-root; sync kept sparse',
+      );
       const kept = await inVm(files);
       await cutPower();
       await engine.growHome(vmId, 5);
