@@ -6,7 +6,7 @@ export interface World {
   /** Of the controller that runs now. */
   url(): string;
   /** What each provider accepts. */
-  keys: Readonly<Record<ProviderId, string>>;
+  keys: Readonly<Partial<Record<ProviderId, string>>>;
 }
 
 export type Answer = Record<string, unknown>;
