@@ -24,7 +24,7 @@ export const soaks = {
   },
   image: {
     about:
-      'an image with another browser, built and started; a disk that gets full at the end of a build; the gate with 20 kills in a row',
+      'an image with another browser, built and started; a disk that gets full at the end of a build; the gate with all its kills',
     project: 'vm',
     files: ['image-chrome', 'image-disk-full', 'gate'].map((subject) => `tests/vm/${subject}.test.ts`),
     env: () => ({ TEST_IMAGE: 'all' }),

@@ -205,7 +205,7 @@ describe('a sign-in that cannot work', () => {
       await start();
       const error = await refusal(connectCodex());
       expect(error).toMatchObject({ code: 'disk_full' });
-      expect(error.message).toMatch(/needs \d+\.\d GiB .* \d+\.\d GiB are free/);
+      expect(error.message).toMatch(/need \d+\.\d GiB .* \d+\.\d GiB are free/);
       await expectNothingLeft();
       await controller.stop();
       running = false;
