@@ -77,7 +77,7 @@ describe.each(await findOffers())('the driver $driver', (offer) => {
   it(
     'says what the console says when Linux has too little memory',
     async () => {
-      vm = await createTinyVm(offer, Buffer.alloc(0), linux(96));
+      vm = await createTinyVm(offer, Buffer.alloc(0), linux(68));
       vm.start();
       expect(await vm.exitCode()).toBe(1);
       const { error } = await vm.lastStatus();
