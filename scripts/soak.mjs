@@ -36,7 +36,7 @@ export const soaks = {
     env: () => ({ TEST_UPDATE: 'all' }),
   },
   'sign-in': {
-    about: 'Claude Code signed in, then once more by a code from another device; Codex after a refusal',
+    about: 'Claude Code and Codex signed in after a refusal, then Claude Code by a code from another device',
     project: 'e2e',
     files: ['claude-code', 'codex'].map((cli) => `tests/e2e/${cli}-sign-in.test.ts`),
     env: () => ({ TEST_E2E: 'all' }),

@@ -1,7 +1,7 @@
 /**
- * The main job with Claude Code: a person connects it and refuses, is told so, tries again, signs in by mouse and keyboard
- * through noVNC, and the CLI in the CLI VM says that it is logged in. With TEST_E2E=all, as `npm run soak -- --only sign-in` sets
- * it, then the same from a second device, where Anthropic's page shows a code that the person pastes into the dashboard. Only
+ * The main job with Claude Code: a person connects it, signs in by mouse and keyboard through noVNC, and the CLI in the CLI VM says that
+ * it is logged in. With TEST_E2E=all, as `npm run soak -- --only sign-in` sets it, the person refuses first, is told so and tries again;
+ * and at the end signs in from a second device, where Anthropic's page shows a code that the person pastes into the dashboard. Only
  * Anthropic is simulated.
  */
 import { describe, expect, it } from 'vitest';
@@ -11,10 +11,33 @@ import { stepsAfterwards, stepsToTheEnd, stepsToTheLoginPage } from '../support/
 
 const scenario = new SignInScenario('claude_code');
 const wait = { timeout: pageMs };
+const everything = process.env['TEST_E2E'] === 'all';
 
 describe('a Claude Code sign-in', () => {
   stepsToTheLoginPage(scenario, 'Claude Code');
 
+  if (everything) stepsThroughARefusal();
+  stepsToTheEnd(scenario);
+
+  it('went out through the user’s own upstream port only, for one login and no prompt', () => {
+    scenario.expectOwnUpstream('platform.claude.com', '/v1/oauth/token');
+    scenario.expectOwnUpstream('api.anthropic.com', '/api/oauth/profile');
+    expect(scenario.internet.claudeProvider.counts).toMatchObject({
+      wrongPasswords: 1,
+      denials: everything ? 1 : 0,
+      consents: 1,
+      codesRedeemed: 1,
+      refreshesRefused: 0,
+      messages: 0,
+    });
+  });
+
+  if (everything) stepsOnAnotherDevice();
+
+  stepsAfterwards(scenario, '"loggedIn": true');
+});
+
+function stepsThroughARefusal(): void {
   it('tells truthfully that the person refused', async () => {
     await scenario.logIn();
     await scenario.deny('No authorization code received');
@@ -24,26 +47,7 @@ describe('a Claude Code sign-in', () => {
     expect(await scenario.openLadder()).toContain('The Claude Code login ended with exit code 1');
     await scenario.tryAgain('rung-browser');
   }, 260_000);
-
-  stepsToTheEnd(scenario);
-
-  it('went out through the user’s own upstream port only, for one login and no prompt', () => {
-    scenario.expectOwnUpstream('platform.claude.com', '/v1/oauth/token');
-    scenario.expectOwnUpstream('api.anthropic.com', '/api/oauth/profile');
-    expect(scenario.internet.claudeProvider.counts).toMatchObject({
-      wrongPasswords: 1,
-      denials: 1,
-      consents: 1,
-      codesRedeemed: 1,
-      refreshesRefused: 0,
-      messages: 0,
-    });
-  });
-
-  if (process.env['TEST_E2E'] === 'all') stepsOnAnotherDevice();
-
-  stepsAfterwards(scenario, '"loggedIn": true');
-});
+}
 
 function stepsOnAnotherDevice(): void {
   it(

@@ -36,7 +36,7 @@ describe('a Codex sign-in', () => {
   stepsAfterwards(scenario, 'Logged in using ChatGPT');
 });
 
-/** In `npm test` it is Claude Code that is refused. */
+/** In `npm test` the refusals of the real CLIs are shown without a desktop: tests/integration/<cli>-login.test.ts. */
 function stepsOfARefusal(): void {
   it('tells truthfully that the person refused, and opens the page anew in the same desktop', async () => {
     await scenario.logIn();
