@@ -5,12 +5,11 @@ import { readCanaryReport } from '@airlock/contract/canary-file';
 import { AppError } from '@airlock/contract/errors';
 import { makePrivateFolder } from '@airlock/contract/file';
 import { homePaths } from '@airlock/contract/home';
-import { providers } from '@airlock/contract/provider/registry';
 import { readSettings, type Settings } from '@airlock/contract/settings';
 import { createCustodian } from './credential/create.js';
 import { createCredentialGuard } from './credential/guard.js';
 import { createLocalEngine } from './engine/local.js';
-import { createImages, type Images } from './image/image.js';
+import { clisOf, createImages, type Images } from './image/image.js';
 import { createLog, type Log } from './lib/log.js';
 import { createVms } from './vm/create.js';
 import { probeHost } from './engine/host.js';
@@ -61,12 +60,8 @@ async function makeParts(settings: Settings, log: Log, { store, users }: Foundat
 /** The current image, if there is one, and the CLIs in it. */
 async function describeImage(images: Images): Promise<Pick<SystemStatus, 'imageId' | 'clis'>> {
   try {
-    const { id: imageId, versions } = (await images.current()).manifest;
-    const clis = Object.values(providers).flatMap(({ id, name }) => {
-      const version = versions[id];
-      return version === undefined ? [] : [{ id, name, version }];
-    });
-    return { imageId, clis };
+    const { manifest } = await images.current();
+    return { imageId: manifest.id, clis: clisOf(manifest) };
   } catch (error) {
     if (error instanceof AppError && error.code === 'image_missing') return { imageId: null, clis: [] };
     throw error;

@@ -19,8 +19,11 @@ export interface CheckDeps {
 }
 
 /** The CLI's own word on its login. */
-export const prove = (vms: Vms, vmId: string, { provider }: Owner): Promise<CheckResult> =>
-  vms.runCheck(vmId, proofName(provider));
+export const prove = (
+  vms: Pick<Vms, 'runCheck'>,
+  vmId: string,
+  { provider }: Pick<Owner, 'provider'>,
+): Promise<CheckResult> => vms.runCheck(vmId, proofName(provider));
 
 export function createChecks(deps: CheckDeps): {
   check(owner: Owner): Promise<CredentialSummary>;

@@ -1,18 +1,17 @@
 /** Stands at the start and the end of each CLI VM, and looks into one VM at a time: what the custodian and the VMs share. */
 import type { Logger } from 'pino';
+import { raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
-import { CheckResult, proofName } from '@airlock/contract/guest';
+import type { CheckResult } from '@airlock/contract/guest';
 import { providers } from '@airlock/contract/provider/registry';
 import { createQueue } from '../lib/keyed.js';
 import type { CustodyRow, Vault } from '../vault/vault.js';
 import { whileUnanswered } from '../vm/patience.js';
 import type { CliGuard, Reach, VmRow } from '../vm/vm.js';
+import { prove } from './check.js';
 import type { SyncReport } from './custodian.js';
 import { proofError } from './health.js';
 import { tend } from './tend.js';
-
-/** CLIs take more than a minute to start under emulation; in ms. */
-const proofMs = 300_000;
 
 export interface CredentialGuard extends CliGuard {
   /** Does `work` while nobody else looks into this VM, in the order of the calls. */
@@ -33,10 +32,8 @@ async function proveAll({ id, userId }: VmRow, reach: Reach, vault: Vault): Prom
   for (const { provider, state } of await vault.list(userId)) {
     const held = custody.find((one) => one.provider === provider && one.holderVmId === id);
     if (state !== 'active' || !held || !isExpectedGood(held)) continue;
-    const path = `/checks/${proofName(provider)}`;
-    const proof = await whileUnanswered(reach, id, async () =>
-      (await reach.vms.guest(id)).call('POST', path, CheckResult, { timeoutMs: proofMs, signal: reach.signal }),
-    );
+    const ask = (): Promise<CheckResult> => raceAbort(prove(reach.vms, id, { provider }), reach.signal);
+    const proof = await whileUnanswered(reach, id, ask);
     if (proof.ok) continue;
     throw proofError(
       providers[provider].name,

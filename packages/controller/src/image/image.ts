@@ -7,6 +7,8 @@ import { basename, join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { nullIfAbsent } from '@airlock/contract/file';
 import { homePaths, type ImagesPaths } from '@airlock/contract/home';
+import type { ProviderId } from '@airlock/contract/provider/provider';
+import { providers } from '@airlock/contract/provider/registry';
 import { createShared } from '../lib/keyed.js';
 import { imageFiles, ImageManifest, type Artefact } from '@airlock/contract/image';
 import { checkFiles, checkSizes, fingerprint, isSealed } from '@airlock/contract/image-seal';
@@ -49,6 +51,13 @@ interface Loaded {
   files: Artefact[];
   image: CurrentImage;
 }
+
+/** The CLIs in an image, in the order of the registry. */
+export const clisOf = ({ versions }: ImageManifest): { id: ProviderId; name: string; version: string }[] =>
+  Object.values(providers).flatMap(({ id, name }) => {
+    const version = versions[id];
+    return version === undefined ? [] : [{ id, name, version }];
+  });
 
 /** Reads `<home>/images` anew on each call: a promoted image counts for the next VM. */
 export function createImages(home: string): Images {

@@ -4,7 +4,7 @@ import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import { vms as table } from './table.js';
 import type { CliGuard, VmRow } from './vm.js';
-import { exampleVm, useVms } from './testing.js';
+import { exampleVm, gate, useVms } from './testing.js';
 
 type Verb = 'stop' | 'start' | 'restart';
 
@@ -23,11 +23,6 @@ const use = () => host.vms.useCli(host.userId, () => undefined, never);
 const state = async ({ id }: Pick<VmRow, 'id'>): Promise<string | undefined> => (await host.vms.get(id))?.state;
 async function becomes(vm: VmRow, wanted: string): Promise<void> {
   await expect.poll(() => state(vm), { timeout: 5000 }).toBe(wanted);
-}
-
-function gate(): { opened: Promise<void>; open(): void } {
-  let open = (): void => undefined;
-  return { opened: new Promise<void>((resolve) => (open = resolve)), open: () => open() };
 }
 
 /** Opened at the end of each test: nothing waits for them any more then. */

@@ -83,9 +83,13 @@ const isComing = ({ state, rootUpdate }: VmRow): boolean =>
 export async function requireMade(ctx: VmContext, vmId: string): Promise<VmRow> {
   const row = await requireCli(ctx, vmId);
   if (row.state !== 'creating') return row;
-  throw new AppError('vm_not_running', `VM ${vmId} is only being made, so it cannot be stopped.`, {
-    hint: 'Wait until it is `starting`, or destroy it.',
-  });
+  throw new AppError(
+    'vm_not_running',
+    `VM ${vmId} is only being made: it has nothing yet that could be stopped, replaced or read.`,
+    {
+      hint: 'Wait until it is `starting`, or destroy it.',
+    },
+  );
 }
 
 /** @throws AppError not_found, invalid_request for a browser VM, vm_not_running for one that has come to its end */

@@ -10,7 +10,11 @@ import type { Reach, VmRow } from './vm.js';
 
 /** What the guard of CLI VMs is given. */
 export const reachOf = (ctx: VmContext): Reach => ({
-  vms: { get: (vmId) => rows.get(ctx, vmId), guest: (vmId) => guest(ctx, vmId) },
+  vms: {
+    get: (vmId) => rows.get(ctx, vmId),
+    guest: (vmId) => guest(ctx, vmId),
+    runCheck: (vmId, name) => runCheck(ctx, vmId, name),
+  },
   signal: ctx.signal,
 });
 

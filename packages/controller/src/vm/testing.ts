@@ -251,6 +251,12 @@ function createTestHomeKeys(): TestVms['homeKeys'] {
 
 const versionsOfNothing = { versions: {}, debian: { suite: 'trixie', version: '13' }, browser: 'chromium' };
 
+/** What waits for `opened` goes on after `open`. */
+export function gate(): { opened: Promise<void>; open(): void } {
+  let open = (): void => undefined;
+  return { opened: new Promise<void>((resolve) => (open = resolve)), open: () => open() };
+}
+
 /** Vms on a real database for a test file; everything but the database is new before each test. `env`: more settings. */
 export function useVms(env: Record<string, string> = {}, guard = unguarded): TestVms {
   const client = createJsonClient({ baseUrl: 'http://127.0.0.1:1', unreachable: 'guest_unreachable', name: 'nobody' });

@@ -11,7 +11,7 @@ export type VmRow = typeof vms.$inferSelect;
 
 /** How a guard gets at the VM that it is asked about. */
 export interface Reach {
-  vms: Pick<Vms, 'guest' | 'get'>;
+  vms: Pick<Vms, 'guest' | 'get' | 'runCheck'>;
   /** Ends with the controller. */
   signal: AbortSignal;
 }

@@ -1,7 +1,7 @@
 /** Another root because somebody asks for it, and what a VM would get by it. */
 import type { VersionChange, VmUpdateKind } from '@airlock/contract/api';
 import type { ImageManifest } from '@airlock/contract/image';
-import { providers } from '@airlock/contract/provider/registry';
+import { clisOf } from '../../image/image.js';
 import { requireMade } from '../by-hand.js';
 import type { VmContext } from '../context.js';
 import { requireHomeDisk } from '../power.js';
@@ -75,12 +75,10 @@ export function changesBetween(from: ImageManifest | null, to: ImageManifest): V
     .filter(({ from, to }) => from !== to);
 }
 
-function versionsOf({ versions, debian, browser }: ImageManifest): Record<string, string> {
-  const clis = Object.values(providers).flatMap(({ id, name }) => {
-    const version = versions[id];
-    return version === undefined ? [] : [[name, version] as const];
-  });
+function versionsOf(manifest: ImageManifest): Record<string, string> {
+  const { debian, browser, versions } = manifest;
   const { kernel, node, chromium } = versions;
+  const clis = Object.fromEntries(clisOf(manifest).map(({ name, version }) => [name, version]));
   const browserName = browser === 'chromium' ? 'Chromium' : 'Google Chrome';
-  return { ...Object.fromEntries(clis), Debian: debian.version, Linux: kernel, Node: node, [browserName]: chromium };
+  return { ...clis, Debian: debian.version, Linux: kernel, Node: node, [browserName]: chromium };
 }

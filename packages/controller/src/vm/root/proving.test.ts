@@ -1,67 +1,25 @@
 /** Starts and uses of VMs whose new root is just being proved. Real rows; an engine without VMs. */
-import { setTimeout as delay } from 'node:timers/promises';
-import { beforeEach, describe, expect, test } from 'vitest';
-import { raceAbort } from '@airlock/contract/deadline';
+import { describe, expect, test } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import { addUser } from '../../store/testing.js';
-import { noTimings } from '../rows.js';
-import { vms as table, type RootUpdate } from '../table.js';
-import { useVms } from '../testing.js';
-import type { VmRow } from '../vm.js';
+import { vms as table } from '../table.js';
+import { gate } from '../testing.js';
+import { newer, older, underWay, useRoots } from '../testing/roots.js';
 
-const older = 'img_000000';
-const newer = 'img_000001';
-/** Milliseconds in which many turns of the updater are taken. */
-const manyTurnsMs = 600;
-let proof: () => Promise<void>;
-const host = useVms(
-  { AIRLOCK_CLI_UPDATE: 'manual' },
-  {
-    starting: async () => undefined,
-    ready: async () => undefined,
-    proved: (_row, { signal }) => raceAbort(proof(), signal),
-    ending: async () => undefined,
-  },
-);
-
-/** A CLI VM that stands still: of landed versions, or with a root of its own. */
-async function still(values: Partial<VmRow> = {}): Promise<VmRow> {
-  const id = newId('vm');
-  await host.homeKeys.sealHomeKey(id);
-  const vm = { id, userId: host.userId, kind: 'cli', state: 'stopped', imageId: older, accel: 'tcg' } as const;
-  await host.database.store.db.insert(table).values({ ...vm, timings: noTimings, rootNumber: 1, ...values });
-  return row({ id });
-}
-const row = async ({ id }: Pick<VmRow, 'id'>): Promise<VmRow> => (await host.vms.get(id)) as VmRow;
-async function expectRow(vm: VmRow, wanted: object): Promise<void> {
-  await expect.poll(() => row(vm), { timeout: 5000 }).toMatchObject(wanted);
-}
-const underWay = (values: Partial<RootUpdate>): RootUpdate => ({
-  ...{ kind: 'update', state: 'waiting', now: false, run: false, from: null, to: null, broken: 0 },
-  ...{ since: Date.now(), error: null, ...values },
-});
-function gate(): { opened: Promise<void>; open(): void } {
-  let open = (): void => undefined;
-  return { opened: new Promise<void>((resolve) => (open = resolve)), open: () => open() };
-}
-
-beforeEach(() => {
-  proof = async () => undefined;
-  host.imageId = newer;
-});
+const { host, clis, still, row, expectRow, manyTurns } = useRoots();
 
 describe('by hand, while the new root is proved', () => {
   test('a start of one that stood still: it runs in the end', async () => {
     const vm = await still();
     const proving = gate();
-    proof = () => proving.opened;
+    clis.proof = () => proving.opened;
     await host.vms.update(vm.id, { kind: 'update', now: false });
     await expectRow(vm, { state: 'running', rootUpdate: { state: 'proving' } });
     await host.vms.start(vm.id);
     proving.open();
     await expectRow(vm, { rootUpdate: null });
-    await delay(manyTurnsMs);
+    await manyTurns();
     expect(await row(vm)).toMatchObject({ state: 'running' });
     expect(host.vms.usesOf(host.userId)).toBe(0);
   });
@@ -70,7 +28,7 @@ describe('by hand, while the new root is proved', () => {
     const vm = await still();
     const restarted = gate();
     let proofs = 0;
-    proof = async () => {
+    clis.proof = async () => {
       proofs += 1;
       if (proofs > 1) return;
       await restarted.opened;
@@ -99,15 +57,15 @@ test('a root that came back is not removed by a controller that took it for the 
   await host.restart();
   await host.vms.reconcile();
   await expectRow(first, { rootUpdate: { state: 'copying' } });
-  proof = () => Promise.reject(new AppError('proof_failed', 'The CLI says no.'));
+  clis.proof = () => Promise.reject(new AppError('proof_failed', 'The CLI says no.'));
   const next = await host.vms.useCli(host.userId, () => undefined, new AbortController().signal);
   expect(next.vm).toMatchObject({ rootNumber: 1, rootUpdate: { state: 'failed' } });
   await next.release();
-  proof = async () => undefined;
+  clis.proof = async () => undefined;
   host.engine.steps.length = 0;
   copying.open();
   await expectRow(first, { rootUpdate: null, rootNumber: 2 });
-  await delay(manyTurnsMs);
+  await manyTurns();
   expect(host.engine.steps).not.toContain(`keep 2 ${vm.id}`);
 });
 
@@ -136,6 +94,6 @@ test('a VM that ran does so in the end, also when the stop between its roots bro
   await expectRow(vm, { state: 'stopping' });
   host.engine.stopError = undefined;
   await expectRow(vm, { rootUpdate: null, rootNumber: 2 });
-  await delay(manyTurnsMs);
+  await manyTurns();
   expect(await row(vm)).toMatchObject({ state: 'running' });
 });

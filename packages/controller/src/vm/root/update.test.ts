@@ -6,7 +6,7 @@ import { newId } from '@airlock/contract/ids';
 import { addUser } from '../../store/testing.js';
 import { noTimings } from '../rows.js';
 import { vms as table } from '../table.js';
-import { useVms } from '../testing.js';
+import { gate, useVms } from '../testing.js';
 import type { CliGuard, VmRow } from '../vm.js';
 
 const older = 'img_000000';
@@ -35,11 +35,6 @@ async function expectRow(vm: VmRow, wanted: object): Promise<void> {
 }
 const updated = { imageId: newer, rootNumber: 2, rootUpdate: null, error: null };
 const asBefore = { imageId: older, rootNumber: 1 };
-
-function gate(): { opened: Promise<void>; open(): void } {
-  let open = (): void => undefined;
-  return { opened: new Promise<void>((resolve) => (open = resolve)), open: () => open() };
-}
 
 /** A CLI VM as landed versions left it, standing still. */
 async function landed(userId = host.userId): Promise<VmRow> {

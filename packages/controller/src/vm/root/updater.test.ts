@@ -1,57 +1,16 @@
 /** Replacements of roots that have to wait, or that somebody stops or starts meanwhile. Real rows; an engine without VMs. */
-import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { raceAbort } from '@airlock/contract/deadline';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import { addUser, silentLog } from '../../store/testing.js';
-import { noTimings } from '../rows.js';
-import { vms as table, type RootUpdate } from '../table.js';
-import { useVms } from '../testing.js';
-import type { VmRow } from '../vm.js';
+import { gate } from '../testing.js';
+import { newer, older, underWay, useRoots } from '../testing/roots.js';
 
-const older = 'img_000000';
-const newer = 'img_000001';
-/** Milliseconds in which many turns of the updater are taken. */
-const manyTurnsMs = 600;
-let proof: () => Promise<void>;
-const host = useVms(
-  { AIRLOCK_CLI_UPDATE: 'manual' },
-  {
-    starting: async () => undefined,
-    ready: async () => undefined,
-    proved: (_row, { signal }) => raceAbort(proof(), signal),
-    ending: async () => undefined,
-  },
-);
+const { host, clis, still, row, expectRow, manyTurns } = useRoots();
 
-/** A CLI VM that stands still: of landed versions, or with a root of its own. */
-async function still(values: Partial<VmRow> = {}): Promise<VmRow> {
-  const id = newId('vm');
-  await host.homeKeys.sealHomeKey(id);
-  const vm = { id, userId: host.userId, kind: 'cli', state: 'stopped', imageId: older, accel: 'tcg' } as const;
-  await host.database.store.db.insert(table).values({ ...vm, timings: noTimings, rootNumber: 1, ...values });
-  return row({ id });
-}
-const row = async ({ id }: Pick<VmRow, 'id'>): Promise<VmRow> => (await host.vms.get(id)) as VmRow;
-async function expectRow(vm: VmRow, wanted: object): Promise<void> {
-  await expect.poll(() => row(vm), { timeout: 5000 }).toMatchObject(wanted);
-}
-const underWay = (values: Partial<RootUpdate>): RootUpdate => ({
-  ...{ kind: 'update', state: 'waiting', now: false, run: false, from: null, to: null, broken: 0 },
-  ...{ since: Date.now(), error: null, ...values },
-});
-function gate(): { opened: Promise<void>; open(): void } {
-  let open = (): void => undefined;
-  return { opened: new Promise<void>((resolve) => (open = resolve)), open: () => open() };
-}
 const noDisk = (): object => ({ ...host.engine.host, disk: { path: '/', freeMib: 0 } });
 const noMemory = (): object => ({ ...host.engine.host, memory: { totalMib: 0, availableMib: 0 } });
 
-beforeEach(() => {
-  proof = async () => undefined;
-  host.imageId = newer;
-});
 afterEach(() => void vi.restoreAllMocks());
 
 describe('while VMs that stand still are updated by themselves', () => {
@@ -64,7 +23,7 @@ describe('while VMs that stand still are updated by themselves', () => {
     host.engine.host = noDisk() as never;
     await idle();
     await expectRow(vm, { rootUpdate: { state: 'failed', error: { code: 'disk_full' } } });
-    await delay(manyTurnsMs);
+    await manyTurns();
     expect(logs.map(({ mock }) => mock.calls.length)).toEqual([1, 1]);
   });
 
@@ -78,7 +37,7 @@ describe('while VMs that stand still are updated by themselves', () => {
     await idle();
     await expectRow(vm, { rootUpdate: { state: 'copied' }, state: 'stopped' });
     await expectRow(second, { rootUpdate: { state: 'copied' }, state: 'stopped' });
-    await delay(manyTurnsMs);
+    await manyTurns();
     expect(logs[0].mock.calls.length + logs[1].mock.calls.length).toBeLessThan(8);
   });
 
@@ -120,7 +79,7 @@ describe('all VMs are stopped', () => {
     await host.vms.stopAll();
     copying.open();
     await expectRow(vm, { rootUpdate: { state: 'copied' } });
-    await delay(manyTurnsMs);
+    await manyTurns();
     expect(host.engine.done).toEqual([]);
   });
 
@@ -133,7 +92,7 @@ describe('all VMs are stopped', () => {
     await host.vms.stopAll();
     copying.open();
     await expect(using).rejects.toMatchObject({ code: 'vm_not_running' });
-    await delay(manyTurnsMs);
+    await manyTurns();
     expect(host.engine.done).toEqual([]);
     const next = await host.vms.useCli(host.userId, () => undefined, new AbortController().signal);
     expect(next.vm).toMatchObject({ rootNumber: 1, imageId: newer, rootUpdate: null, state: 'running' });
@@ -151,7 +110,7 @@ describe('a start by hand of a VM of a landed version', () => {
     await host.vms.start(vm.id);
     copying.open();
     await expectRow(vm, { rootNumber: 1, rootUpdate: null, state: 'running' });
-    await delay(manyTurnsMs);
+    await manyTurns();
     expect(await row(vm)).toMatchObject({ state: 'running' });
   });
 
@@ -165,7 +124,7 @@ describe('a start by hand of a VM of a landed version', () => {
     await ending;
     await host.vms.reconcile();
     await expectRow(vm, { rootNumber: 1, rootUpdate: null, state: 'running' });
-    await delay(manyTurnsMs);
+    await manyTurns();
     expect(await row(vm)).toMatchObject({ state: 'running' });
   });
 });
@@ -181,7 +140,7 @@ describe('a stop by hand', () => {
     const stopped = host.vms.stop(vm.id);
     stopping.open();
     await stopped;
-    await delay(manyTurnsMs);
+    await manyTurns();
     expect(await row(vm)).toMatchObject({ state: 'stopped', rootUpdate: { state: 'proving' } });
   });
 
@@ -199,15 +158,15 @@ describe('a stop by hand', () => {
   test('of one that is not proved yet: the next controller does not leave it running', async () => {
     const vm = await host.vms.ensureCli(host.userId, null, () => undefined, new AbortController().signal);
     host.imageId = 'img_000002';
-    proof = () => new Promise(() => undefined);
+    clis.proof = () => new Promise(() => undefined);
     await host.vms.update(vm.id, { kind: 'update', now: false });
     await expectRow(vm, { state: 'running', rootUpdate: { state: 'proving' } });
     await host.vms.stop(vm.id);
-    proof = async () => undefined;
+    clis.proof = async () => undefined;
     await host.restart();
     await host.vms.reconcile();
     await expectRow(vm, { state: 'stopped' });
-    await delay(manyTurnsMs);
+    await manyTurns();
     expect(await row(vm)).toMatchObject({ state: 'stopped', rootUpdate: null });
   });
 });
@@ -215,16 +174,16 @@ describe('a stop by hand', () => {
 test('a new root is not blamed for a VM that the next controller cannot find anything out about', async () => {
   const vm = await host.vms.ensureCli(host.userId, null, () => undefined, new AbortController().signal);
   host.imageId = 'img_000002';
-  proof = () => new Promise(() => undefined);
+  clis.proof = () => new Promise(() => undefined);
   await host.vms.update(vm.id, { kind: 'update', now: false });
   await expectRow(vm, { state: 'running', rootUpdate: { state: 'proving' } });
   const ending = host.restart();
-  proof = async () => undefined;
+  clis.proof = async () => undefined;
   await ending;
   host.engine.unreadable.add(vm.id);
   host.engine.stopError = new AppError('runner_failed', 'Its status cannot be read.');
   await host.vms.reconcile();
-  await delay(manyTurnsMs);
+  await manyTurns();
   host.engine.stopError = undefined;
   host.engine.unreadable.clear();
   await expectRow(vm, { imageId: 'img_000002', rootUpdate: null, state: 'running' });
