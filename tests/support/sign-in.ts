@@ -289,8 +289,8 @@ export class SignInScenario {
     const api = apiClient(this.controller.url, this.controller.token);
     const { vms: before } = await api.call('GET', '/api/vm', VmList);
     await api.close();
-    const kindsRunning = before.filter((vm) => vm.state === 'running').map((vm) => vm.kind);
-    expect(kindsRunning).toEqual(expect.arrayContaining(['browser', 'cli']));
+    const isWell = before.map(({ kind, state, error }) => ({ kind, state, error }));
+    for (const kind of ['browser', 'cli']) expect(isWell).toContainEqual({ kind, state: 'running', error: null });
     await this.controller.kill9();
     await this.startController();
     const again = apiClient(this.controller.url, this.controller.token);

@@ -221,14 +221,8 @@ function failsInEachWay(): void {
     'is reset under its home, and goes back to its root when the VMM is killed again and again',
     async () => {
       await ask('reset');
-      for (const attempt of [1, 2]) {
-        await becomes(
-          `start ${attempt} from the new root`,
-          (now) => now.update?.state === 'proving' && now.state === 'starting',
-        );
-        await killExactly(await runningVmm());
-        await becomes('that start to end', ({ state }) => state !== 'starting');
-      }
+      await becomes('the new root to be tried', (now) => now.update?.state === 'proving');
+      for (const _start of ['first', 'second']) await killExactly(await runningVmm());
       const { update } = await becomes('the reset to end', isOver);
       expect(update).toMatchObject({ kind: 'reset', state: 'failed' });
       await becomes('the old root to run', ({ state }) => state === 'running');

@@ -36,6 +36,8 @@ export async function openRunnerSocket(path: string, handlers: RunnerHandlers): 
   const server = createServer((request, response) => {
     route(request, response, handlers).catch((error: unknown) => fail(request, response, error, handlers));
   });
+  // Only the caller ends a connection that rests: one that both end at once loses the call that was just sent.
+  server.keepAliveTimeout = 0;
   server.on('upgrade', (request: IncomingMessage, viewer: Duplex, head: Buffer) => {
     viewer.unshift(head);
     void upgrade(request, viewer, handlers);

@@ -31,6 +31,18 @@ test('a browser VM that runs is adopted', async () => {
   expect(host.engine.done).toEqual([`start ${vm.id}`]);
 });
 
+test('a call to its runner that is lost on the way ends no VM, and its end is heard of afterwards', async () => {
+  const vm = await browser();
+  await ready(vm);
+  await expect.poll(() => host.engine.asked).toBe(2);
+  host.engine.loseCall(vm.id);
+  await expect.poll(() => host.engine.asked).toBe(3);
+  host.engine.end(vm.id);
+  await expect.poll(async () => (await host.vms.get(vm.id))?.state).toBe('failed');
+  // Nobody has stopped it.
+  expect(host.engine.done).toEqual([`start ${vm.id}`]);
+});
+
 test('a browser VM that had not been powered on is started', async () => {
   host.engine.startGate = forever;
   const vm = await browser();

@@ -47,6 +47,10 @@ export interface TestEngine extends Engine {
   unreadable: Set<string>;
   /** The VM ends by itself. */
   end(vmId: string): void;
+  /** How often a VM was asked for its next status. */
+  asked: number;
+  /** The call for the VM's next status breaks off, while the VM runs on. */
+  loseCall(vmId: string): void;
 }
 
 const identity = { pid: 1, startTicks: 1, bootId: 'test' };
@@ -72,6 +76,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
   const engine: TestEngine = {
     done: [],
     steps: [],
+    asked: 0,
     low: [],
     running: new Set(),
     host: { memory: { totalMib: 1e6, availableMib: 1e6 }, disk: { path: '/', freeMib: 1e6 }, vms: [] },
@@ -116,6 +121,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
       return status && { status, alive: engine.running.has(vmId) };
     },
     nextStatus(vmId, after, signal) {
+      engine.asked += 1;
       const status = statuses.get(vmId);
       const end = ends.get(vmId);
       if (!status || !end || end.signal.aborted) return Promise.reject(gone());
@@ -133,6 +139,10 @@ export function createTestEngine(client: JsonClient): TestEngine {
     end(vmId) {
       engine.running.delete(vmId);
       ends.get(vmId)?.abort();
+    },
+    loseCall(vmId) {
+      ends.get(vmId)?.abort();
+      ends.set(vmId, new AbortController());
     },
     openDesktop: () => Promise.reject(gone()),
     async stop(vmId) {

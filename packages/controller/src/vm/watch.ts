@@ -41,7 +41,7 @@ async function follow(ctx: VmContext, vmId: string, entry: Followed): Promise<vo
   let revision = -1;
   try {
     for (;;) {
-      const status = await ctx.engine.nextStatus(vmId, revision, signal);
+      const status = await nextWord(ctx, vmId, revision, signal);
       revision = status.revision;
       await mirror(ctx, vmId, entry, status);
       entry.last = status;
@@ -52,6 +52,19 @@ async function follow(ctx: VmContext, vmId: string, entry: Followed): Promise<vo
     if (!(error instanceof AppError)) throw error;
   }
   await ctx.turns.run(vmId, () => conclude(ctx, vmId, entry));
+}
+
+/** The next status. A call can be lost on its way while the runner lives on: only a runner that is gone, or deaf, has ended. */
+async function nextWord(ctx: VmContext, vmId: string, after: number, signal: AbortSignal): Promise<RunnerStatus> {
+  try {
+    return await ctx.engine.nextStatus(vmId, after, signal);
+  } catch (error) {
+    if (signal.aborted || !(error instanceof AppError)) throw error;
+    const heard = await ctx.engine.status(vmId);
+    if (!heard?.alive) throw error;
+    ctx.log.info({ vmId, reason: error.message }, 'a call to the runner of a VM was lost; the VM runs on');
+    return heard.status;
+  }
 }
 
 async function mirror(ctx: VmContext, vmId: string, entry: Followed, status: RunnerStatus): Promise<void> {

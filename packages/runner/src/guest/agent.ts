@@ -23,12 +23,14 @@ export interface GuestAgent {
 
 /** Silence for so long ends a forwarded call: the longest check takes over a minute under emulation. */
 const silenceMs = 300_000;
+/** A connection that rests so long, in ms, is ended here: well before the agent ends it (5 s), and loses the call that was just sent. */
+const restMs = 2000;
 /** Of the caller's headers only these concern the agent. */
 const passedOn = ['content-type', 'content-length', 'accept', 'accept-encoding'] as const;
 
 /** A client for the agent that is reached at `reach()`. */
 export function createGuestAgent(reach: () => Address, token: string): GuestAgent {
-  const pool = new Agent({ keepAlive: true, maxSockets: 16 });
+  const pool = new Agent({ keepAlive: true, maxSockets: 16, timeout: restMs });
   const channel: Channel = { reach, token, pool };
   return {
     health: (signal) => askHealth(channel, 'GET', '/health', signal),
