@@ -78,7 +78,10 @@ export interface Engine {
    * with `alive: false`, else undefined.
    */
   status(vmId: string): Promise<{ status: RunnerStatus; alive: boolean } | undefined>;
-  /** Resolves with the first status newer than `after`. @throws AppError runner_failed when the runner is gone */
+  /**
+   * Resolves with the first status newer than `after`.
+   * @throws AppError when the runner is gone, and also when the call was lost on its way: `status` tells which
+   */
   nextStatus(vmId: string, after: number, signal: AbortSignal): Promise<RunnerStatus>;
   /** Client for `/guest/...` and the other calls of the runner. */
   client(vmId: string): JsonClient;

@@ -2,18 +2,12 @@
 import { describe, expect, test, vi } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import type { Session } from '@airlock/contract/session';
+import { gate } from '../vm/testing.js';
 import { authSessions } from './table.js';
 import { useDesk } from './testing/desk.js';
 import { bundleOf, idleLogin } from './testing/host.js';
 
 const desk = useDesk();
-
-/** What waits for `opened` goes on once a test calls `open`. */
-function gate(): { opened: Promise<void>; open(): void } {
-  let open = (): void => undefined;
-  const opened = new Promise<void>((resolve) => (open = resolve));
-  return { opened, open: () => open() };
-}
 
 describe('the way through', () => {
   test('ends with a proved credential and a scheduled end of the browser VM', async () => {
