@@ -58,6 +58,7 @@ const { owners, declared } = ownersIn(sources);
 
 test('every table is declared once, in the table.ts of its noun', () => {
   expect(Object.fromEntries(owners)).toEqual({
+    audit: 'audit',
     auth_sessions: 'session',
     credentials: 'vault',
     custody: 'vault',

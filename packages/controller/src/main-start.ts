@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { AppError } from '@airlock/contract/errors';
 import type { SystemStatus } from '@airlock/contract/api';
 import type { Settings } from '@airlock/contract/settings';
+import { createAudit, type Audit } from './audit/audit.js';
 import type { Custodian } from './credential/custodian.js';
 import type { HttpDeps } from './http/deps.js';
 import { baseUrl } from './http/origin.js';
@@ -25,6 +26,7 @@ import type { Users } from './user/user.js';
 export interface Foundation {
   store: Store;
   users: Users;
+  audit: Audit;
 }
 
 export interface Parts {
@@ -68,7 +70,8 @@ export async function startController(options: StartOptions): Promise<Controller
     const users = await createUsers(store, { settings, adminToken: home.token });
     const sweep = { name: 'sweep of tokens', everyMs: sweepIntervalMs, turn: () => users.sweep(), log };
     shutdown.add('sweeper', startLoop(sweep).stop);
-    const parts = await options.makeParts({ store, users });
+    const audit = createAudit(store);
+    const parts = await options.makeParts({ store, users, audit });
     shutdown.add('vms', () => parts.vms.close());
     shutdown.add('custodian', () => parts.custodian.close());
     shutdown.add('sessions', () => parts.sessions.close());
@@ -77,7 +80,10 @@ export async function startController(options: StartOptions): Promise<Controller
     await parts.custodian.resume();
     finishRotation(parts.vault, log);
     await parts.sessions.resume();
-    const url = await serve({ ...parts, settings, log, users, describeSystem: describer(parts, store) }, shutdown.add);
+    const url = await serve(
+      { ...parts, settings, log, users, audit, describeSystem: describer(parts, store) },
+      shutdown.add,
+    );
     await home.announce({ url, pid: process.pid });
     log.info({ url, home: home.path, database: store.kind }, 'ready');
     return { url, loginUrl: await adminLogin(users, home.token, url), stop: shutdown.run };

@@ -6,6 +6,7 @@ import { newId } from '@airlock/contract/ids';
 import { sessionStatuses } from '@airlock/contract/session';
 import { providerIds } from '@airlock/contract/provider/provider';
 import { VmState } from '@airlock/contract/api';
+import { audit } from './audit/table.js';
 import { authSessions } from './session/table.js';
 import { openStore, violatedUnique } from './store/open.js';
 import { airlock } from './store/schema.js';
@@ -14,7 +15,7 @@ import * as userTables from './user/table.js';
 import * as vaultTables from './vault/table.js';
 import { vms } from './vm/table.js';
 
-const schema = { ...userTables, ...vaultTables, authSessions, vms };
+const schema = { ...userTables, ...vaultTables, audit, authSessions, vms };
 const tables: PgTable[] = Object.values(schema);
 
 for (const { name, open, skip } of databases) {
@@ -70,7 +71,7 @@ for (const { name, open, skip } of databases) {
           nullable: boolean;
           has_default: boolean;
         }>(sql`
-          select attname as name, format_type(atttypid, atttypmod) as type, not attnotnull as nullable, atthasdef as has_default
+          select attname as name, format_type(atttypid, atttypmod) as type, not attnotnull as nullable, atthasdef or attidentity <> '' as has_default
           from pg_attribute where attrelid = ${`airlock.${tableName}`}::regclass and attnum > 0 and not attisdropped order by attname`);
         const expected = getTableConfig(table).columns.map((column) => ({
           name: column.name,

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fasti
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { SystemStatus } from '@airlock/contract/api';
 import type { Settings } from '@airlock/contract/settings';
+import type { Audit } from '../audit/audit.js';
 import type { Custodian } from '../credential/custodian.js';
 import type { Log } from '../lib/log.js';
 import type { Vms } from '../vm/vm.js';
@@ -16,6 +17,7 @@ export interface HttpDeps {
   settings: Pick<Settings, 'AIRLOCK_HOST' | 'AIRLOCK_PORT' | 'AIRLOCK_PUBLIC_URL' | 'AIRLOCK_CLI_IDLE_S'>;
   log: Log;
   users: Users;
+  audit: Audit;
   sessions: Sessions;
   vms: Vms;
   custodian: Pick<Custodian, 'list' | 'check' | 'remove' | 'setApiKey' | 'syncAll' | 'unconfirmed'>;

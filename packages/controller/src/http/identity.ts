@@ -6,6 +6,7 @@
  */
 import type { FastifyRequest } from 'fastify';
 import type { User } from '@airlock/contract/api';
+import type { Actor } from '../audit/audit.js';
 import { AppError } from '@airlock/contract/errors';
 import type { Users } from '../user/user.js';
 import type { Server } from './deps.js';
@@ -42,6 +43,12 @@ export function addIdentity(server: Server, users: Users, reach: () => Reach): v
 export function userOf(request: FastifyRequest): User {
   if (request.user) return request.user;
   throw unauthenticated('No token or sign-in cookie came with the request.');
+}
+
+/** The same, for the audit. */
+export function actorOf(request: FastifyRequest): Actor {
+  const { id, name } = userOf(request);
+  return { actorId: id, actorName: name, via: request.via ?? 'token' };
 }
 
 const accessOf = (request: FastifyRequest): 'public' | 'user' | 'admin' =>

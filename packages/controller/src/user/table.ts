@@ -12,6 +12,8 @@ export const users = airlock.table('users', {
   /** SHA-256 (hex) of the user's API token; null for the admin, whose token is the file $AIRLOCK_HOME/token. */
   tokenHash: text('token_hash').unique(),
   createdAt: at('created_at').notNull().defaultNow(),
+  /** Since when the user is kept out; null while they are not. */
+  disabledAt: at('disabled_at'),
 });
 
 /** One-time login links, browser cookies and desktop tickets: only hashes of the secrets, each with its end. */
@@ -24,6 +26,12 @@ export const tokens = airlock.table(
     /** For kind `desktop`: the only VM that it opens. */
     vmId: text('vm_id'),
     expiresAt: at('expires_at').notNull(),
+    /** For kind `cookie`: `sgn_…`, by which its user names the sign-in; it opens nothing. */
+    id: text().unique(),
+    /** For kind `cookie`: SHA-256 (hex) of the second secret, which only pages of this origin hold. */
+    pageHash: text('page_hash'),
+    createdAt: at('created_at').notNull().defaultNow(),
+    lastUsedAt: at('last_used_at'),
   },
   (t) => [
     index('tokens_expires_at').on(t.expiresAt),

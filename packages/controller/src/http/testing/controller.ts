@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
 import type { CredentialSummary, User } from '@airlock/contract/api';
 import type { ErrorBody } from '@airlock/contract/errors';
+import { createAudit, type Audit } from '../../audit/audit.js';
 import { openEmbeddedTestStore, type TestStore } from '../../store/testing.js';
 import type { Users } from '../../user/user.js';
 import { createPrompts } from '../../prompt/create.js';
@@ -36,6 +37,7 @@ export interface TestController {
   home: string;
   settings: HttpDeps['settings'];
   users: Users;
+  audit: Audit;
   sessions: TestSessions;
   vms: TestVms;
   credentials: CredentialSummary[];
@@ -86,6 +88,7 @@ export function useTestController(): TestController {
 export async function startTestController(): Promise<TestController> {
   const database: TestStore = await openEmbeddedTestStore();
   const users = await createUsers(database.store, { settings: { AIRLOCK_PROXY_PORT_BASE: 10001 }, adminToken });
+  const audit = createAudit(database.store);
   const echo = await startEchoServer(join(database.home, 'echo.sock'));
   const lines: string[] = [];
   const credentials: CredentialSummary[] = [];
@@ -95,6 +98,7 @@ export async function startTestController(): Promise<TestController> {
     settings: { AIRLOCK_HOST: '127.0.0.1', AIRLOCK_PORT: 0, AIRLOCK_PUBLIC_URL: undefined, AIRLOCK_CLI_IDLE_S: 900 },
     log,
     users,
+    audit,
     sessions: createTestSessions(),
     vms,
     custodian: createTestCustodian(credentials),
@@ -132,6 +136,7 @@ export async function startTestController(): Promise<TestController> {
     home: database.home,
     settings: deps.settings,
     users,
+    audit,
     sessions: deps.sessions as TestSessions,
     vms: deps.vms as TestVms,
     credentials,
