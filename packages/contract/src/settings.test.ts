@@ -36,6 +36,15 @@ describe('settings', () => {
     expect(read).not.toThrow(/hunter2/);
   });
 
+  it.each(['10.0.0.0/8', '192.0.2.7, 2001:db8::/32', '::1', ''])('trusts proxies by address: %s', (text) => {
+    const { AIRLOCK_TRUSTED_PROXIES: list } = readSettings({ ...home, AIRLOCK_TRUSTED_PROXIES: text });
+    expect(list.join(', ')).toBe(text);
+  });
+
+  it.each(['proxy.example', '10.0.0.0/33', '*', '10.0.0.1:80', '10.0.0.1;::1'])('and by nothing else: %s', (text) => {
+    expect(() => readSettings({ ...home, AIRLOCK_TRUSTED_PROXIES: text })).toThrow(/AIRLOCK_TRUSTED_PROXIES: /);
+  });
+
   it('refuses a home that is too long for unix sockets', () => {
     expect(() => readSettings({ AIRLOCK_HOME: `/${'x'.repeat(90)}` })).toThrow(/longer than 70 bytes/);
   });

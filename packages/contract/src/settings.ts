@@ -17,6 +17,18 @@ const hostList = z
   )
   .pipe(z.array(DirectHost));
 
+/** Addresses and networks such as 10.0.0.0/8, comma separated. */
+const networkList = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((network) => network.trim())
+      .filter(Boolean),
+  )
+  .pipe(z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], 'addresses or networks, such as 10.0.0.0/8')));
+
 const upstream = z
   .string()
   .transform((text) => text.replace('{port}', '65535'))
@@ -48,6 +60,11 @@ export const settingDefinitions = {
       .transform((url) => url.replace(/\/$/, ''))
       .optional(),
     about: 'URL at which people reach the controller, when a reverse proxy stands before it.',
+  },
+  AIRLOCK_TRUSTED_PROXIES: {
+    schema: networkList,
+    about:
+      'Addresses or networks of reverse proxies before the controller, comma separated. Of them alone X-Forwarded-For is believed; each must set it, or add to it, itself.',
   },
   AIRLOCK_UPSTREAM_PROXY: {
     schema: z

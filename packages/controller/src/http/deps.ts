@@ -14,7 +14,10 @@ import type { Users } from '../user/user.js';
 import type { Vault } from '../vault/vault.js';
 
 export interface HttpDeps {
-  settings: Pick<Settings, 'AIRLOCK_HOST' | 'AIRLOCK_PORT' | 'AIRLOCK_PUBLIC_URL' | 'AIRLOCK_CLI_IDLE_S'>;
+  settings: Pick<
+    Settings,
+    'AIRLOCK_HOST' | 'AIRLOCK_PORT' | 'AIRLOCK_PUBLIC_URL' | 'AIRLOCK_TRUSTED_PROXIES' | 'AIRLOCK_CLI_IDLE_S'
+  >;
   log: Log;
   users: Users;
   audit: Audit;

@@ -32,11 +32,9 @@ export function toAnswer(error: unknown, requestId: string): AppError {
   });
 }
 
-/** Answers, and logs what is the controller's own fault; a client never sees a stack. */
-export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const answer = toAnswer(error, request.id);
+/** Logs what is the controller's own fault; a client never sees a stack. */
+export function logFault(error: unknown, answer: AppError, request: FastifyRequest): void {
   if (answer.status >= 500) request.log.error({ err: error, code: answer.code }, 'request failed');
-  return sendError(reply, answer);
 }
 
 export function sendError(reply: FastifyReply, error: AppError): FastifyReply {

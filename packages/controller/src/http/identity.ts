@@ -10,6 +10,7 @@ import type { Actor } from '../audit/audit.js';
 import { AppError } from '@airlock/contract/errors';
 import type { Users } from '../user/user.js';
 import type { Server } from './deps.js';
+import type { Limits } from './limits.js';
 import { isOwnOrigin, originOfHost, type Reach } from './origin.js';
 
 declare module 'fastify' {
@@ -25,13 +26,26 @@ declare module 'fastify' {
 
 export const cookieName = 'airlock';
 
-/** Adds the checks. The rate limit comes between finding out who calls and refusing them. */
-export function addIdentity(server: Server, users: Users, reach: () => Reach): void {
+interface Identity {
+  users: Users;
+  limits: Limits;
+  reach(): Reach;
+}
+
+/** Adds the checks. The rate limit comes before the database is asked who calls. */
+export function addIdentity(server: Server, { users, limits, reach }: Identity): void {
   server.decorateRequest('user', null);
   server.decorateRequest('via', null);
-  server.addHook('onRequest', async (request) => {
+  server.decorateRequest('claimed', null);
+  server.addHook('onRequest', async (request, reply) => {
     checkHost(request, reach());
-    if (accessOf(request) !== 'public') await identify(request, users);
+    if (accessOf(request) === 'public') return;
+    const secret = presented(request);
+    if (secret === undefined) return;
+    request.claimed = users.ownerOf(secret) ?? null;
+    if (request.claimed === null) return;
+    await limits.count(request, reply);
+    request.user = (await (request.via === 'token' ? users.byToken(secret) : users.byCookie(secret))) ?? null;
   });
   server.addHook('preParsing', async (request) => {
     checkAccess(request);
@@ -61,18 +75,13 @@ function checkHost(request: FastifyRequest, reach: Reach): void {
   });
 }
 
-async function identify(request: FastifyRequest, users: Users): Promise<void> {
+/** The secret that came with the request, and in `via` how; a token of a wrong form is as good as none. */
+function presented(request: FastifyRequest): string | undefined {
   const { authorization } = request.headers;
-  if (authorization !== undefined) {
-    const token = /^Bearer ([\w-]{16,128})$/i.exec(authorization)?.[1];
-    request.user = (token !== undefined && (await users.byToken(token))) || null;
-    request.via = 'token';
-    return;
-  }
   const cookie = request.cookies[cookieName];
-  if (cookie === undefined) return;
-  request.user = (await users.byCookie(cookie)) ?? null;
-  request.via = 'cookie';
+  if (authorization !== undefined) request.via = 'token';
+  else if (cookie !== undefined) request.via = 'cookie';
+  return authorization === undefined ? cookie : /^Bearer ([\w-]{16,128})$/i.exec(authorization)?.[1];
 }
 
 function checkAccess(request: FastifyRequest): void {

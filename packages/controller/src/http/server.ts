@@ -9,8 +9,9 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 import { AppError } from '@airlock/contract/errors';
 import { addDashboard } from './dashboard.js';
 import type { HttpDeps, Server } from './deps.js';
-import { handleError, sendError, toAnswer } from './errors.js';
+import { logFault, sendError, toAnswer } from './errors.js';
 import { addIdentity } from './identity.js';
+import { addressOf, createLimits, tooMany, trustOf } from './limits.js';
 import { addOpenApi } from './openapi.js';
 import { baseUrl, originOfHost, type Reach } from './origin.js';
 import { addCredentialRoutes } from './route/credentials.js';
@@ -38,6 +39,7 @@ export async function buildServer(deps: HttpDeps): Promise<Server> {
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     bodyLimit,
+    trustProxy: trustOf(deps.settings.AIRLOCK_TRUSTED_PROXIES),
     forceCloseConnections: true,
     frameworkErrors: (error, request, reply) => void sendError(reply, toAnswer(error, request.id)),
   }).withTypeProvider<ZodTypeProvider>();
@@ -46,15 +48,20 @@ export async function buildServer(deps: HttpDeps): Promise<Server> {
   server.setValidatorCompiler(validatorCompiler);
   server.setSerializerCompiler(serializerCompiler);
   server.removeContentTypeParser('text/plain');
-  server.setErrorHandler(handleError);
   server.setNotFoundHandler((request, reply) =>
     sendError(reply, new AppError('not_found', `There is nothing at ${request.method} ${pathOf(request.url)}.`)),
   );
   logRequests(server);
 
   await server.register(cookie);
-  addIdentity(server, deps.users, reach);
   await addProtection(server, deps, reach);
+  const limits = createLimits(server);
+  server.setErrorHandler(async (error, request, reply) => {
+    const answer = toAnswer(error, request.id);
+    logFault(error, answer, request);
+    return sendError(reply, await limits.failed(answer, request, reply));
+  });
+  addIdentity(server, { users: deps.users, limits, reach });
   await addOpenApi(server);
 
   addSystemRoutes(server, deps);
@@ -116,12 +123,12 @@ async function addProtection(server: Server, deps: HttpDeps, reach: () => Reach)
       },
     },
   });
+  // Of calls that cost more than others, by their `rateLimit`.
   await server.register(rateLimit, {
-    max: 600,
-    timeWindow: 60_000,
-    keyGenerator: (request) => request.user?.id ?? request.ip,
-    errorResponseBuilder: (_request, { after, max }) =>
-      new AppError('rate_limited', `More than ${max} requests came in a minute.`, { hint: `Try again in ${after}.` }),
+    global: false,
+    keyGenerator: (request) => request.user?.id ?? addressOf(request),
+    errorResponseBuilder: (_request, { ttl, max }) =>
+      tooMany(`More than ${max} such requests came in a minute.`, Math.ceil(ttl / 1000)),
   });
   await server.register(websocket, {
     preClose: endWebSockets,

@@ -5,6 +5,7 @@ import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import { hashSecret, newSecret } from '../lib/secret.js';
 import { violatedUnique } from '../store/open.js';
+import type { Known } from './known.js';
 import { users } from './table.js';
 import type { Database } from '../store/store.js';
 
@@ -30,8 +31,13 @@ export async function ensureAdmin(db: Database, portBase: number): Promise<void>
 }
 
 /** @throws AppError user_exists */
-export async function createUser(db: Database, name: string, portBase: number): Promise<{ user: User; token: string }> {
+export async function createUser(
+  { db, known }: { db: Database; known: Known },
+  name: string,
+  portBase: number,
+): Promise<{ user: User; token: string }> {
   const token = newSecret();
+  const tokenHash = hashSecret(token);
   for (let attempt = 1; ; attempt++) {
     try {
       const [row] = await db
@@ -41,10 +47,11 @@ export async function createUser(db: Database, name: string, portBase: number): 
           name,
           role: 'user',
           proxyPort: nextPort(portBase),
-          tokenHash: hashSecret(token),
+          tokenHash,
         })
         .returning();
       if (!row) throw new AppError('internal', 'The database made no user and gave no reason.');
+      known.add(tokenHash, row.id, null);
       return { user: toUser(row), token };
     } catch (error) {
       if (violatedUnique(error) === 'users_name_key') {

@@ -3,6 +3,7 @@ import { and, eq, lt } from 'drizzle-orm';
 import { hashSecret, newSecret } from '../lib/secret.js';
 import { tokens } from './table.js';
 import type { Database } from '../store/store.js';
+import type { Known } from './known.js';
 
 type TokenRow = typeof tokens.$inferSelect;
 
@@ -13,32 +14,42 @@ export const lifetimesMs = {
   desktop: 30_000,
 } as const satisfies Record<TokenRow['kind'], number>;
 
+export interface OnceContext {
+  db: Database;
+  known: Known;
+  now: () => Date;
+}
+
 export async function issue(
-  db: Pick<Database, 'insert'>,
+  { db, known, now }: OnceContext,
   kind: TokenRow['kind'],
   holder: Pick<TokenRow, 'userId' | 'vmId'>,
-  now: Date,
 ): Promise<{ secret: string; expiresAt: Date }> {
   const secret = newSecret();
-  const expiresAt = new Date(now.getTime() + lifetimesMs[kind]);
-  await db.insert(tokens).values({ hash: hashSecret(secret), kind, ...holder, expiresAt });
+  const hash = hashSecret(secret);
+  const expiresAt = new Date(now().getTime() + lifetimesMs[kind]);
+  await db.insert(tokens).values({ hash, kind, ...holder, expiresAt });
+  if (kind !== 'desktop') known.add(hash, holder.userId, expiresAt);
   return { secret, expiresAt };
 }
 
 /** Takes the secret out of use and tells what it was good for; undefined when it is unknown or expired. */
 export async function redeem(
-  db: Pick<Database, 'delete'>,
+  { db, known, now }: OnceContext,
   kind: TokenRow['kind'],
   secret: string,
-  now: Date,
 ): Promise<TokenRow | undefined> {
+  const hash = hashSecret(secret);
+  if (kind !== 'desktop' && known.ownerOf(hash) === undefined) return undefined;
   const [row] = await db
     .delete(tokens)
-    .where(and(eq(tokens.hash, hashSecret(secret)), eq(tokens.kind, kind)))
+    .where(and(eq(tokens.hash, hash), eq(tokens.kind, kind)))
     .returning();
-  return row && row.expiresAt > now ? row : undefined;
+  if (row) known.forget(hash);
+  return row && row.expiresAt > now() ? row : undefined;
 }
 
-export async function removeExpired(db: Pick<Database, 'delete'>, now: Date): Promise<void> {
-  await db.delete(tokens).where(lt(tokens.expiresAt, now));
+export async function removeExpired({ db, known, now }: OnceContext): Promise<void> {
+  known.sweep();
+  await db.delete(tokens).where(lt(tokens.expiresAt, now()));
 }

@@ -2,6 +2,8 @@
 import type { User } from '@airlock/contract/api';
 
 export interface Users {
+  /** Id of the user whose API token, cookie or login token this may be. Asks no database: for another secret it says no, surely and at once. */
+  ownerOf(secret: string): string | undefined;
   /** The user whom an API token belongs to (the admin's is the file $AIRLOCK_HOME/token), or undefined. */
   byToken(token: string): Promise<User | undefined>;
   byCookie(cookie: string): Promise<User | undefined>;

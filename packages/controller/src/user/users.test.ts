@@ -93,6 +93,33 @@ test('a secret of one kind is nothing to another, and none is stored', async () 
   for (const secret of [token, ticket, adminToken]) expect(stored).not.toContain(secret);
 });
 
+test('a wrong secret of any kind costs no query, and a right one is known again after a restart', async () => {
+  const userId = await adminId();
+  const made = await users.create('ada');
+  const links = [await users.createLoginToken(made.user.id), await users.createLoginToken(made.user.id)] as const;
+  const { cookie } = await users.login(links[0].token);
+  const pool = database.store.db.$client;
+  let queries = 0;
+  const count = (): void => void queries++;
+  pool.on('acquire', count);
+  const used = [links[0].token, 'x'.repeat(43), ''];
+  for (const secret of used) {
+    expect([users.ownerOf(secret), await users.byToken(secret), await users.byCookie(secret)]).toEqual(Array(3));
+    await expect(users.login(secret)).rejects.toMatchObject({ code: 'login_token_invalid' });
+  }
+  await users.logout('x'.repeat(43));
+  expect(queries).toBe(0);
+  pool.off('acquire', count);
+  users = await open();
+  const secrets = [adminToken, made.token, cookie, links[1].token];
+  const owners = [userId, ...Array<string>(3).fill(made.user.id)];
+  expect(secrets.map((secret) => users.ownerOf(secret))).toEqual(owners);
+  await users.logout(cookie);
+  expect(users.ownerOf(cookie)).toBeUndefined();
+  later(12 * 3_600_000);
+  expect(secrets.map((secret) => users.ownerOf(secret))).toEqual([userId, made.user.id, undefined, undefined]);
+});
+
 test('the sweep removes what has expired and nothing else', async () => {
   const userId = await adminId();
   await users.createDesktopTicket(userId, 'vm_a');

@@ -6,7 +6,8 @@ import { hashSecret, sameHash } from '../lib/secret.js';
 import { tokens, users } from './table.js';
 import type { Store } from '../store/store.js';
 import { createUser, ensureAdmin, toUser, type UserRow } from './create.js';
-import { issue, redeem, removeExpired } from './once.js';
+import { loadKnown } from './known.js';
+import { issue, redeem, removeExpired, type OnceContext } from './once.js';
 import type { Users } from './user.js';
 
 export interface UsersOptions {
@@ -20,29 +21,31 @@ export interface UsersOptions {
 export async function createUsers(store: Store, options: UsersOptions): Promise<Users> {
   const { db } = store;
   const portBase = options.settings.AIRLOCK_PROXY_PORT_BASE;
-  const ctx = { db, now: options.now ?? (() => new Date()), adminHash: hashSecret(options.adminToken) };
+  const now = options.now ?? (() => new Date());
   await ensureAdmin(db, portBase);
+  const ctx = { db, now, adminHash: hashSecret(options.adminToken), known: await loadKnown(db, now) };
+  const admin = await find(db, eq(users.name, 'admin'));
+  if (admin) ctx.known.add(ctx.adminHash, admin.id, null);
   return {
+    ownerOf: (secret) => ctx.known.ownerOf(hashSecret(secret)),
     byToken: (token) => byToken(ctx, token),
     byCookie: (cookie) => byCookie(ctx, cookie),
     list: async () => (await db.select().from(users).orderBy(asc(users.proxyPort))).map(toUser),
     proxyPort: async (userId) => (await get(db, userId)).proxyPort,
-    create: (name) => createUser(db, name, portBase),
+    create: (name) => createUser(ctx, name, portBase),
     createLoginToken: (userId) => createLoginToken(ctx, userId),
     login: (token) => login(ctx, token),
-    logout: async (cookie) => void (await redeem(db, 'cookie', cookie, ctx.now())),
+    logout: async (cookie) => void (await redeem(ctx, 'cookie', cookie)),
     createDesktopTicket: async (userId, vmId) => {
-      const { secret, expiresAt } = await issue(db, 'desktop', { userId, vmId }, ctx.now());
+      const { secret, expiresAt } = await issue(ctx, 'desktop', { userId, vmId });
       return { ticket: secret, expiresAt };
     },
     redeemDesktopTicket: (ticket, vmId) => redeemDesktopTicket(ctx, ticket, vmId),
-    sweep: () => removeExpired(db, ctx.now()),
+    sweep: () => removeExpired(ctx),
   };
 }
 
-interface UsersContext {
-  db: Store['db'];
-  now: () => Date;
+interface UsersContext extends OnceContext {
   adminHash: string;
 }
 
@@ -50,42 +53,45 @@ async function find(db: Store['db'], which: SQL): Promise<UserRow | undefined> {
   return (await db.select().from(users).where(which))[0];
 }
 
-async function byToken({ db, adminHash }: UsersContext, token: string) {
+async function byToken({ db, known, adminHash }: UsersContext, token: string) {
   const hash = hashSecret(token);
+  if (known.ownerOf(hash) === undefined) return undefined;
   const row = sameHash(hash, adminHash)
     ? await find(db, eq(users.name, 'admin'))
     : await find(db, eq(users.tokenHash, hash));
   return row && toUser(row);
 }
 
-async function byCookie({ db, now }: UsersContext, cookie: string) {
+async function byCookie({ db, known, now }: UsersContext, cookie: string) {
+  const hash = hashSecret(cookie);
+  if (known.ownerOf(hash) === undefined) return undefined;
   const [found] = await db
     .select({ user: users })
     .from(tokens)
     .innerJoin(users, eq(users.id, tokens.userId))
-    .where(and(eq(tokens.hash, hashSecret(cookie)), eq(tokens.kind, 'cookie'), gt(tokens.expiresAt, now())));
+    .where(and(eq(tokens.hash, hash), eq(tokens.kind, 'cookie'), gt(tokens.expiresAt, now())));
   return found && toUser(found.user);
 }
 
-async function createLoginToken({ db, now }: UsersContext, userId: string) {
-  await get(db, userId);
-  const { secret, expiresAt } = await issue(db, 'login', { userId, vmId: null }, now());
+async function createLoginToken(ctx: UsersContext, userId: string) {
+  await get(ctx.db, userId);
+  const { secret, expiresAt } = await issue(ctx, 'login', { userId, vmId: null });
   return { token: secret, expiresAt };
 }
 
-async function login({ db, now }: UsersContext, token: string) {
-  const used = await redeem(db, 'login', token, now());
+async function login(ctx: UsersContext, token: string) {
+  const used = await redeem(ctx, 'login', token);
   if (!used) {
     throw new AppError('login_token_invalid', 'This login link is unknown, was used already, or has expired.', {
       hint: 'Ask whoever runs this Airlock for a new one; it is good once, for ten minutes.',
     });
   }
-  const { secret, expiresAt } = await issue(db, 'cookie', { userId: used.userId, vmId: null }, now());
-  return { user: toUser(await get(db, used.userId)), cookie: secret, expiresAt };
+  const { secret, expiresAt } = await issue(ctx, 'cookie', { userId: used.userId, vmId: null });
+  return { user: toUser(await get(ctx.db, used.userId)), cookie: secret, expiresAt };
 }
 
-async function redeemDesktopTicket({ db, now }: UsersContext, ticket: string, vmId: string) {
-  const used = await redeem(db, 'desktop', ticket, now());
+async function redeemDesktopTicket(ctx: UsersContext, ticket: string, vmId: string) {
+  const used = await redeem(ctx, 'desktop', ticket);
   if (used?.vmId === vmId) return { userId: used.userId };
   throw new AppError(
     'ticket_invalid',

@@ -20,7 +20,7 @@ export function addLoginRoutes(server: Server, { users, settings }: HttpDeps, ba
   server.post(
     '/api/login',
     {
-      config: { access: 'public', rateLimit: { max: 20, timeWindow: 60_000 } },
+      config: { access: 'public' },
       schema: {
         body: LoginRequest,
         response: answers(200, WhoAmI),

@@ -10,7 +10,7 @@ export function addSystemRoutes(server: Server, { sessions, vms, describeSystem 
   server.get(
     '/healthz',
     {
-      config: { access: 'public', rateLimit: false },
+      config: { access: 'public' },
       schema: { response: answers(200, Health), summary: 'Answers while the controller serves' },
     },
     async () => ({ status: 'ok' as const }),

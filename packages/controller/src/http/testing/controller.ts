@@ -95,7 +95,13 @@ export async function startTestController(): Promise<TestController> {
   const vms = createTestVms(echo);
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
   const deps: HttpDeps = {
-    settings: { AIRLOCK_HOST: '127.0.0.1', AIRLOCK_PORT: 0, AIRLOCK_PUBLIC_URL: undefined, AIRLOCK_CLI_IDLE_S: 900 },
+    settings: {
+      AIRLOCK_HOST: '127.0.0.1',
+      AIRLOCK_PORT: 0,
+      AIRLOCK_PUBLIC_URL: undefined,
+      AIRLOCK_TRUSTED_PROXIES: [],
+      AIRLOCK_CLI_IDLE_S: 900,
+    },
     log,
     users,
     audit,
