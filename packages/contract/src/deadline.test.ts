@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
-import { aborted, inTime, raceAbort, withDeadline } from './deadline.js';
+import { aborted, inTime, raceAbort, startLimit, withDeadline } from './deadline.js';
 import { AppError } from './errors.js';
 
 setFlagsFromString('--expose-gc');
@@ -55,4 +55,20 @@ it('tells when a signal has fired', async () => {
   abort.abort();
   await expect(told).resolves.toBeUndefined();
   await expect(aborted(abort.signal)).resolves.toBeUndefined();
+});
+
+it('limits a wait by a time and by a signal, whichever is first, and keeps nothing after its end', async () => {
+  const late = (): Error => new Error('too late');
+  const { signal } = startLimit(1, late);
+  await once(signal, 'abort');
+  expect(signal.reason).toMatchObject({ message: 'too late' });
+  const caller = new AbortController();
+  const [ended, waiting] = [startLimit(60_000, late, caller.signal), startLimit(null, late, caller.signal)];
+  ended.end();
+  expect(getEventListeners(caller.signal, 'abort')).toHaveLength(1);
+  caller.abort(new Error('enough'));
+  expect([ended.signal.aborted, waiting.signal.aborted]).toEqual([false, true]);
+  expect(waiting.signal.reason).toMatchObject({ message: 'enough' });
+  expect(getEventListeners(caller.signal, 'abort')).toHaveLength(0);
+  expect(startLimit(60_000, late, caller.signal).signal.aborted).toBe(true);
 });

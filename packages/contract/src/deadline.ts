@@ -13,6 +13,37 @@ export function withDeadline(signal: AbortSignal, ms: number): AbortSignal {
   return AbortSignal.any([signal, late.signal]);
 }
 
+/**
+ * In a call to a runner: milliseconds within which the agent in its VM must have answered, from the first byte to the last. The runner
+ * ends what takes longer, also when nobody waits any more.
+ */
+export const deadlineHeader = 'airlock-deadline-ms';
+
+/** One wait that has an end. */
+export interface Limit {
+  readonly signal: AbortSignal;
+  /** The wait is over: nothing of it is kept. Idempotent. */
+  end(): void;
+}
+
+/** Fires with what `late` makes after `ms` milliseconds (null: never by itself), or with the reason of `signal` when that is first. */
+export function startLimit(ms: number | null, late: () => Error, signal?: AbortSignal): Limit {
+  const over = new AbortController();
+  const end = (): void => {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  };
+  const fire = (reason: unknown): void => {
+    end();
+    over.abort(reason);
+  };
+  const onAbort = (): void => fire(signal?.reason);
+  const timer = ms === null ? undefined : setTimeout(() => fire(late()), ms).unref();
+  if (signal?.aborted) onAbort();
+  else signal?.addEventListener('abort', onAbort);
+  return { signal: over.signal, end };
+}
+
 /** Resolves when `signal` fires. */
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { AppError } from './errors.js';
 import { createJsonClient, type StreamingClient } from './http-client.js';
 
 let server: Server;
@@ -64,6 +65,81 @@ test('a line that never ends is left', async () => {
   };
   await expect(read()).rejects.toMatchObject({ code: 'guest_unreachable' });
   await expect.poll(() => isOpen).toBe(false);
+});
+
+/** Writes a byte every so often, less than any silence, until the other side hangs up. */
+function drip(response: ServerResponse, text = ' '): void {
+  response.write(text);
+  const timer = setInterval(() => response.write(text), 20);
+  response.once('close', () => clearInterval(timer));
+}
+
+describe('an answer that drips', () => {
+  test.each([200, 500])('has an end in all, with status %i', async (status) => {
+    play = (response) => drip(response.writeHead(status));
+    await expect(client.call('GET', '/x', schema, { timeoutMs: 200 })).rejects.toMatchObject({
+      code: 'guest_unreachable',
+      message: 'GET /x: the guest did not answer whole within 200 ms.',
+    });
+    await expect.poll(() => isOpen).toBe(false);
+  });
+
+  test.each(['lines', 'bytes', 'events'] as const)('has one as a stream, too: %s', async (kind) => {
+    play = (response) => drip(response, 'data: x\n\n');
+    let came = 0;
+    const read = async (): Promise<void> => {
+      for await (const _ of await client[kind]('GET', '/x', { timeoutMs: 5000, totalMs: 300 })) came += 1;
+    };
+    await expect(read()).rejects.toMatchObject({
+      code: 'guest_unreachable',
+      message: 'GET /x: the guest did not answer whole within 300 ms.',
+    });
+    expect(came).toBeGreaterThan(1);
+    await expect.poll(() => isOpen).toBe(false);
+  });
+
+  test('goes on for ever as a stream that has no end, and is told from one that is silent', async () => {
+    play = (response) => void response.write('one\n');
+    const read = async (): Promise<void> => {
+      for await (const line of await client.lines('GET', '/x', { timeoutMs: 300 })) expect(line).toBe('one');
+    };
+    await expect(read()).rejects.toMatchObject({ message: 'GET /x: the guest was silent for 300 ms.' });
+  });
+
+  test('ends with its caller, for the reason of the caller', async () => {
+    play = (response) => drip(response);
+    const why = new AppError('shutting_down', 'No more.');
+    const caller = new AbortController();
+    const asked = client.call('GET', '/x', schema, { signal: caller.signal });
+    await expect.poll(() => isOpen).toBe(true);
+    caller.abort(why);
+    await expect(asked).rejects.toBe(why);
+    await expect.poll(() => isOpen).toBe(false);
+  });
+
+  test('ends with its client', async () => {
+    play = (response) => drip(response);
+    const { port } = server.address() as AddressInfo;
+    const other = createJsonClient({ baseUrl: `http://127.0.0.1:${port}`, unreachable: 'runner_failed', name: 'it' });
+    const asked = other.call('GET', '/x', schema);
+    await expect.poll(() => isOpen).toBe(true);
+    await Promise.all([other.close(), expect(asked).rejects.toMatchObject({ code: 'runner_failed' })]);
+  });
+});
+
+test('who is reached and does not answer is told from who is not reached', async () => {
+  const unanswered = (path: string) => (path === '/x' ? ('guest_unreachable' as const) : ('runner_failed' as const));
+  const { port } = server.address() as AddressInfo;
+  const target = { unreachable: 'runner_failed', unanswered, name: 'the runner' } as const;
+  const other = createJsonClient({ ...target, baseUrl: `http://127.0.0.1:${port}` });
+  play = (response) => void response.write(' ');
+  const timeoutMs = 100;
+  await expect(other.call('GET', '/x', schema, { timeoutMs })).rejects.toMatchObject({ code: 'guest_unreachable' });
+  await expect(other.call('GET', '/y', schema, { timeoutMs })).rejects.toMatchObject({ code: 'runner_failed' });
+  await other.close();
+  const nobody = createJsonClient({ ...target, baseUrl: 'http://127.0.0.1:1' });
+  await expect(nobody.call('GET', '/x', schema)).rejects.toMatchObject({ code: 'runner_failed' });
+  await nobody.close();
 });
 
 test.each(['', '[]', '{"text":1}', '{"text":"a","more":1}', '<html>'])('%j is refused', async (body) => {

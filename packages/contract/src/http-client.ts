@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream';
 import { Agent, request, type Dispatcher } from 'undici';
 import type { z } from 'zod';
+import { deadlineHeader, startLimit, type Limit } from './deadline.js';
 import { AppError, type ErrorCode } from './errors.js';
 import { readEvents, type ServerEvent } from './event-stream.js';
 
@@ -13,6 +14,8 @@ export interface Target {
   token?: string;
   /** The code to report when nothing answers: who is being called. */
   unreachable: ErrorCode;
+  /** The code to report when who was reached does not answer `path` whole and in time; `unreachable` by default. */
+  unanswered?: (path: string) => ErrorCode;
   /** Bytes of an answer that are taken at most; 64 MiB by default. */
   maxAnswer?: number;
   /** Words for that error: "the controller at …", "the runner of vm_…". */
@@ -24,8 +27,16 @@ export interface CallOptions {
   /** Sent instead, as it comes, as application/octet-stream. Left where it is as soon as there is an answer. */
   upload?: Readable;
   signal?: AbortSignal;
-  /** Milliseconds until the answer's head must have come; 30 s by default. */
+  /**
+   * Milliseconds until the answer must have come whole, however it comes; 30 s by default. With an `upload`, and of a stream: the
+   * longest silence.
+   */
   timeoutMs?: number;
+}
+
+export interface StreamOptions extends CallOptions {
+  /** Milliseconds until the stream must have come to its end; without, it may go on for ever. To be given where a guest answers. */
+  totalMs?: number;
 }
 
 /** What a call resolves to: the parsed answer, or nothing where `null` says that no body is expected. */
@@ -36,21 +47,22 @@ export interface JsonClient {
   call<T extends z.ZodType | null>(method: string, path: string, schema: T, options?: CallOptions): Promise<Answer<T>>;
   /**
    * Calls, and once the answer has begun gives its lines as they come, without the empty ones. Leaving the loop hangs up.
-   * `timeoutMs` is also the longest silence. The loop throws an AppError when the stream breaks off.
+   * The loop throws an AppError when the stream breaks off, is silent for too long, or goes on for too long.
    */
-  lines(method: string, path: string, options?: CallOptions): Promise<AsyncGenerator<string, void>>;
+  lines(method: string, path: string, options?: StreamOptions): Promise<AsyncGenerator<string, void>>;
+  /** Ends what is under way: nobody is waited for. */
   close(): Promise<void>;
 }
 
 /** A client that also reads server-sent events and files, as the controller's API has them. */
 export interface StreamingClient extends JsonClient {
   /**
-   * Calls, and once the answer has begun gives its bytes as they come. Leaving the loop hangs up. `timeoutMs` is also the longest
-   * silence. The loop throws an AppError unless all has come.
+   * Calls, and once the answer has begun gives its bytes as they come. Leaving the loop hangs up. The loop throws an AppError unless
+   * all has come.
    */
-  bytes(method: string, path: string, options?: CallOptions): Promise<AsyncGenerator<Buffer, void>>;
+  bytes(method: string, path: string, options?: StreamOptions): Promise<AsyncGenerator<Buffer, void>>;
   /** As `lines`, for server-sent events. */
-  events(method: string, path: string, options?: CallOptions): Promise<AsyncGenerator<ServerEvent, void>>;
+  events(method: string, path: string, options?: StreamOptions): Promise<AsyncGenerator<ServerEvent, void>>;
 }
 
 /** The same client with `prefix` before every path. */
@@ -58,6 +70,15 @@ export function withPrefix(client: JsonClient, prefix: string): JsonClient {
   return {
     call: (method, path, schema, options) => client.call(method, `${prefix}${path}`, schema, options),
     lines: (method, path, options) => client.lines(method, `${prefix}${path}`, options),
+    close: () => client.close(),
+  };
+}
+
+/** The same client, each call of which ends with `signal` at the latest. */
+export function withSignal(client: JsonClient, signal: AbortSignal): JsonClient {
+  return {
+    call: (method, path, schema, options) => client.call(method, path, schema, { ...options, signal }),
+    lines: (method, path, options) => client.lines(method, path, { ...options, signal }),
     close: () => client.close(),
   };
 }
@@ -70,52 +91,93 @@ const maxAnswer = 64 * 1024 * 1024;
 /** A client for one process. Close it when done: it keeps connections open. */
 export function createJsonClient(target: Target): StreamingClient {
   const agent = new Agent(target.socketPath === undefined ? {} : { connect: { socketPath: target.socketPath } });
-  const peer = { target, agent };
+  const begin = (
+    method: string,
+    path: string,
+    options: CallOptions,
+    times: Pick<Call, 'totalMs' | 'silenceMs'>,
+  ): Call => {
+    const call = { ...times, target, agent, method, path, options };
+    const late = (): AppError => unanswered(call, `did not answer whole within ${times.totalMs} ms`);
+    return { ...call, limit: startLimit(times.totalMs, late, options.signal) };
+  };
+  /** One of the methods whose answers are taken as they come. */
+  const streaming =
+    <T>(read: (body: Readable, call: Call) => AsyncGenerator<T, void>) =>
+    async (method: string, path: string, options: StreamOptions = {}): Promise<AsyncGenerator<T, void>> => {
+      const call = begin(method, path, options, { silenceMs: timeoutOf(options), totalMs: options.totalMs ?? null });
+      const body = await send(call).catch((error: unknown) => {
+        call.limit.end();
+        throw error;
+      });
+      return untilEnded(read(body, call), call.limit);
+    };
   return {
     async call(method, path, schema, options = {}) {
-      const what = `${method} ${path}`;
-      const text = await wholeOf(await send(peer, method, path, options), target, what);
-      return (schema === null ? undefined : parseAnswer(text, schema, target, what)) as Answer<typeof schema>;
+      const timeoutMs = timeoutOf(options);
+      const times = options.upload ? { silenceMs: timeoutMs, totalMs: null } : { silenceMs: 0, totalMs: timeoutMs };
+      const call = begin(method, path, options, times);
+      try {
+        const text = await wholeOf(await send(call), call);
+        return (schema === null ? undefined : parseAnswer(text, schema, call)) as Answer<typeof schema>;
+      } finally {
+        call.limit.end();
+      }
     },
-    async lines(method, path, options = {}) {
-      return linesOf(await send(peer, method, path, options), target, `${method} ${path}`);
-    },
-    async bytes(method, path, options = {}) {
-      return bytesOf(await send(peer, method, path, options), target, `${method} ${path}`);
-    },
-    async events(method, path, options = {}) {
-      return eventsOf(await send(peer, method, path, options), target, `${method} ${path}`);
-    },
-    close: () => agent.close(),
+    lines: streaming(linesOf),
+    bytes: streaming(bytesOf),
+    events: streaming(eventsOf),
+    close: () => agent.destroy(),
   };
 }
 
-interface Peer {
+/** A call under way. */
+interface Call {
   target: Target;
   agent: Agent;
+  method: string;
+  path: string;
+  options: CallOptions;
+  /** Milliseconds of silence that are waited; 0: only all of it has an end. */
+  silenceMs: number;
+  /** Milliseconds for all of it; null: without end. */
+  totalMs: number | null;
+  limit: Limit;
 }
 
+const timeoutOf = ({ timeoutMs = 30_000 }: CallOptions): number => timeoutMs;
+const named = ({ method, path, target }: Pick<Call, 'method' | 'path' | 'target'>): string =>
+  `${method} ${path}: ${target.name}`;
+
 /** The body, once the head of the answer has come. */
-async function send({ target, agent }: Peer, method: string, path: string, options: CallOptions): Promise<Readable> {
-  const timeoutMs = options.timeoutMs ?? 30_000;
-  const what = `${method} ${path}`;
+async function send(call: Call): Promise<Readable> {
+  const { target, agent, method, path, options, silenceMs, totalMs, limit } = call;
   const answer = await request(new URL(path, target.baseUrl), {
     method: method as Dispatcher.HttpMethod,
     dispatcher: agent,
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
+    headersTimeout: silenceMs,
+    bodyTimeout: silenceMs,
     headers: {
       ...(target.token !== undefined && { authorization: `Bearer ${target.token}` }),
+      ...(target.socketPath !== undefined && totalMs !== null && { [deadlineHeader]: String(totalMs) }),
       ...typeOf(options),
     },
     ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
     ...(options.upload && { body: options.upload }),
-    ...(options.signal && { signal: options.signal }),
+    signal: limit.signal,
   }).catch((error: unknown) => {
-    throw toAppError(error, target, what);
+    throw toAppError(error, call, false);
   });
   if (answer.statusCode < 400) return answer.body;
-  throw fromErrorAnswer(await wholeOf(answer.body, target, what), answer.statusCode, target, what);
+  throw fromErrorAnswer(await wholeOf(answer.body, call), answer.statusCode, call);
+}
+
+async function* untilEnded<T>(pieces: AsyncGenerator<T, void>, limit: Limit): AsyncGenerator<T, void> {
+  try {
+    yield* pieces;
+  } finally {
+    limit.end();
+  }
 }
 
 function typeOf({ body, upload }: CallOptions): Record<string, string> {
@@ -124,31 +186,30 @@ function typeOf({ body, upload }: CallOptions): Record<string, string> {
 }
 
 /** The whole body. */
-async function wholeOf(body: Readable, target: Target, what: string): Promise<string> {
+async function wholeOf(body: Readable, call: Call): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
     for await (const chunk of body as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > (target.maxAnswer ?? maxAnswer)) throw new Error('an answer without end');
+      if (size > (call.target.maxAnswer ?? maxAnswer)) throw new Error('an answer without end');
       chunks.push(chunk);
     }
   } catch (error) {
-    // Cancelled with a reason of its own.
-    throw error instanceof AppError ? error : toAppError(error, target, what);
+    throw toAppError(error, call, true);
   }
   return Buffer.concat(chunks).toString('utf8');
 }
 
-async function* bytesOf(body: Readable, target: Target, what: string): AsyncGenerator<Buffer, void> {
+async function* bytesOf(body: Readable, call: Call): AsyncGenerator<Buffer, void> {
   try {
     yield* body as AsyncIterable<Buffer>;
   } catch (error) {
-    throw toAppError(error, target, what);
+    throw toAppError(error, call, true);
   }
 }
 
-async function* linesOf(body: Readable, target: Target, what: string): AsyncGenerator<string, void> {
+async function* linesOf(body: Readable, call: Call): AsyncGenerator<string, void> {
   let rest = '';
   try {
     for await (const chunk of body.setEncoding('utf8')) {
@@ -158,50 +219,63 @@ async function* linesOf(body: Readable, target: Target, what: string): AsyncGene
       yield* lines.filter((line) => line !== '');
     }
   } catch (error) {
-    throw toAppError(error, target, what);
+    throw toAppError(error, call, true);
   }
   if (rest !== '') yield rest;
 }
 
-async function* eventsOf(body: Readable, target: Target, what: string): AsyncGenerator<ServerEvent, void> {
+async function* eventsOf(body: Readable, call: Call): AsyncGenerator<ServerEvent, void> {
   try {
     yield* readEvents(body.setEncoding('utf8') as AsyncIterable<string>);
   } catch (error) {
-    throw toAppError(error, target, what);
+    throw toAppError(error, call, true);
   }
 }
 
-function parseAnswer<T extends z.ZodType>(text: string, schema: T, target: Target, what: string): z.infer<T> {
+function parseAnswer<T extends z.ZodType>(text: string, schema: T, call: Call): z.infer<T> {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw new AppError('internal', `${what}: ${target.name} answered something that is not JSON.`, { cause: error });
+    throw new AppError('internal', `${named(call)} answered something that is not JSON.`, { cause: error });
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const where = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
-  throw new AppError('internal', `${what}: the answer of ${target.name} has an unexpected form (${where}).`, {
+  throw new AppError('internal', `${named(call)} answered in an unexpected form (${where}).`, {
     hint: 'The two sides may be of different versions: restart both.',
   });
 }
 
-function fromErrorAnswer(text: string, status: number, target: Target, what: string): AppError {
+function fromErrorAnswer(text: string, status: number, call: Call): AppError {
   try {
     return AppError.fromAnswer(text);
   } catch (error) {
-    return new AppError('internal', `${what}: ${target.name} answered ${status} without an error body.`, {
+    return new AppError('internal', `${named(call)} answered ${status} without an error body.`, {
       cause: error,
     });
   }
 }
 
-function toAppError(error: unknown, target: Target, what: string): AppError {
-  if (error instanceof Error && error.name === 'AbortError')
-    return new AppError('aborted', `${what} was cancelled.`, { cause: error });
-  const code = (error as NodeJS.ErrnoException).code ?? '';
-  const reason = error instanceof Error ? error.message : String(error);
-  return new AppError(target.unreachable, `${what}: ${target.name} could not be reached (${code || reason}).`, {
+const silences = ['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'];
+
+/** `begun`: there has been a part of the answer. */
+function toAppError(error: unknown, call: Call, begun: boolean): AppError {
+  // Late, or cancelled with a reason of its own.
+  if (error instanceof AppError) return error;
+  const code = String((error as NodeJS.ErrnoException).code ?? '');
+  const { name, message } = error instanceof Error ? error : { name: '', message: String(error) };
+  if (name === 'AbortError')
+    return new AppError('aborted', `${call.method} ${call.path} was cancelled.`, { cause: error });
+  if (name === 'TimeoutError') return unanswered(call, `did not answer in time (${message})`, error);
+  if (silences.includes(code)) return unanswered(call, `was silent for ${call.silenceMs} ms`, error);
+  if (begun) return unanswered(call, `broke off its answer (${message})`, error);
+  return new AppError(call.target.unreachable, `${named(call)} could not be reached (${code || message}).`, {
     cause: error,
   });
+}
+
+function unanswered(call: Pick<Call, 'method' | 'path' | 'target'>, how: string, cause?: unknown): AppError {
+  const { unreachable, unanswered: code } = call.target;
+  return new AppError(code?.(call.path) ?? unreachable, `${named(call)} ${how}.`, { cause });
 }

@@ -8,7 +8,7 @@
  *                            after the other. Errors: invalid_request, vm_not_running (not before the VM is configured, or not any
  *                            more), config_invalid, guest_unreachable, guest_refused, the agent's own
  *   GET  /desktop            Upgrade: rfb → 101, then the RFB byte stream with security type None
- *   ANY  /guest/<path>       forwarded to the agent, authenticated by the runner
+ *   ANY  /guest/<path>       forwarded to the agent, authenticated by the runner; `deadlineHeader` gives the agent its time
  *
  * The folder is the whole truth about a VM: spec.json, status.json (last RunnerStatus), runner.log, serial.log, vmm.log,
  * sockets. All logs are bounded.

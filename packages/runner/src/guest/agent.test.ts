@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { deadlineHeader, startLimit } from '@airlock/contract/deadline';
 import type { GuestHealth } from '@airlock/contract/guest';
 import type { Address } from '../lib/device.js';
 import { createGuestAgent } from './agent.js';
@@ -102,6 +103,49 @@ describe('waiting for readiness', () => {
   });
 });
 
+/** Says `first`, and then a byte every so often, until the other side hangs up. */
+function drip(to: ServerResponse | net.Socket, first: string): void {
+  to.write(first);
+  const timer = setInterval(() => to.write(' '), 20);
+  to.once('close', () => clearInterval(timer));
+}
+
+describe('a guest that drips', () => {
+  it('is asked again, as one that does not answer, until the wait has its end', async () => {
+    let asked = 0;
+    const port = await serveHttp((_request, response) => {
+      asked += 1;
+      drip(response, '{');
+    });
+    let knocks = 0;
+    const vnc = await listen(
+      net.createServer((socket) => {
+        knocks += 1;
+        socket.on('error', () => socket.destroy());
+        drip(socket, 'RFB ');
+      }),
+    );
+    const over = new AbortController();
+    const agent = createGuestAgent(at(port), token);
+    const waiting = waitUntilReady(agent, at(vnc), recorder().events, over.signal);
+    await expect.poll(() => Math.min(asked, knocks), { timeout: 20_000 }).toBeGreaterThan(1);
+    over.abort(new Error('enough'));
+    await expect(waiting).rejects.toBeInstanceOf(Error);
+    agent.close();
+  }, 30_000);
+
+  it.each(['reload', 'powerOff', 'health'] as const)('does not hold %s beyond its signal', async (verb) => {
+    const port = await serveHttp((_request, response) => drip(response, '{'));
+    const agent = createGuestAgent(at(port), token);
+    const { signal } = startLimit(200, () => new Error('it took longer than 200 ms'));
+    await expect(agent[verb](signal)).rejects.toMatchObject({
+      code: 'guest_unreachable',
+      message: expect.stringContaining('(it took longer than 200 ms)') as string,
+    });
+    agent.close();
+  });
+});
+
 describe('forwarding', () => {
   /** The way of a caller's request: its server passes everything on. */
   async function through(port: number, path: string, init: RequestInit = {}): Promise<Response> {
@@ -140,6 +184,23 @@ describe('forwarding', () => {
     expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe('first');
     finish?.();
     expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe('last');
+  });
+
+  it.each([
+    ['before it has said anything', false],
+    ['in the middle of its answer', true],
+  ])('ends a call %s when the time is over that the caller gave', async (_when, begun) => {
+    let isOpen = false;
+    const port = await serveHttp((_request, response) => {
+      isOpen = true;
+      response.once('close', () => (isOpen = false));
+      if (begun) drip(response, 'first');
+    });
+    const answer = await through(port, '/checks/node', { headers: { [deadlineHeader]: '300' } });
+    expect(answer.status).toBe(begun ? 200 : 504);
+    if (begun) await expect(answer.text()).rejects.toThrow('terminated');
+    else expect(await answer.text()).toBe('guest_unreachable');
+    await expect.poll(() => isOpen).toBe(false);
   });
 
   it('says that the guest is unreachable', async () => {

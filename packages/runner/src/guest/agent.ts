@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { Agent, request, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { deadlineHeader, startLimit } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { GuestHealth } from '@airlock/contract/guest';
 import type { Address } from '../lib/device.js';
@@ -16,13 +17,18 @@ export interface GuestAgent {
   reload(signal: AbortSignal): Promise<GuestHealth>;
   /** Asks the guest to shut down. @throws AppError guest_unreachable, guest_refused */
   powerOff(signal: AbortSignal): Promise<void>;
-  /** Passes a request on to `path` and streams the answer back. @throws AppError guest_unreachable before any answer */
+  /**
+   * Passes a request on to `path` and streams the answer back, which must be whole within the time that the caller gives
+   * (`deadlineHeader`), or five minutes.
+   * @throws AppError guest_unreachable; the answer may have begun
+   */
   forward(incoming: IncomingMessage, response: ServerResponse, path: string): Promise<void>;
   close(): void;
 }
 
-/** Silence for so long ends a forwarded call: the longest check takes over a minute under emulation. */
-const silenceMs = 300_000;
+/** Milliseconds for a forwarded call whose caller gives no time; and the most that one may give: the longest prompt takes a day. */
+const forwardMs = 300_000;
+const longestMs = 25 * 3_600_000;
 /** A connection that rests so long, in ms, is ended here: well before the agent ends it (5 s), and loses the call that was just sent. */
 const restMs = 2000;
 /** Of the caller's headers only these concern the agent. */
@@ -60,12 +66,11 @@ interface Call {
 function begin({ reach, token, pool }: Channel, { headers = {}, ...call }: Call): ClientRequest {
   const to = reach();
   const where = 'path' in to ? { socketPath: to.path } : to;
-  const started = request({
-    ...{ ...where, agent: pool, timeout: silenceMs, ...call },
+  // Who calls says by the signal how long it may take; the time of the pool is for connections that rest.
+  return request({
+    ...{ ...where, agent: pool, timeout: 0, ...call },
     headers: { ...headers, authorization: `Bearer ${token}` },
   });
-  started.on('timeout', () => started.destroy(new Error('no answer')));
-  return started;
 }
 
 async function ask(channel: Channel, method: string, path: string, signal: AbortSignal): Promise<Answer> {
@@ -77,7 +82,7 @@ async function ask(channel: Channel, method: string, path: string, signal: Abort
     for await (const chunk of answer.setEncoding('utf8')) body += String(chunk);
     return { status: answer.statusCode ?? 0, body };
   } catch (cause) {
-    throw unreachable(method, path, cause);
+    throw unreachable(method, path, signal.aborted ? signal.reason : cause);
   }
 }
 
@@ -100,6 +105,8 @@ async function forward(
   path: string,
 ): Promise<void> {
   const gone = new AbortController();
+  const ms = timeOf(incoming);
+  const { signal, end } = startLimit(ms, () => new Error(`no whole answer within ${ms} ms`), gone.signal);
   response.once('close', () => gone.abort());
   const headers: Record<string, string> = {};
   for (const name of passedOn) {
@@ -107,8 +114,8 @@ async function forward(
     if (value !== undefined) headers[name] = value;
   }
   const method = incoming.method ?? 'GET';
-  const call = begin(channel, { method, path, signal: gone.signal, headers });
   try {
+    const call = begin(channel, { method, path, signal, headers });
     // The agent may answer, and close, before it has read the whole body: its answer counts.
     const answered = once(call, 'response');
     pipeline(incoming, call).catch((error: unknown) => call.destroy(error instanceof Error ? error : undefined));
@@ -116,8 +123,16 @@ async function forward(
     response.writeHead(answer.statusCode ?? 502, answer.headers);
     await pipeline(answer, response);
   } catch (cause) {
-    throw unreachable(method, path, cause);
+    throw unreachable(method, path, signal.aborted ? signal.reason : cause);
+  } finally {
+    end();
   }
+}
+
+/** Milliseconds that the caller gives the agent. */
+function timeOf({ headers }: IncomingMessage): number {
+  const given = Number(headers[deadlineHeader]);
+  return Number.isInteger(given) && given > 0 ? Math.min(given, longestMs) : forwardMs;
 }
 
 function parseJson(text: string): unknown {
@@ -130,7 +145,8 @@ function parseJson(text: string): unknown {
 }
 
 function unreachable(method: string, path: string, cause: unknown): AppError {
-  const reason = (cause as NodeJS.ErrnoException).code ?? (cause instanceof Error ? cause.message : String(cause));
+  const { code } = cause as { code?: unknown };
+  const reason = typeof code === 'string' ? code : cause instanceof Error ? cause.message : String(cause);
   return new AppError('guest_unreachable', `The agent in the VM did not answer ${method} ${path} (${reason}).`, {
     hint: 'serial.log in the VM folder shows what the guest is doing.',
     cause,

@@ -137,3 +137,33 @@ describe('the desktop', () => {
     await expect(openDesktop(options)).rejects.toMatchObject({ code: 'guest_unreachable' });
   });
 });
+
+describe('a side that drips', () => {
+  const drip = (socket: Socket): void => {
+    const timer = setInterval(() => socket.write('R'), 20);
+    socket.once('close', () => clearInterval(timer));
+  };
+
+  it('is given up as a server when the time of the handshake is over', async () => {
+    // Each byte is of a longer reason: there is always more to come.
+    const refusal = Buffer.from('RFB 003.008\n\0\x7f\xff\xff\xff', 'latin1');
+    const port = await listen((socket) => {
+      socket.write(refusal);
+      drip(socket);
+    });
+    const options = { ...optionsFor(port, 'pa55Word'), handshakeMs: 300 };
+    await expect(openDesktop(options)).rejects.toMatchObject({ code: expect.stringMatching(/^guest_/) as string });
+  });
+
+  it('is given up as a viewer', async () => {
+    const vnc = await openDesktop(optionsFor(await fakeVnc(null), 'unused'));
+    const shown = new Promise((resolve) => {
+      void listen((socket) => {
+        const options = { ...optionsFor(1, 'unused'), handshakeMs: 300 };
+        resolve(showDesktop(socket, vnc, options).catch((error: unknown) => error));
+      }).then((port) => drip(connect(port, '127.0.0.1').on('error', () => undefined)));
+    });
+    expect(await shown).toBeInstanceOf(Error);
+    expect(vnc.destroyed).toBe(true);
+  });
+});
