@@ -1,6 +1,6 @@
 /**
  * Imports go strictly downward, never sideways (docs/architecture.md):
- *   controller  main → http → session, prompt → credential → pool, desktop, vault → vm → audit → engine, image, provider, store → lib
+ *   controller  main → http → revocation → session, prompt → credential → pool, desktop, vault → vm → audit → engine, image, provider, store → lib
  *   runner      main → run → vmm, network, egress, guest → lib
  * Packages meet only in `contract`. A planted violation of each kind is in scripts/fixtures/imports.
  */
@@ -13,6 +13,7 @@ const layers = {
   controller: [
     ['main'],
     ['http'],
+    ['revocation'],
     ['session', 'prompt'],
     ['credential'],
     ['pool', 'desktop', 'vault', 'user'],

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { CanaryReport } from './canary.js';
 import { ErrorBody } from './errors.js';
-import { ImageId, SessionId, UserId, VmId } from './ids.js';
+import { ImageId, SessionId, SignInId, UserId, VmId } from './ids.js';
 import { ProviderId } from './provider/provider.js';
 import { CheckName, PromptFrame, promptLimits, WorkFolder } from './guest.js';
 import { Session, SessionStatus } from './session.js';
@@ -24,11 +24,37 @@ export const User = z
   .register(named, { id: 'User' });
 export type User = z.infer<typeof User>;
 
+/** disabled: kept out, with all that is theirs left as it is. removing: the same, while all that is theirs goes. */
+const UserState = z.enum(['active', 'disabled', 'removing']);
+export const ListedUser = User.extend({ state: UserState }).register(named, { id: 'ListedUser' });
+export type ListedUser = z.infer<typeof ListedUser>;
+
 /** `GET /api/users` (admin). */
-export const UserList = z.strictObject({ users: z.array(User) });
+export const UserList = z.strictObject({ users: z.array(ListedUser) });
 export const CreateUserRequest = z.strictObject({ name: UserName });
 /** `token` is shown this once and stored only as a hash. */
 export const CreateUserResponse = z.strictObject({ user: User, token: z.string() });
+/** `POST /api/users/:id/rotate-token`: the token that is good from now on, shown this once. */
+export const RotateTokenResponse = z.strictObject({ token: z.string() });
+
+/** A browser that is signed in. Its id opens nothing. */
+export const SignIn = z
+  .strictObject({
+    id: SignInId,
+    createdAt: z.iso.datetime(),
+    /** To the minute; null when it was never used. */
+    lastUsedAt: z.iso.datetime().nullable(),
+    /** When it ends, however much it is used. */
+    expiresAt: z.iso.datetime(),
+    /** Whether the request for this list came with it. */
+    current: z.boolean(),
+  })
+  .register(named, { id: 'SignIn' });
+export type SignIn = z.infer<typeof SignIn>;
+/** `GET /api/users/:id/sign-ins`, the newest first. */
+export const SignInList = z.strictObject({ signIns: z.array(SignIn) });
+/** `DELETE /api/users/:id/sign-ins`: how many there were. */
+export const SignOutResponse = z.strictObject({ ended: z.int().nonnegative() });
 
 /** `POST /api/login`: trades a one-time login token for a cookie. */
 export const LoginRequest = z.strictObject({ token: z.string().min(16).max(128) });

@@ -12,6 +12,8 @@ export const errorCatalogue = {
   login_token_invalid: { status: 401, meaning: 'The one-time login link is unknown, used or expired.' },
   ticket_invalid: { status: 401, meaning: 'The desktop ticket is unknown, used, expired or meant for another VM.' },
   forbidden: { status: 403, meaning: 'The signed-in user may not do this.' },
+  user_disabled: { status: 403, meaning: 'The user is disabled, or is being removed.' },
+  last_admin: { status: 409, meaning: 'Without this administrator there would be none.' },
   origin_refused: { status: 403, meaning: 'The request comes from a page that this controller did not serve.' },
   egress_refused: { status: 403, meaning: 'A VM asked for an address that the egress policy refuses.' },
   not_found: { status: 404, meaning: 'The thing asked for does not exist, or is not visible to this user.' },

@@ -1,6 +1,9 @@
 -- People can be disabled, and their sign-ins listed and ended one by one.
 ALTER TABLE users ADD COLUMN disabled_at timestamp(3) with time zone;
 --> statement-breakpoint
+-- Since when all that is theirs is being removed; the row goes last.
+ALTER TABLE users ADD COLUMN removed_at timestamp(3) with time zone;
+--> statement-breakpoint
 -- A cookie alone is not enough any more: whoever has one signs in again.
 DELETE FROM tokens WHERE kind = 'cookie';
 --> statement-breakpoint
@@ -26,3 +29,12 @@ CREATE TABLE audit (
 );
 --> statement-breakpoint
 CREATE INDEX audit_user ON audit (user_id, id);
+--> statement-breakpoint
+CREATE FUNCTION refuse_change_of_audit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'The audit is only added to.' USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+--> statement-breakpoint
+CREATE TRIGGER audit_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_audit();

@@ -13,6 +13,8 @@ import { openHome } from './lib/home.js';
 import type { Log } from './lib/log.js';
 import { startLoop } from './lib/loop.js';
 import { createShutdown } from './lib/shutdown.js';
+import { createConnections } from './revocation/connections.js';
+import { createRevocation } from './revocation/create.js';
 import type { Vms } from './vm/vm.js';
 import type { Prompts } from './prompt/prompt.js';
 import type { Sessions } from './session/session.js';
@@ -67,7 +69,7 @@ export async function startController(options: StartOptions): Promise<Controller
     shutdown.add('lock', home.close);
     const store = await openStore(settings, log, options.onFatal);
     shutdown.add('store', store.close);
-    const users = await createUsers(store, { settings, adminToken: home.token });
+    const users = await createUsers(store, { settings, adminToken: home.token, storeAdminToken: home.storeToken });
     const sweep = { name: 'sweep of tokens', everyMs: sweepIntervalMs, turn: () => users.sweep(), log };
     shutdown.add('sweeper', startLoop(sweep).stop);
     const audit = createAudit(store);
@@ -80,8 +82,13 @@ export async function startController(options: StartOptions): Promise<Controller
     await parts.custodian.resume();
     finishRotation(parts.vault, log);
     await parts.sessions.resume();
+    const connections = createConnections();
+    const revocation = createRevocation({ ...parts, users, audit, connections, log });
+    shutdown.add('revocation', revocation.close);
+    revocation.resume();
+    const described = { describeSystem: describer(parts, store) };
     const url = await serve(
-      { ...parts, settings, log, users, audit, describeSystem: describer(parts, store) },
+      { ...parts, ...described, settings, log, users, audit, connections, revocation },
       shutdown.add,
     );
     await home.announce({ url, pid: process.pid });

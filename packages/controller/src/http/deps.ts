@@ -7,6 +7,8 @@ import type { Settings } from '@airlock/contract/settings';
 import type { Audit } from '../audit/audit.js';
 import type { Custodian } from '../credential/custodian.js';
 import type { Log } from '../lib/log.js';
+import type { Connections } from '../revocation/connections.js';
+import type { Revocation } from '../revocation/revocation.js';
 import type { Vms } from '../vm/vm.js';
 import type { Prompts } from '../prompt/prompt.js';
 import type { Sessions } from '../session/session.js';
@@ -21,6 +23,9 @@ export interface HttpDeps {
   log: Log;
   users: Users;
   audit: Audit;
+  revocation: Revocation;
+  /** The one that `revocation` ends. */
+  connections: Connections;
   sessions: Sessions;
   vms: Vms;
   custodian: Pick<Custodian, 'list' | 'check' | 'remove' | 'setApiKey' | 'syncAll' | 'unconfirmed'>;

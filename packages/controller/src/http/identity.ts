@@ -4,10 +4,12 @@
  * A program sends `Authorization: Bearer <token>`. A browser sends the cookie `airlock`; then everything that changes
  * something, and every WebSocket, must come from a page of this controller (Origin).
  */
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { User } from '@airlock/contract/api';
 import type { Actor } from '../audit/audit.js';
 import { AppError } from '@airlock/contract/errors';
+import type { Connections, Live } from '../revocation/connections.js';
+import type { By } from '../revocation/revocation.js';
 import type { Users } from '../user/user.js';
 import type { Server } from './deps.js';
 import type { Limits } from './limits.js';
@@ -17,6 +19,9 @@ declare module 'fastify' {
   interface FastifyRequest {
     user: User | null;
     via: 'token' | 'cookie' | null;
+    /** The sign-in that the cookie belongs to. */
+    signIn: string | null;
+    live: Live | null;
   }
   interface FastifyContextConfig {
     /** Who may call; `user` (anybody signed in) when it is not given. */
@@ -28,15 +33,14 @@ export const cookieName = 'airlock';
 
 interface Identity {
   users: Users;
+  connections: Connections;
   limits: Limits;
   reach(): Reach;
 }
 
 /** Adds the checks. The rate limit comes before the database is asked who calls. */
-export function addIdentity(server: Server, { users, limits, reach }: Identity): void {
-  server.decorateRequest('user', null);
-  server.decorateRequest('via', null);
-  server.decorateRequest('claimed', null);
+export function addIdentity(server: Server, { users, connections, limits, reach }: Identity): void {
+  for (const member of ['user', 'via', 'claimed', 'signIn', 'live'] as const) server.decorateRequest(member, null);
   server.addHook('onRequest', async (request, reply) => {
     checkHost(request, reach());
     if (accessOf(request) === 'public') return;
@@ -45,7 +49,11 @@ export function addIdentity(server: Server, { users, limits, reach }: Identity):
     request.claimed = users.ownerOf(secret) ?? null;
     if (request.claimed === null) return;
     await limits.count(request, reply);
-    request.user = (await (request.via === 'token' ? users.byToken(secret) : users.byCookie(secret))) ?? null;
+    request.live = openLive(connections, request, reply);
+    await identify(request, secret, users);
+    const { user, via, signIn } = request;
+    // Revoked while it was looked up.
+    if (user && via && !request.live.isFrom({ userId: user.id, via, signIn })) request.user = null;
   });
   server.addHook('preParsing', async (request) => {
     checkAccess(request);
@@ -65,6 +73,9 @@ export function actorOf(request: FastifyRequest): Actor {
   return { actorId: id, actorName: name, via: request.via ?? 'token' };
 }
 
+/** The same, for a revocation. */
+export const byOf = (request: FastifyRequest): By => ({ actor: actorOf(request), live: request.live ?? undefined });
+
 const accessOf = (request: FastifyRequest): 'public' | 'user' | 'admin' =>
   request.is404 ? 'public' : (request.routeOptions.config.access ?? 'user');
 
@@ -82,6 +93,25 @@ function presented(request: FastifyRequest): string | undefined {
   if (authorization !== undefined) request.via = 'token';
   else if (cookie !== undefined) request.via = 'cookie';
   return authorization === undefined ? cookie : /^Bearer ([\w-]{16,128})$/i.exec(authorization)?.[1];
+}
+
+async function identify(request: FastifyRequest, secret: string, users: Users): Promise<void> {
+  if (request.via === 'token') {
+    request.user = (await users.byToken(secret)) ?? null;
+    return;
+  }
+  const found = await users.byCookie(secret);
+  request.user = found?.user ?? null;
+  request.signIn = found?.signIn ?? null;
+}
+
+function openLive(connections: Connections, request: FastifyRequest, reply: FastifyReply): Live {
+  const { socket } = request.raw;
+  const live = connections.open(() => socket.destroy());
+  // A WebSocket has no answer that closes, and other connections carry more than one request.
+  if (request.ws) socket.once('close', live.close);
+  else reply.raw.once('close', live.close);
+  return live;
 }
 
 function checkAccess(request: FastifyRequest): void {

@@ -61,7 +61,7 @@ export async function buildServer(deps: HttpDeps): Promise<Server> {
     logFault(error, answer, request);
     return sendError(reply, await limits.failed(answer, request, reply));
   });
-  addIdentity(server, { users: deps.users, limits, reach });
+  addIdentity(server, { ...deps, limits, reach });
   await addOpenApi(server);
 
   addSystemRoutes(server, deps);

@@ -10,6 +10,8 @@ export interface Home {
   path: string;
   /** The admin's API token. */
   token: string;
+  /** Puts another one in its place, in one step. */
+  storeToken(token: string): Promise<void>;
   /** Tells other programs of this user where the controller listens. */
   announce(address: ControllerFile): Promise<void>;
   /** Withdraws the address and lets the next controller in. Idempotent. */
@@ -32,6 +34,7 @@ export async function openHome(path: string): Promise<Home> {
     return {
       path,
       token,
+      storeToken: (next) => storeToken(path, next),
       announce: (address) => replaceFile(controllerFile, `${JSON.stringify(address)}\n`),
       close: async () => {
         if (closed) return;
@@ -55,7 +58,7 @@ async function homeLocked(path: string): Promise<AppError> {
   });
 }
 
-/** 32 random bytes, base64url; kept for ever, so that scripts which read the file go on working. */
+/** 32 random bytes, base64url; kept until somebody rotates it, so that scripts which read the file go on working. */
 async function readOrCreateToken(home: string): Promise<string> {
   const path = homePaths(home).token;
   const known = await readToken(home);
@@ -66,6 +69,8 @@ async function readOrCreateToken(home: string): Promise<string> {
     });
   }
   const token = newSecret();
-  await replaceFile(path, `${token}\n`);
+  await storeToken(home, token);
   return token;
 }
+
+const storeToken = (home: string, token: string): Promise<void> => replaceFile(homePaths(home).token, `${token}\n`);

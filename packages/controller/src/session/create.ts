@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Store } from '../store/store.js';
 import * as ask from './ask.js';
 import type { DriveDeps } from './driven.js';
-import { closeRuns, endAll, resumeAll, type RunContext } from './running.js';
+import { cancelAll, closeRuns, endAll, resumeAll, type RunContext } from './running.js';
 import { createSessionRows, toSession } from './rows.js';
 import type { Sessions } from './session.js';
 
@@ -41,6 +41,8 @@ export function createSessions(deps: SessionDeps): Sessions {
     noteActivity: (sessionId) => ask.noteActivity(ctx, sessionId),
     subscribe: (userId, sessionId, listener) => ask.subscribe(ctx, userId, sessionId, listener),
     endAll: () => endAll(ctx),
+    cancelAll: (userId) => cancelAll(ctx, userId),
+    forget: (userId) => rows.removeOf(userId),
     resume: () => resumeAll(ctx),
     close: () => closeRuns(ctx),
   };

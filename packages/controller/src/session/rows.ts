@@ -44,6 +44,8 @@ export interface SessionRows {
   apply(sessionId: string, event: SessionEvent, change?: SessionChange): Promise<SessionRow | undefined>;
   /** Removes those that ended before `before`; answers how many. Nothing else refers to them any more. */
   removeEnded(before: Date): Promise<number>;
+  /** Removes all of this user. */
+  removeOf(userId: string): Promise<void>;
   onChange(sessionId: string, listener: (row: SessionRow) => void): () => void;
 }
 
@@ -71,6 +73,7 @@ export function createSessionRows(db: Database, settings: ClockSettings): Sessio
         .where(and(isOpen, lte(authSessions.deadlineAt, new Date()))),
     apply: (sessionId, event, change) => apply(ctx, sessionId, event, change),
     removeEnded: (before) => removeEnded(db, before),
+    removeOf: async (userId) => void (await db.delete(authSessions).where(eq(authSessions.userId, userId))),
     onChange(sessionId, listener) {
       ctx.changes.on(sessionId, listener);
       return () => ctx.changes.off(sessionId, listener);

@@ -70,6 +70,18 @@ test('all sign-ins end when all VMs are to stop, also one whose VM is only being
   await expect(desk.sessions.start(desk.ada, 'codex')).resolves.toMatchObject({ status: 'pending' });
 });
 
+test('every sign-in of a user who is kept out is cancelled, with its VM and its record', async () => {
+  const id = await desk.startSignIn();
+  const browser = desk.host.vm('browser').row.id;
+  await desk.sessions.cancelAll('usr_other');
+  expect(await desk.sessions.get(desk.ada, id)).toMatchObject({ status: 'awaiting_user_auth' });
+  await desk.sessions.cancelAll(desk.ada);
+  expect(await desk.sessions.get(desk.ada, id)).toMatchObject({ status: 'cancelled' });
+  expect(stateOf(browser)).toBe('destroyed');
+  await desk.sessions.forget(desk.ada);
+  expect(await desk.sessions.list(desk.ada)).toEqual([]);
+});
+
 test.each([
   ['fails to', () => Promise.reject(new AppError('internal', 'input/output error'))],
   ['does not', () => stuck],

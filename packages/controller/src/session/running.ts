@@ -74,13 +74,31 @@ export async function endAll(ctx: RunContext): Promise<void> {
   const stopped = new AppError('vm_not_running', 'The administrator has stopped all VMs.', {
     hint: 'Connect again, unless you were told that there is work on the server.',
   });
+  await endEach(ctx, await ctx.rows.open(), 'fail', { error: stopped.toBody() });
+}
+
+/** See `Sessions.cancelAll`. */
+export async function cancelAll(ctx: RunContext, userId: string): Promise<void> {
+  await endEach(
+    ctx,
+    (await ctx.rows.open()).filter((row) => row.userId === userId),
+    'cancel',
+  );
+}
+
+async function endEach(
+  ctx: RunContext,
+  all: readonly SessionRow[],
+  event: 'fail' | 'cancel',
+  patch = {},
+): Promise<void> {
   const endOne = async ({ id }: SessionRow): Promise<void> => {
-    const row = await ctx.rows.apply(id, 'fail', { patch: { error: stopped.toBody() } });
+    const row = await ctx.rows.apply(id, event, { patch });
     if (!row) return;
-    ctx.log.info({ sessionId: id }, 'session ended, for all VMs are to stop');
+    ctx.log.info({ sessionId: id, status: row.status }, 'session ended by an administrator');
     await stopAndRelease(ctx, row);
   };
-  await Promise.all((await ctx.rows.open()).map(endOne));
+  await Promise.all(all.map(endOne));
 }
 
 /** As `stopAndRelease`, in the background: a VM that does not go holds up neither another session nor a start of the controller. */

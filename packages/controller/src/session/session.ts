@@ -33,6 +33,10 @@ export interface Sessions {
    * Resolves when none of them makes a VM any more.
    */
   endAll(): Promise<void>;
+  /** Cancels every open sign-in of this user, and resolves as `endAll`. */
+  cancelAll(userId: string): Promise<void>;
+  /** Removes the records of this user's sign-ins, all of which have ended. */
+  forget(userId: string): Promise<void>;
   /** At start: takes up every session that is not final. */
   resume(): Promise<void>;
   /** Stops driving; rows stay as they are, to be resumed. */

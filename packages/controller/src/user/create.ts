@@ -1,6 +1,6 @@
 /** Makes people: the admin at the first start, everybody else by name. The database decides who gets which proxy port. */
 import { sql } from 'drizzle-orm';
-import type { User } from '@airlock/contract/api';
+import type { ListedUser, User } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import { hashSecret, newSecret } from '../lib/secret.js';
@@ -17,6 +17,11 @@ export const toUser = (row: UserRow): User => ({
   role: row.role,
   proxyPort: row.proxyPort,
   createdAt: row.createdAt.toISOString(),
+});
+
+export const toListed = (row: UserRow): ListedUser => ({
+  ...toUser(row),
+  state: row.removedAt ? 'removing' : row.disabledAt ? 'disabled' : 'active',
 });
 
 /** Two people made at once ask for the same port; the constraint lets one have it, and the other asks again. */

@@ -1,5 +1,6 @@
 /** One-time secrets in the table `tokens`: issued, redeemed once, swept. A used, expired or unknown one looks the same. */
-import { and, eq, lt } from 'drizzle-orm';
+import { and, eq, lt, type SQL } from 'drizzle-orm';
+import { newId } from '@airlock/contract/ids';
 import { hashSecret, newSecret } from '../lib/secret.js';
 import { tokens } from './table.js';
 import type { Database } from '../store/store.js';
@@ -27,8 +28,10 @@ export async function issue(
 ): Promise<{ secret: string; expiresAt: Date }> {
   const secret = newSecret();
   const hash = hashSecret(secret);
-  const expiresAt = new Date(now().getTime() + lifetimesMs[kind]);
-  await db.insert(tokens).values({ hash, kind, ...holder, expiresAt });
+  const createdAt = now();
+  const expiresAt = new Date(createdAt.getTime() + lifetimesMs[kind]);
+  const id = kind === 'cookie' ? newId('sgn') : null;
+  await db.insert(tokens).values({ hash, kind, id, ...holder, createdAt, expiresAt });
   if (kind !== 'desktop') known.add(hash, holder.userId, expiresAt);
   return { secret, expiresAt };
 }
@@ -47,6 +50,16 @@ export async function redeem(
     .returning();
   if (row) known.forget(hash);
   return row && row.expiresAt > now() ? row : undefined;
+}
+
+/** Takes out of use what `which` names, and tells what it was. */
+export async function revoke(
+  { db, known }: Pick<OnceContext, 'known'> & { db: Pick<Database, 'delete'> },
+  which: SQL | undefined,
+): Promise<TokenRow[]> {
+  const rows = await db.delete(tokens).where(which).returning();
+  for (const { hash } of rows) known.forget(hash);
+  return rows;
 }
 
 export async function removeExpired({ db, known, now }: OnceContext): Promise<void> {

@@ -14,6 +14,8 @@ export const users = airlock.table('users', {
   createdAt: at('created_at').notNull().defaultNow(),
   /** Since when the user is kept out; null while they are not. */
   disabledAt: at('disabled_at'),
+  /** Since when all that is theirs is being removed; this row goes last. */
+  removedAt: at('removed_at'),
 });
 
 /** One-time login links, browser cookies and desktop tickets: only hashes of the secrets, each with its end. */

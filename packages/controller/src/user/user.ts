@@ -1,22 +1,43 @@
 /** The face of the user folder: people, their API tokens, login links and cookies. Secrets are stored as SHA-256 only. */
-import type { User } from '@airlock/contract/api';
+import type { ListedUser, SignIn, User } from '@airlock/contract/api';
 
 export interface Users {
   /** Id of the user whose API token, cookie or login token this may be. Asks no database: for another secret it says no, surely and at once. */
   ownerOf(secret: string): string | undefined;
-  /** The user whom an API token belongs to (the admin's is the file $AIRLOCK_HOME/token), or undefined. */
+  /** The user whom an API token belongs to (the admin's is the file $AIRLOCK_HOME/token), or undefined, also while disabled. */
   byToken(token: string): Promise<User | undefined>;
-  byCookie(cookie: string): Promise<User | undefined>;
-  list(): Promise<User[]>;
-  /** The user's own port at the upstream proxy. @throws AppError not_found */
+  /** The user whose browser has this cookie, and the id of that sign-in; undefined also while the user is disabled. Notes the use. */
+  byCookie(cookie: string): Promise<{ user: User; signIn: string } | undefined>;
+  list(): Promise<ListedUser[]>;
+  /** @throws AppError not_found */
+  get(userId: string): Promise<ListedUser>;
+  /** The user's own port at the upstream proxy, which each start of a VM asks for. @throws AppError not_found, user_disabled */
   proxyPort(userId: string): Promise<number>;
   /** A new user with the next free proxy port; the token is returned this once. @throws AppError user_exists */
   create(name: string): Promise<{ user: User; token: string }>;
-  /** @throws AppError not_found */
+  /** A token in the place of the one there is, which is worth nothing any more, like every login link. @throws AppError not_found */
+  rotateToken(userId: string): Promise<string>;
+  /** @throws AppError not_found, last_admin */
+  requireDispensable(userId: string): Promise<void>;
+  /**
+   * Keeps the user out: token, cookies, links and tickets are worth nothing from now on. `removing`: for good; `forget` ends it.
+   * @throws AppError not_found, last_admin
+   */
+  keepOut(userId: string, how: 'disabled' | 'removing'): Promise<void>;
+  /** Lets a disabled user in again, by the token of before. @throws AppError not_found, user_disabled while one is being removed */
+  letIn(userId: string): Promise<void>;
+  /** Removes the row of a user who is being removed, once nothing belongs to them; the name is free then. Idempotent. */
+  forget(userId: string): Promise<void>;
+  /** Browsers that are signed in, the newest first. */
+  signIns(userId: string): Promise<Omit<SignIn, 'current'>[]>;
+  /** @throws AppError not_found, also for one of another user */
+  endSignIn(userId: string, signIn: string): Promise<void>;
+  /** Ends every sign-in, login link and ticket; the API token stays. Answers how many sign-ins there were. */
+  endSignIns(userId: string): Promise<number>;
+  /** @throws AppError not_found, user_disabled */
   createLoginToken(userId: string): Promise<{ token: string; expiresAt: Date }>;
-  /** Trades a one-time login token for a cookie value. @throws AppError login_token_invalid */
+  /** Trades a one-time login token for a cookie value. @throws AppError login_token_invalid, user_disabled */
   login(token: string): Promise<{ user: User; cookie: string; expiresAt: Date }>;
-  logout(cookie: string): Promise<void>;
   createDesktopTicket(userId: string, vmId: string): Promise<{ ticket: string; expiresAt: Date }>;
   /** Good once. @throws AppError ticket_invalid */
   redeemDesktopTicket(ticket: string, vmId: string): Promise<{ userId: string }>;

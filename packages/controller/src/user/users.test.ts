@@ -1,5 +1,5 @@
 import { eq } from 'drizzle-orm';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { tokens } from './table.js';
 import { openEmbeddedTestStore, type TestStore } from '../store/testing.js';
 import type { Users } from './user.js';
@@ -9,9 +9,16 @@ const adminToken = 'a'.repeat(43);
 let database: TestStore;
 let now: Date;
 let users: Users;
+/** What the file of the admin's token got. */
+const stored: string[] = [];
 
 const open = () =>
-  createUsers(database.store, { settings: { AIRLOCK_PROXY_PORT_BASE: 10001 }, adminToken, now: () => now });
+  createUsers(database.store, {
+    settings: { AIRLOCK_PROXY_PORT_BASE: 10001 },
+    adminToken,
+    storeAdminToken: async (token) => void stored.push(token),
+    now: () => now,
+  });
 const later = (ms: number): void => {
   now = new Date(now.getTime() + ms);
 };
@@ -62,8 +69,9 @@ test('a login token is good once and for ten minutes', async () => {
 test('a cookie is good for twelve hours or until logout', async () => {
   const signIn = async () => users.login((await users.createLoginToken(await adminId())).token);
   const { cookie, user } = await signIn();
-  expect(await users.byCookie(cookie)).toEqual(user);
-  await users.logout(cookie);
+  const [known] = await users.signIns(user.id);
+  expect(await users.byCookie(cookie)).toEqual({ user, signIn: known?.id });
+  await users.endSignIn(user.id, known?.id ?? '');
   expect(await users.byCookie(cookie)).toBeUndefined();
   const second = await signIn();
   later(12 * 3_600_000);
@@ -89,8 +97,8 @@ test('a secret of one kind is nothing to another, and none is stored', async () 
   expect(await users.byCookie(token)).toBeUndefined();
   await expect(users.login(ticket)).rejects.toMatchObject({ code: 'login_token_invalid' });
   await expect(users.redeemDesktopTicket(token, 'vm_a')).rejects.toMatchObject({ code: 'ticket_invalid' });
-  const stored = JSON.stringify([await database.store.db.select().from(tokens), await users.list()]);
-  for (const secret of [token, ticket, adminToken]) expect(stored).not.toContain(secret);
+  const rows = JSON.stringify([await database.store.db.select().from(tokens), await users.list()]);
+  for (const secret of [token, ticket, adminToken]) expect(rows).not.toContain(secret);
 });
 
 test('a wrong secret of any kind costs no query, and a right one is known again after a restart', async () => {
@@ -107,17 +115,18 @@ test('a wrong secret of any kind costs no query, and a right one is known again 
     expect([users.ownerOf(secret), await users.byToken(secret), await users.byCookie(secret)]).toEqual(Array(3));
     await expect(users.login(secret)).rejects.toMatchObject({ code: 'login_token_invalid' });
   }
-  await users.logout('x'.repeat(43));
   expect(queries).toBe(0);
   pool.off('acquire', count);
   users = await open();
   const secrets = [adminToken, made.token, cookie, links[1].token];
   const owners = [userId, ...Array<string>(3).fill(made.user.id)];
   expect(secrets.map((secret) => users.ownerOf(secret))).toEqual(owners);
-  await users.logout(cookie);
+  await users.endSignIns(made.user.id);
   expect(users.ownerOf(cookie)).toBeUndefined();
   later(12 * 3_600_000);
   expect(secrets.map((secret) => users.ownerOf(secret))).toEqual([userId, made.user.id, undefined, undefined]);
+  await users.rotateToken(made.user.id);
+  expect(users.ownerOf(made.token)).toBeUndefined();
 });
 
 test('the sweep removes what has expired and nothing else', async () => {
@@ -129,4 +138,111 @@ test('the sweep removes what has expired and nothing else', async () => {
   const left = await database.store.db.select().from(tokens).where(eq(tokens.userId, userId));
   expect(left.map(({ kind }) => kind)).toEqual(['login']);
   await users.login(token);
+});
+
+describe('a user who is kept out', () => {
+  const signIn = async (userId: string) => (await users.login((await users.createLoginToken(userId)).token)).cookie;
+
+  test.each(['disabled', 'removing'] as const)('%s: no secret of theirs is good, old or new', async (how) => {
+    const { user, token } = await users.create('ada');
+    const bob = await users.create('bob');
+    const [cookie, bobs] = [await signIn(user.id), await signIn(bob.user.id)];
+    const link = await users.createLoginToken(user.id);
+    const { ticket } = await users.createDesktopTicket(user.id, 'vm_a');
+    await users.keepOut(user.id, how);
+    expect(await users.byToken(token)).toBeUndefined();
+    expect(await users.byCookie(cookie)).toBeUndefined();
+    await expect(users.login(link.token)).rejects.toMatchObject({ code: 'login_token_invalid' });
+    await expect(users.redeemDesktopTicket(ticket, 'vm_a')).rejects.toMatchObject({ code: 'ticket_invalid' });
+    await expect(users.createLoginToken(user.id)).rejects.toMatchObject({ code: 'user_disabled' });
+    await expect(users.proxyPort(user.id)).rejects.toMatchObject({ code: 'user_disabled' });
+    expect(await users.byToken(bob.token)).toEqual(bob.user);
+    expect(await users.byCookie(bobs)).toMatchObject({ user: bob.user });
+  });
+
+  test('comes back by the token alone, and one who is being removed never', async () => {
+    const { user, token } = await users.create('ada');
+    const cookie = await signIn(user.id);
+    await users.keepOut(user.id, 'disabled');
+    await users.letIn(user.id);
+    expect(await users.byToken(token)).toEqual(user);
+    expect(await users.byCookie(cookie)).toBeUndefined();
+    await users.forget(user.id);
+    expect(await users.get(user.id)).toMatchObject({ state: 'active' });
+    await users.keepOut(user.id, 'removing');
+    await users.keepOut(user.id, 'disabled');
+    await expect(users.letIn(user.id)).rejects.toMatchObject({ code: 'user_disabled' });
+    await users.forget(user.id);
+    await expect(users.get(user.id)).rejects.toMatchObject({ code: 'not_found' });
+    expect((await users.create('ada')).user.id).not.toBe(user.id);
+  });
+
+  test('is never the only administrator', async () => {
+    for (const how of ['disabled', 'removing'] as const) {
+      await expect(users.keepOut(await adminId(), how)).rejects.toMatchObject({ code: 'last_admin' });
+    }
+    expect(await users.byToken(adminToken)).toMatchObject({ name: 'admin' });
+  });
+});
+
+describe('a token that is rotated', () => {
+  test('is worth nothing any more, nor is a link that was made with it', async () => {
+    const { user, token } = await users.create('ada');
+    const link = await users.createLoginToken(user.id);
+    const next = await users.rotateToken(user.id);
+    expect(await users.byToken(token)).toBeUndefined();
+    expect(await users.byToken(next)).toEqual(user);
+    await expect(users.login(link.token)).rejects.toMatchObject({ code: 'login_token_invalid' });
+  });
+
+  test('of the admin, is in the file before it is good; of many at once the one in the file is good', async () => {
+    stored.length = 0;
+    const tokens_ = await Promise.all(Array.from({ length: 5 }, async () => users.rotateToken(await adminId())));
+    expect(stored).toEqual(tokens_);
+    const good = await Promise.all(
+      [adminToken, ...tokens_].map(async (one) => (await users.byToken(one)) !== undefined),
+    );
+    expect(good).toEqual([false, false, false, false, false, true]);
+  });
+});
+
+describe('sign-ins', () => {
+  test('are told with their times, the last use to the minute', async () => {
+    const { user } = await users.create('ada');
+    const { token } = await users.createLoginToken(user.id);
+    const { cookie, expiresAt } = await users.login(token);
+    const made = now;
+    const [fresh] = await users.signIns(user.id);
+    expect(fresh).toMatchObject({
+      createdAt: made.toISOString(),
+      lastUsedAt: null,
+      expiresAt: expiresAt.toISOString(),
+    });
+    const usedAt = async (ms: number) => {
+      later(ms);
+      await users.byCookie(cookie);
+      return (await users.signIns(user.id))[0]?.lastUsedAt;
+    };
+    const first = await usedAt(1_000);
+    expect(first).toBe(now.toISOString());
+    expect(await usedAt(59_000)).toBe(first);
+    expect(await usedAt(2_000)).toBe(now.toISOString());
+    expect(JSON.stringify(await users.signIns(user.id))).not.toContain(cookie);
+  });
+
+  test('end one by one, or all at once with every link, and of this user alone', async () => {
+    const [ada, bob] = [(await users.create('ada')).user, (await users.create('bob')).user];
+    const signIn = async (id: string) => (await users.login((await users.createLoginToken(id)).token)).cookie;
+    const cookies = [await signIn(ada.id), await signIn(ada.id), await signIn(ada.id)];
+    const bobs = await signIn(bob.id);
+    const [newest] = await users.signIns(ada.id);
+    await expect(users.endSignIn(bob.id, newest?.id ?? '')).rejects.toMatchObject({ code: 'not_found' });
+    await users.endSignIn(ada.id, newest?.id ?? '');
+    expect(await users.signIns(ada.id)).toHaveLength(2);
+    const link = await users.createLoginToken(ada.id);
+    expect(await users.endSignIns(ada.id)).toBe(2);
+    for (const cookie of cookies) expect(await users.byCookie(cookie)).toBeUndefined();
+    await expect(users.login(link.token)).rejects.toMatchObject({ code: 'login_token_invalid' });
+    expect(await users.byCookie(bobs)).toMatchObject({ user: bob });
+  });
 });

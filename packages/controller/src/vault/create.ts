@@ -8,7 +8,7 @@ import type { VaultContext } from './context.js';
 import { dropHomeKey, openHomeKey, sealHomeKey } from './home-key.js';
 import { restore } from './restore.js';
 import { rotate, vaultStatus } from './rotate.js';
-import { list, listCustody, note, stagedKeys } from './rows.js';
+import { forget, list, listCustody, note, stagedKeys } from './rows.js';
 import { active, discard, discardKey, isCommitted, readRow, stage, staged } from './stage.js';
 import type { Vault } from './vault.js';
 import { remove, writeBack } from './write-back.js';
@@ -31,6 +31,7 @@ export function createVault({ store, ...deps }: VaultDeps): Vault {
     discardKey: (owner, lineage) => discardKey(ctx, owner, lineage),
     writeBack: (owner, vmId, from, bundle) => writeBack(ctx, owner, { vmId, from }, bundle),
     remove: (owner) => remove(ctx, owner),
+    forget: (userId) => forget(ctx.db, userId),
     read: (row) => readRow(ctx, row),
     list: (userId) => list(ctx.db, userId),
     stagedKeys: () => stagedKeys(ctx.db),

@@ -60,3 +60,11 @@ export async function listCustody(db: Database, userId: string | null): Promise<
 export async function note(db: Database, owner: Owner, values: CustodyNote): Promise<void> {
   await db.update(custody).set(values).where(of(owner, custody));
 }
+
+export async function forget(db: Database, userId: string): Promise<void> {
+  await db.transaction(async (tx) => {
+    // As everything that changes a credential: the row of its custody first.
+    await tx.delete(custody).where(eq(custody.userId, userId));
+    await tx.delete(credentials).where(eq(credentials.userId, userId));
+  });
+}

@@ -56,6 +56,8 @@ export interface Vault {
   writeBack(owner: Owner, vmId: string, from: number, bundle: CredentialBundle): Promise<number>;
   /** Removes every form of it, and uses a number up so that nobody who still has it can write it back. False: there was none. */
   remove(owner: Owner): Promise<boolean>;
+  /** Removes everything of this user but the keys of homes, which go with their VMs. Idempotent. */
+  forget(userId: string): Promise<void>;
   /** Rows of a user, or of everybody with null, newest generation first. */
   list(userId: string | null): Promise<CredentialRow[]>;
   /** Staged API keys that nobody has committed: an attempt under way, or one that a crash cut short. */

@@ -19,6 +19,7 @@ import * as rows from './rows.js';
 import { behind, update, updateAll } from './root/by-hand.js';
 import { updating } from './root/rows.js';
 import { startUpdater } from './root/updater.js';
+import { isFinal } from './transitions.js';
 import type { CliGuard, Vms, VmRow } from './vm.js';
 import { waitReady } from './wait.js';
 import { forgetAll } from './watch.js';
@@ -69,6 +70,8 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     scheduleDestroy: (vmId, at) => rows.scheduleDestroy(ctx, vmId, at),
     destroy: (vmId) => destroy(ctx, vmId),
     stopAll: () => stopAll(ctx),
+    stopAllOf: async (userId) => stopEach(ctx, ofUser(await rows.active(ctx), userId)),
+    removeAllOf: (userId) => removeAllOf(ctx, userId),
     reconcile: () => reconcile(ctx),
     lostFolders: async () => ctx.engine.lost(new Set([...(await rows.ownerIds(ctx)), ...ctx.arriving])),
     async close() {
@@ -85,11 +88,24 @@ async function requireCapacity(ctx: VmContext, userId: string, { browser }: { br
   await checkRoom(ctx, { userId, browser, cli: true });
 }
 
-/** Also those that wait for a root. A CLI VM that is only being made holds nothing yet: half a disk is not kept. */
+/** Also those that wait for a root. */
 async function stopAll(ctx: VmContext): Promise<void> {
   ctx.halted = true;
   const all = await rows.active(ctx);
-  const isKept = ({ kind, state }: VmRow): boolean => kind === 'cli' && state !== 'creating' && state !== 'destroying';
   const coming = (await updating(ctx)).filter(({ state }) => state === 'stopped');
-  await Promise.all([...all, ...coming].map((row) => (isKept(row) ? stop(ctx, row.id) : destroy(ctx, row.id))));
+  await stopEach(ctx, [...all, ...coming]);
+}
+
+/** A CLI VM that is only being made holds nothing yet: half a disk is not kept. */
+async function stopEach(ctx: VmContext, all: readonly VmRow[]): Promise<void> {
+  const isKept = ({ kind, state }: VmRow): boolean => kind === 'cli' && state !== 'creating' && state !== 'destroying';
+  await Promise.all(all.map((row) => (isKept(row) ? stop(ctx, row.id) : destroy(ctx, row.id))));
+}
+
+const ofUser = (all: readonly VmRow[], userId: string): VmRow[] => all.filter((row) => row.userId === userId);
+
+async function removeAllOf(ctx: VmContext, userId: string): Promise<void> {
+  const all = (await rows.list(ctx, userId)).filter(({ state }) => !isFinal(state));
+  await Promise.all(all.map(({ id }) => destroy(ctx, id)));
+  await rows.removeEndedOf(ctx, userId);
 }

@@ -166,3 +166,8 @@ export async function removeEnded({ db }: RowContext, before: Date): Promise<str
   const removed = await db.delete(vms).where(where).returning({ id: vms.id });
   return removed.map(({ id }) => id);
 }
+
+/** Removes the rows of this user's VMs that came to their end. */
+export async function removeEndedOf({ db }: RowContext, userId: string): Promise<void> {
+  await db.delete(vms).where(and(eq(vms.userId, userId), inArray(vms.state, [...finalStates])));
+}

@@ -210,7 +210,8 @@ export function standInVms(keep: RowKeep, verbs: Partial<Vms>): Vms {
     behind: async () => new Map(),
     ...{ createBrowser: refuse, ensureCli: refuse, useCli: refuse, waitReady: refuse },
     ...{ guest: refuse, health: refuse, runCheck: refuse, openDesktop: refuse },
-    ...{ requireCapacity: nothing, stopAll: nothing, reconcile: nothing, close: nothing },
+    ...{ requireCapacity: nothing, stopAll: nothing, stopAllOf: nothing, removeAllOf: nothing },
+    ...{ reconcile: nothing, close: nothing },
     lostFolders: async () => [],
     ...verbs,
   };

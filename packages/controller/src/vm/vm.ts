@@ -151,6 +151,10 @@ export interface Vms {
   destroy(vmId: string): Promise<void>;
   /** Ends every VM: browser VMs are destroyed, CLI VMs stopped with their disk kept. */
   stopAll(): Promise<void>;
+  /** Ends every VM of this user: browser VMs are destroyed, CLI VMs stopped with their disk kept. */
+  stopAllOf(userId: string): Promise<void>;
+  /** Destroys every VM of this user, and removes their records. Idempotent. */
+  removeAllOf(userId: string): Promise<void>;
   /** At start: adopts VMs whose runner lives, releases what is left of the others. Resolves when every row tells the truth. */
   reconcile(): Promise<void>;
   /** Folders below $AIRLOCK_HOME/vm that no row explains. */

@@ -4,12 +4,12 @@ import { CreateLoginTokenRequest, CreateLoginTokenResponse, LoginRequest, User }
 import { AppError } from '@airlock/contract/errors';
 import { answers, noContent } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
-import { cookieName, userOf } from '../identity.js';
+import { byOf, cookieName, userOf } from '../identity.js';
 
 const WhoAmI = z.strictObject({ user: User });
 
 /** `base`: URL at which people reach this controller. */
-export function addLoginRoutes(server: Server, { users, settings }: HttpDeps, base: () => string): void {
+export function addLoginRoutes(server: Server, { users, revocation, settings }: HttpDeps, base: () => string): void {
   const cookieOptions = {
     path: '/',
     httpOnly: true,
@@ -38,8 +38,8 @@ export function addLoginRoutes(server: Server, { users, settings }: HttpDeps, ba
     '/api/logout',
     { schema: { response: answers(204, noContent), summary: 'End the sign-in of this browser' } },
     async (request, reply) => {
-      const cookie = request.cookies[cookieName];
-      if (cookie !== undefined) await users.logout(cookie);
+      const { signIn } = request;
+      if (signIn !== null) await revocation.endSignIn(userOf(request).id, signIn, byOf(request));
       return reply.clearCookie(cookieName, cookieOptions).status(204).send(undefined);
     },
   );

@@ -1,4 +1,5 @@
 /** For tests of http: a listening server on a real store with real users, and calls as a program or a browser makes them. */
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
@@ -8,6 +9,8 @@ import { createAudit, type Audit } from '../../audit/audit.js';
 import { openEmbeddedTestStore, type TestStore } from '../../store/testing.js';
 import type { Users } from '../../user/user.js';
 import { createPrompts } from '../../prompt/create.js';
+import { createConnections } from '../../revocation/connections.js';
+import { createRevocation } from '../../revocation/create.js';
 import { createUsers } from '../../user/users.js';
 import type { HttpDeps, Server } from '../deps.js';
 import { buildServer } from '../server.js';
@@ -87,12 +90,18 @@ export function useTestController(): TestController {
 /** What `useTestController` starts, for a program of its own; `close` ends it. */
 export async function startTestController(): Promise<TestController> {
   const database: TestStore = await openEmbeddedTestStore();
-  const users = await createUsers(database.store, { settings: { AIRLOCK_PROXY_PORT_BASE: 10001 }, adminToken });
+  const users = await createUsers(database.store, {
+    settings: { AIRLOCK_PROXY_PORT_BASE: 10001 },
+    adminToken,
+    storeAdminToken: (token) => writeFile(join(database.home, 'token'), token),
+  });
   const audit = createAudit(database.store);
   const echo = await startEchoServer(join(database.home, 'echo.sock'));
   const lines: string[] = [];
   const credentials: CredentialSummary[] = [];
   const vms = createTestVms(echo);
+  const sessions = createTestSessions();
+  const connections = createConnections();
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
   const deps: HttpDeps = {
     settings: {
@@ -105,7 +114,12 @@ export async function startTestController(): Promise<TestController> {
     log,
     users,
     audit,
-    sessions: createTestSessions(),
+    sessions,
+    connections,
+    revocation: createRevocation({
+      ...{ users, audit, connections, sessions, vms, log },
+      vault: { forget: async () => void credentials.splice(0) },
+    }),
     vms,
     custodian: createTestCustodian(credentials),
     prompts: createPrompts({

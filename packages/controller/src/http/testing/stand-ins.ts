@@ -75,6 +75,13 @@ export function createTestSessions(): TestSessions {
       return () => void listeners.delete(listener);
     },
     endAll: async () => undefined,
+    cancelAll: async (userId) => {
+      const open = [...all.values()].filter((one) => one.userId === userId && !isFinal(one.session.status));
+      open.forEach(({ session }) => change(session.id, { status: 'cancelled' }));
+    },
+    forget: async (userId) => {
+      for (const [id, one] of all) if (one.userId === userId) all.delete(id);
+    },
     resume: async () => undefined,
     close: async () => undefined,
     change,

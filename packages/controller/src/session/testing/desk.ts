@@ -125,7 +125,9 @@ export function useDesk(): Desk {
   beforeEach(async () => {
     await desk.store.empty();
     const settings = { AIRLOCK_PROXY_PORT_BASE: 10001 };
-    const users = await createUsers(desk.store.store, { settings, adminToken: 'A'.repeat(43) });
+    const users = await createUsers(desk.store.store, {
+      ...{ settings, adminToken: 'A'.repeat(43), storeAdminToken: async () => undefined },
+    });
     desk.ada = (await users.create('ada')).user.id;
     guard = createCredentialGuard({ vault: desk.vault, log: silentLog });
     desk.host = createTestHost(guard);
