@@ -3,13 +3,14 @@ import type { Command } from 'commander';
 import { CreateLoginTokenResponse, CreateUserResponse, UserList } from '@airlock/contract/api';
 import { withApi } from '../lib/api.js';
 import { note, print, printJson, table } from '../lib/output.js';
+import { addRevocation } from './revocation.js';
 
 interface Flags {
   json?: boolean;
 }
 
 export function addUser(program: Command): void {
-  const user = program.command('user').description('Create and list users.');
+  const user = program.command('user').description('Who may use Airlock: make, list, keep out and remove users.');
   user
     .command('create <name>')
     .description('Create a user and print the API token, which is shown this once.')
@@ -22,6 +23,7 @@ export function addUser(program: Command): void {
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  airlock user list')
     .action(list);
+  addRevocation(user);
   program
     .command('login-url')
     .description('Make a one-time link that signs a browser in to the dashboard.')
@@ -49,8 +51,11 @@ async function list({ json }: Flags): Promise<void> {
   else
     print(
       table(
-        ['USER', 'NAME', 'ROLE', 'UPSTREAM PORT', 'CREATED'],
-        users.map((user) => [user.id, user.name, user.role, String(user.proxyPort), user.createdAt]),
+        ['USER', 'NAME', 'ROLE', 'STATE', 'UPSTREAM PORT', 'CREATED'],
+        users.map(({ id, name, role, state, proxyPort, createdAt }) => [
+          ...[id, name, role, state],
+          ...[String(proxyPort), createdAt],
+        ]),
       ),
     );
 }

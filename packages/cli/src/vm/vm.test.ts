@@ -42,6 +42,7 @@ const next = <T>(all: T[]): T | undefined => (all.length > 1 ? all.shift() : all
 
 const { calls, bodies } = useController(home, (call) => {
   const user = (id: string, name: string) => ({ id, name, role: 'admin', proxyPort: 10001, createdAt: at });
+  const listed = (id: string, name: string) => ({ ...user(id, name), state: 'active' });
   switch (call) {
     case `GET /api/vm/${vmId}`:
       return next(vms);
@@ -60,7 +61,7 @@ const { calls, bodies } = useController(home, (call) => {
     case 'GET /api/me':
       return { user: user(adaId, 'ada') };
     case 'GET /api/users':
-      return { users: [user(adaId, 'ada'), user(bobId, 'bob')] };
+      return { users: [listed(adaId, 'ada'), listed(bobId, 'bob')] };
     case `DELETE /api/vm/${vmId}`:
       return {};
     default:

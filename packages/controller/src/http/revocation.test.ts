@@ -2,10 +2,10 @@
 import { once } from 'node:events';
 import { get, request as httpRequest, type IncomingMessage } from 'node:http';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { DesktopTicket, SignInList } from '@airlock/contract/api';
+import { homePaths } from '@airlock/contract/home';
 import { adminToken, useTestController, type Person } from './testing/controller.js';
 
 const c = useTestController();
@@ -196,7 +196,7 @@ describe('a token', () => {
   test('of the admin is in its file when the old one is dead', async () => {
     const { json } = await c.call('POST', '/api/users/me/rotate-token', admin());
     expect(await codeOf(c.call('GET', '/api/me', admin()))).toBe('401 unauthenticated');
-    expect(await readFile(join(c.home, 'token'), 'utf8')).toBe(json.token);
+    expect(await readFile(homePaths(c.home).token, 'utf8')).toBe(json.token);
     c.admin.token = String(json.token);
     expect(c.admin.token).not.toBe(adminToken);
     expect((await c.call('GET', '/api/me', admin())).json).toEqual({ user: c.admin.user });

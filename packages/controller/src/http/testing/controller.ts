@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
 import type { CredentialSummary, User } from '@airlock/contract/api';
 import type { ErrorBody } from '@airlock/contract/errors';
+import { homePaths } from '@airlock/contract/home';
 import { createAudit, type Audit } from '../../audit/audit.js';
 import { openEmbeddedTestStore, type TestStore } from '../../store/testing.js';
 import type { Users } from '../../user/user.js';
@@ -93,7 +94,7 @@ export async function startTestController(): Promise<TestController> {
   const users = await createUsers(database.store, {
     settings: { AIRLOCK_PROXY_PORT_BASE: 10001 },
     adminToken,
-    storeAdminToken: (token) => writeFile(join(database.home, 'token'), token),
+    storeAdminToken: (token) => writeFile(homePaths(database.home).token, token),
   });
   const audit = createAudit(database.store);
   const echo = await startEchoServer(join(database.home, 'echo.sock'));
