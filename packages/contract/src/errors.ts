@@ -18,6 +18,7 @@ export const errorCatalogue = {
   egress_refused: { status: 403, meaning: 'A VM asked for an address that the egress policy refuses.' },
   not_found: { status: 404, meaning: 'The thing asked for does not exist, or is not visible to this user.' },
   provider_unknown: { status: 404, meaning: 'No provider has this name.' },
+  request_timeout: { status: 408, meaning: 'The request did not come whole in the time that it has.' },
   payload_too_large: { status: 413, meaning: 'The request body is larger than the limit.' },
   unsupported_media_type: { status: 415, meaning: 'The request body is of a type that the call does not take.' },
   rate_limited: { status: 429, meaning: 'Too many requests in a short time.' },

@@ -66,6 +66,11 @@ export const settingDefinitions = {
     about:
       'Addresses or networks of reverse proxies before the controller, comma separated. Of them alone X-Forwarded-For is believed; each must set it, or add to it, itself.',
   },
+  AIRLOCK_MAX_CONNECTIONS: {
+    schema: z.coerce.number().int().min(20).max(100_000).default(2000),
+    about:
+      'Connections that the controller holds at a time. The last tenth is kept free: for it those go that do nothing.',
+  },
   AIRLOCK_UPSTREAM_PROXY: {
     schema: z
       .string()

@@ -14,11 +14,23 @@ import type { Prompts } from '../prompt/prompt.js';
 import type { Sessions } from '../session/session.js';
 import type { Users } from '../user/user.js';
 import type { Vault } from '../vault/vault.js';
+import type { Patience, Sockets } from './sockets.js';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    sockets: Sockets;
+  }
+}
 
 export interface HttpDeps {
   settings: Pick<
     Settings,
-    'AIRLOCK_HOST' | 'AIRLOCK_PORT' | 'AIRLOCK_PUBLIC_URL' | 'AIRLOCK_TRUSTED_PROXIES' | 'AIRLOCK_CLI_IDLE_S'
+    | 'AIRLOCK_HOST'
+    | 'AIRLOCK_PORT'
+    | 'AIRLOCK_PUBLIC_URL'
+    | 'AIRLOCK_TRUSTED_PROXIES'
+    | 'AIRLOCK_MAX_CONNECTIONS'
+    | 'AIRLOCK_CLI_IDLE_S'
   >;
   log: Log;
   users: Users;
@@ -41,6 +53,7 @@ export interface HttpDeps {
   heartbeatMs?: number;
   /** Milliseconds without a byte of an upload after which it is given up; a minute by default. */
   uploadSilenceMs?: number;
+  patience?: Patience;
 }
 
 export type Server = FastifyInstance<

@@ -58,6 +58,7 @@ export function addIdentity(server: Server, { users, connections, limits, reach 
   server.addHook('preParsing', async (request) => {
     checkAccess(request);
     checkOrigin(request, reach());
+    if (request.user) server.sockets.welcome(request.raw);
   });
 }
 

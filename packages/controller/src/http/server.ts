@@ -7,6 +7,7 @@ import websocket from '@fastify/websocket';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AppError } from '@airlock/contract/errors';
+import { createSockets, usualPatience } from './sockets.js';
 import { addDashboard } from './dashboard.js';
 import type { HttpDeps, Server } from './deps.js';
 import { logFault, sendError, toAnswer } from './errors.js';
@@ -34,7 +35,9 @@ const goodbyeMs = 1_000;
 
 /** A server that is ready to listen. Closing it ends event streams and WebSockets too. */
 export async function buildServer(deps: HttpDeps): Promise<Server> {
+  const sockets = createSockets(deps.settings.AIRLOCK_MAX_CONNECTIONS, deps.patience ?? usualPatience);
   const server: Server = Fastify({
+    ...sockets.options,
     loggerInstance: deps.log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
@@ -43,6 +46,8 @@ export async function buildServer(deps: HttpDeps): Promise<Server> {
     forceCloseConnections: true,
     frameworkErrors: (error, request, reply) => void sendError(reply, toAnswer(error, request.id)),
   }).withTypeProvider<ZodTypeProvider>();
+  server.decorate('sockets', sockets);
+  sockets.watch(server);
   const reach = (): Reach => reachOf(server, deps);
 
   server.setValidatorCompiler(validatorCompiler);

@@ -96,16 +96,15 @@ function addRestore(server: Server, deps: HttpDeps): void {
 }
 
 /** The body as it comes. Leaving it does not hang up: there is an answer to be given. */
-async function* uploadOf({ body, raw }: FastifyRequest, silenceMs: number): AsyncGenerator<Uint8Array, void> {
+async function* uploadOf({ body, raw, server }: FastifyRequest, silenceMs: number): AsyncGenerator<Uint8Array, void> {
   if (!(body instanceof Readable)) throw wrongType();
-  // Ends a connection that nothing comes from.
-  raw.socket.setTimeout(silenceMs);
+  const end = server.sockets.upload(raw, silenceMs);
   try {
     yield* body.iterator({ destroyOnReturn: false });
   } catch (error) {
     throw new AppError('aborted', 'The upload of the backup broke off.', { cause: error });
   } finally {
-    raw.socket.setTimeout(0);
+    end();
   }
 }
 

@@ -110,6 +110,7 @@ export async function startTestController(): Promise<TestController> {
       AIRLOCK_PORT: 0,
       AIRLOCK_PUBLIC_URL: undefined,
       AIRLOCK_TRUSTED_PROXIES: [],
+      AIRLOCK_MAX_CONNECTIONS: 2000,
       AIRLOCK_CLI_IDLE_S: 900,
     },
     log,
