@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { named } from './named.js';
+import { parseReceived, plainDetails, plainText, receivedText } from './received.js';
 
 /** Closed catalogue. Adding a code here is the only way to make one; `docs/errors.md` is generated from it. */
 export const errorCatalogue = {
@@ -100,16 +101,19 @@ export type ErrorCode = keyof typeof errorCatalogue;
 
 const errorCodes = Object.keys(errorCatalogue) as [ErrorCode, ...ErrorCode[]];
 
-/** The error as JSON: what an API answers under `error`, a runner reports, a row stores. */
+/** Characters of an error's texts; of its details: `plainDetails`. */
+const errorText = { message: 4096, hint: 2048 } as const;
+
+/** The error as JSON, none of it endless: what an API answers under `error`, a runner reports, a row stores. */
 export const ErrorBody = z
   .strictObject({
     code: z.enum(errorCodes),
     /** What was tried, what was found, what was expected. */
-    message: z.string(),
+    message: receivedText(errorText.message),
     /** What to do next; empty when there is nothing to add. */
-    hint: z.string(),
+    hint: receivedText(errorText.hint),
     /** Non-secret facts, such as the last lines of a VM's log. */
-    details: z.record(z.string(), z.json()).optional(),
+    details: z.record(z.string(), z.json()).overwrite(plainDetails).optional(),
   })
   .register(named, { id: 'Error' });
 export type ErrorBody = z.infer<typeof ErrorBody>;
@@ -148,9 +152,12 @@ export class AppError extends Error {
     return errorCatalogue[this.code].status;
   }
 
+  /** Fit for a row, whoever's words are in it. */
   toBody(): ErrorBody {
-    const { code, message, hint, details } = this;
-    return details === undefined ? { code, message, hint } : { code, message, hint, details };
+    const { code, details } = this;
+    const message = plainText(this.message, errorText.message);
+    const hint = plainText(this.hint, errorText.hint);
+    return { code, message, hint, ...(details !== undefined && { details: plainDetails(details) }) };
   }
 
   /** The error a body was made from, as seen by the process that received it. */
@@ -163,7 +170,7 @@ export class AppError extends Error {
 
   /** The error that another process answered, in the text of its answer. @throws what is wrong with the text when there is none in it */
   static fromAnswer(text: string): AppError {
-    return AppError.fromBody(ReceivedErrorResponse.parse(JSON.parse(text)).error);
+    return AppError.fromBody(ReceivedErrorResponse.parse(parseReceived(text)).error);
   }
 
   /** `error` itself when it is an AppError; otherwise an `internal` one (or `aborted` for an AbortError) that carries it. */

@@ -1,6 +1,6 @@
 /** Private files and folders: made with their final mode, replaced in one step. The one mechanism for both. */
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, open, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ZodError } from 'zod';
 
@@ -53,6 +53,32 @@ export async function flush(path: string): Promise<void> {
   } finally {
     await file.close();
   }
+}
+
+/**
+ * What stands in a file, as far as it is no more than `limit` bytes: null when it is larger, also when it grows while it is read. No more
+ * than that is read. @throws the system's error
+ */
+export async function readAtMost(path: string, limit: number): Promise<Buffer | null> {
+  const file = await open(path, 'r');
+  try {
+    return await readOpen(file, limit);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The same of a file that is open, from its beginning. */
+export async function readOpen(file: FileHandle, limit: number): Promise<Buffer | null> {
+  // Memory that nothing was written to is none: a large limit costs what the file has.
+  const room = Buffer.allocUnsafeSlow(limit + 1);
+  let size = 0;
+  while (size < room.length) {
+    const { bytesRead } = await file.read(room, size, room.length - size, size);
+    if (bytesRead === 0) return Buffer.from(room.subarray(0, size));
+    size += bytesRead;
+  }
+  return null;
 }
 
 /** For `catch` after looking at a file: one that is not there is null, anything else is still an error. */

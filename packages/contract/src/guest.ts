@@ -36,6 +36,7 @@ import { SessionId, VmId } from './ids.js';
 import { formerIds, type FormerId } from './provider/former-ids.js';
 import { ProviderId, providerIds } from './provider/provider.js';
 import { named } from './named.js';
+import { answerBytes, largeAnswers, receivedText } from './received.js';
 
 /**
  * What an agent understands; its image's manifest says which. 1: as first released. 2: checks of versions are called
@@ -102,12 +103,12 @@ export const GuestConfig = z.object({
 export type GuestConfig = z.infer<typeof GuestConfig>;
 
 export const GuestHealth = z.object({
-  agentVersion: z.string(),
+  agentVersion: receivedText(64),
   /** Generation of the configuration in force; 0 before the first. */
   generation: z.int().nonnegative(),
   vmId: VmId.nullable(),
   /** Milliseconds since the guest's kernel started. */
-  uptimeMs: z.number().nonnegative(),
+  uptimeMs: z.number().nonnegative().max(Number.MAX_SAFE_INTEGER),
   /** What of the desktop is up; null in a headless VM. */
   desktop: z
     .object({
@@ -132,6 +133,10 @@ export const LoginRequest = z.object({ provider: ProviderId, method: LoginMethod
 /** A code that the provider's page showed, typed into the CLI's terminal and followed by Enter. */
 export const LoginInput = z.object({ code: z.string().min(1).max(4096) });
 
+/** Of a login by device code: what is cut would lead nowhere, so it is refused. */
+export const DeviceUrl = z.url().max(2048);
+export const DeviceCode = z.string().regex(/^[\x20-\x7e]{1,128}$/);
+
 export const LoginStatus = z.object({
   provider: ProviderId.nullable(),
   /**
@@ -141,31 +146,36 @@ export const LoginStatus = z.object({
    */
   state: z.enum(['idle', 'starting', 'browser_opened', 'succeeded', 'failed']),
   /** Host of the page that was opened; never the whole URL. */
-  pageHost: z.string().nullable(),
+  pageHost: receivedText(253).nullable(),
   method: LoginMethod,
   /** For method device_code, once the CLI has shown them. No code: the page shows one at its end, to be given to the CLI. */
-  deviceCode: z.object({ url: z.url(), code: z.string().nullable() }).nullable(),
+  deviceCode: z.object({ url: DeviceUrl, code: DeviceCode.nullable() }).nullable(),
   /** The CLI's terminal would take a pasted code now. */
   takesCode: z.boolean(),
   exitCode: z.int().nullable(),
   /** Last lines of the CLI's output, escape sequences and anything that looks like a secret or a URL query removed. */
-  lastOutput: z.string(),
+  lastOutput: receivedText(16_384),
 });
 export type LoginStatus = z.infer<typeof LoginStatus>;
+
+/** Of a credential: bytes of one file, the same in base64, and files. All of it is one answer: `answerBytes.bundle`. */
+export const bundleLimits = { file: 768 * 1024, fileBase64: 1024 * 1024, files: 16 } as const;
 
 const CredentialFile = z.object({
   /** Relative to the home folder, which it never leaves. */
   path: z.string().regex(/^(?!\/)(?!.*(?:^|\/)\.\.?(?:\/|$))[A-Za-z0-9._/-]{1,200}$/),
   /** Octal permission bits, such as 0o600. */
   mode: z.int().min(0).max(0o777),
-  contentBase64: z.base64().max(1024 * 1024),
+  contentBase64: z.base64().max(bundleLimits.fileBase64),
 });
 const bundleOf = <T extends typeof CredentialFile>(file: T) => ({
   provider: ProviderId,
-  files: z.array(file).min(1).max(16),
+  files: z.array(file).min(1).max(bundleLimits.files),
 });
 /** The files of one provider's login. */
-export const CredentialBundle = z.object(bundleOf(CredentialFile));
+export const CredentialBundle = z
+  .object(bundleOf(CredentialFile))
+  .register(largeAnswers, { bytes: answerBytes.bundle });
 export type CredentialBundle = z.infer<typeof CredentialBundle>;
 /** The same where it is stored: with nothing else in it. */
 export const StoredBundle = z.strictObject(bundleOf(CredentialFile.strict()));
@@ -174,18 +184,27 @@ const HeldCredential = z.object({
   provider: ProviderId,
   complete: z.boolean(),
   /** Changes with the content; null while it is not complete. */
-  fingerprint: z.string().nullable(),
+  fingerprint: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,1024}$/)
+    .nullable(),
   /** What the last finished delivery was numbered; null when none was, or one was cut short. */
-  generation: z.int().positive().nullable(),
+  generation: z.int().positive().max(999_999_999).nullable(),
 });
 /** Of a provider that a newer agent has. */
 const UnknownCredential = z
-  .object({ provider: z.string().refine((id) => !ProviderId.safeParse(id).success, 'not as it should be') })
+  .object({
+    provider: z
+      .string()
+      .max(64)
+      .refine((id) => !ProviderId.safeParse(id).success, 'not as it should be'),
+  })
   .transform(() => null);
 /** What credentials this guest holds, of the providers that are known here. */
 export const GuestCredentials = z.object({
   credentials: z
     .array(z.union([HeldCredential, UnknownCredential]))
+    .max(64)
     .transform((held) => held.filter((credential) => credential !== null)),
 });
 export type GuestCredentials = z.infer<typeof GuestCredentials>;
@@ -239,8 +258,8 @@ export const CheckResult = z
     ok: z.boolean(),
     exitCode: z.int().nullable(),
     /** At most 4 KiB of output, without secrets. */
-    output: z.string().max(4096),
-    durationMs: z.number().nonnegative(),
+    output: receivedText(4096),
+    durationMs: z.number().nonnegative().max(Number.MAX_SAFE_INTEGER),
   })
   .register(named, { id: 'CheckResult' });
 export type CheckResult = z.infer<typeof CheckResult>;
@@ -250,6 +269,8 @@ export const promptLimits = {
   characters: 200_000,
   /** Characters of one chunk of the answer. */
   chunk: 16_384,
+  /** Bytes of one answer in all its frames, signs of life included. */
+  answerBytes: 64 * 1024 * 1024,
   /** Prompts that one CLI VM runs at a time: each is a CLI of some hundred MiB. */
   atOnce: 4,
 } as const;
@@ -269,7 +290,7 @@ export type PromptRequest = z.infer<typeof PromptRequest>;
  * when it did not end by itself; always the last.
  */
 export const PromptFrame = z.union([
-  z.object({ chunk: z.string() }),
+  z.object({ chunk: receivedText(promptLimits.chunk) }),
   z.object({ error: ReceivedError }),
   z.object({ exitCode: z.int().nullable() }),
 ]);

@@ -7,7 +7,8 @@ import { nullIfAbsent, parseOrNull } from './file.js';
 import { homePaths } from './home.js';
 import { VmId } from './ids.js';
 import { isRunning } from './process.js';
-import { diskOfFile, readVmSpec, RunnerStatus, type ProcessIdentity } from './runner.js';
+import { diskOfFile, readVmSpec, type ProcessIdentity } from './runner.js';
+import { readStatusFile } from './status-file.js';
 
 const mib = 1024 * 1024;
 
@@ -61,7 +62,7 @@ const nothing: Use = { promisedMib: 0, takenMib: 0 };
 
 /** Of a VM that runs. */
 async function memoryOf(files: { spec: string; status: string }): Promise<Use> {
-  const status = await readParsed(files.status, (text) => RunnerStatus.parse(JSON.parse(text)));
+  const status = await readStatusFile(files.status).catch(nullIfOutOfReach);
   const spec = await readParsed(files.spec, readVmSpec);
   if (!status || !spec || !(await isRunning(status.runner))) return nothing;
   const processes = [status.runner, ...(status.vmm === null ? [] : [status.vmm])];

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import { deadlineHeader, startLimit, type Limit } from './deadline.js';
 import { AppError, type ErrorCode } from './errors.js';
 import { readEvents, type ServerEvent } from './event-stream.js';
+import { largeAnswers, parseReceived } from './received.js';
 
 export interface Target {
   /** `http://127.0.0.1:4000`; with a socket, only the Host header. */
@@ -16,8 +17,10 @@ export interface Target {
   unreachable: ErrorCode;
   /** The code to report when who was reached does not answer `path` whole and in time; `unreachable` by default. */
   unanswered?: (path: string) => ErrorCode;
-  /** Bytes of an answer that are taken at most; 64 MiB by default. */
+  /** Bytes of an answer that are taken at most, unless its schema is one of `largeAnswers`; 64 MiB by default. */
   maxAnswer?: number;
+  /** Characters of one line of a streamed answer; 1 Mi by default. */
+  maxLine?: number;
   /** Words for that error: "the controller at …", "the runner of vm_…". */
   name: string;
 }
@@ -37,6 +40,8 @@ export interface CallOptions {
 export interface StreamOptions extends CallOptions {
   /** Milliseconds until the stream must have come to its end; without, it may go on for ever. To be given where a guest answers. */
   totalMs?: number;
+  /** Of `lines`: bytes of all of them that are taken at most; without, they may go on for ever. To be given where a guest answers. */
+  maxLines?: number;
 }
 
 /** What a call resolves to: the parsed answer, or nothing where `null` says that no body is expected. */
@@ -118,7 +123,8 @@ export function createJsonClient(target: Target): StreamingClient {
       const times = options.upload ? { silenceMs: timeoutMs, totalMs: null } : { silenceMs: 0, totalMs: timeoutMs };
       const call = begin(method, path, options, times);
       try {
-        const text = await wholeOf(await send(call), call);
+        const maxBytes = (schema && largeAnswers.get(schema)?.bytes) ?? maxAnswerOf(target);
+        const text = await wholeOf(await send(call), call, maxBytes);
         return (schema === null ? undefined : parseAnswer(text, schema, call)) as Answer<typeof schema>;
       } finally {
         call.limit.end();
@@ -145,6 +151,7 @@ interface Call {
   limit: Limit;
 }
 
+const maxAnswerOf = (target: Target): number => target.maxAnswer ?? maxAnswer;
 const timeoutOf = ({ timeoutMs = 30_000 }: CallOptions): number => timeoutMs;
 const named = ({ method, path, target }: Pick<Call, 'method' | 'path' | 'target'>): string =>
   `${method} ${path}: ${target.name}`;
@@ -169,7 +176,7 @@ async function send(call: Call): Promise<Readable> {
     throw toAppError(error, call, false);
   });
   if (answer.statusCode < 400) return answer.body;
-  throw fromErrorAnswer(await wholeOf(answer.body, call), answer.statusCode, call);
+  throw fromErrorAnswer(await wholeOf(answer.body, call, maxAnswerOf(target)), answer.statusCode, call);
 }
 
 async function* untilEnded<T>(pieces: AsyncGenerator<T, void>, limit: Limit): AsyncGenerator<T, void> {
@@ -186,13 +193,13 @@ function typeOf({ body, upload }: CallOptions): Record<string, string> {
 }
 
 /** The whole body. */
-async function wholeOf(body: Readable, call: Call): Promise<string> {
+async function wholeOf(body: Readable, call: Call, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
     for await (const chunk of body as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > (call.target.maxAnswer ?? maxAnswer)) throw new Error('an answer without end');
+      if (size > maxBytes) throw new Error(`an answer without end, or of more than ${maxBytes} bytes`);
       chunks.push(chunk);
     }
   } catch (error) {
@@ -210,18 +217,32 @@ async function* bytesOf(body: Readable, call: Call): AsyncGenerator<Buffer, void
 }
 
 async function* linesOf(body: Readable, call: Call): AsyncGenerator<string, void> {
-  let rest = '';
+  const { maxLines = Infinity }: StreamOptions = call.options;
+  const { maxLine: longest = maxLine } = call.target;
+  const decoder = new TextDecoder();
+  let size = 0;
+  /** Pieces of the line that has not ended yet: putting them together each time would take longer with each. */
+  let pieces: string[] = [];
+  let length = 0;
   try {
-    for await (const chunk of body.setEncoding('utf8')) {
-      const lines = (rest + String(chunk)).split('\n');
-      rest = lines.pop() ?? '';
-      if (rest.length > maxLine) throw new Error('a line without end');
-      yield* lines.filter((line) => line !== '');
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > maxLines) throw new Error(`an answer without end, or of more than ${maxLines} bytes`);
+      const [first = '', ...others] = decoder.decode(chunk, { stream: true }).split('\n');
+      pieces.push(first);
+      length += first.length;
+      if (length > longest) throw new Error('a line without end');
+      if (others.length === 0) continue;
+      const rest = others.pop() ?? '';
+      yield* [pieces.join(''), ...others].filter((line) => line !== '');
+      pieces = [rest];
+      length = rest.length;
     }
   } catch (error) {
     throw toAppError(error, call, true);
   }
-  if (rest !== '') yield rest;
+  const last = pieces.join('');
+  if (last !== '') yield last;
 }
 
 async function* eventsOf(body: Readable, call: Call): AsyncGenerator<ServerEvent, void> {
@@ -235,13 +256,14 @@ async function* eventsOf(body: Readable, call: Call): AsyncGenerator<ServerEvent
 function parseAnswer<T extends z.ZodType>(text: string, schema: T, call: Call): z.infer<T> {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseReceived(text);
   } catch (error) {
     throw new AppError('internal', `${named(call)} answered something that is not JSON.`, { cause: error });
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
-  const where = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+  const issues = parsed.error.issues.slice(0, 5);
+  const where = issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
   throw new AppError('internal', `${named(call)} answered in an unexpected form (${where}).`, {
     hint: 'The two sides may be of different versions: restart both.',
   });

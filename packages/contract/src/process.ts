@@ -50,12 +50,10 @@ export async function run(file: string, args: readonly string[], options: RunOpt
   const onAbort = (): void => end('abort');
   const timer = options.timeoutMs === undefined ? undefined : setTimeout(() => end('timeout'), options.timeoutMs);
   options.signal?.addEventListener('abort', onAbort, { once: true });
-  if (options.onLine) {
-    void forEachLine(child.stdout, options.onLine);
-    void forEachLine(child.stderr, options.onLine);
-  }
+  const { onLine } = options;
+  const told = Promise.all(onLine ? [forEachLine(child.stdout, onLine), forEachLine(child.stderr, onLine)] : []);
   try {
-    const result = await child;
+    const [result] = await Promise.all([child, told]);
     const stdout = String(result.stdout ?? '');
     const stderr = String(result.stderr ?? '');
     if (ended !== undefined || !(options.okCodes ?? [0]).includes(result.exitCode ?? -1)) {

@@ -84,13 +84,18 @@ export async function signIn(stream: RfbStream, password?: string): Promise<void
   if ((await stream.read(4)).readUInt32BE() !== 0) throw refused(`refused the sign-in: ${await readText(stream)}`);
 }
 
+/** Of a screen: its picture is kept in memory. */
+const maxPixels = 16 * 1024 * 1024;
+
 /** Shared, so that other viewers stay; asks for pixels as the header says. */
 export async function beginPicture(stream: RfbStream): Promise<ServerInit> {
   stream.write(Buffer.from([1]));
   const init = await stream.read(20);
+  const [width, height] = [init.readUInt16BE(0), init.readUInt16BE(2)];
+  if (width * height > maxPixels) throw refused(`has a screen of ${width} x ${height} pixels`);
   const name = await readText(stream);
   stream.write(Buffer.concat([pixelFormat, rawOnly]));
-  return { width: init.readUInt16BE(0), height: init.readUInt16BE(2), name };
+  return { width, height, name };
 }
 
 /** 32 bits, depth 24, little endian, true colour, maxima 255, red in the first byte. */

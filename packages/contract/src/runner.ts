@@ -14,9 +14,10 @@
  * sockets. All logs are bounded.
  */
 import { z } from 'zod';
-import { ErrorBody } from './errors.js';
+import { ReceivedError } from './errors.js';
 import { ImageId, VmId } from './ids.js';
 import { GuestConfig } from './guest.js';
+import { latestMs } from './received.js';
 
 export const runnerFiles = {
   spec: 'spec.json',
@@ -66,7 +67,7 @@ export const ProcessIdentity = z.strictObject({
   /** Field 22 of /proc/<pid>/stat: clock ticks between boot and process start. */
   startTicks: z.int().nonnegative(),
   /** /proc/sys/kernel/random/boot_id */
-  bootId: z.string(),
+  bootId: z.string().max(64),
 });
 export type ProcessIdentity = z.infer<typeof ProcessIdentity>;
 
@@ -78,11 +79,14 @@ export const rootDriveId = 'root';
 export const homeDriveId = 'home';
 export const configDriveId = 'config';
 
+const HostPath = z.string().max(4096);
+const HostName = z.string().max(256);
+
 /** A raw file that the guest sees as a disk with the serial number `airlock-<id>`. */
 export const VmDrive = z.strictObject({
   id: z.string().regex(/^[a-z][a-z0-9-]{0,11}$/),
   /** Absolute. */
-  path: z.string(),
+  path: HostPath,
   readOnly: z.boolean(),
 });
 export type VmDrive = z.infer<typeof VmDrive>;
@@ -98,12 +102,12 @@ const specMembers = {
   /** MiB; 2048 is the floor for a desktop. */
   memoryMib: z.int().min(16).max(65536),
   /** Absolute paths. */
-  kernel: z.string(),
-  initrd: z.string(),
+  kernel: HostPath,
+  initrd: HostPath,
   /** Milliseconds from power-on until the VM must be ready; already scaled for the accelerator. */
   bootTimeoutMs: z.int().positive(),
   /** Hosts (exact, or `.suffix`) that the gateway dials directly even when an upstream is set. */
-  directHosts: z.array(z.string()),
+  directHosts: z.array(HostName).max(1024),
 };
 
 /** `<vm folder>/spec.json`: everything about the VM that is not secret. Written once, before the runner starts. */
@@ -121,7 +125,7 @@ export const VmSpec = z.strictObject({
     .refine((drives) => drives.every(({ id }) => id !== configDriveId), "the config drive is the runner's own")
     .refine((drives) => new Set(drives.map(({ id }) => id)).size === drives.length, 'two drives have the same id'),
   /** A folder in memory where one exists, 0700, for the config drive. */
-  secretFolder: z.string(),
+  secretFolder: HostPath,
   /** HostProbe.tscKhz; null where the host's rate could not be found, and the guest has to find it by itself. */
   tscKhz: z.int().positive().nullable(),
 });
@@ -156,9 +160,9 @@ export const imageOf = ({ kernel }: Pick<VmSpec, 'kernel'>): string => kernel.sp
 /** A user's upstream proxy. */
 const Upstream = z.strictObject({
   /** `http://USER:PASS@HOST:PORT` */
-  url: z.url({ protocol: /^http$/ }),
+  url: z.url({ protocol: /^http$/ }).max(2048),
   /** Hosts that the upstream is asked for once, to learn early whether it lets this user in: the providers' sign-ins. */
-  trialHosts: z.array(z.string()),
+  trialHosts: z.array(HostName).max(1024),
 });
 
 /** Read by the runner from its standard input to the end; never on disk, in argv or in the environment. */
@@ -168,6 +172,9 @@ export const RunnerSecrets = z.strictObject({
   upstream: Upstream.nullable(),
 });
 export type RunnerSecrets = z.infer<typeof RunnerSecrets>;
+
+/** Unix epoch milliseconds of a time that there is. */
+const Instant = z.int().nonnegative().max(latestMs);
 
 export const RunnerStatus = z.strictObject({
   vmId: VmId,
@@ -181,20 +188,20 @@ export const RunnerStatus = z.strictObject({
   runner: ProcessIdentity,
   vmm: ProcessIdentity.nullable(),
   /** Unix epoch milliseconds; null where not reached. */
-  startedAt: z.number(),
-  poweredOnAt: z.number().nullable(),
-  vncAt: z.number().nullable(),
-  agentAt: z.number().nullable(),
-  readyAt: z.number().nullable(),
+  startedAt: Instant,
+  poweredOnAt: Instant.nullable(),
+  vncAt: Instant.nullable(),
+  agentAt: Instant.nullable(),
+  readyAt: Instant.nullable(),
   /** Counters of the egress gateway since start; `lastError` is its newest failure to reach the upstream. */
   egress: z.strictObject({
-    connections: z.int(),
-    refused: z.int(),
-    bytesUp: z.number(),
-    bytesDown: z.number(),
-    lastError: ErrorBody.nullable(),
+    connections: z.int().nonnegative(),
+    refused: z.int().nonnegative(),
+    bytesUp: z.int().nonnegative(),
+    bytesDown: z.int().nonnegative(),
+    lastError: ReceivedError.nullable(),
   }),
-  error: ErrorBody.nullable(),
+  error: ReceivedError.nullable(),
 });
 export type RunnerStatus = z.infer<typeof RunnerStatus>;
 
@@ -210,7 +217,7 @@ export const VmSettings = z.strictObject({
   timezone: GuestConfig.shape.timezone,
   extraCaPem: GuestConfig.shape.extraCaPem,
   upstream: Upstream.nullable(),
-  directHosts: z.array(DirectHost),
+  directHosts: z.array(DirectHost).max(1024),
 });
 export type VmSettings = z.infer<typeof VmSettings>;
 /** changed: false when all of it was in force already, and nothing was done. */

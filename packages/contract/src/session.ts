@@ -1,7 +1,8 @@
 /** A sign-in session as the API shows it: its states, its steps, and the one document that follows it. */
 import { z } from 'zod';
 import { ErrorBody } from './errors.js';
-import { LoginInput, LoginMethod } from './guest.js';
+import { DeviceCode, DeviceUrl, LoginInput, LoginMethod } from './guest.js';
+import { receivedText } from './received.js';
 import { SessionId, VmId } from './ids.js';
 import { ProviderId } from './provider/provider.js';
 import { named } from './named.js';
@@ -52,7 +53,7 @@ export const SessionStep = z.strictObject({
   startedAt: z.iso.datetime().nullable(),
   finishedAt: z.iso.datetime().nullable(),
   /** One short sentence of progress, such as `booting, 12 s`; null when there is nothing to say. */
-  detail: z.string().nullable(),
+  detail: receivedText(500).nullable(),
 });
 export type SessionStep = z.infer<typeof SessionStep>;
 
@@ -65,7 +66,7 @@ export const CodeRequest = LoginInput.strict();
 export const SessionLogin = z.strictObject({
   method: LoginMethod,
   /** For method device_code, once the CLI has shown them: the page to open on any device and the code to type there; no code: the page shows one, to be pasted here. */
-  deviceCode: z.strictObject({ url: z.url(), code: z.string().nullable() }).nullable(),
+  deviceCode: z.strictObject({ url: DeviceUrl, code: DeviceCode.nullable() }).nullable(),
   /** The CLI asks for a code that its provider's page shows. */
   takesCode: z.boolean(),
 });

@@ -41,7 +41,7 @@ async function makeParts(settings: Settings, log: Log, { store, users }: Foundat
   const sessions = createSessions({ store, vms, vault, custodian, settings, log });
   const prompts = createPrompts({ vms, custodian, settings, log });
   // An image that nobody has compared with its manifest yet is read now, not when the first person waits for a VM.
-  void describeImage(images).catch((error: unknown) => log.warn({ err: error }, 'the golden image is not usable'));
+  describeImage(images).catch((error: unknown) => log.warn({ err: error }, 'the golden image is not usable'));
   return {
     vms: { ...vms, close: async () => void (await Promise.all([vms.close(), images.close()])) },
     sessions,

@@ -1,6 +1,7 @@
 /** Puts the parts of the agent together: configuration, desktop probe, login, credentials, checks, routes. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createBackground } from '@airlock/contract/background';
 import { AppError } from '@airlock/contract/errors';
 import type { GuestHealth } from '@airlock/contract/guest';
 import { runCheck } from './check/check.js';
@@ -84,9 +85,11 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     },
   });
 
-  void takeFirst();
+  const background = createBackground({ error: ({ err }, what) => log(`${what}: ${String(err)}`) });
+  background.own(takeFirst(), 'The configuration could not be looked for');
   return {
-    handle: (request, response) => void answer(request, response, { routes, gate, log }),
+    handle: (request, response) =>
+      background.own(answer(request, response, { routes, gate, log }), 'A request could not be answered'),
     end: async () => {
       ending.abort();
       desktop.stop();

@@ -3,10 +3,11 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppError } from '@airlock/contract/errors';
+import { answerBytes, parseReceived } from '@airlock/contract/received';
 import type { Log } from './log.js';
 
-/** Bytes of a request body. */
-const bodyLimit = 2 * 1024 * 1024;
+/** Bytes of a request body: the largest holds a credential. */
+const bodyLimit = answerBytes.bundle;
 
 export interface Answer {
   status: number;
@@ -77,7 +78,7 @@ async function readBody(request: IncomingMessage, route: Route): Promise<unknown
     throw new AppError('unsupported_media_type', `The body has the type "${type}"; expected application/json.`);
   }
   try {
-    return JSON.parse(text);
+    return parseReceived(text);
   } catch (error) {
     throw new AppError('invalid_request', 'The request body is not JSON.', { cause: error });
   }

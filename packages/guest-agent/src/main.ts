@@ -25,7 +25,10 @@ function main(): void {
   process.umask(0o022);
   let agent: Promise<Agent> | undefined;
   const server = createServer((request, response) => {
-    void agent?.then((loaded) => loaded.handle(request, response));
+    agent?.then(
+      (loaded) => loaded.handle(request, response),
+      () => response.destroy(),
+    );
   });
   server.listen(settings.port, settings.host, () => {
     log('listening', { port: (server.address() as AddressInfo).port, msSinceStart: Math.round(performance.now()) });
@@ -37,7 +40,10 @@ function main(): void {
   });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
-      void (agent?.then((loaded) => loaded.end()) ?? Promise.resolve()).finally(() => process.exit(0));
+      const exit = (): never => process.exit(0);
+      Promise.resolve(agent)
+        .then((loaded) => loaded?.end())
+        .then(exit, exit);
     });
   }
 }

@@ -110,7 +110,8 @@ export async function powerOn(context: BootContext, parts: Connections, signal: 
     signal,
   );
   cleanup.add('vmm', () => vmm.kill());
-  void vmm.exited.then((end) => context.onEnd(end, serial.lastLines(20)));
+  const ended = vmm.exited.then((end) => context.onEnd(end, serial.lastLines(20)));
+  ended.catch((err: unknown) => context.log.error({ err }, 'the end of the VMM could not be told'));
   network.poweredOn(vmm.forwards);
   return { vmm, serial };
 }

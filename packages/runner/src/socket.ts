@@ -40,7 +40,7 @@ export async function openRunnerSocket(path: string, handlers: RunnerHandlers): 
   server.keepAliveTimeout = 0;
   server.on('upgrade', (request: IncomingMessage, viewer: Duplex, head: Buffer) => {
     viewer.unshift(head);
-    void upgrade(request, viewer, handlers);
+    upgrade(request, viewer, handlers).catch(() => viewer.destroy());
   });
   server.listen(path);
   await once(server, 'listening');

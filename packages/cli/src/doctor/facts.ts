@@ -173,8 +173,12 @@ async function findController(home: string): Promise<HostFacts['controller']> {
   if (!file || !(await exists(`/proc/${file.pid}`))) return null;
   try {
     const api = await connect(home);
-    const status = await api.call('GET', '/api/system', SystemStatus, { timeoutMs: 5000 }).finally(() => api.close());
-    return { url: file.url, pid: file.pid, status };
+    try {
+      const status = await api.call('GET', '/api/system', SystemStatus, { timeoutMs: 5000 });
+      return { url: file.url, pid: file.pid, status };
+    } finally {
+      await api.close();
+    }
   } catch (error) {
     return AppError.from(error).code === 'controller_unreachable'
       ? null

@@ -56,7 +56,10 @@ export async function watchVm(
   signal: AbortSignal,
 ): Promise<Watched> {
   let tunnel: string | null = null;
-  void closed.then((reason) => (tunnel = reason));
+  closed.then(
+    (reason) => (tunnel = reason),
+    (error: unknown) => (tunnel = AppError.from(error).message),
+  );
   const samples: Sample[] = [];
   const end = Date.now() + minutes * 60_000;
   do {

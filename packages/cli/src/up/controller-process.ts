@@ -58,7 +58,9 @@ export async function runController(options: ControllerOptions): Promise<void> {
       killGroup(pid, 'SIGKILL');
     }, graceMs);
   };
-  const onStop = (): void => void end();
+  const onStop = (): void => {
+    end().catch((error: unknown) => note(`warning: ${AppError.from(error).message}`));
+  };
   if (stop.aborted) onStop();
   else stop.addEventListener('abort', onStop, { once: true });
   try {

@@ -1,5 +1,6 @@
 /** Reads a JSON document of a credential, and says what is wrong with it without quoting it. Pure. */
 import type { z } from 'zod';
+import { parseReceived } from '../received.js';
 import type { FileTexts } from './facts.js';
 
 export function readDocument<T>(
@@ -11,7 +12,7 @@ export function readDocument<T>(
   if (text === undefined) return { reason: `${path} does not exist` };
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseReceived(text);
   } catch {
     return { reason: `${path} is not JSON (perhaps half written)` };
   }

@@ -4,6 +4,7 @@ import { AppError } from '@airlock/contract/errors';
 import type { CheckResult, CredentialBundle } from '@airlock/contract/guest';
 import type { CredentialExpiry } from '@airlock/contract/provider/facts';
 import { providers } from '@airlock/contract/provider/registry';
+import { latestMs } from '@airlock/contract/received';
 
 export interface Finding {
   health: CredentialHealth;
@@ -27,7 +28,9 @@ export function expiryOf(bundle: CredentialBundle): CredentialExpiry | null {
   const texts = new Map(
     bundle.files.map(({ path, contentBase64 }) => [path, Buffer.from(contentBase64, 'base64').toString('utf8')]),
   );
-  return providers[bundle.provider].login?.expiry?.(texts) ?? null;
+  const found = providers[bundle.provider].login?.expiry?.(texts) ?? null;
+  // Whatever the files say: a row takes no time beyond.
+  return found && { ...found, expiresAt: Math.min(found.expiresAt, latestMs) };
 }
 
 /** By the files alone: undefined when they give no reason to think otherwise. `now`: Unix epoch milliseconds. */

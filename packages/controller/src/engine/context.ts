@@ -1,6 +1,7 @@
 /** What the verbs of the engine of this host work on. */
 import type { HomePaths } from '@airlock/contract/home';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
+import { answerBytes } from '@airlock/contract/received';
 import type { SecretFolders, SecretSettings } from './secret-folder.js';
 
 /** Absolute paths of the files of one image. */
@@ -33,6 +34,8 @@ export function clientOf({ clients, paths }: EngineContext, vmId: string): JsonC
     socketPath: paths.vmFile(vmId, 'socket'),
     unreachable: 'runner_failed',
     name: `the runner of ${vmId}`,
+    maxAnswer: answerBytes.plain,
+    maxLine: answerBytes.line,
   });
   clients.set(vmId, made);
   return made;

@@ -2,6 +2,7 @@
 import { request as httpRequest } from 'node:http';
 import { connectBulk, type BulkSocket } from '@airlock/contract/bulk-socket';
 import { AppError } from '@airlock/contract/errors';
+import { answerBytes } from '@airlock/contract/received';
 
 /** The desktop behind the runner's socket as an RFB byte stream. */
 export function openDesktop(socketPath: string): Promise<BulkSocket> {
@@ -20,8 +21,15 @@ export function openDesktop(socketPath: string): Promise<BulkSocket> {
     });
     request.once('response', (answer) => {
       let text = '';
-      answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-      answer.once('end', () => reject(desktopRefusal(text, answer.statusCode ?? 0)));
+      const end = (): void => {
+        reject(desktopRefusal(text, answer.statusCode ?? 0));
+        request.destroy();
+      };
+      answer.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+        if (text.length > answerBytes.plain) end();
+      });
+      answer.once('end', end);
     });
     request.once('timeout', () =>
       request.destroy(new AppError('desktop_not_ready', 'The desktop did not answer within 15 s.')),

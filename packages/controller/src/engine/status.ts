@@ -1,9 +1,10 @@
 /** What the runner of a VM says, or has last said. */
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
-import { nullIfAbsent, parseOrNull } from '@airlock/contract/file';
+import { nullIfAbsent } from '@airlock/contract/file';
 import { identifyProcess, isRunning, killExactly } from '@airlock/contract/process';
 import { RunnerStatus, type ProcessIdentity } from '@airlock/contract/runner';
+import { readStatusFile } from '@airlock/contract/status-file';
 import { clientOf, type EngineContext } from './context.js';
 import type { Engine } from './engine.js';
 import { pollMs, runnerMain, startTimeoutMs } from './runner.js';
@@ -43,9 +44,7 @@ export async function heardOf(ctx: EngineContext, vmId: string): Promise<RunnerS
 
 /** What stands in status.json; undefined when there is none, or what a crash of the host left of it says nothing. */
 export async function lastWord({ paths }: EngineContext, vmId: string): Promise<RunnerStatus | undefined> {
-  const text = await readFile(paths.vmFile(vmId, 'status'), 'utf8').catch(nullIfAbsent);
-  if (text === null) return undefined;
-  return parseOrNull(text, (json) => RunnerStatus.parse(JSON.parse(json))) ?? undefined;
+  return (await readStatusFile(paths.vmFile(vmId, 'status')).catch(nullIfAbsent)) ?? undefined;
 }
 
 /** The runner process of a VM folder, by its command line, which no other process has. */

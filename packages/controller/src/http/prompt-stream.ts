@@ -18,9 +18,12 @@ export function promptStream(run: PromptRun, heartbeatMs: number): PassThrough {
       if (!gone.signal.aborted) throw error;
     });
   }
-  void run(emit, gone.signal).then(() => {
-    send({ data: endOfEvents });
-    stream.end();
-  });
+  run(emit, gone.signal).then(
+    () => {
+      send({ data: endOfEvents });
+      stream.end();
+    },
+    (error: unknown) => stream.destroy(AppError.from(error)),
+  );
   return stream;
 }

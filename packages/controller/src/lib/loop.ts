@@ -33,7 +33,9 @@ export function startLoop({ name, everyMs, atOnce = false, turn, log }: LoopOpti
     if (!stopped) wait();
   }
 
-  const begin = (): void => void (running = takeTurn());
+  const begin = (): void => {
+    running = takeTurn();
+  };
   const wait = (): void => void (timer = setTimeout(begin, everyMs));
 
   if (atOnce) begin();

@@ -1,12 +1,14 @@
 /** Runs prompts through the agent of the CLI VM. Keeps nothing: a prompt lives as long as the call that asked for it. */
 import type { Logger } from 'pino';
+import { createBackground, type Background } from '@airlock/contract/background';
 import type { CredentialSummary, RunPromptRequest } from '@airlock/contract/api';
 import { raceAbort, withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import type { JsonClient } from '@airlock/contract/http-client';
-import { PromptFrame, type PromptRequest } from '@airlock/contract/guest';
+import { PromptFrame, promptLimits, type PromptRequest } from '@airlock/contract/guest';
 import type { Provider } from '@airlock/contract/provider/provider';
 import { requireProvider } from '@airlock/contract/provider/registry';
+import { parseReceived } from '@airlock/contract/received';
 import type { Settings } from '@airlock/contract/settings';
 import type { Custodian } from '../credential/custodian.js';
 import type { CliUse, Vms } from '../vm/vm.js';
@@ -28,6 +30,7 @@ const afterLimitMs = 60_000;
 
 export function createPrompts(deps: PromptDeps): Prompts {
   const { vms, custodian, settings } = deps;
+  const background = createBackground(deps.log);
   const running = new Set<Promise<void>>();
   const ending = new AbortController();
 
@@ -53,9 +56,8 @@ export function createPrompts(deps: PromptDeps): Prompts {
       };
       return (emit, caller) => {
         const over = AbortSignal.any([caller, ending.signal]);
-        const work = runPrompt({ userId, name: provider.name, body }, deps, emit, over).finally(() =>
-          running.delete(work),
-        );
+        const asked = { userId, name: provider.name, body };
+        const work = runPrompt(asked, { ...deps, background }, emit, over).finally(() => running.delete(work));
         running.add(work);
         return work;
       };
@@ -66,6 +68,10 @@ export function createPrompts(deps: PromptDeps): Prompts {
       await Promise.all(running);
     },
   };
+}
+
+interface Deps extends PromptDeps {
+  background: Background;
 }
 
 function providerOf(name: string): Provider {
@@ -89,8 +95,8 @@ interface Prompt {
   body: Omit<PromptRequest, 'cwd'> & { cwd?: string };
 }
 
-async function runPrompt(prompt: Prompt, deps: PromptDeps, emit: Emit, over: AbortSignal): Promise<void> {
-  const { vms, log } = deps;
+async function runPrompt(prompt: Prompt, deps: Deps, emit: Emit, over: AbortSignal): Promise<void> {
+  const { vms, log, background } = deps;
   const startedAt = performance.now();
   try {
     const vm = await vms.cliOf(prompt.userId);
@@ -99,7 +105,7 @@ async function runPrompt(prompt: Prompt, deps: PromptDeps, emit: Emit, over: Abo
     const onProgress = (text: string): void => {
       if (text === said) return;
       said = text;
-      void emit({ status: `CLI VM: ${text}` });
+      background.own(emit({ status: `CLI VM: ${text}` }), 'the state of a CLI VM could not be told');
     };
     const use = await vms.useCli(prompt.userId, onProgress, over);
     try {
@@ -140,8 +146,9 @@ const elapsed = (since: number): number => Math.round(performance.now() - since)
 /** Frames of the agent, up to the last one. @throws AppError when it breaks off */
 async function passAnswer(guest: JsonClient, { body }: Prompt, emit: Emit, over: AbortSignal): Promise<void> {
   const signal = withDeadline(over, body.timeoutMs + afterLimitMs);
-  for await (const line of await guest.lines('POST', '/prompts', { body, signal, timeoutMs: silenceMs })) {
-    const frame = PromptFrame.parse(JSON.parse(line));
+  const options = { body, signal, timeoutMs: silenceMs, maxLines: promptLimits.answerBytes };
+  for await (const line of await guest.lines('POST', '/prompts', options)) {
+    const frame = PromptFrame.parse(parseReceived(line));
     await raceAbort(emit(frame), signal);
     if ('exitCode' in frame) return;
   }

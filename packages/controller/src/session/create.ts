@@ -1,5 +1,6 @@
 /** Sign-in sessions: one driver each while this controller lives, resumed from their rows after a restart. */
 import type { Logger } from 'pino';
+import { createBackground } from '@airlock/contract/background';
 import type { Store } from '../store/store.js';
 import * as ask from './ask.js';
 import type { DriveDeps } from './driven.js';
@@ -7,7 +8,7 @@ import { cancelAll, closeRuns, endAll, resumeAll, type RunContext } from './runn
 import { createSessionRows, toSession } from './rows.js';
 import type { Sessions } from './session.js';
 
-export interface SessionDeps extends Omit<DriveDeps, 'rows' | 'pollMs'> {
+export interface SessionDeps extends Omit<DriveDeps, 'rows' | 'pollMs' | 'background'> {
   store: Pick<Store, 'db'>;
   log: Logger;
   /** How often the agent is asked about the login, in ms; 1 s by default, and the original asks for at most 2 s. */
@@ -25,7 +26,7 @@ export function createSessions(deps: SessionDeps): Sessions {
     sweepMs,
     rows,
     running: new Map(),
-    releasing: new Set(),
+    background: createBackground(deps.log),
     upkeep: undefined,
     retention: undefined,
     closing: false,

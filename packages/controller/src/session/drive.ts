@@ -5,7 +5,7 @@
 import { AppError } from '@airlock/contract/errors';
 import type { RunnerStatus } from '@airlock/contract/runner';
 import { isFinal } from '@airlock/contract/session';
-import { apply, browserOf, type Drive, type DriveDeps } from './driven.js';
+import { apply, browserOf, progressLost, type Drive, type DriveDeps } from './driven.js';
 import { handOver, takeCredential } from './hand-over.js';
 import type { SessionRow } from './rows.js';
 import { awaitPerson, openLoginPage } from './sign-in.js';
@@ -57,7 +57,8 @@ async function makeVm(drive: Drive, row: SessionRow): Promise<void> {
 
 async function bringUpDesktop(drive: Drive, row: SessionRow): Promise<void> {
   const onStatus = (status: RunnerStatus): void => {
-    void drive.rows.apply(row.id, 'progress', { steps: bootSteps(status) });
+    const told = drive.rows.apply(row.id, 'progress', { steps: bootSteps(status) });
+    drive.background.own(told, progressLost, { sessionId: row.id });
   };
   await drive.vms.waitReady(browserOf(row), onStatus, drive.signal);
   await apply(drive, 'desktop_ready', { steps: { finish: ['browser_vm', 'desktop'], start: ['login_started'] } });

@@ -1,4 +1,5 @@
 /** A session under way: what each step of its drive is given, and how a step moves its row. */
+import type { Background } from '@airlock/contract/background';
 import { AppError } from '@airlock/contract/errors';
 import type { Settings } from '@airlock/contract/settings';
 import type { Custodian } from '../credential/custodian.js';
@@ -13,6 +14,8 @@ export interface DriveDeps {
   vault: Vault;
   custodian: Pick<Custodian, 'deliver' | 'retire' | 'sync'>;
   settings: Settings;
+  /** What a session does beside its way, and what `close` waits for. */
+  background: Background;
   /** How often the agent is asked about the login, in ms. */
   pollMs: number;
 }
@@ -24,6 +27,9 @@ export interface Drive extends DriveDeps {
   /** The user's CLI VM, on its way while the person signs in. */
   cli: Promise<VmRow> | undefined;
 }
+
+/** In the log: what a page shows of a session's progress may be missed, and nothing else. */
+export const progressLost = 'progress of a session could not be noted';
 
 /** Applies an event; a session that has ended meanwhile stops the drive. */
 export async function apply(drive: Drive, event: SessionEvent, change?: SessionChange): Promise<SessionRow> {

@@ -7,7 +7,7 @@ import { CheckResult, CredentialBundle, proofName } from '@airlock/contract/gues
 import { providers } from '@airlock/contract/provider/registry';
 import { proofError } from '../credential/health.js';
 import type { VmRow } from '../vm/vm.js';
-import { apply, browserOf, type Drive } from './driven.js';
+import { apply, browserOf, progressLost, type Drive } from './driven.js';
 import { callGuest, requireRunning, whileUnanswered } from '../vm/patience.js';
 import type { SessionRow } from './rows.js';
 
@@ -23,7 +23,8 @@ export function prepareCli(drive: Drive, userId: string): Promise<VmRow> {
 async function prepare(drive: Drive, userId: string): Promise<VmRow> {
   await apply(drive, 'progress', { steps: { start: ['cli_vm'] } });
   const onProgress = (text: string): void => {
-    void drive.rows.apply(drive.id, 'progress', { steps: { detail: { name: 'cli_vm', text } } });
+    const told = drive.rows.apply(drive.id, 'progress', { steps: { detail: { name: 'cli_vm', text } } });
+    drive.background.own(told, progressLost, { sessionId: drive.id });
   };
   const vm = await drive.vms.ensureCli(userId, drive.id, onProgress, drive.signal);
   await apply(drive, 'progress', { patch: { cliVmId: vm.id }, steps: { finish: ['cli_vm'] } });

@@ -22,8 +22,6 @@ export interface RunContext extends DriveDeps {
   sweepMs: number;
   /** By session: those that are driven. */
   readonly running: Map<string, Run>;
-  /** Releases under way that only `closeRuns` waits for. */
-  readonly releasing: Set<Promise<void>>;
   /** Since the first session. */
   upkeep: Loop | undefined;
   /** Removes old records, from `resumeAll` on. */
@@ -103,11 +101,8 @@ async function endEach(
 
 /** As `stopAndRelease`, in the background: a VM that does not go holds up neither another session nor a start of the controller. */
 function beginRelease(ctx: RunContext, row: SessionRow): void {
-  const work = stopAndRelease(ctx, row).catch((error: unknown) =>
-    ctx.log.error({ err: error, sessionId: row.id }, 'what an ended session had made could not be taken away'),
-  );
-  ctx.releasing.add(work);
-  void work.finally(() => ctx.releasing.delete(work));
+  const what = 'what an ended session had made could not be taken away';
+  ctx.background.own(stopAndRelease(ctx, row), what, { sessionId: row.id });
 }
 
 /** Takes away what a session that did not complete has made, and nothing else. The custodian puts back what it overwrote. */
@@ -160,5 +155,5 @@ export async function closeRuns(ctx: RunContext): Promise<void> {
   await Promise.all([ctx.upkeep?.stop(), ctx.retention?.stop()]);
   const all = [...ctx.running.values()];
   for (const { stop } of all) stop.abort(new AppError('shutting_down', 'The controller is shutting down.'));
-  await Promise.all([...all.map(({ done }) => done), ...ctx.releasing]);
+  await Promise.all([...all.map(({ done }) => done), ctx.background.settled()]);
 }

@@ -1,6 +1,7 @@
 /** What the verbs of a VM work on: what was handed in, and what this controller remembers of work under way. */
 import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
+import { createBackground, type Background } from '@airlock/contract/background';
 import type { HostChoice } from '@airlock/contract/capacity';
 import type { Settings } from '@airlock/contract/settings';
 import type { Engine } from '../engine/engine.js';
@@ -43,8 +44,8 @@ export interface VmContext extends VmDeps, RowContext {
   room: Queue;
   /** By VM: removals under way. */
   removals: Shared<void>;
-  /** Removals that only the sweep waits for. */
-  removing: Set<Promise<void>>;
+  /** What only `close` waits for. */
+  background: Background;
   /** By user: one preparation of the CLI VM at a time; everybody who asks meanwhile waits for the same one. */
   preparations: Shared<VmRow>;
   /** By VM: new roots that are being made. */
@@ -73,7 +74,7 @@ export function createContext(deps: VmDeps, guard: CliGuard, signal: AbortSignal
     turns: createQueue(),
     room: createQueue(),
     removals: createShared(),
-    removing: new Set(),
+    background: createBackground(deps.log),
     preparations: createShared(),
     newRoots: createShared(),
     unproved: new Set(),

@@ -77,7 +77,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     async close() {
       lifetime.abort(new AppError('shutting_down', 'The controller is shutting down.'));
       await Promise.all([sweep.stop(), tidying.stop(), updater.stop()]);
-      await Promise.all([...ctx.removing, forgetAll(ctx)]);
+      await Promise.all([ctx.background.settled(), forgetAll(ctx)]);
       await ctx.engine.close();
     },
   };

@@ -30,11 +30,7 @@ async function remove(ctx: VmContext, vmId: string): Promise<void> {
 export async function destroyDue(ctx: VmContext): Promise<void> {
   for (const { id } of await rows.due(ctx)) {
     if (ctx.removals.has(id)) continue;
-    const work = destroy(ctx, id).catch((error: unknown) =>
-      ctx.log.error({ err: error, vmId: id }, 'VM could not be destroyed; trying again'),
-    );
-    ctx.removing.add(work);
-    void work.finally(() => ctx.removing.delete(work));
+    ctx.background.own(destroy(ctx, id), 'VM could not be destroyed; trying again', { vmId: id });
   }
 }
 

@@ -1,7 +1,8 @@
 /** Makes the home folder usable: checks that it is on its disk, unlocks its encryption (CLI VM) and fills it the first time. */
-import { chown, mkdir, open, readdir, readFile, stat } from 'node:fs/promises';
+import { chown, mkdir, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import { readAtMost } from '@airlock/contract/file';
 import type { Processes, UserIds } from '../processes.js';
 import type { AgentSettings } from '../settings.js';
 import { runTool } from '../system.js';
@@ -34,11 +35,14 @@ export async function openHome(
   }
 }
 
+/** Of what a program that could not mount it has said. */
+const noteBytes = 64 * 1024;
+
 /** A home beside its disk would be one without the person's files, and its own would be lost with the root. */
 async function requireHomeDisk({ home, homeDevice, runFolder }: AgentSettings): Promise<void> {
   const disk = await stat(homeDevice).catch(nullIfAbsent);
   if (disk === null || disk.rdev === (await stat(home)).dev) return;
-  const left = await readFile(join(runFolder, 'home-disk.error'), 'utf8').catch(nullIfAbsent);
+  const left = (await readAtMost(join(runFolder, 'home-disk.error'), noteBytes).catch(nullIfAbsent))?.toString('utf8');
   if (left?.includes(noRoom) === true) throw fullHome(home, null);
   const [reason, ...output] = left?.trim().split('\n') ?? ['Nothing was mounted while the VM booted.'];
   throw new AppError('home_unusable', `The disk of the home cannot be used: ${reason}`, {

@@ -6,15 +6,14 @@ import { constants } from 'node:fs';
 import { mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import { readOpen } from '@airlock/contract/file';
+import { bundleLimits } from '@airlock/contract/guest';
 import type { UserIds } from '../processes.js';
 
 export interface ReadFileResult {
   content: Buffer;
   mode: number;
 }
-
-/** Bytes of one file; the contract's bundle takes a megabyte of base64. */
-const fileLimit = 768 * 1024;
 
 const folderFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
@@ -88,11 +87,12 @@ export async function readUserFile(home: string, path: string): Promise<ReadFile
       const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
       const file = await open(inside(folder, name), flags);
       try {
-        const { size, mode, nlink } = await file.stat();
-        if ((mode & constants.S_IFMT) !== constants.S_IFREG || nlink !== 1 || size > fileLimit) {
-          throw new AppError('credential_invalid', `${path} is not a plain file of at most ${fileLimit} bytes.`);
-        }
-        return { content: await file.readFile(), mode: mode & 0o777 };
+        const { mode, nlink } = await file.stat();
+        const isPlain = (mode & constants.S_IFMT) === constants.S_IFREG && nlink === 1;
+        // Whatever size it had a moment ago: its user may write to it meanwhile.
+        const content = isPlain ? await readOpen(file, bundleLimits.file) : null;
+        if (content !== null) return { content, mode: mode & 0o777 };
+        throw new AppError('credential_invalid', `${path} is not a plain file of at most ${bundleLimits.file} bytes.`);
       } finally {
         await file.close();
       }

@@ -4,10 +4,14 @@ import { AppError } from '@airlock/contract/errors';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import type { CredentialFile, CredentialVerdict, ProviderLogin } from '@airlock/contract/provider/facts';
 import type { ProviderId } from '@airlock/contract/provider/provider';
+import { answerBytes } from '@airlock/contract/received';
 import type { UserIds } from '../processes.js';
 import type { LoginOf } from '../provider-login.js';
 import { mergeDocument } from './document.js';
 import { readUserFile, removeUserFile, writeUserFile, type ReadFileResult } from './folder.js';
+
+/** What is in a bundle besides the content of its files, at most. */
+const envelopeBytes = 8 * 1024;
 
 export interface CredentialStore {
   /** What the files say, and what of them is handed over once they are complete. */
@@ -53,6 +57,18 @@ function handedOver(files: Map<string, ReadFileResult>, login: ProviderLogin): M
   );
 }
 
+/** @throws AppError credential_invalid when it is more than one answer may hold */
+function bundleOf(provider: ProviderId, found: Map<string, ReadFileResult>): CredentialBundle {
+  const files = Array.from(found, ([path, { content, mode }]) => ({
+    path,
+    mode,
+    contentBase64: content.toString('base64'),
+  }));
+  const bytes = files.reduce((sum, { contentBase64 }) => sum + contentBase64.length, 0);
+  if (bytes <= answerBytes.bundle - envelopeBytes) return { provider, files };
+  throw new AppError('credential_invalid', `The credential of ${provider} is larger than can be handed over.`);
+}
+
 export function createCredentialStore(home: string, user: UserIds, loginOf: LoginOf): CredentialStore {
   async function inspect(provider: ProviderId): ReturnType<CredentialStore['inspect']> {
     const login = loginOf(provider);
@@ -78,14 +94,7 @@ export function createCredentialStore(home: string, user: UserIds, loginOf: Logi
     if (!verdict.complete) {
       throw new AppError('not_found', `There is no complete credential of ${provider} yet: ${verdict.reason}.`);
     }
-    return {
-      provider,
-      files: Array.from(files, ([path, { content, mode }]) => ({
-        path,
-        mode,
-        contentBase64: content.toString('base64'),
-      })),
-    };
+    return bundleOf(provider, files);
   }
 
   /** Puts `file` in the place of what is there; `undefined` takes away what belongs to the login. */

@@ -2,6 +2,7 @@
  * Watches the desktop in the background, so that /health answers at once with the last knowledge: often until every
  * part has been seen, seldom after that.
  */
+import { createBackground } from '@airlock/contract/background';
 import type { GuestHealth } from '@airlock/contract/guest';
 import type { Log } from '../log.js';
 import type { AgentSettings } from '../settings.js';
@@ -103,6 +104,9 @@ export function createDesktopProbe(settings: AgentSettings, log: Log): DesktopPr
     parts = seen;
   }
 
+  const background = createBackground({ error: ({ err }, what) => log(`${what}: ${String(err)}`) });
+  const begin = (id: number): void => background.own(watch(id), 'The desktop could not be watched');
+
   async function watch(id: number): Promise<void> {
     const seen = await look().catch((error: unknown) => {
       log(`The desktop could not be looked at: ${String(error)}`);
@@ -111,7 +115,7 @@ export function createDesktopProbe(settings: AgentSettings, log: Log): DesktopPr
     if (!running || id !== watchId) return;
     remember(seen);
     const pause = Object.values(seen).every(Boolean) ? interval.complete : interval.missing;
-    timer = setTimeout(() => void watch(id), pause);
+    timer = setTimeout(() => begin(id), pause);
   }
 
   return {
@@ -119,7 +123,7 @@ export function createDesktopProbe(settings: AgentSettings, log: Log): DesktopPr
     start: () => {
       if (running) return;
       running = true;
-      void watch((watchId += 1));
+      begin((watchId += 1));
     },
     stop: () => {
       running = false;

@@ -92,10 +92,12 @@ export async function startInPty(request: PtyRequest): Promise<Pty> {
     ended,
     kill,
     stop: async () => {
-      const timer = setTimeout(() => void signalSession(child.pid, 'SIGKILL'), graceMs);
+      const over = new AbortController();
+      const isLate = delay(graceMs, true, { signal: over.signal }).catch(() => false);
       await signalSession(child.pid, 'SIGTERM');
+      if (await Promise.race([isLate, ended.then(() => false)])) await signalSession(child.pid, 'SIGKILL');
+      over.abort();
       await ended;
-      clearTimeout(timer);
     },
   };
 }

@@ -22,6 +22,7 @@ import {
   VmSpec,
   type RunnerSecrets,
 } from '@airlock/contract/runner';
+import { readStatusFile } from '@airlock/contract/status-file';
 import { makeGateFolders } from './folders.js';
 import { withHelper } from './helper.js';
 
@@ -115,7 +116,8 @@ async function powerOn(
     low: false,
   });
   let ending: string | null = null;
-  void exited.then((how) => (ending = how));
+  const told = (how: string): unknown => (ending = how);
+  exited.then(told, (error: unknown) => told(AppError.from(error).message));
   const socketPath = join(folder, runnerFiles.socket);
   const name = 'the runner of the boot gate';
   const client = createJsonClient({ baseUrl: 'http://runner', socketPath, unreachable: 'runner_failed', name });
@@ -145,8 +147,7 @@ async function powerOn(
     async writeDrive(bytes) {
       const [drive] = (await readdir(spec.secretFolder)).filter((file) => file.endsWith('.config'));
       if (drive === undefined) throw new AppError('runner_failed', 'The boot gate’s VM has no config drive.');
-      const file = await open(join(spec.secretFolder, drive), 'r+');
-      await file.write(bytes, 0, bytes.length, 0).finally(() => file.close());
+      await writeInto(join(spec.secretFolder, drive), bytes);
     },
     async end() {
       // The VMM is bound to the runner's life by the kernel.
@@ -162,11 +163,20 @@ async function powerOn(
   };
 }
 
+/** At the beginning of a file that is there. */
+async function writeInto(path: string, bytes: Buffer): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.write(bytes, 0, bytes.length, 0);
+  } finally {
+    await file.close();
+  }
+}
+
 /** status.json of a runner that no longer answers, or null while there is none. @throws `error` when it was an abort */
 async function lastWord(folder: string, error: unknown): Promise<RunnerStatus | null> {
   if (AppError.from(error).code === 'aborted') throw error;
-  const text = await readFile(join(folder, runnerFiles.status), 'utf8').catch(() => null);
-  return text === null ? null : RunnerStatus.parse(JSON.parse(text));
+  return readStatusFile(join(folder, runnerFiles.status)).catch(() => null);
 }
 
 async function runnerEnded(folder: string, ending: string): Promise<AppError> {

@@ -1,11 +1,17 @@
 /** The channel to the agent and the wait for readiness, against a small server in the agent's place. */
 import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import net, { type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { deadlineHeader, startLimit } from '@airlock/contract/deadline';
+import { AppError } from '@airlock/contract/errors';
 import type { GuestHealth } from '@airlock/contract/guest';
+import { RunnerStatus } from '@airlock/contract/runner';
 import type { Address } from '../lib/device.js';
+import { createStatusStore } from '../lib/status.js';
 import { createGuestAgent } from './agent.js';
 import { waitUntilReady, type ReadinessEvents } from './readiness.js';
 
@@ -146,6 +152,66 @@ describe('a guest that drips', () => {
   });
 });
 
+describe('a guest that says too much', () => {
+  const mib = 1024 * 1024;
+  const status: RunnerStatus = {
+    ...{ vmId: 'vm_0123456789abcdef', epoch: 1, revision: 0, phase: 'starting', vmm: null, error: null },
+    ...{ startedAt: 1, poweredOnAt: null, vncAt: null, agentAt: null, readyAt: null },
+    runner: { pid: 1, startTicks: 1, bootId: 'b' },
+    egress: { connections: 0, refused: 0, bytesUp: 0, bytesDown: 0, lastError: null },
+  };
+
+  it.each([200, 500])('with status %i and 60 MiB is left after what any agent has to say', async (statusCode) => {
+    let taken = 0;
+    const port = await serveHttp((_request, response) => {
+      response.writeHead(statusCode);
+      const text = JSON.stringify({ ...health, agentVersion: 'x'.repeat(mib) });
+      const say = (): void => {
+        while (taken < 60 * mib && !response.destroyed) {
+          taken += text.length;
+          if (!response.write(text)) return void response.once('drain', say);
+        }
+        response.end();
+      };
+      say();
+    });
+    const agent = createGuestAgent(at(port), token);
+    await expect(agent.health(new AbortController().signal)).rejects.toMatchObject({
+      code: 'guest_unreachable',
+      message: expect.stringContaining('without end') as string,
+    });
+    agent.close();
+    // And what lies in the buffers of the kernel.
+    expect(taken).toBeLessThan(16 * mib);
+  });
+
+  it('of why it failed leaves a small status.json', async () => {
+    const details = { lastOutput: 'y'.repeat(50_000), more: Array.from({ length: 1000 }, () => 'z'.repeat(50)) };
+    const error = { code: 'home_unusable', message: `\u0000${'x'.repeat(100_000)}`, hint: '', details };
+    const port = await serveHttp((_request, response) => void response.end(JSON.stringify({ ...health, error })));
+    const agent = createGuestAgent(at(port), token);
+    const why: unknown = await waitUntilReady(agent, null, recorder().events, new AbortController().signal).catch(
+      (thrown: unknown) => thrown,
+    );
+    agent.close();
+    const folder = await mkdtemp(join(tmpdir(), 'airlock-status-'));
+    const path = join(folder, 'status.json');
+    const store = createStatusStore({
+      path,
+      initial: status,
+      egress: () => status.egress,
+      onError: (error) => expect.fail(String(error)),
+    });
+    store.update({ phase: 'failed', error: AppError.from(why).toBody() });
+    await store.flush();
+    const text = await readFile(path, 'utf8');
+    await rm(folder, { recursive: true });
+    expect(text.length).toBeLessThan(64 * 1024);
+    expect(text).not.toContain('\\u0000');
+    expect(RunnerStatus.parse(JSON.parse(text)).error?.code).toBe('home_unusable');
+  });
+});
+
 describe('forwarding', () => {
   /** The way of a caller's request: its server passes everything on. */
   async function through(port: number, path: string, init: RequestInit = {}): Promise<Response> {
@@ -161,7 +227,8 @@ describe('forwarding', () => {
 
   it('passes method, body and answer on, and adds the token only there', async () => {
     const port = await serveHttp((request, response) => {
-      response.writeHead(201, { 'x-seen': `${request.method} ${request.url} ${request.headers.authorization}` });
+      response.writeHead(201, { 'x-other': "none of the caller's", 'content-type': 'text/plain' });
+      response.write(`${request.method} ${request.url} ${request.headers.authorization} `);
       request.pipe(response);
     });
     const answer = await through(port, '/credentials/codex?x=1', {
@@ -170,8 +237,8 @@ describe('forwarding', () => {
       headers: { 'content-type': 'application/json', authorization: 'Bearer of-the-caller', cookie: 'c=1' },
     });
     expect(answer.status).toBe(201);
-    expect(answer.headers.get('x-seen')).toBe(`PUT /credentials/codex?x=1 Bearer ${token}`);
-    expect(await answer.text()).toBe('a body');
+    expect([answer.headers.get('content-type'), answer.headers.get('x-other')]).toEqual(['text/plain', null]);
+    expect(await answer.text()).toBe(`PUT /credentials/codex?x=1 Bearer ${token} a body`);
   });
 
   it('streams: the first part arrives before the last is made', async () => {

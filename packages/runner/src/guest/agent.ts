@@ -1,10 +1,18 @@
 /** Calls to the agent inside the VM, authenticated here: its health for the runner, everything else passed through. */
 import { once } from 'node:events';
-import { Agent, request, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  Agent,
+  request,
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { deadlineHeader, startLimit } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { GuestHealth } from '@airlock/contract/guest';
+import { answerBytes, parseReceived } from '@airlock/contract/received';
 import type { Address } from '../lib/device.js';
 
 export interface GuestAgent {
@@ -31,8 +39,9 @@ const forwardMs = 300_000;
 const longestMs = 25 * 3_600_000;
 /** A connection that rests so long, in ms, is ended here: well before the agent ends it (5 s), and loses the call that was just sent. */
 const restMs = 2000;
-/** Of the caller's headers only these concern the agent. */
+/** Of the caller's headers only these concern the agent, and of the agent's the caller. */
 const passedOn = ['content-type', 'content-length', 'accept', 'accept-encoding'] as const;
+const passedBack = ['content-type', 'content-length', 'cache-control'] as const;
 
 /** A client for the agent that is reached at `reach()`. */
 export function createGuestAgent(reach: () => Address, token: string): GuestAgent {
@@ -78,12 +87,22 @@ async function ask(channel: Channel, method: string, path: string, signal: Abort
     const call = begin(channel, { method, path, signal });
     call.end();
     const [answer] = (await once(call, 'response')) as [IncomingMessage];
-    let body = '';
-    for await (const chunk of answer.setEncoding('utf8')) body += String(chunk);
-    return { status: answer.statusCode ?? 0, body };
+    return { status: answer.statusCode ?? 0, body: await wholeOf(answer) };
   } catch (cause) {
     throw unreachable(method, path, signal.aborted ? signal.reason : cause);
   }
+}
+
+/** @throws Error when it is more than any agent has to say: nothing of the rest is read */
+async function wholeOf(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > answerBytes.plain) throw new Error(`an answer without end, or of more than ${answerBytes.plain} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 interface Answer {
@@ -108,11 +127,7 @@ async function forward(
   const ms = timeOf(incoming);
   const { signal, end } = startLimit(ms, () => new Error(`no whole answer within ${ms} ms`), gone.signal);
   response.once('close', () => gone.abort());
-  const headers: Record<string, string> = {};
-  for (const name of passedOn) {
-    const value = incoming.headers[name];
-    if (value !== undefined) headers[name] = value;
-  }
+  const headers = pick(incoming.headers, passedOn);
   const method = incoming.method ?? 'GET';
   try {
     const call = begin(channel, { method, path, signal, headers });
@@ -120,7 +135,7 @@ async function forward(
     const answered = once(call, 'response');
     pipeline(incoming, call).catch((error: unknown) => call.destroy(error instanceof Error ? error : undefined));
     const [answer] = (await answered) as [IncomingMessage];
-    response.writeHead(answer.statusCode ?? 502, answer.headers);
+    response.writeHead(answer.statusCode ?? 502, pick(answer.headers, passedBack));
     await pipeline(answer, response);
   } catch (cause) {
     throw unreachable(method, path, signal.aborted ? signal.reason : cause);
@@ -135,9 +150,14 @@ function timeOf({ headers }: IncomingMessage): number {
   return Number.isInteger(given) && given > 0 ? Math.min(given, longestMs) : forwardMs;
 }
 
+function pick(headers: IncomingHttpHeaders, names: readonly string[]): Record<string, string> {
+  const entries = names.map((name) => [name, headers[name]] as const);
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+}
+
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseReceived(text);
   } catch {
     // Not JSON: the schema refuses it, and the error says so.
     return undefined;

@@ -73,7 +73,9 @@ function spawnQemu(options: VmmOptions): ChildProcess {
 
 /** QEMU answers its monitor only after it has accepted its arguments and opened every file. */
 async function untilRunning({ options, exited, qmp, kill }: Running, signal: AbortSignal): Promise<HostPorts> {
-  const onAbort = (): void => void kill();
+  const onAbort = (): void => {
+    kill().catch((error: unknown) => options.onMessage(Buffer.from(`kill: ${AppError.from(error).message}\n`)));
+  };
   signal.addEventListener('abort', onAbort, { once: true });
   let usernet: unknown;
   try {

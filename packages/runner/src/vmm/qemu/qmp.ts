@@ -19,12 +19,16 @@ export interface Qmp {
   execute(command: string, args?: Record<string, unknown>): Promise<unknown>;
 }
 
+/** Characters of one message. */
+const maxLine = 1024 * 1024;
+
 /** Splits a byte stream into messages; keeps what is not complete yet. Anything unknown is an AppError vmm_failed. */
 export function createQmpDecoder(): (chunk: string) => QmpMessage[] {
   let rest = '';
   return (chunk) => {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
+    if (rest.length > maxLine) throw new AppError('vmm_failed', "QEMU's monitor sent a line without end.");
     return lines.filter((line) => line.trim() !== '').map(parseLine);
   };
 }
