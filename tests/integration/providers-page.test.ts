@@ -113,6 +113,7 @@ describe('the cards of the CLIs', () => {
   it('offer to connect, and nothing to try, before anything is connected', async () => {
     await open();
     expect(await page.getByTestId('try-it').count()).toBe(0);
+    expect(await page.getByTestId('vault-owner').allInnerTexts()).toEqual(Array(3).fill('Goes to the vault of ada'));
     expect(await page.getByTestId(/^check-|^credential-menu-|^own-vm/).count()).toBe(0);
     await screenshots(page, 'cards-none');
   });

@@ -16,6 +16,8 @@ const notice = {
 let browser: Browser;
 let page: Page;
 let session: Session;
+/** Who is signed in. */
+let person: string;
 let calls: { call: string; body: unknown }[];
 
 const soon = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
@@ -51,7 +53,7 @@ function answer({ call, body }: ApiCall): unknown {
   if (!call.startsWith('GET')) calls.push({ call, body });
   switch (call) {
     case 'GET /api/me':
-      return { user: { id: 'usr_0123456789abcdef', name: 'ada', role: 'user', proxyPort: 10001, createdAt: soon(0) } };
+      return { user: { id: 'usr_0123456789abcdef', name: person, role: 'user', proxyPort: 10001, createdAt: soon(0) } };
     case 'GET /api/providers':
       return { providers: [] };
     case `POST /api/vm/auth/${id}/extend`:
@@ -90,12 +92,46 @@ beforeAll(async () => {
 afterAll(() => browser.close());
 beforeEach(async () => {
   session = newSession();
+  person = 'ada';
   calls = [];
   page = await openDashboard(browser, answer);
 });
 afterEach(() => page.context().close());
 
 describe('the page of a sign-in', () => {
+  it.each([
+    ['wide', 1280, 800],
+    ['on a phone', 390, 844],
+  ])('tells at every stage whose vault the credential goes to, %s', async (_what, width, height) => {
+    const name = 'a-colleague-with-a-rather-long-name.ada';
+    person = name;
+    await page.setViewportSize({ width, height });
+    const stages: Partial<Session>[] = [
+      { status: 'pending', login: null, desktopReady: false },
+      {},
+      {
+        login: {
+          method: 'device_code',
+          deviceCode: { url: 'https://auth.openai.com/codex/device', code: 'G6C3-T6CV2' },
+          takesCode: false,
+        },
+      },
+      { status: 'delivering', login: null },
+    ];
+    for (const values of stages) {
+      await open(values);
+      const owner = page.getByTestId('vault-owner');
+      expect(await owner.innerText()).toBe(`Goes to the vault of ${name}`);
+      const box = await owner.boundingBox();
+      expect(box && box.x >= 0 && box.x + box.width <= width && box.y + box.height <= height).toBe(true);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
+    }
+    await screenshot('owner-long');
+    await open({ status: 'completed', login: null, expiresAt: null, desktopReady: false });
+    expect(await page.getByTestId('result').innerText()).toContain(`in the vault of ${name},`);
+    await screenshot('owner-result');
+  });
+
   it('shows the time left; Extend gives more, until there is none', async () => {
     await open();
     expect(await page.getByTestId('countdown').textContent()).toMatch(/3:\d\d/);

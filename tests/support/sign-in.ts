@@ -105,6 +105,7 @@ export class SignInScenario {
   async enter(): Promise<void> {
     const { page, controller } = this;
     await page.goto(controller.loginUrl);
+    await page.getByTestId('login-agree').click();
     await page.getByTestId(`connect-${this.provider}`).waitFor();
     expect(page.url()).toBe(`${controller.url}/dashboard/remote-cli`);
     expect(await page.getByTestId(/^provider-/).count()).toBe(3);
@@ -299,6 +300,7 @@ export class SignInScenario {
     const proof = await this.#prove(vms.find((vm) => vm.kind === 'cli')?.id ?? '');
     expect(proof).toMatchObject({ ok: true, output: expect.stringContaining(saysTheCli) as string });
     await this.page.goto(this.controller.loginUrl);
+    await this.page.getByTestId('login-agree').click();
     await this.page.getByTestId(`provider-${this.provider}`).waitFor();
     await this.screenshot('8-connected');
     await again.call('POST', '/api/system/stop-vms', null, { timeoutMs: 90_000 });

@@ -56,12 +56,6 @@ export const SignInList = z.strictObject({ signIns: z.array(SignIn) });
 /** `DELETE /api/users/:id/sign-ins`: how many there were. */
 export const SignOutResponse = z.strictObject({ ended: z.int().nonnegative() });
 
-/** `POST /api/login`: trades a one-time login token for a cookie. */
-export const LoginRequest = z.strictObject({ token: z.string().min(16).max(128) });
-/** `POST /api/login-tokens`: makes a one-time login link for the calling user, or (admin) for `userName`. */
-export const CreateLoginTokenRequest = z.strictObject({ userName: UserName.optional() });
-export const CreateLoginTokenResponse = z.strictObject({ url: z.string(), expiresAt: z.iso.datetime() });
-
 export const ProviderSummary = z
   .strictObject({
     id: ProviderId,

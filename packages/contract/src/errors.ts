@@ -9,8 +9,15 @@ import { parseReceived, plainDetails, plainText, receivedText } from './received
 /** Closed catalogue. Adding a code here is the only way to make one; `docs/errors.md` is generated from it. */
 export const errorCatalogue = {
   invalid_request: { status: 400, meaning: 'The request does not have the expected form.' },
-  unauthenticated: { status: 401, meaning: 'No valid token or sign-in cookie came with the request.' },
+  unauthenticated: {
+    status: 401,
+    meaning: 'No valid token came with the request, nor a sign-in cookie together with its page secret.',
+  },
   login_token_invalid: { status: 401, meaning: 'The one-time login link is unknown, used or expired.' },
+  other_user_signed_in: {
+    status: 409,
+    meaning: 'The login link is for another account than the one that is signed in in this browser.',
+  },
   ticket_invalid: { status: 401, meaning: 'The desktop ticket is unknown, used, expired or meant for another VM.' },
   forbidden: { status: 403, meaning: 'The signed-in user may not do this.' },
   user_disabled: { status: 403, meaning: 'The user is disabled, or is being removed.' },

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { AppError } from '@airlock/contract/errors';
 import type { SystemStatus } from '@airlock/contract/api';
 import type { Settings } from '@airlock/contract/settings';
-import { createAudit, type Audit } from './audit/audit.js';
+import { createAudit, system, type Audit } from './audit/audit.js';
 import type { Custodian } from './credential/custodian.js';
 import type { HttpDeps } from './http/deps.js';
 import { baseUrl } from './http/origin.js';
@@ -93,7 +93,7 @@ export async function startController(options: StartOptions): Promise<Controller
     );
     await home.announce({ url, pid: process.pid });
     log.info({ url, home: home.path, database: store.kind }, 'ready');
-    return { url, loginUrl: await adminLogin(users, home.token, url), stop: shutdown.run };
+    return { url, loginUrl: await adminLogin({ users, audit }, home.token, url), stop: shutdown.run };
   } catch (error) {
     await shutdown.run('the start failed');
     throw error;
@@ -135,8 +135,14 @@ async function version(): Promise<string> {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-async function adminLogin(users: Users, token: string, url: string): Promise<string> {
+async function adminLogin(
+  { users, audit }: Pick<Foundation, 'users' | 'audit'>,
+  token: string,
+  url: string,
+): Promise<string> {
   const admin = await users.byToken(token);
   if (!admin) throw new AppError('internal', 'The admin does not exist.');
-  return loginUrl(url, (await users.createLoginToken(admin.id)).token);
+  const link = await users.createLoginToken(admin.id);
+  await audit.note({ actor: system, action: 'login_link_created', userId: admin.id });
+  return loginUrl(url, link.token);
 }

@@ -1,7 +1,7 @@
 /** `airlock up`: host check, golden image, controller in the foreground. `npm run up` comes here after the installation. */
 import { mkdir } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { CreateLoginTokenResponse } from '@airlock/contract/api';
+import { CreateLoginTokenResponse } from '@airlock/contract/login';
 import { AppError } from '@airlock/contract/errors';
 import { readSettings, type Settings } from '@airlock/contract/settings';
 import { runAttached } from '../lib/attached.js';

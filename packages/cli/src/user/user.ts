@@ -1,6 +1,7 @@
 /** `airlock user …` and `login-url`: who may use Airlock. */
 import type { Command } from 'commander';
-import { CreateLoginTokenResponse, CreateUserResponse, UserList } from '@airlock/contract/api';
+import { CreateUserResponse, UserList } from '@airlock/contract/api';
+import { CreateLoginTokenResponse } from '@airlock/contract/login';
 import { withApi } from '../lib/api.js';
 import { note, print, printJson, table } from '../lib/output.js';
 import { addRevocation } from './revocation.js';

@@ -1,6 +1,7 @@
 /** Who gets in, and how requests are refused. */
 import { request as httpRequest } from 'node:http';
 import { describe, expect, test } from 'vitest';
+import { pageHeader } from '@airlock/contract/login';
 import { ErrorResponse } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import { useTestController, type TestController } from './testing/controller.js';
@@ -35,7 +36,7 @@ describe('without a valid sign-in', () => {
   });
 
   test('a wrong token is not excused by a good cookie', async () => {
-    const headers = { cookie: await c.cookieOf(c.ada), origin: c.origin };
+    const headers = { ...(await c.browserOf(c.ada)), origin: c.origin };
     expect(await codeOf(c.call('GET', '/api/me', { headers, token: 'x'.repeat(43) }))).toBe('401 unauthenticated');
   });
 
@@ -85,7 +86,7 @@ describe('stopping and starting a CLI VM', () => {
     const path = `/api/vm/${id}/${verb}`;
     expect(await codeOf(c.call('POST', path))).toBe('401 unauthenticated');
     expect(await codeOf(c.call('POST', path, { token: c.bob.token }))).toBe('404 not_found');
-    const headers = { cookie: await c.cookieOf(c.ada), origin: 'https://evil.example' };
+    const headers = { ...(await c.browserOf(c.ada)), origin: 'https://evil.example' };
     expect(await codeOf(c.call('POST', path, { headers }))).toBe('403 origin_refused');
     expect(await c.vms.get(id)).toMatchObject({ state: 'running' });
     for (const { token } of [c.ada, c.admin]) {
@@ -120,7 +121,7 @@ describe('updating and resetting a CLI VM', () => {
     const path = `/api/vm/${id}/${kind}`;
     expect(await codeOf(c.call('POST', path))).toBe('401 unauthenticated');
     expect(await codeOf(c.call('POST', path, { token: c.bob.token }))).toBe('404 not_found');
-    const headers = { cookie: await c.cookieOf(c.ada), origin: 'https://evil.example' };
+    const headers = { ...(await c.browserOf(c.ada)), origin: 'https://evil.example' };
     expect(await codeOf(c.call('POST', path, { headers }))).toBe('403 origin_refused');
     expect(await c.vms.get(id)).toMatchObject({ rootUpdate: null });
     for (const { token } of [c.ada, c.admin]) {
@@ -191,47 +192,6 @@ describe('updating and resetting a CLI VM', () => {
   });
 });
 
-describe('signing in', () => {
-  const tokenOf = (url: unknown): string => /\/dashboard\/login#token=([\w-]{43})$/.exec(String(url))?.[1] ?? '';
-
-  test('a login link gives a cookie, once', async () => {
-    const link = await c.call('POST', '/api/login-tokens', { token: c.ada.token, body: {} });
-    expect(String(link.json.url).startsWith(c.url)).toBe(true);
-    const token = tokenOf(link.json.url);
-    const login = await c.call('POST', '/api/login', { body: { token }, headers: { origin: c.origin } });
-    expect(login.json).toEqual({ user: c.ada.user });
-    const header = login.headers.get('set-cookie') ?? '';
-    expect(header).toMatch(/^airlock=[\w-]{43}; Path=\/; Expires=[^;]+; HttpOnly; SameSite=Strict$/);
-    expect(await codeOf(c.call('POST', '/api/login', { body: { token } }))).toBe('401 login_token_invalid');
-    const cookie = header.split(';')[0] ?? '';
-    expect((await c.call('GET', '/api/me', { headers: { cookie } })).json).toEqual({ user: c.ada.user });
-    const logout = await c.call('POST', '/api/logout', { headers: { cookie, origin: c.origin } });
-    expect(logout.status).toBe(204);
-    expect(await codeOf(c.call('GET', '/api/me', { headers: { cookie } }))).toBe('401 unauthenticated');
-  });
-
-  test('only administrators make links for others', async () => {
-    const body = { userName: 'ada' };
-    expect(await codeOf(c.call('POST', '/api/login-tokens', { token: c.bob.token, body }))).toBe('403 forbidden');
-    const link = await c.call('POST', '/api/login-tokens', { token: c.admin.token, body });
-    const login = await c.call('POST', '/api/login', { body: { token: tokenOf(link.json.url) } });
-    expect(login.json).toEqual({ user: c.ada.user });
-    const nobody = c.call('POST', '/api/login-tokens', { token: c.admin.token, body: { userName: 'nobody' } });
-    expect(await codeOf(nobody)).toBe('404 not_found');
-  });
-
-  test('behind https the cookie is for https alone, and links carry the public URL', async () => {
-    const settings = { ...c.settings, AIRLOCK_PUBLIC_URL: 'https://airlock.example' };
-    const { url: base, server } = await c.another({ settings });
-    const link = await c.call('POST', '/api/login-tokens', { base, token: c.ada.token, body: {} });
-    expect(String(link.json.url)).toMatch(/^https:\/\/airlock\.example\/dashboard\/login#token=/);
-    const headers = { origin: 'https://airlock.example' };
-    const login = await c.call('POST', '/api/login', { base, headers, body: { token: tokenOf(link.json.url) } });
-    expect(login.headers.get('set-cookie')).toContain('; Secure');
-    await server.close();
-  });
-});
-
 describe('foreign pages', () => {
   const cancel = `/api/vm/auth/${newId('ses')}/cancel`;
 
@@ -241,14 +201,14 @@ describe('foreign pages', () => {
     ['a sandboxed page', 'null', '403 origin_refused'],
     ['its own page', 'own', '404 not_found'],
   ])('a change with the cookie from %s', async (_what, origin, expected) => {
-    const headers: Record<string, string> = { cookie: await c.cookieOf(c.ada) };
+    const headers: Record<string, string> = { ...(await c.browserOf(c.ada)) };
     if (origin !== undefined) headers.origin = origin === 'own' ? c.origin : origin;
     expect(await codeOf(c.call('POST', cancel, { headers }))).toBe(expected);
   });
 
   test('a program with a token needs no origin, and reading with a cookie neither', async () => {
     expect(await codeOf(c.call('POST', cancel, { token: c.ada.token }))).toBe('404 not_found');
-    expect((await c.call('GET', '/api/me', { headers: { cookie: await c.cookieOf(c.ada) } })).status).toBe(200);
+    expect((await c.call('GET', '/api/me', { headers: await c.browserOf(c.ada) })).status).toBe(200);
   });
 
   test('another site cannot sign a browser in to an account of its choice', async () => {
@@ -333,12 +293,12 @@ describe('requests of a wrong form', () => {
 });
 
 test('the log holds every request and no secret of it', async () => {
-  const cookie = await c.cookieOf(c.ada);
+  const headers = await c.browserOf(c.ada);
   const vm = c.vms.add(c.ada.user.id);
   await c.call('GET', `/api/vm/${vm.id}/desktop?ticket=CANARYCANARYCANARY`, { token: c.ada.token });
-  await c.call('GET', '/api/me?password=CANARY', { headers: { cookie } });
+  await c.call('GET', '/api/me?password=CANARY', { headers });
   expect(c.logged()).toContain('"path":"/api/me"');
-  for (const secret of ['CANARY', cookie, c.ada.token])
+  for (const secret of ['CANARY', headers.cookie, headers[pageHeader], c.ada.token])
     expect(c.logged().replaceAll('CANARY: the', '')).not.toContain(secret);
 });
 
@@ -359,16 +319,6 @@ test('too many requests are refused, for each user alone; health never', async (
   expect(await many(5, '/healthz', '')).toEqual([200, 200, 200, 200, 200]);
   await server.close();
 }, 60_000);
-
-test('guessing login tokens is slow', async () => {
-  const { url: base, server } = await c.another({});
-  const body = { token: 'x'.repeat(43) };
-  const codes: string[] = [];
-  for (let i = 0; i < 21; i++) codes.push(await codeOf(c.call('POST', '/api/login', { base, body })));
-  expect(codes.slice(0, 20)).toEqual(Array(20).fill('401 login_token_invalid'));
-  expect(codes[20]).toBe('429 rate_limited');
-  await server.close();
-});
 
 function withHost(url: string, host: string): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {

@@ -129,18 +129,35 @@ describe('a ticket', () => {
     await expect(view((await ticketFor(vm.id)).replace(vm.id, other.id))).rejects.toThrow('ticket_invalid');
     await expect(view(`/api/vm/${vm.id}/desktop?ticket=${'x'.repeat(43)}`)).rejects.toThrow('ticket_invalid');
     await expect(view(`/api/vm/${vm.id}/desktop`)).rejects.toThrow('invalid_request');
-    const bob = { authorization: `Bearer ${c.bob.token}` };
-    await expect(view(await ticketFor(vm.id), bob)).rejects.toThrow('not_found');
-    const admin = { authorization: `Bearer ${c.admin.token}` };
-    await expect(view(await ticketFor(vm.id), admin)).rejects.toThrow('ticket_invalid');
-    await expect(view(await ticketFor(vm.id), {})).rejects.toThrow('unauthenticated');
+  });
+
+  test('is all that opens a desktop, and as its user', async () => {
+    const vm = c.vms.add(c.ada.user.id, { sessionId: newId('ses') });
+    const viewer = await view(await ticketFor(vm.id), {});
+    viewer.socket.close();
+    await viewer.closed;
+    const ada = { ...(await c.browserOf(c.ada)), origin: c.origin, authorization: `Bearer ${c.ada.token}` };
+    await expect(view(`/api/vm/${vm.id}/desktop?ticket=${'x'.repeat(43)}`, ada)).rejects.toThrow('ticket_invalid');
+    const path = async ({ user }: Person) => {
+      const { ticket } = await c.users.createDesktopTicket(user.id, vm.id, null);
+      return `/api/vm/${vm.id}/desktop?ticket=${ticket}`;
+    };
+    await expect(view(await path(c.bob), ada)).rejects.toThrow('not_found');
+    await expect(view(await path(c.admin), ada)).rejects.toThrow('forbidden');
+  });
+
+  test('is given to no cookie without its page secret', async () => {
+    const vm = c.vms.add(c.ada.user.id);
+    const { cookie } = await c.browserOf(c.ada);
+    const headers = { cookie, origin: c.origin };
+    expect(await codeOf(c.call('POST', `/api/vm/${vm.id}/desktop-ticket`, { headers }))).toBe('unauthenticated');
   });
 
   test('opens the same desktop in a second browser of the same person, beside the first', async () => {
     const vm = c.vms.add(c.ada.user.id, { sessionId: newId('ses') });
     const viewers = [];
     for (let i = 0; i < 2; i++) {
-      const headers = { cookie: await c.cookieOf(c.ada), origin: c.origin };
+      const headers = { ...(await c.browserOf(c.ada)), origin: c.origin };
       viewers.push(await view(await ticketFor(vm.id), headers));
     }
     expect(c.vms.desktops.size).toBe(2);
@@ -154,12 +171,11 @@ describe('a ticket', () => {
 
   test('does not replace the origin', async () => {
     const vm = c.vms.add(c.ada.user.id);
-    const cookie = await c.cookieOf(c.ada);
-    await expect(view(await ticketFor(vm.id), { cookie })).rejects.toThrow('origin_refused');
-    await expect(view(await ticketFor(vm.id), { cookie, origin: 'https://evil.example' })).rejects.toThrow(
-      'origin_refused',
-    );
-    const viewer = await view(await ticketFor(vm.id), { cookie, origin: c.origin });
+    const ada = await c.browserOf(c.ada);
+    for (const origin of ['https://evil.example', 'http://127.0.0.1:1', 'null']) {
+      await expect(view(await ticketFor(vm.id), { ...ada, origin })).rejects.toThrow('origin_refused');
+    }
+    const viewer = await view(await ticketFor(vm.id), { ...ada, origin: c.origin });
     viewer.socket.close();
     await viewer.closed;
   });

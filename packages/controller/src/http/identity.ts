@@ -1,35 +1,44 @@
 /**
  * Who is calling, and whether they may. Every route asks for a signed-in user unless its config says otherwise.
  *
- * A program sends `Authorization: Bearer <token>`. A browser sends the cookie `airlock`; then everything that changes
- * something, and every WebSocket, must come from a page of this controller (Origin).
+ * A program sends `Authorization: Bearer <token>`. A browser sends the cookie, which every port of a host receives, and the page
+ * sends the page secret, which only this origin has (`pageHeader`): one without the other is nothing. Everything that changes
+ * something, and every WebSocket, must come from a page of this controller besides (Origin).
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { User } from '@airlock/contract/api';
+import { pageHeader } from '@airlock/contract/login';
 import type { Actor } from '../audit/audit.js';
 import { AppError } from '@airlock/contract/errors';
 import type { Connections, Live } from '../revocation/connections.js';
 import type { By } from '../revocation/revocation.js';
-import type { Users } from '../user/user.js';
+import type { Identified, Users } from '../user/user.js';
 import type { Server } from './deps.js';
 import type { Limits } from './limits.js';
-import { isOwnOrigin, originOfHost, type Reach } from './origin.js';
+import { isHttps, isOwnOrigin, originOfHost, type Reach } from './origin.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
     user: User | null;
     via: 'token' | 'cookie' | null;
-    /** The sign-in that the cookie belongs to. */
+    /** The browser's sign-in; null for a program. */
     signIn: string | null;
     live: Live | null;
   }
   interface FastifyContextConfig {
-    /** Who may call; `user` (anybody signed in) when it is not given. */
-    access?: 'public' | 'user' | 'admin';
+    /**
+     * Who may call; `user` (anybody signed in) when it is not given. `ticket`: whoever has the one-time ticket of the query, which
+     * the route redeems; nothing else that comes with the request counts.
+     */
+    access?: Access;
   }
 }
 
-export const cookieName = 'airlock';
+type Access = 'public' | 'user' | 'admin' | 'ticket';
+
+/** The prefix has browsers refuse a cookie of this name that another host or a page without TLS sets. */
+export const cookieName = (publicUrl: string | undefined): string =>
+  isHttps(publicUrl) ? '__Host-airlock' : 'airlock';
 
 interface Identity {
   users: Users;
@@ -44,16 +53,15 @@ export function addIdentity(server: Server, { users, connections, limits, reach 
   server.addHook('onRequest', async (request, reply) => {
     checkHost(request, reach());
     if (accessOf(request) === 'public') return;
-    const secret = presented(request);
+    const { secret, page } = presented(request, cookieName(reach().publicUrl));
     if (secret === undefined) return;
-    request.claimed = users.ownerOf(secret) ?? null;
+    request.claimed = users.ownerOf(secret, page) ?? null;
     if (request.claimed === null) return;
     await limits.count(request, reply);
     request.live = openLive(connections, request, reply);
-    await identify(request, secret, users);
-    const { user, via, signIn } = request;
-    // Revoked while it was looked up.
-    if (user && via && !request.live.isFrom({ userId: user.id, via, signIn })) request.user = null;
+    if (accessOf(request) === 'ticket') return;
+    const found = await (request.via === 'token' ? byToken(users, secret) : users.byCookie(secret, page ?? ''));
+    if (found) admit(request, found);
   });
   server.addHook('preParsing', async (request) => {
     checkAccess(request);
@@ -77,7 +85,16 @@ export function actorOf(request: FastifyRequest): Actor {
 /** The same, for a revocation. */
 export const byOf = (request: FastifyRequest): By => ({ actor: actorOf(request), live: request.live ?? undefined });
 
-const accessOf = (request: FastifyRequest): 'public' | 'user' | 'admin' =>
+/** The request is theirs from now on, unless what showed it was revoked while it was looked up. */
+export function admit(request: FastifyRequest, { user, signIn }: Identified): void {
+  const caller = { userId: user.id, via: signIn ? 'cookie' : 'token', signIn: signIn?.id ?? null } as const;
+  if (!request.live?.isFrom(caller, signIn?.expiresAt)) return;
+  request.user = user;
+  request.via = caller.via;
+  request.signIn = caller.signIn;
+}
+
+const accessOf = (request: FastifyRequest): Access =>
   request.is404 ? 'public' : (request.routeOptions.config.access ?? 'user');
 
 function checkHost(request: FastifyRequest, reach: Reach): void {
@@ -87,23 +104,30 @@ function checkHost(request: FastifyRequest, reach: Reach): void {
   });
 }
 
-/** The secret that came with the request, and in `via` how; a token of a wrong form is as good as none. */
-function presented(request: FastifyRequest): string | undefined {
-  const { authorization } = request.headers;
-  const cookie = request.cookies[cookieName];
-  if (authorization !== undefined) request.via = 'token';
-  else if (cookie !== undefined) request.via = 'cookie';
-  return authorization === undefined ? cookie : /^Bearer ([\w-]{16,128})$/i.exec(authorization)?.[1];
+interface Presented {
+  secret?: string | undefined;
+  page?: string | undefined;
 }
 
-async function identify(request: FastifyRequest, secret: string, users: Users): Promise<void> {
-  if (request.via === 'token') {
-    request.user = (await users.byToken(secret)) ?? null;
-    return;
+/** The secret that came with the request, and in `via` how; a token of a wrong form is as good as none. */
+function presented(request: FastifyRequest, cookieNamed: string): Presented {
+  const { headers, cookies, query } = request;
+  if (accessOf(request) === 'ticket') return { secret: oneOf((query as { ticket?: string | string[] }).ticket) };
+  if (headers.authorization !== undefined) {
+    request.via = 'token';
+    return { secret: /^Bearer ([\w-]{16,128})$/i.exec(headers.authorization)?.[1] };
   }
-  const found = await users.byCookie(secret);
-  request.user = found?.user ?? null;
-  request.signIn = found?.signIn ?? null;
+  const secret = cookies[cookieNamed];
+  if (secret !== undefined) request.via = 'cookie';
+  return { secret, page: oneOf(headers[pageHeader]) };
+}
+
+const oneOf = (value: string | string[] | undefined): string | undefined =>
+  typeof value === 'string' ? value : undefined;
+
+async function byToken(users: Users, token: string): Promise<Identified | undefined> {
+  const user = await users.byToken(token);
+  return user && { user, signIn: null };
 }
 
 function openLive(connections: Connections, request: FastifyRequest, reply: FastifyReply): Live {
@@ -117,12 +141,14 @@ function openLive(connections: Connections, request: FastifyRequest, reply: Fast
 
 function checkAccess(request: FastifyRequest): void {
   const access = accessOf(request);
-  if (access === 'public') return;
+  if (access === 'public' || access === 'ticket') return;
   if (!request.user) {
     throw unauthenticated(
       request.via === null
         ? 'No token or sign-in cookie came with the request.'
-        : `The ${request.via === 'token' ? 'token' : 'sign-in cookie'} is not valid (any more).`,
+        : request.via === 'token'
+          ? 'The token is not valid (any more).'
+          : `The sign-in cookie is not valid (any more), or its page secret did not come with it (${pageHeader}).`,
     );
   }
   if (access === 'admin' && request.user.role !== 'admin') {
@@ -139,8 +165,8 @@ function checkOrigin(request: FastifyRequest, reach: Reach): void {
   if (readOnly.has(request.method) && !request.ws) return;
   const { origin, host } = request.headers;
   if (origin !== undefined && isOwnOrigin(reach, host, origin)) return;
-  // A program without a cookie, such as one that trades a login token, has nothing that a foreign page could abuse.
-  if (origin === undefined && request.via === null && !request.ws) return;
+  // A program that brings no cookie but a login token or a ticket has nothing that a foreign page could abuse.
+  if (origin === undefined && request.via === null) return;
   throw new AppError('origin_refused', 'The request does not come from a page of this controller.', {
     hint: 'Programs send Authorization: Bearer instead of the cookie.',
   });

@@ -1,7 +1,9 @@
 /** Rate limits, attacked: whom a flood costs what, and that it locks nobody else out. */
 import { mkdir, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { newId } from '@airlock/contract/ids';
 import { newSecret } from '../lib/secret.js';
 import type { HttpDeps, Server } from './deps.js';
 import { useTestController } from './testing/controller.js';
@@ -52,6 +54,22 @@ const me = (headers: Record<string, string>, from?: string) =>
   statusOf('GET', '/api/me', { headers, ...(from !== undefined && { from }) });
 const login = (token: string, call: Call = {}) => statusOf('POST', '/api/login', { ...call, body: { token } });
 const link = async (): Promise<string> => (await c.users.createLoginToken(c.bob.user.id)).token;
+/** Asks for a desktop as a WebSocket that has this ticket. */
+function viewWith(ticket: string): Promise<number | undefined> {
+  const headers = {
+    ...{ host: `localhost:${port()}`, connection: 'Upgrade', upgrade: 'websocket' },
+    ...{ 'sec-websocket-version': '13', 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==' },
+  };
+  const path = `/api/vm/${newId('vm')}/desktop?ticket=${ticket}`;
+  return new Promise((resolve, reject) => {
+    request({ host: '127.0.0.1', port: port(), path, headers, agent: false }, (answer) =>
+      resolve(answer.resume().statusCode),
+    )
+      .on('error', reject)
+      .end();
+  });
+}
+
 async function times<T>(count: number, ask: (turn: number) => Promise<T>): Promise<T[]> {
   const all: T[] = [];
   for (let turn = 0; turn < count; turn++) all.push(await ask(turn));
@@ -60,7 +78,7 @@ async function times<T>(count: number, ask: (turn: number) => Promise<T>): Promi
 
 describe('rate limits', () => {
   test('a flood of wrong secrets is looked up not once, and locks nobody out who is behind the same address', async () => {
-    const cookie = await c.cookieOf(c.ada);
+    const ada = await c.browserOf(c.ada);
     const flood = [
       ...(await times(250, () => me(bearer(newSecret())))),
       ...(await times(250, () => me({ cookie: `airlock=${newSecret()}` }))),
@@ -73,9 +91,22 @@ describe('rate limits', () => {
     ]);
     expect(lookUps).toEqual([]);
     expect(await me(bearer(c.ada.token))).toBe(200);
-    expect(await me({ cookie })).toBe(200);
+    expect(await me(ada)).toBe(200);
     expect(await login(await link())).toBe(200);
     expect(await me({})).toBe(401);
+  });
+
+  test('a stolen cookie is looked up not once, and uses up nothing of its owner', async () => {
+    const ada = await c.browserOf(c.ada);
+    const statuses = await times(610, (turn) => me({ cookie: ada.cookie }, `192.0.2.${turn % 250}`));
+    expect(statuses).toEqual(Array(610).fill(401));
+    expect(lookUps).toEqual([]);
+    expect(await me(ada)).toBe(200);
+  });
+
+  test('a wrong ticket counts for its address', async () => {
+    const statuses = await times(210, () => viewWith(newSecret()));
+    expect([statuses.slice(0, 200), statuses.slice(200)]).toEqual([Array(200).fill(401), Array(10).fill(429)]);
   });
 
   test('only failed logins count', async () => {
@@ -87,7 +118,7 @@ describe('rate limits', () => {
     const statuses = await times(610, (turn) => me(bearer(c.ada.token), `192.0.2.${turn % 250}`));
     expect(statuses).toEqual([...Array<number>(600).fill(200), ...Array<number>(10).fill(429)]);
     expect(lookUps).toHaveLength(600);
-    expect(await me({ cookie: await c.cookieOf(c.ada) })).toBe(429);
+    expect(await me(await c.browserOf(c.ada))).toBe(429);
     expect(await me(bearer(c.bob.token))).toBe(200);
   });
 

@@ -19,7 +19,7 @@ const timeWindow = 60_000;
 /** Requests of a user in a minute. */
 const maxOfUser = 600;
 /** Wrong secrets from one address in a minute; wrong login tokens are people's own. */
-const maxWrong = { unauthenticated: 200, login_token_invalid: 20 } as const;
+const maxWrong = { unauthenticated: 200, ticket_invalid: 200, login_token_invalid: 20 } as const;
 
 export interface Limits {
   /** Counts a request of `request.claimed`. @throws AppError rate_limited */
@@ -38,6 +38,7 @@ export function createLimits(server: Server): Limits {
   });
   const wrong = {
     unauthenticated: server.createRateLimit({ max: maxWrong.unauthenticated, timeWindow, keyGenerator }),
+    ticket_invalid: server.createRateLimit({ max: maxWrong.ticket_invalid, timeWindow, keyGenerator }),
     login_token_invalid: server.createRateLimit({ max: maxWrong.login_token_invalid, timeWindow, keyGenerator }),
   };
   return {
@@ -49,8 +50,9 @@ export function createLimits(server: Server): Limits {
     },
     async failed(error, request, reply) {
       const { code } = error;
+      const isWrong = code === 'login_token_invalid' || code === 'ticket_invalid' || code === 'unauthenticated';
       // Without a secret nothing was tried.
-      if (code !== 'login_token_invalid' && (code !== 'unauthenticated' || request.via === null)) return error;
+      if (!isWrong || (code === 'unauthenticated' && request.via === null)) return error;
       const used = await wrong[code](request);
       if (used.isAllowed || !used.isExceeded) return error;
       void reply.header('retry-after', used.ttlInSeconds);

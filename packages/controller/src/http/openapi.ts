@@ -1,6 +1,7 @@
 /** The OpenAPI document at /api/openapi.json, made from the schemas that the routes really use. */
 import swagger from '@fastify/swagger';
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { pageHeader } from '@airlock/contract/login';
 import { named } from '@airlock/contract/named';
 import type { Server } from './deps.js';
 
@@ -15,10 +16,21 @@ export async function addOpenApi(server: Server): Promise<void> {
       components: {
         securitySchemes: {
           token: { type: 'http', scheme: 'bearer' },
-          cookie: { type: 'apiKey', in: 'cookie', name: 'airlock' },
+          cookie: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: 'airlock',
+            description: 'Under TLS its name is `__Host-airlock`.',
+          },
+          page: {
+            type: 'apiKey',
+            in: 'header',
+            name: pageHeader,
+            description: 'The page secret that belongs to the cookie.',
+          },
         },
       },
-      security: [{ token: [] }, { cookie: [] }],
+      security: [{ token: [] }, { cookie: [], page: [] }],
     },
     transform: createJsonSchemaTransform({ schemaRegistry: named }),
     transformObject: (document) => withoutUnused(withShared(describeNamed(document))),

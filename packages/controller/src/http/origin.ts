@@ -34,6 +34,8 @@ export function isOwnOrigin(reach: Reach, hostHeader: string | undefined, origin
   return origin === originOfHost(reach, hostHeader);
 }
 
+export const isHttps = (url: string | undefined): boolean => url?.startsWith('https:') ?? false;
+
 /** The URL to give to people and programs. */
 export function baseUrl(reach: Reach): string {
   if (reach.publicUrl !== undefined) return reach.publicUrl;

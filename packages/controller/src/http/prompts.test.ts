@@ -266,7 +266,7 @@ test('refused is what is not the caller’s, or no CLI VM', async () => {
   expect(await codeOf(post(browser.id))).toBe('403 forbidden');
   expect(await codeOf(post(gone.id))).toBe('409 vm_not_running');
   expect(await codeOf(post(newId('vm')))).toBe('404 not_found');
-  const headers = { cookie: await c.cookieOf(c.ada), origin: 'https://evil.example' };
+  const headers = { ...(await c.browserOf(c.ada)), origin: 'https://evil.example' };
   expect(await codeOf(c.call('POST', '/api/vm/me/cli/prompt', { base, headers, body }))).toBe('403 origin_refused');
   expect(asked).toEqual([]);
 });

@@ -23,7 +23,7 @@ const codeOf = async (answer: ReturnType<typeof c.call>) => {
   return `${status} ${json.error?.code ?? 'ok'}`;
 };
 const bearer = (person: Person) => ({ authorization: `Bearer ${person.token}` });
-const browser = async (person: Person) => ({ cookie: await c.cookieOf(person), origin: c.origin });
+const browser = async (person: Person) => ({ ...(await c.browserOf(person)), origin: c.origin });
 type Headers = Record<string, string>;
 
 /** Resolves when the other side has ended it, however. */

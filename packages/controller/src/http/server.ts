@@ -14,7 +14,7 @@ import { logFault, sendError, toAnswer } from './errors.js';
 import { addIdentity } from './identity.js';
 import { addressOf, createLimits, tooMany, trustOf } from './limits.js';
 import { addOpenApi } from './openapi.js';
-import { baseUrl, originOfHost, type Reach } from './origin.js';
+import { baseUrl, isHttps, originOfHost, type Reach } from './origin.js';
 import { addCredentialRoutes } from './route/credentials.js';
 import { addDesktopRoutes } from './route/desktop.js';
 import { addLoginRoutes } from './route/login.js';
@@ -111,9 +111,8 @@ function logRequests(server: Server): void {
 }
 
 async function addProtection(server: Server, deps: HttpDeps, reach: () => Reach): Promise<void> {
-  const https = deps.settings.AIRLOCK_PUBLIC_URL?.startsWith('https:') ?? false;
   await server.register(helmet, {
-    strictTransportSecurity: https,
+    strictTransportSecurity: isHttps(deps.settings.AIRLOCK_PUBLIC_URL),
     contentSecurityPolicy: {
       useDefaults: false,
       directives: {

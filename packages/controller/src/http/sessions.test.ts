@@ -129,7 +129,7 @@ const bearer = (person: Person) => ({ authorization: `Bearer ${person.token}` })
 test('events: the current state at once, each change in order, then the end', async () => {
   const id = await start(c.ada);
   c.sessions.change(id, { status: 'vm_created' });
-  const stream = await follow(id, { cookie: await c.cookieOf(c.ada) });
+  const stream = await follow(id, { ...(await c.browserOf(c.ada)) });
   expect(stream.response.headers).toMatchObject({ 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
   await vi.waitFor(() => expect(stream.events()).toHaveLength(1));
   for (const status of ['ready', 'awaiting_user_auth', 'authenticating', 'delivering'] as const) {

@@ -86,7 +86,7 @@ describe('a backup', () => {
     expect(codeOf(await backup(vm, undefined))).toBe('401 unauthenticated');
     expect(codeOf(await backup(vm, c.bob.token))).toBe('404 not_found');
     expect(codeOf(await backup({ id: newId('vm') }, c.ada.token))).toBe('404 not_found');
-    const headers = { cookie: await c.cookieOf(c.ada), origin: 'https://evil.example' };
+    const headers = { ...(await c.browserOf(c.ada)), origin: 'https://evil.example' };
     const foreign = await c.call('POST', `/api/vm/${vm.id}/backup`, { base: url, headers, body: { passphrase } });
     expect(foreign.json.error?.code).toBe('origin_refused');
     for (const more of [{ passphrase: 'short' }, { passphrase: undefined }, { now: 'yes' }, { more: 1 }]) {
@@ -169,7 +169,7 @@ describe('a restore', () => {
   test('is for nobody who is not signed in, nor for a page of others', async () => {
     const { file } = await makeBackup();
     expect(codeOf(await send('/api/vm/restore', upload(file), {}))).toBe('401 unauthenticated');
-    const headers = { cookie: await c.cookieOf(c.ada), origin: 'https://evil.example' };
+    const headers = { ...(await c.browserOf(c.ada)), origin: 'https://evil.example' };
     const type = { 'content-type': 'application/octet-stream' };
     const foreign = await c.call('POST', '/api/vm/restore', {
       base: url,

@@ -8,6 +8,7 @@ const secretNames = [
   'authorization',
   'cookie',
   'set-cookie',
+  'x-airlock-page',
   'token',
   'password',
   'agentToken',

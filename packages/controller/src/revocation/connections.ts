@@ -10,8 +10,8 @@ export interface Caller {
 
 /** One request. */
 export interface Live {
-  /** It is known now who asks. False: that was revoked while it was being found out. */
-  isFrom(caller: Caller): boolean;
+  /** It is known now who asks, and until when at most. False: that was revoked while it was being found out. */
+  isFrom(caller: Caller, until?: Date): boolean;
   /** It has ended by itself. Idempotent. */
   close(): void;
 }
@@ -36,15 +36,20 @@ export function createConnections(): Connections {
   const all = new Set<Entry>();
   return {
     open(end) {
+      let timer: ReturnType<typeof setTimeout> | undefined;
       const entry: Entry = {
         end,
         caller: undefined,
         revoked: [],
-        isFrom(caller) {
+        isFrom(caller, until) {
           entry.caller = caller;
+          if (until) timer = setTimeout(end, until.getTime() - Date.now()).unref();
           return !entry.revoked.some((which) => which(caller));
         },
-        close: () => void all.delete(entry),
+        close() {
+          clearTimeout(timer);
+          all.delete(entry);
+        },
       };
       all.add(entry);
       return entry;

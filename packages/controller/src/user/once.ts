@@ -1,6 +1,5 @@
 /** One-time secrets in the table `tokens`: issued, redeemed once, swept. A used, expired or unknown one looks the same. */
 import { and, eq, lt, type SQL } from 'drizzle-orm';
-import { newId } from '@airlock/contract/ids';
 import { hashSecret, newSecret } from '../lib/secret.js';
 import { tokens } from './table.js';
 import type { Database } from '../store/store.js';
@@ -21,18 +20,18 @@ export interface OnceContext {
   now: () => Date;
 }
 
+/** `holder`: whose it is, and what its kind needs besides. */
 export async function issue(
   { db, known, now }: OnceContext,
   kind: TokenRow['kind'],
-  holder: Pick<TokenRow, 'userId' | 'vmId'>,
+  holder: Pick<TokenRow, 'userId'> & Partial<Pick<TokenRow, 'id' | 'vmId' | 'pageHash' | 'signIn'>>,
 ): Promise<{ secret: string; expiresAt: Date }> {
   const secret = newSecret();
   const hash = hashSecret(secret);
   const createdAt = now();
   const expiresAt = new Date(createdAt.getTime() + lifetimesMs[kind]);
-  const id = kind === 'cookie' ? newId('sgn') : null;
-  await db.insert(tokens).values({ hash, kind, id, ...holder, createdAt, expiresAt });
-  if (kind !== 'desktop') known.add(hash, holder.userId, expiresAt);
+  await db.insert(tokens).values({ hash, kind, ...holder, createdAt, expiresAt });
+  known.add(hash, holder.userId, expiresAt, holder.pageHash);
   return { secret, expiresAt };
 }
 
@@ -43,7 +42,7 @@ export async function redeem(
   secret: string,
 ): Promise<TokenRow | undefined> {
   const hash = hashSecret(secret);
-  if (kind !== 'desktop' && known.ownerOf(hash) === undefined) return undefined;
+  if (known.find(hash) === undefined) return undefined;
   const [row] = await db
     .delete(tokens)
     .where(and(eq(tokens.hash, hash), eq(tokens.kind, kind)))

@@ -41,6 +41,7 @@ export async function signIns({ db, now }: UsersContext, userId: string): Promis
 /** See `Users.endSignIn`. */
 export async function endSignIn(ctx: UsersContext, userId: string, signIn: string): Promise<void> {
   const ended = await revoke(ctx, and(ofUser(userId), eq(tokens.id, signIn)));
+  await revoke(ctx, eq(tokens.signIn, signIn));
   if (ended.length === 0) throw new AppError('not_found', `There is no sign-in ${signIn}.`);
 }
 

@@ -32,6 +32,8 @@ export const tokens = airlock.table(
     id: text().unique(),
     /** For kind `cookie`: SHA-256 (hex) of the second secret, which only pages of this origin hold. */
     pageHash: text('page_hash'),
+    /** For kind `desktop`: the sign-in that asked for it, with which it ends; null for an API token. */
+    signIn: text('sign_in'),
     createdAt: at('created_at').notNull().defaultNow(),
     lastUsedAt: at('last_used_at'),
   },

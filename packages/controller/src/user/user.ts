@@ -1,13 +1,25 @@
-/** The face of the user folder: people, their API tokens, login links and cookies. Secrets are stored as SHA-256 only. */
+/** The face of the user folder: people, their API tokens, login links and sign-ins. Secrets are stored as SHA-256 only. */
 import type { ListedUser, SignIn, User } from '@airlock/contract/api';
 
+/** Who has shown who they are. */
+export interface Identified {
+  user: User;
+  /** The browser's sign-in, and its end, which use does not move; null for an API token. */
+  signIn: { id: string; expiresAt: Date } | null;
+}
+
 export interface Users {
-  /** Id of the user whose API token, cookie or login token this may be. Asks no database: for another secret it says no, surely and at once. */
-  ownerOf(secret: string): string | undefined;
+  /**
+   * Id of the user whose API token, login token, ticket or cookie this may be, which comes with its page secret. Asks no database: for
+   * another secret it says no, surely and at once.
+   */
+  ownerOf(secret: string, page?: string): string | undefined;
   /** The user whom an API token belongs to (the admin's is the file $AIRLOCK_HOME/token), or undefined, also while disabled. */
   byToken(token: string): Promise<User | undefined>;
-  /** The user whose browser has this cookie, and the id of that sign-in; undefined also while the user is disabled. Notes the use. */
-  byCookie(cookie: string): Promise<{ user: User; signIn: string } | undefined>;
+  /** Who has this cookie and its page secret; undefined also while the user is disabled. Notes the use. */
+  byCookie(cookie: string, page: string): Promise<Identified | undefined>;
+  /** Whose cookie this is. It proves nothing about who sends it: cookies reach every port of a host. */
+  holderOf(cookie: string): Promise<User | undefined>;
   list(): Promise<ListedUser[]>;
   /** @throws AppError not_found */
   get(userId: string): Promise<ListedUser>;
@@ -36,11 +48,18 @@ export interface Users {
   endSignIns(userId: string): Promise<number>;
   /** @throws AppError not_found, user_disabled */
   createLoginToken(userId: string): Promise<{ token: string; expiresAt: Date }>;
-  /** Trades a one-time login token for a cookie value. @throws AppError login_token_invalid, user_disabled */
-  login(token: string): Promise<{ user: User; cookie: string; expiresAt: Date }>;
-  createDesktopTicket(userId: string, vmId: string): Promise<{ ticket: string; expiresAt: Date }>;
-  /** Good once. @throws AppError ticket_invalid */
-  redeemDesktopTicket(ticket: string, vmId: string): Promise<{ userId: string }>;
+  /** Whose account a login token opens; it stays good. @throws AppError login_token_invalid */
+  accountOf(token: string): Promise<{ user: User; expiresAt: Date }>;
+  /** Trades a one-time login token for the two secrets of a sign-in. @throws AppError login_token_invalid, user_disabled */
+  login(token: string): Promise<{ user: User; signIn: string; cookie: string; page: string; expiresAt: Date }>;
+  /** `signIn`: that which asks, with which the ticket ends; null for an API token. */
+  createDesktopTicket(
+    userId: string,
+    vmId: string,
+    signIn: string | null,
+  ): Promise<{ ticket: string; expiresAt: Date }>;
+  /** Who asked for it; good once. @throws AppError ticket_invalid */
+  redeemDesktopTicket(ticket: string, vmId: string): Promise<Identified>;
   /** Removes what has expired. */
   sweep(): Promise<void>;
 }

@@ -1,18 +1,18 @@
 /** Implements the face in user.ts on the tables `users` and `tokens`. */
-import { and, asc, eq, gt, isNull } from 'drizzle-orm';
-import { AppError } from '@airlock/contract/errors';
+import { and, asc, eq, isNull } from 'drizzle-orm';
 import type { Settings } from '@airlock/contract/settings';
 import { createQueue } from '../lib/keyed.js';
 import { hashSecret, sameHash } from '../lib/secret.js';
-import { tokens, users } from './table.js';
+import { users } from './table.js';
 import type { Store } from '../store/store.js';
 import { get, getActive, type UsersContext } from './context.js';
 import { createUser, ensureAdmin, toListed, toUser } from './create.js';
 import { forget, keepOut, letIn, requireDispensable } from './keep-out.js';
 import { loadKnown } from './known.js';
-import { issue, redeem, removeExpired } from './once.js';
+import { issue, removeExpired } from './once.js';
 import { rotateToken } from './rotate.js';
-import { endSignIn, endSignIns, noteUse, signIns } from './sign-ins.js';
+import { accountOf, byCookie, findLive, login, ownerOf, redeemDesktopTicket } from './sign-in.js';
+import { endSignIn, endSignIns, signIns } from './sign-ins.js';
 import type { Users } from './user.js';
 
 export interface UsersOptions {
@@ -39,9 +39,10 @@ export async function createUsers(store: Store, options: UsersOptions): Promise<
   const [admin] = await db.select().from(users).where(eq(users.name, 'admin'));
   if (admin) ctx.known.add(ctx.adminHash, admin.id, null);
   return {
-    ownerOf: (secret) => ctx.known.ownerOf(hashSecret(secret)),
+    ownerOf: (secret, page) => ownerOf(ctx, hashSecret(secret), page),
     byToken: (token) => byToken(ctx, token),
-    byCookie: (cookie) => byCookie(ctx, cookie),
+    byCookie: (cookie, page) => byCookie(ctx, cookie, page),
+    holderOf: async (cookie) => (await findLive(ctx, 'cookie', cookie))?.user,
     list: async () => (await db.select().from(users).orderBy(asc(users.proxyPort))).map(toListed),
     get: async (userId) => toListed(await get(db, userId)),
     proxyPort: async (userId) => (await getActive(db, userId)).proxyPort,
@@ -55,9 +56,10 @@ export async function createUsers(store: Store, options: UsersOptions): Promise<
     endSignIn: (userId, signIn) => endSignIn(ctx, userId, signIn),
     endSignIns: (userId) => endSignIns(ctx, userId),
     createLoginToken: (userId) => createLoginToken(ctx, userId),
+    accountOf: (token) => accountOf(ctx, token),
     login: (token) => login(ctx, token),
-    createDesktopTicket: async (userId, vmId) => {
-      const { secret, expiresAt } = await issue(ctx, 'desktop', { userId, vmId });
+    createDesktopTicket: async (userId, vmId, signIn) => {
+      const { secret, expiresAt } = await issue(ctx, 'desktop', { userId, vmId, signIn });
       return { ticket: secret, expiresAt };
     },
     redeemDesktopTicket: (ticket, vmId) => redeemDesktopTicket(ctx, ticket, vmId),
@@ -67,7 +69,7 @@ export async function createUsers(store: Store, options: UsersOptions): Promise<
 
 async function byToken({ db, known, adminHash }: UsersContext, token: string) {
   const hash = hashSecret(token);
-  if (known.ownerOf(hash) === undefined) return undefined;
+  if (known.find(hash) === undefined) return undefined;
   const whose = sameHash(hash, adminHash) ? eq(users.name, 'admin') : eq(users.tokenHash, hash);
   const [row] = await db
     .select()
@@ -76,47 +78,8 @@ async function byToken({ db, known, adminHash }: UsersContext, token: string) {
   return row && toUser(row);
 }
 
-async function byCookie(ctx: UsersContext, cookie: string) {
-  const { db, known, now } = ctx;
-  const hash = hashSecret(cookie);
-  if (known.ownerOf(hash) === undefined) return undefined;
-  const good = and(eq(tokens.hash, hash), eq(tokens.kind, 'cookie'), gt(tokens.expiresAt, now()));
-  const [found] = await db
-    .select({ user: users, signIn: tokens })
-    .from(tokens)
-    .innerJoin(users, eq(users.id, tokens.userId))
-    .where(and(good, isNull(users.disabledAt)));
-  if (!found || found.signIn.id === null) return undefined;
-  await noteUse(ctx, found.signIn);
-  return { user: toUser(found.user), signIn: found.signIn.id };
-}
-
 async function createLoginToken(ctx: UsersContext, userId: string) {
   await getActive(ctx.db, userId);
-  const { secret, expiresAt } = await issue(ctx, 'login', { userId, vmId: null });
+  const { secret, expiresAt } = await issue(ctx, 'login', { userId });
   return { token: secret, expiresAt };
-}
-
-async function login(ctx: UsersContext, token: string) {
-  const used = await redeem(ctx, 'login', token);
-  if (!used) {
-    throw new AppError('login_token_invalid', 'This login link is unknown, was used already, or has expired.', {
-      hint: 'Ask whoever runs this Airlock for a new one; it is good once, for ten minutes.',
-    });
-  }
-  const user = toUser(await getActive(ctx.db, used.userId));
-  const { secret, expiresAt } = await issue(ctx, 'cookie', { userId: used.userId, vmId: null });
-  return { user, cookie: secret, expiresAt };
-}
-
-async function redeemDesktopTicket(ctx: UsersContext, ticket: string, vmId: string) {
-  const used = await redeem(ctx, 'desktop', ticket);
-  if (used?.vmId === vmId) return { userId: used.userId };
-  throw new AppError(
-    'ticket_invalid',
-    'This desktop ticket is unknown, was used already, expired, or is for another VM.',
-    {
-      hint: 'Ask for a new one: POST /api/vm/:id/desktop-ticket. It is good once, for 30 seconds.',
-    },
-  );
 }

@@ -14,10 +14,12 @@ import {
   VmList,
   type VmUpdateKind,
 } from '@airlock/contract/api';
+import { LoginAccount, LoginResponse } from '@airlock/contract/login';
 import type { LoginMethod } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { Session } from '@airlock/contract/session';
 import { z } from 'zod';
+import { keepPageSecret } from './page-secret.js';
 import { NoContent, request, requestStream } from './request.js';
 
 const UserAnswer = z.strictObject({ user: User });
@@ -27,12 +29,22 @@ const credential = (provider: ProviderId, verb = '') => `/api/credentials/${prov
 
 export type Api = ReturnType<typeof createApi>;
 
-/** All calls use the sign-in cookie of this origin and reject with an AppError. */
+/** All calls use the sign-in of this browser, cookie and page secret, and reject with an AppError. */
 export function createApi() {
   return {
     me: async (signal?: AbortSignal) => (await request('GET', '/api/me', UserAnswer, { signal })).user,
-    login: async (token: string) => (await request('POST', '/api/login', UserAnswer, { body: { token } })).user,
-    logout: () => request('POST', '/api/logout', NoContent),
+    /** Whose account a login link opens; the link stays good. */
+    loginAccount: (token: string) => request('POST', '/api/login/account', LoginAccount, { body: { token } }),
+    /** `replace`: also in the place of somebody else who is signed in in this browser. */
+    login: async (token: string, replace: boolean) => {
+      const { user, page } = await request('POST', '/api/login', LoginResponse, { body: { token, replace } });
+      keepPageSecret(page);
+      return user;
+    },
+    logout: async () => {
+      await request('POST', '/api/logout', NoContent);
+      keepPageSecret(null);
+    },
     providers: async (signal?: AbortSignal) =>
       (await request('GET', '/api/providers', ProviderList, { signal })).providers,
     credentials: async (signal?: AbortSignal) =>
@@ -50,8 +62,9 @@ export function createApi() {
       request('POST', `${vmAuth(sessionId)}/code`, Session, { body: { code } }),
     setApiKey: (provider: ProviderId, key: string) =>
       request('PUT', `/api/credentials/${provider}/api-key`, ApiKeyResponse, { body: { key } }),
-    /** Address of the session's event stream, for an EventSource. */
-    sessionEventsUrl: (sessionId: string) => `${vmAuth(sessionId)}/events`,
+    /** The session at once, and whenever it changes, as server-sent events. */
+    sessionEvents: (sessionId: string, signal: AbortSignal) =>
+      requestStream('GET', `${vmAuth(sessionId)}/events`, { signal }),
     desktopTicket: (vmId: string, signal?: AbortSignal) =>
       request('POST', `/api/vm/${encodeURIComponent(vmId)}/desktop-ticket`, DesktopTicket, { signal }),
     /** The events of one prompt's answer, as server-sent events; `signal` cancels the prompt. */

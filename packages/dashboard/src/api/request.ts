@@ -1,7 +1,9 @@
 /** One HTTP call to the controller: JSON in, JSON out, parsed strictly. */
+import { pageHeader } from '@airlock/contract/login';
 import { AppError, ErrorResponse } from '@airlock/contract/errors';
 import { z } from 'zod';
 import { noteServerDate } from './clock.js';
+import { pageSecret } from './page-secret.js';
 
 /** The schema of an answer without a body (204). */
 export const NoContent = z.undefined();
@@ -35,7 +37,7 @@ export async function request<T>(
 
 /** The body of an answer that comes in pieces, such as a stream of events. Rejects like `request`. */
 export async function requestStream(
-  method: 'POST',
+  method: 'GET' | 'POST',
   path: string,
   options: RequestOptions,
 ): Promise<ReadableStream<Uint8Array>> {
@@ -45,12 +47,17 @@ export async function requestStream(
 }
 
 async function send(method: string, path: string, { body, signal }: RequestOptions): Promise<Response> {
+  const secret = pageSecret();
   try {
     return await fetch(path, {
       method,
       credentials: 'same-origin',
       cache: 'no-store',
-      headers: { accept: 'application/json, text/event-stream', ...(body && { 'content-type': 'application/json' }) },
+      headers: {
+        accept: 'application/json, text/event-stream',
+        ...(secret !== null && { [pageHeader]: secret }),
+        ...(body && { 'content-type': 'application/json' }),
+      },
       ...(body && { body: JSON.stringify(body) }),
       ...(signal && { signal }),
     });

@@ -6,6 +6,7 @@ import { useMutation } from '@tanstack/react-query';
 import { useId, useState, type FormEvent } from 'react';
 import fields from '../ui/field.module.css';
 import { Problem } from '../ui/problem.js';
+import { VaultOwner } from '../user/vault-owner.js';
 import styles from './credential.module.css';
 import { useCredentialActions } from './use-credentials.js';
 
@@ -41,6 +42,9 @@ export function ApiKeyForm({ provider, before, focus, onTaken }: ApiKeyFormProps
   };
   return (
     <form onSubmit={submit} data-testid={`api-key-form-${provider.id}`}>
+      <div className={styles.owner}>
+        <VaultOwner />
+      </div>
       <label htmlFor={fieldId}>API key of {provider.vendor}</label>
       <div className={fields.row}>
         <input

@@ -4,7 +4,7 @@
  */
 import { AppError } from '@airlock/contract/errors';
 import RFB from '@novnc/novnc';
-import { backoffMs } from '../ui/backoff.js';
+import { backoffMs, pause } from '../ui/backoff.js';
 
 export type ViewerState =
   | { name: 'connecting' }
@@ -125,11 +125,4 @@ function socketUrl(path: string): string {
 function mayTakeFocus(target: HTMLElement): boolean {
   const active = document.activeElement;
   return active === null || target.contains(active) || active.closest('[role="dialog"], input, textarea') === null;
-}
-
-function pause(durationMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, durationMs);
-    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
-  });
 }

@@ -11,6 +11,7 @@ import { useStartSession } from '../session/use-start-session.js';
 import { LinkButton } from '../ui/link-button.js';
 import { Problem } from '../ui/problem.js';
 import { StatusDot } from '../ui/status-dot.js';
+import { VaultOwner } from '../user/vault-owner.js';
 import styles from './provider-card.module.css';
 import { actionOf, describeState } from './provider-state.js';
 
@@ -66,6 +67,9 @@ function State({ provider }: { provider: ProviderSummary }) {
           What happened
         </Link>
       )}
+      <div className={styles.owner}>
+        <VaultOwner />
+      </div>
       <Action provider={provider} />
       <CredentialMenu provider={provider} />
     </>

@@ -1,51 +1,53 @@
 /** Follows a session's server-sent events, and opens the stream again whenever it breaks. */
 import { isFinal, Session } from '@airlock/contract/session';
-import { backoffMs } from '../ui/backoff.js';
+import { eventsOf } from '../api/events.js';
+import { backoffMs, pause } from '../ui/backoff.js';
 
 interface Follower {
+  /** Asks the controller for the stream. */
+  open(signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
   onSession(session: Session): void;
   /** Called on each change: true when the stream has opened, false when it broke. */
   onConnection(open: boolean): void;
 }
 
 /** Starts at once; the returned function stops it. Ends by itself after a final document. */
-export function followSession(url: string, { onSession, onConnection }: Follower): () => void {
-  let source: EventSource | null = null;
-  let retry: ReturnType<typeof setTimeout> | undefined;
+export function followSession({ open, onSession, onConnection }: Follower): () => void {
+  const left = new AbortController();
+  const { signal } = left;
   let failures = 0;
   let reported: boolean | null = null;
 
-  const report = (open: boolean) => {
-    if (open !== reported) onConnection(open);
-    reported = open;
+  const report = (isOpen: boolean) => {
+    if (isOpen !== reported && !signal.aborted) onConnection(isOpen);
+    reported = isOpen;
   };
 
-  const stop = () => {
-    clearTimeout(retry);
-    source?.close();
-    source = null;
-  };
-
-  const open = () => {
-    source = new EventSource(url);
-    source.addEventListener('open', () => {
-      failures = 0;
-      report(true);
-    });
-    source.addEventListener('session', (event) => {
-      const session = Session.parse(JSON.parse(event.data));
-      if (isFinal(session.status)) stop();
+  /** Until the stream ends; true after a final document. */
+  const followOnce = async (): Promise<boolean> => {
+    const stream = await open(signal);
+    failures = 0;
+    report(true);
+    for await (const { event, data } of eventsOf(stream)) {
+      if (signal.aborted) return false;
+      if (event !== 'session') continue;
+      const session = Session.parse(JSON.parse(data));
       onSession(session);
-    });
-    // The browser retries some failures and gives up on others; here every one is treated alike.
-    source.addEventListener('error', () => {
-      stop();
+      if (isFinal(session.status)) return true;
+    }
+    return false;
+  };
+
+  const follow = async (): Promise<void> => {
+    while (!signal.aborted) {
+      // Why it broke is told by the calls that the page makes then.
+      if (await followOnce().catch(() => false)) return;
       report(false);
       failures += 1;
-      retry = setTimeout(open, backoffMs(failures));
-    });
+      await pause(backoffMs(failures), signal);
+    }
   };
 
-  open();
-  return stop;
+  void follow();
+  return () => left.abort();
 }

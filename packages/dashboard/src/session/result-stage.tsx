@@ -8,6 +8,7 @@ import { serverNowMs } from '../api/clock.js';
 import { LinkButton } from '../ui/link-button.js';
 import { Problem } from '../ui/problem.js';
 import { formatMoment } from '../ui/time.js';
+import { useMe } from '../user/me.js';
 import type { Guidance } from './guidance.js';
 import styles from './result-stage.module.css';
 import { StatusSentence } from './status-sentence.js';
@@ -46,11 +47,12 @@ export function ResultStage(props: ResultStageProps) {
 }
 
 function Completed({ session, provider, onLook }: ResultStageProps) {
+  const { name } = useMe();
   return (
     <>
       <p className={styles.text}>
-        {provider.name} runs there from now on, signed in as you. The credential is sealed in your vault, and{' '}
-        <code>{provider.program}</code> itself has confirmed that it works.
+        {provider.name} runs there from now on, signed in as you. The credential is sealed in the vault of{' '}
+        <strong>{name}</strong>, and <code>{provider.program}</code> itself has confirmed that it works.
       </p>
       <p className={styles.text}>
         <DesktopEnd session={session} />

@@ -4,6 +4,7 @@ import { isFinal, type Session } from '@airlock/contract/session';
 import { Button } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { BrandMark } from '../ui/brand.js';
+import { VaultOwner } from '../user/vault-owner.js';
 import { CancelButton } from './cancel-button.js';
 import { Countdown } from './countdown.js';
 import { currentStep, progress, type Guidance } from './guidance.js';
@@ -34,6 +35,9 @@ export function SessionBar(props: SessionBarProps) {
       <p className={styles.name}>
         <span className={styles.back}>Connect</span> {provider.name}
       </p>
+      <div className={styles.owner}>
+        <VaultOwner />
+      </div>
       {compact && (
         <div className={styles.guidance}>
           <strong>{guidance.title}</strong> <StatusSentence session={session} sentence={guidance.sentence} />

@@ -46,7 +46,8 @@ export function useSession(sessionId: string) {
   useEffect(() => {
     if (!follow) return;
     let broken = false;
-    return followSession(api.sessionEventsUrl(sessionId), {
+    return followSession({
+      open: (signal) => api.sessionEvents(sessionId, signal),
       onSession: (next) => queryClient.setQueryData(sessionQuery(api, sessionId).queryKey, next),
       onConnection: (open) => {
         setStreaming(open);

@@ -4,3 +4,12 @@
 export function backoffMs(failures: number): number {
   return Math.min(8000, 500 * 2 ** Math.max(0, failures - 1));
 }
+
+/** Resolves after this time, or at once when it is aborted. */
+export function pause(durationMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const timer = setTimeout(resolve, durationMs);
+    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+  });
+}

@@ -7,7 +7,7 @@ import type { FastifyRequest } from 'fastify';
 import { joinTunnel } from '../../desktop/tunnel.js';
 import { answers } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
-import { userOf } from '../identity.js';
+import { admit, userOf } from '../identity.js';
 import { assertMayView } from '../vm.js';
 import { vmOf, vmParams } from './vms.js';
 
@@ -38,7 +38,7 @@ export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
     async (request) => {
       const row = await vmOf(deps, request);
       assertMayView(userOf(request), row);
-      const { ticket, expiresAt } = await users.createDesktopTicket(userOf(request).id, row.id);
+      const { ticket, expiresAt } = await users.createDesktopTicket(userOf(request).id, row.id, request.signIn);
       return { path: `/api/vm/${row.id}/desktop?ticket=${ticket}`, expiresAt: expiresAt.toISOString() };
     },
   );
@@ -48,10 +48,10 @@ export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
     if (!request.ws) {
       throw new AppError('invalid_request', 'This path is a WebSocket.', { hint: 'Connect with Upgrade: websocket.' });
     }
+    // A browser cannot send the page secret with a WebSocket, so that its cookie says nothing here: the ticket tells who it is.
+    admit(request, await users.redeemDesktopTicket(request.query.ticket, request.params.id));
     const row = await vmOf(deps, request);
     assertMayView(userOf(request), row);
-    const { userId } = await users.redeemDesktopTicket(request.query.ticket, row.id);
-    if (userId !== userOf(request).id) throw new AppError('ticket_invalid', 'This ticket was given to somebody else.');
     const desktop = await vms.openDesktop(row.id);
     request.desktop = desktop;
     request.watchedSession = row.sessionId;
@@ -61,7 +61,12 @@ export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
 
   server.get(
     '/api/vm/:id/desktop',
-    { websocket: true, schema: { params: vmParams, querystring: query }, preHandler: openDesktop },
+    {
+      websocket: true,
+      config: { access: 'ticket' },
+      schema: { params: vmParams, querystring: query },
+      preHandler: openDesktop,
+    },
     (socket, request) => {
       const { desktop, watchedSession } = request;
       if (!desktop) return socket.close(1011);

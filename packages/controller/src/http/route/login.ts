@@ -1,79 +1,170 @@
-/** Signing in to the controller itself: one-time links and the cookie that they are traded for. */
+/**
+ * Signing in to the controller itself: one-time links, and the cookie and page secret that they are traded for.
+ * A link is a trap when whoever opens it becomes somebody else unasked: it says whose it is, and does not push out who is there.
+ */
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { CreateLoginTokenRequest, CreateLoginTokenResponse, LoginRequest, User } from '@airlock/contract/api';
+import { User } from '@airlock/contract/api';
+import {
+  CreateLoginTokenRequest,
+  CreateLoginTokenResponse,
+  LoginAccount,
+  LoginAccountRequest,
+  LoginRequest,
+  LoginResponse,
+  pageHeader,
+} from '@airlock/contract/login';
 import { AppError } from '@airlock/contract/errors';
+import type { Actor, Audit } from '../../audit/audit.js';
 import { answers, noContent } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
-import { byOf, cookieName, userOf } from '../identity.js';
+import { actorOf, byOf, cookieName, userOf } from '../identity.js';
+import { isHttps } from '../origin.js';
 
 const WhoAmI = z.strictObject({ user: User });
 
+/** Whoever has not signed in yet. */
+const nobody: Actor = { actorId: null, actorName: 'nobody', via: 'cookie' };
+
 /** `base`: URL at which people reach this controller. */
-export function addLoginRoutes(server: Server, { users, revocation, settings }: HttpDeps, base: () => string): void {
-  const cookieOptions = {
-    path: '/',
-    httpOnly: true,
-    sameSite: 'strict',
-    secure: settings.AIRLOCK_PUBLIC_URL?.startsWith('https:') ?? false,
-  } as const;
-
-  server.post(
-    '/api/login',
-    {
-      config: { access: 'public' },
-      schema: {
-        body: LoginRequest,
-        response: answers(200, WhoAmI),
-        summary: 'Trade a one-time login token for a cookie',
-      },
-    },
-    async (request, reply) => {
-      const { user, cookie, expiresAt } = await users.login(request.body.token);
-      void reply.setCookie(cookieName, cookie, { ...cookieOptions, expires: expiresAt });
-      return { user };
-    },
-  );
-
-  server.post(
-    '/api/logout',
-    { schema: { response: answers(204, noContent), summary: 'End the sign-in of this browser' } },
-    async (request, reply) => {
-      const { signIn } = request;
-      if (signIn !== null) await revocation.endSignIn(userOf(request).id, signIn, byOf(request));
-      return reply.clearCookie(cookieName, cookieOptions).status(204).send(undefined);
-    },
-  );
+export function addLoginRoutes(server: Server, deps: HttpDeps, base: () => string): void {
+  addLinks(server, deps, base);
+  addLogin(server, deps);
+  addLogout(server, deps);
 
   server.get(
     '/api/me',
     { schema: { response: answers(200, WhoAmI), summary: 'The signed-in user' } },
     async (request) => ({ user: userOf(request) }),
   );
+}
 
+/** The token stands behind `#`, so that no server and no log along the way sees it. */
+export const loginUrl = (base: string, token: string): string => `${base}/dashboard/login#token=${token}`;
+
+function addLinks(server: Server, { users, audit }: HttpDeps, base: () => string): void {
   server.post(
     '/api/login-tokens',
     {
       schema: {
         body: CreateLoginTokenRequest,
         response: answers(200, CreateLoginTokenResponse),
-        summary: 'Make a one-time login link for oneself or (administrators) for another user',
+        summary: 'Make a one-time login link for oneself or (administrators) for another user; by API token only',
       },
     },
     async (request) => {
-      const userId = await idOf(userOf(request), request.body.userName);
-      const { token, expiresAt } = await users.createLoginToken(userId);
+      if (request.via !== 'token') throw madeByTokenOnly();
+      const user = await accountFor(userOf(request), request.body.userName);
+      const { token, expiresAt } = await users.createLoginToken(user.id);
+      await audit.note({ actor: actorOf(request), action: 'login_link_created', userId: user.id });
       return { url: loginUrl(base(), token), expiresAt: expiresAt.toISOString() };
     },
   );
 
-  async function idOf(caller: User, userName: string | undefined): Promise<string> {
-    if (userName === undefined || userName === caller.name) return caller.id;
+  server.post(
+    '/api/login/account',
+    {
+      config: { access: 'public' },
+      schema: {
+        body: LoginAccountRequest,
+        response: answers(200, LoginAccount),
+        summary: 'Whose account a login link opens; the link stays good',
+      },
+    },
+    async (request) => {
+      const { user, expiresAt } = await noted(audit, () => users.accountOf(request.body.token));
+      return { userName: user.name, expiresAt: expiresAt.toISOString() };
+    },
+  );
+
+  async function accountFor(caller: User, userName: string | undefined): Promise<User> {
+    if (userName === undefined || userName === caller.name) return caller;
     if (caller.role !== 'admin') throw new AppError('forbidden', 'Only administrators make login links for others.');
     const user = (await users.list()).find(({ name }) => name === userName);
     if (!user) throw new AppError('not_found', `There is no user named ${userName}.`);
-    return user.id;
+    return user;
   }
 }
 
-/** The token stands behind `#`, so that no server and no log along the way sees it. */
-export const loginUrl = (base: string, token: string): string => `${base}/dashboard/login#token=${token}`;
+function addLogin(server: Server, { users, audit, revocation, settings }: HttpDeps): void {
+  const name = cookieName(settings.AIRLOCK_PUBLIC_URL);
+  server.post(
+    '/api/login',
+    {
+      config: { access: 'public' },
+      schema: {
+        body: LoginRequest,
+        response: answers(200, LoginResponse),
+        summary: 'Trade a one-time login token for a cookie and its page secret',
+      },
+    },
+    async (request, reply) => {
+      const { token, replace } = request.body;
+      const cookie = request.cookies[name];
+      const { user: account } = await noted(audit, () => users.accountOf(token));
+      const present = cookie === undefined ? undefined : await users.holderOf(cookie);
+      if (present && present.id !== account.id && !replace) {
+        const details = { reason: 'other_user_signed_in', account: account.name };
+        await audit.note({ actor: signedIn(present), action: 'sign_in_refused', userId: present.id, details });
+        throw otherUserSignedIn();
+      }
+      const { user, signIn, page, ...made } = await noted(audit, () => users.login(token));
+      await endFormer(request, cookie);
+      await audit.note({ actor: signedIn(user), action: 'signed_in', userId: user.id, subject: signIn });
+      void reply
+        .setCookie(name, made.cookie, { ...cookieOptions(settings), expires: made.expiresAt })
+        .header('cache-control', 'no-store');
+      return { user, page };
+    },
+  );
+
+  /** The sign-in whose cookie is replaced, when the page itself has it: a cookie alone ends nothing. */
+  async function endFormer(request: FastifyRequest, cookie: string | undefined): Promise<void> {
+    const page = request.headers[pageHeader];
+    if (cookie === undefined || typeof page !== 'string') return;
+    const former = await users.byCookie(cookie, page);
+    if (!former?.signIn) return;
+    await revocation.endSignIn(former.user.id, former.signIn.id, { actor: signedIn(former.user) });
+  }
+}
+
+function addLogout(server: Server, { revocation, settings }: HttpDeps): void {
+  server.post(
+    '/api/logout',
+    { schema: { response: answers(204, noContent), summary: 'End the sign-in of this browser' } },
+    async (request, reply) => {
+      const { signIn } = request;
+      if (signIn !== null) await revocation.endSignIn(userOf(request).id, signIn, byOf(request));
+      const name = cookieName(settings.AIRLOCK_PUBLIC_URL);
+      return reply.clearCookie(name, cookieOptions(settings)).status(204).send(undefined);
+    },
+  );
+}
+
+const cookieOptions = ({ AIRLOCK_PUBLIC_URL: publicUrl }: HttpDeps['settings']) =>
+  ({ path: '/', httpOnly: true, sameSite: 'strict', secure: isHttps(publicUrl) }) as const;
+
+const signedIn = ({ id, name }: User): Actor => ({ actorId: id, actorName: name, via: 'cookie' });
+
+/** Notes a link that opens nothing. @throws what the use of the link throws */
+async function noted<T>(audit: Audit, use: () => Promise<T>): Promise<T> {
+  try {
+    return await use();
+  } catch (error) {
+    const { code } = AppError.from(error);
+    if (code === 'login_token_invalid') {
+      await audit.note({ actor: nobody, action: 'sign_in_refused', userId: null, details: { reason: code } });
+    }
+    throw error;
+  }
+}
+
+const madeByTokenOnly = (): AppError =>
+  new AppError('forbidden', 'A browser makes no login links: they are made by API token only.', {
+    hint: 'On its host run `npx airlock login-url`, or call this with Authorization: Bearer.',
+  });
+
+const otherUserSignedIn = (): AppError =>
+  new AppError('other_user_signed_in', 'Somebody else is signed in in this browser, so that the link was not used.', {
+    hint: 'Sign out first, or send "replace": true to end that sign-in and use the link.',
+  });

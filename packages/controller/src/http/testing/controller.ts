@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
 import type { CredentialSummary, User } from '@airlock/contract/api';
+import { pageHeader } from '@airlock/contract/login';
 import type { ErrorBody } from '@airlock/contract/errors';
 import { homePaths } from '@airlock/contract/home';
 import { createAudit, type Audit } from '../../audit/audit.js';
@@ -55,9 +56,14 @@ export interface TestController {
   /** A further server on the same store, for instance with other settings. */
   another(change: Partial<HttpDeps>): Promise<{ url: string; server: Server }>;
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
-  /** A cookie of a browser in which this person has signed in. */
-  cookieOf(person: Person): Promise<string>;
+  /** What a page sends from a browser in which this person has signed in: the cookie, and the page secret beside it. */
+  browserOf(person: Person): Promise<BrowserHeaders>;
   close(): Promise<void>;
+}
+
+export interface BrowserHeaders extends Record<string, string> {
+  cookie: string;
+  [pageHeader]: string;
 }
 
 export interface CallOptions {
@@ -169,9 +175,10 @@ export async function startTestController(): Promise<TestController> {
     bob: await users.create('bob'),
     another: (change) => listen({ ...deps, ...change }),
     call: (method, path, options = {}) => call(options.base ?? url, method, path, options),
-    cookieOf: async ({ user }) => {
+    browserOf: async ({ user }) => {
       const { token } = await users.createLoginToken(user.id);
-      return `airlock=${(await users.login(token)).cookie}`;
+      const { cookie, page } = await users.login(token);
+      return { cookie: `airlock=${cookie}`, [pageHeader]: page };
     },
     close: async () => {
       await Promise.all(servers.map((server) => server.close()));
