@@ -108,6 +108,8 @@ const specMembers = {
   bootTimeoutMs: z.int().positive(),
   /** Hosts (exact, or `.suffix`) that the gateway dials directly even when an upstream is set. */
   directHosts: z.array(HostName).max(1024),
+  /** Hosts that may be on private networks; only there when there are some, so that a version that does not know it reads the rest. */
+  allowedPrivateHosts: z.array(HostName).max(1024).optional(),
 };
 
 /** `<vm folder>/spec.json`: everything about the VM that is not secret. Written once, before the runner starts. */
@@ -205,7 +207,7 @@ export const RunnerStatus = z.strictObject({
 });
 export type RunnerStatus = z.infer<typeof RunnerStatus>;
 
-/** One of `VmSpec.directHosts`, as a setting may name it. */
+/** One of `VmSpec.directHosts` or `allowedPrivateHosts`, as a setting may name it. */
 export const DirectHost = z.string().regex(/^\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'a host name, or .suffix');
 
 /**
@@ -218,6 +220,8 @@ export const VmSettings = z.strictObject({
   extraCaPem: GuestConfig.shape.extraCaPem,
   upstream: Upstream.nullable(),
   directHosts: z.array(DirectHost).max(1024),
+  /** As in `VmSpec`: a runner of a version before it takes settings without it. */
+  allowedPrivateHosts: z.array(DirectHost).max(1024).optional(),
 });
 export type VmSettings = z.infer<typeof VmSettings>;
 /** changed: false when all of it was in force already, and nothing was done. */

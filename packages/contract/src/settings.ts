@@ -91,6 +91,11 @@ export const settingDefinitions = {
     schema: hostList,
     about: 'Hosts (or .suffixes), comma separated, that go out directly even with an upstream proxy.',
   },
+  AIRLOCK_ALLOWED_PRIVATE_HOSTS: {
+    schema: hostList,
+    about:
+      'Hosts (or .suffixes), comma separated, that VMs may reach although their names or addresses are those of a private network, such as a company’s sign-on.',
+  },
   AIRLOCK_EXTRA_CA: {
     schema: z
       .string()

@@ -66,6 +66,7 @@ async function openEgress(context: BootContext, socketPath: string): Promise<Gat
     socketPath,
     upstreamUrl: secrets.upstream?.url ?? null,
     directHosts: spec.directHosts,
+    allowedPrivateHosts: spec.allowedPrivateHosts,
     onUpstreamError: context.onUpstreamError,
     onRefused: (error) => {
       logged += 1;

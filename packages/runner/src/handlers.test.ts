@@ -64,6 +64,14 @@ it('are in force on the way out when the agent does not take them', async () => 
   expect(told.calls).toEqual([...way, guest]);
 });
 
+it('name the hosts that may be on private networks, where there are some', async () => {
+  const [life, told] = vmIn('ready', { route: false, guest: false });
+  await handlersOf(life).configure({ ...settings, upstream: null, allowedPrivateHosts: ['sso.corp'] });
+  expect(told.calls[0]).toBe(
+    'reroute {"upstreamUrl":null,"directHosts":[".example"],"allowedPrivateHosts":["sso.corp"]}',
+  );
+});
+
 it('without an upstream send everything out directly', async () => {
   const [life, told] = vmIn('configured', { route: true, guest: false });
   await handlersOf(life).configure({ ...settings, upstream: null });

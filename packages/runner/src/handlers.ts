@@ -55,11 +55,12 @@ async function configure(life: Life, next: VmSettings): Promise<ConfigureAnswer>
   }
   const { gateway } = life.parts;
   const over = AbortSignal.any([stop.requested, trouble.signal]);
-  const rerouted = gateway.reroute({ upstreamUrl: next.upstream?.url ?? null, directHosts: next.directHosts });
+  const { upstream, directHosts, allowedPrivateHosts } = next;
+  const rerouted = gateway.reroute({ upstreamUrl: upstream?.url ?? null, directHosts, allowedPrivateHosts });
   if (rerouted) {
     // What was wrong with the way before is not to be seen any more.
     status.update({});
-    tryUpstream(life, gateway, next.upstream?.trialHosts ?? [], over);
+    tryUpstream(life, gateway, upstream?.trialHosts ?? [], over);
   }
   const configured = await life.configuration.apply(next, over);
   if (rerouted || configured) log.info({ rerouted, configured }, 'new settings are in force');

@@ -10,7 +10,16 @@ import type { RunnerSecrets, RunnerStatus, VmRoot, VmSettings, VmSpec } from '@a
 /** One start of a VM, as its controller wants it. */
 export interface VmPlan extends Pick<
   VmSpec,
-  'vmId' | 'kind' | 'epoch' | 'driver' | 'accel' | 'cpus' | 'memoryMib' | 'bootTimeoutMs' | 'directHosts'
+  | 'vmId'
+  | 'kind'
+  | 'epoch'
+  | 'driver'
+  | 'accel'
+  | 'cpus'
+  | 'memoryMib'
+  | 'bootTimeoutMs'
+  | 'directHosts'
+  | 'allowedPrivateHosts'
 > {
   imageId: string;
   /** Number of a CLI VM's root. Null: it boots from the image. */

@@ -23,7 +23,7 @@ export function vmPlan(row: VmRow, { settings, host }: { settings: Settings; hos
     cpus: settings.AIRLOCK_VM_CPUS,
     memoryMib: settings.AIRLOCK_VM_MEMORY_MIB,
     bootTimeoutMs: bootTimeoutMs(row.accel, settings.AIRLOCK_BOOT_TIMEOUT_S),
-    directHosts: settings.AIRLOCK_DIRECT_HOSTS,
+    ...hostsOf(settings),
     root: row.kind === 'cli' ? row.rootNumber : null,
     // Nobody waits for a VM that stood still and only proves its new root.
     low: row.rootUpdate?.state === 'proving' && !row.rootUpdate.run,
@@ -40,8 +40,14 @@ export async function vmSettings(settings: Settings, proxyPort: number): Promise
     timezone: settings.AIRLOCK_TIMEZONE,
     extraCaPem: await readExtraCa(settings.AIRLOCK_EXTRA_CA),
     upstream: url === null ? null : { url, trialHosts: trialHosts() },
-    directHosts: settings.AIRLOCK_DIRECT_HOSTS,
+    ...hostsOf(settings),
   };
+}
+
+/** Without exceptions there is no word of them: a runner of an earlier version knows none. */
+function hostsOf(settings: Settings): Pick<VmSettings, 'directHosts' | 'allowedPrivateHosts'> {
+  const { AIRLOCK_DIRECT_HOSTS: directHosts, AIRLOCK_ALLOWED_PRIVATE_HOSTS: allowedPrivateHosts } = settings;
+  return allowedPrivateHosts.length === 0 ? { directHosts } : { directHosts, allowedPrivateHosts };
 }
 
 /** Fresh secrets for one start of `row`. @throws AppError as `vmSettings` */

@@ -44,13 +44,24 @@ test('one that is adopted takes them all; one that this controller started, and 
   await begin({
     ...{ AIRLOCK_TIMEZONE: 'Asia/Tokyo', AIRLOCK_EXTRA_CA: ca, AIRLOCK_DIRECT_HOSTS: '.example' },
     AIRLOCK_UPSTREAM_PROXY: 'http://u:p@h:{port}',
+    AIRLOCK_ALLOWED_PRIVATE_HOSTS: 'sso.corp, .acme.example',
   });
   await cliOf(ben);
   await cliOf(host.userId);
   const upstream = { url: 'http://u:p@h:10001', trialHosts: expect.any(Array) as string[] };
   const settings = { timezone: 'Asia/Tokyo', extraCaPem: 'PEM', upstream, directHosts: ['.example'] };
-  expect(host.engine.configured).toEqual([{ vmId: vm.id, settings }]);
+  const allowedPrivateHosts = ['sso.corp', '.acme.example'];
+  expect(host.engine.configured).toEqual([{ vmId: vm.id, settings: { ...settings, allowedPrivateHosts } }]);
   expect(warnings()).toEqual([]);
+});
+
+test('a runner of an earlier version is told of no hosts on private networks, where there are none', async () => {
+  await cliOf(host.userId);
+  await begin({ AIRLOCK_TIMEZONE: 'Asia/Tokyo' });
+  await cliOf(host.userId);
+  expect(host.engine.configured.map(({ settings }) => Object.keys(settings).toSorted())).toEqual([
+    ['directHosts', 'extraCaPem', 'timezone', 'upstream'],
+  ]);
 });
 
 test('a use waits until the VM has taken them', async () => {

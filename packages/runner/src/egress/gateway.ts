@@ -1,36 +1,42 @@
 /**
  * The egress gateway of one VM: a forward proxy on a unix socket in the VM folder, so that no other process can use it.
- * It adds the upstream's credentials, which the VM never sees, and refuses every target that is not public. `proxy-chain`
- * does the proxying; this module feeds it connections, decides and counts.
+ * It adds the upstream's credentials, which the VM never sees, and refuses every target that is not public. One connection is one
+ * request, or one tunnel; this module admits connections, has them judged, and counts.
  */
-import { lookup as systemLookup, type LookupAddress } from 'node:dns';
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
-import type { IncomingMessage } from 'node:http';
-import { createServer, isIP, type Server as Listener, type Socket } from 'node:net';
-import { networkInterfaces } from 'node:os';
-import { promisify } from 'node:util';
-import { Server, type PrepareRequestFunctionResult } from 'proxy-chain';
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
+import { createServer, type Server as Listener, type Socket } from 'node:net';
 import { AppError, type ErrorBody } from '@airlock/contract/errors';
 import type { RunnerStatus } from '@airlock/contract/runner';
-import { requestError, translateEnd, translateResponse } from './answer.js';
-import { checkAddress, checkTarget, isListed, parseTarget, type Target } from './target.js';
-import { tryUpstream, upstreamFailure, upstreamName } from './upstream.js';
+import { refuse } from './answer.js';
+import { bareHead, parseHead, readHead } from './head.js';
+import { createJudged, type Judged, type Resolve } from './names.js';
+import { forward, type Plain } from './request.js';
+import { isListed, type checkAddress } from './target.js';
+import { openWay } from './tunnel.js';
+import { tryUpstream } from './upstream.js';
+import { checkOwnAndPublic, findWay, type Route } from './way.js';
 
-/** How targets are reached. */
-export interface Route {
-  /** `http://USER:PASS@HOST:PORT`; null: targets are dialled directly. */
-  upstreamUrl: string | null;
-  directHosts: readonly string[];
-}
+/** What a guest may take of its gateway; times in milliseconds. */
+const defaultLimits = {
+  /** Connections at a time; a browser has some 40 through one proxy. */
+  connections: 256,
+  /** Until the head of a request has come. */
+  headMs: 15_000,
+  /** Without a byte either way; a model may think for long before it answers. */
+  idleMs: 30 * 60_000,
+};
 
 export interface GatewayOptions extends Route {
   socketPath: string;
   /** Called when `lastError` has changed. */
   onUpstreamError: (error: ErrorBody) => void;
+  /** Called for each refusal by the policy, and for the first connection that is one too many. */
   onRefused?: (error: AppError) => void;
-  /** All addresses of a name; the system's resolver by default. */
-  resolve?: (host: string) => Promise<LookupAddress[]>;
+  limits?: Partial<typeof defaultLimits>;
+  /** All addresses of a name; what this host knows by default. */
+  resolve?: Resolve;
   /** Judges an address that a name was found to have; the policy by default. */
   checkAddress?: typeof checkAddress;
 }
@@ -51,38 +57,42 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-type Lookup = NonNullable<PrepareRequestFunctionResult['dnsLookup']>;
-
 /** What the parts of one gateway share. */
 interface Ctx {
   options: GatewayOptions;
+  limits: typeof defaultLimits;
   sockets: Set<Socket>;
   /** In force; replaced as a whole. */
   route: Route;
-  /** By what route the newest request of a connection went to an upstream; none where it goes out directly. */
-  via: WeakMap<Socket, Route>;
+  judged: Judged;
+  /** Takes the framing off a plain request, and puts it on its answer. */
+  http: HttpServer;
+  /** The plain request of a connection, until it has come. */
+  plain: WeakMap<Socket, Plain>;
   total: { connections: number; refused: number; bytesUp: number; bytesDown: number };
+  /** There was one connection too many. */
+  wasFull: boolean;
   lastError: ErrorBody | null;
 }
 
-const resolveAll = (host: string): Promise<LookupAddress[]> => promisify(systemLookup)(host, { all: true });
-
 /** Opens the gateway; it listens when the promise resolves. */
 export async function openGateway(options: GatewayOptions): Promise<Gateway> {
-  const total = { connections: 0, refused: 0, bytesUp: 0, bytesDown: 0 };
-  const { upstreamUrl, directHosts } = options;
-  const route: Route = { upstreamUrl, directHosts };
-  const ctx: Ctx = { options, sockets: new Set(), route, via: new WeakMap(), total, lastError: null };
-  const proxy = new Server({
-    authRealm: 'airlock',
-    prepareRequestFunction: ({ request }) => prepare(ctx, request),
-  });
-  proxy.server.prependListener('request', ({ socket }, response) =>
-    translateResponse(response, (status) => translate(ctx, socket, status)),
-  );
-  // Half-open sockets are proxy-chain's way (a guest may send its end first); the end towards the guest closes the socket
-  // altogether, because the `nc` between passes no other end on to the guest.
-  const listener = createServer({ allowHalfOpen: true }, (socket) => admit(ctx, proxy, socket));
+  const { upstreamUrl, directHosts, allowedPrivateHosts = [], resolve } = options;
+  const ctx: Ctx = {
+    ...{ options, limits: { ...defaultLimits, ...options.limits }, sockets: new Set(), judged: createJudged(resolve) },
+    ...{
+      route: { upstreamUrl, directHosts, allowedPrivateHosts },
+      plain: new WeakMap(),
+      wasFull: false,
+      lastError: null,
+    },
+    http: createHttpServer(),
+    total: { connections: 0, refused: 0, bytesUp: 0, bytesDown: 0 },
+  };
+  takeRequests(ctx);
+  // Half-open: a guest may send its end first. The end towards the guest closes the socket altogether, because the `nc` between passes
+  // no other end on to the guest.
+  const listener = createServer({ allowHalfOpen: true }, (socket) => admit(ctx, socket));
   // A runner that was killed leaves its socket behind; the folder is claimed, so nobody listens there.
   await rm(options.socketPath, { force: true });
   listener.listen(options.socketPath);
@@ -95,71 +105,81 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   };
 }
 
-/** Counts a connection of the guest and hands it to the proxy. */
-function admit(ctx: Ctx, proxy: Server, socket: Socket): void {
-  const { sockets, total } = ctx;
+/** The server listens nowhere: it is given connections whose head was judged, and the bare one in its place. */
+function takeRequests(ctx: Ctx): void {
+  const { http, plain } = ctx;
+  // Not in Node's types: a guest that has sent its end gets its answer.
+  Object.assign(http, { httpAllowHalfOpen: true });
+  http.on('request', (incoming, response) => {
+    const found = plain.get(incoming.socket);
+    // Whatever follows the request of this connection is nobody's: the answer ends the connection.
+    plain.delete(incoming.socket);
+    if (found) forward(incoming, response, found, (error) => record(ctx, found.way.route, error));
+  });
+}
+
+/** Counts a connection of the guest, and answers it; nothing that it does costs more than itself. */
+function admit(ctx: Ctx, socket: Socket): void {
+  const { sockets, total, limits } = ctx;
   total.connections += 1;
   sockets.add(socket);
+  socket.setTimeout(limits.idleMs, () => socket.destroy());
+  // A guest that goes away in the middle is no news.
+  socket.on('error', () => socket.destroy());
   socket.once('finish', () => socket.destroy());
   socket.once('close', () => {
     sockets.delete(socket);
     total.bytesUp += socket.bytesRead;
     total.bytesDown += socket.bytesWritten;
   });
-  // proxy-chain takes a socket without remote address for one that has already been closed.
-  Object.defineProperty(socket, 'remoteAddress', { value: 'guest' });
-  translateEnd(socket, (status) => translate(ctx, socket, status));
-  proxy.server.emit('connection', socket);
-}
-
-/** Decides about one request of the guest: by the upstream, directly, or not at all. */
-async function prepare(ctx: Ctx, request: IncomingMessage): Promise<PrepareRequestFunctionResult> {
-  const { method = '', url = '', socket } = request;
-  const { route } = ctx;
-  try {
-    const target = parseTarget(method, url);
-    checkTarget(target);
-    ctx.via.delete(socket);
-    if (route.upstreamUrl === null || isListed(target.host, route.directHosts)) return await dialDirectly(ctx, target);
-    ctx.via.set(socket, route);
-    return { upstreamProxyUrl: route.upstreamUrl };
-  } catch (error) {
+  serve(ctx, socket).catch((error: unknown) => {
     const problem = AppError.from(error);
     if (problem.code === 'egress_refused') {
-      ctx.total.refused += 1;
+      total.refused += 1;
       ctx.options.onRefused?.(problem);
     }
-    throw requestError(problem);
+    if (problem.code === 'aborted') socket.destroy();
+    else refuse(socket, problem);
+  });
+}
+
+/** Decides about the one request of a connection: by the upstream, directly, or not at all. */
+async function serve(ctx: Ctx, socket: Socket): Promise<void> {
+  const { sockets, limits, options, judged, plain, http } = ctx;
+  if (sockets.size > limits.connections) throw tooMany(ctx);
+  const head = parseHead(await readHead(socket, limits.headMs));
+  const { resolve, checkAddress: check = checkOwnAndPublic } = options;
+  const way = await findWay(head.method, head.url, { route: ctx.route, resolve, judged, checkAddress: check });
+  if (head.method === 'CONNECT') {
+    try {
+      return await openWay(socket, way, limits.idleMs);
+    } catch (error) {
+      throw record(ctx, way.route, AppError.from(error));
+    }
   }
+  plain.set(socket, { head, way });
+  socket.unshift(Buffer.from(bareHead(head)));
+  http.emit('connection', socket);
+  socket.resume();
 }
 
-/** Resolves and judges the name now, and pins the answer: what is dialled is exactly what was judged. */
-async function dialDirectly({ options }: Ctx, target: Target): Promise<PrepareRequestFunctionResult> {
-  const { resolve = resolveAll, checkAddress: judge = checkOwnAndPublic } = options;
-  const family = isIP(target.host);
-  const addresses = family === 0 ? await resolveOrFail(resolve, target.host) : [{ address: target.host, family }];
-  for (const { address } of addresses) judge(address, target.host, target.port);
-  return { upstreamProxyUrl: null, dnsLookup: pinned(addresses) };
+function tooMany(ctx: Ctx): AppError {
+  const { total, limits, options } = ctx;
+  const error = new AppError(
+    'egress_busy',
+    `This VM has ${limits.connections} connections through its egress gateway already.`,
+  );
+  total.refused += 1;
+  if (!ctx.wasFull) options.onRefused?.(error);
+  ctx.wasFull = true;
+  return error;
 }
 
-async function resolveOrFail(resolve: typeof resolveAll, host: string): Promise<LookupAddress[]> {
-  try {
-    return await resolve(host);
-  } catch (cause) {
-    throw new AppError('not_found', `The name ${host} cannot be resolved.`, { cause });
-  }
-}
-
-/** What a failed answer to the guest says about the upstream; null when it says nothing about it. */
-function translate(ctx: Ctx, socket: Socket, status: number): AppError | null {
-  const route = ctx.via.get(socket);
-  if (!route || route.upstreamUrl === null) return null;
-  return record(ctx, route, upstreamFailure(status, upstreamName(route.upstreamUrl)));
-}
-
-function record(ctx: Ctx, route: Route, error: AppError | null): AppError | null {
+/** Keeps what is wrong with the present upstream. */
+function record(ctx: Ctx, route: Route, error: AppError): AppError {
+  if (error.code !== 'upstream_auth_failed' && error.code !== 'upstream_unreachable') return error;
   // What is wrong with an upstream that is not the present one any more is nobody's concern but the guest's who waits for it.
-  if (!error || route !== ctx.route) return error;
+  if (route !== ctx.route) return error;
   // Each request of the guest may fail in the same way: news is only what differs.
   const isNews = ctx.lastError?.message !== error.message;
   ctx.lastError = error.toBody();
@@ -182,13 +202,13 @@ async function tryHosts(ctx: Ctx, hosts: readonly string[], signal: AbortSignal)
     }),
   );
   const [first = null] = unreachable;
-  if (!unreachable.includes(null)) record(ctx, route, first);
+  if (first && !unreachable.includes(null)) record(ctx, route, first);
 }
 
-function reroute(ctx: Ctx, { upstreamUrl, directHosts }: Route): boolean {
-  const isSame = upstreamUrl === ctx.route.upstreamUrl && directHosts.join() === ctx.route.directHosts.join();
-  if (isSame) return false;
-  ctx.route = { upstreamUrl, directHosts };
+function reroute(ctx: Ctx, { upstreamUrl, directHosts, allowedPrivateHosts = [] }: Route): boolean {
+  const next: Route = { upstreamUrl, directHosts, allowedPrivateHosts };
+  if (JSON.stringify(next) === JSON.stringify(ctx.route)) return false;
+  ctx.route = next;
   ctx.lastError = null;
   return true;
 }
@@ -215,22 +235,4 @@ function sum(sockets: Iterable<Socket>, start: number, figure: (socket: Socket) 
   let result = start;
   for (const socket of sockets) result += figure(socket);
   return result;
-}
-
-/** The policy, and this host's own addresses, which may be public ones. */
-function checkOwnAndPublic(address: string, host: string, port: number): void {
-  checkAddress(address, host, port);
-  const own = Object.values(networkInterfaces()).some((list) => list?.some((entry) => entry.address === address));
-  if (own) {
-    throw new AppError('egress_refused', `The egress gateway refuses ${host}:${port}: ${address} is this host.`);
-  }
-}
-
-/** A resolver that knows one answer. */
-function pinned(addresses: readonly LookupAddress[]): Lookup {
-  return ((_host: string, options: unknown, callback: (error: null, ...answer: unknown[]) => void) => {
-    const all = typeof options === 'object' && options !== null && 'all' in options && options.all === true;
-    if (all) callback(null, addresses);
-    else callback(null, addresses[0]?.address, addresses[0]?.family);
-  }) as unknown as Lookup;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { isLocalName, isPublicAddress } from './address.js';
-import { checkTarget, isListed, parseTarget } from './target.js';
+import { isFalseAnswer, isLocalName, isPrivateAddress, isPublicAddress } from './address.js';
+import { checkPrivate, checkTarget, isListed, parseTarget } from './target.js';
 
 describe('addresses', () => {
   it.each([
@@ -17,6 +17,7 @@ describe('addresses', () => {
       '::ffff:127.0.0.1',
       '::ffff:8.8.8.8',
     ],
+    ...['64:ff9b::a9fe:a9fe', '64:ff9b::a00:1', '64:ff9b::', '64:ff9b:1::808:808', 'fd20:ce::254', 'fe80::1%eth0'],
     ...['64:ff9b::7f00:1', '2002:7f00:1::', '2001:0:7f00:1::', '2001:db8::1', '::127.0.0.1', 'localhost', ''],
   ])('%s is refused', (address) => {
     expect(isPublicAddress(address)).toBe(false);
@@ -31,6 +32,7 @@ describe('addresses', () => {
     '223.255.255.255',
     '2606:4700::1111',
     '2a00::1',
+    '64:ff9b::808:808',
   ])('%s is public', (address) => {
     expect(isPublicAddress(address)).toBe(true);
   });
@@ -43,12 +45,65 @@ describe('addresses', () => {
     'nas.lan',
     'router',
     'x.home.arpa',
+    ...['sso.corp', 'x.home', 'x.mail', 'db.default.svc', 'kubernetes.default', 'x.cluster', 'api.consul', 'x.docker'],
+    ...['x.invalid', 'x.test', 'x.onion', 'x.alt', 'x.private', 'x.intranet', 'x.localdomain', '1.0.0.10.in-addr.arpa'],
   ])('%s is a local name', (name) => {
     expect(isLocalName(name)).toBe(true);
   });
 
-  it.each(['claude.ai', 'localhost.example.com', 'internal.example.com'])('%s is not a local name', (name) => {
-    expect(isLocalName(name)).toBe(false);
+  it.each(['claude.ai', 'localhost.example.com', 'internal.example.com', 'xn--80ak6aa92e.xn--p1ai', 'a_b.dev'])(
+    '%s is not a local name',
+    (name) => {
+      expect(isLocalName(name)).toBe(false);
+    },
+  );
+});
+
+describe('an exception', () => {
+  it.each([
+    '10.0.0.5',
+    '172.16.1.1',
+    '192.168.1.1',
+    '100.64.0.1',
+    '198.18.0.7',
+    'fd12::1',
+    '64:ff9b::a00:5',
+    '8.8.8.8',
+  ])('may be at %s', (address) => {
+    expect(checkPrivate(address, 'sso.corp', 443)).toBeUndefined();
+  });
+
+  it.each([
+    ...['127.0.0.1', '0.0.0.0', '169.254.169.254', '100.100.100.200', '168.63.129.16', '224.0.0.1', '192.0.0.192'],
+    ...['::1', '::', 'fe80::1', 'fd00:ec2::254', '::ffff:127.0.0.1', '64:ff9b::a9fe:a9fe', 'ff02::1', ''],
+  ])('is not at %s', (address) => {
+    expect(() => checkPrivate(address, 'sso.corp', 443)).toThrow(expect.objectContaining({ code: 'egress_refused' }));
+    expect(isPrivateAddress(address)).toBe(false);
+  });
+
+  it.each(['sso.corp:443', 'deep.sso.corp:8443', 'intranet:443', '10.0.0.5:443', '[::ffff:8.8.8.8]:443'])(
+    'lets %s through when it is named',
+    (url) => {
+      const target = parseTarget('CONNECT', url);
+      if (target.host.includes('::')) expect(() => checkTarget(target, ['.corp'])).toThrow('not a public address');
+      else expect(checkTarget(target, ['.corp', 'intranet', '10.0.0.5'])).toBeUndefined();
+      expect(() => checkTarget(target)).toThrow(expect.objectContaining({ code: 'egress_refused' }));
+    },
+  );
+
+  it.each(['sso.corp:22', 'localhost..corp:443', 'corp:443', '127.0.0.1:443', '10.0.0.6:443', 'x.corp.evil:443'])(
+    'is not %s',
+    (url) => {
+      expect(() => checkTarget(parseTarget('CONNECT', url), ['.corp', '10.0.0.5', '127.0.0.1'])).toThrow(
+        expect.objectContaining({ code: 'egress_refused' }),
+      );
+    },
+  );
+
+  it('is not a false answer of a resolver', () => {
+    expect(['198.18.0.1', '198.19.255.255', '198.20.0.1', '198.17.0.1', '::1'].map(isFalseAnswer)).toEqual([
+      ...[true, true, false, false, false],
+    ]);
   });
 });
 
@@ -95,6 +150,15 @@ describe('targets', () => {
       '169.254.169.254:80',
       'host:443',
     ],
+    ...['localhost..:443', 'LOCALHOST...:443', 'a..example.com:443', '.example.com:443', `${'a'.repeat(64)}.com:443`],
+    ...[
+      `${'a.'.repeat(130)}com:443`,
+      'x.corp:443',
+      'x.home:443',
+      'db.svc:443',
+      '0x7f.1:443',
+      '[64:ff9b::a9fe:a9fe]:80',
+    ],
     ...['mail.example.com:25', 'example.com:22', 'example.com:0', 'example.com:1023'],
   ])('%s is refused', (url) => {
     expect(() => checkTarget(parseTarget('CONNECT', url))).toThrow(expect.objectContaining({ code: 'egress_refused' }));
@@ -113,6 +177,7 @@ describe('targets', () => {
     ['api.claude.ai', ['.claude.ai'], true],
     ['evilclaude.ai', ['.claude.ai'], false],
     ['claude.ai', [], false],
+    ['10.0.0.5', ['.5'], false],
   ])('%s in %j: %s', (host, list, expected) => {
     expect(isListed(host, list)).toBe(expected);
   });

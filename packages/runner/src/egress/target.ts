@@ -1,7 +1,7 @@
 /** The target of a proxy request: parsed once, strictly, and judged by the egress policy. Pure. */
 import { isIP } from 'node:net';
 import { AppError } from '@airlock/contract/errors';
-import { isLocalName, isPublicAddress } from './address.js';
+import { isLocalName, isPrivateAddress, isPublicAddress, isWellFormedName } from './address.js';
 
 export interface Target {
   /** As a URL parser understands it: lower case, no final dot, IPv4 in dotted form, IPv6 without brackets. */
@@ -15,9 +15,9 @@ export interface Target {
  */
 export function parseTarget(method: string, url: string): Target {
   const plain = method === 'CONNECT' ? `http://${url}` : url;
-  const form = /^http:\/\/(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?(?:[/?].*)?$/i.exec(plain);
+  const form = /^http:\/\/(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?([/?][^#]*)?$/i.exec(plain);
   const isConnect = method === 'CONNECT';
-  if (!form || (isConnect && (form[2] === undefined || /[/?]/.test(url))) || !URL.canParse(plain)) {
+  if (!form || (isConnect && (form[2] === undefined || form[3] !== undefined)) || !URL.canParse(plain)) {
     throw new AppError(
       'invalid_request',
       `The egress gateway does not understand ${isConnect ? 'this CONNECT target' : 'this request target'}.`,
@@ -29,19 +29,37 @@ export function parseTarget(method: string, url: string): Target {
   return { host, port: Number(form[2] ?? 80) };
 }
 
+/** Path and query of an absolute URL that `parseTarget` understood, as they were written. */
+export function pathOf(url: string): string {
+  const path = /^http:\/\/[^/?]+(.*)$/i.exec(url)?.[1] ?? '';
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
+/** `host`, in brackets where it is an IPv6 address. */
+const bracketed = (host: string): string => (isIP(host) === 6 ? `[${host}]` : host);
+
+/** `host:port`, as a CONNECT names it. */
+export const hostAndPort = ({ host, port }: Target): string => `${bracketed(host)}:${port}`;
+
+/** What stands in a `Host` header and an `http://` URL: without the port that is understood. */
+export const authorityOf = (target: Target): string =>
+  target.port === 80 ? bracketed(target.host) : hostAndPort(target);
+
 /** Web ports, and the unprivileged ones that APIs are sometimes found on: no mail, no remote login, no file sharing. */
 function isAllowedPort(port: number): boolean {
   return port === 80 || port === 443 || (port >= 1024 && port <= 65535);
 }
 
 /**
- * Refuses a target that the policy forbids by its name or literal address.
+ * Refuses a target that the policy forbids by its name or literal address, with exceptions for the hosts `allowed`.
  * @throws AppError egress_refused
  */
-export function checkTarget({ host, port }: Target): void {
+export function checkTarget({ host, port }: Target, allowed: readonly string[] = []): void {
   if (!isAllowedPort(port)) throw refused(host, port, 'only ports 80, 443 and from 1024 up are open');
-  if (isIP(host) !== 0) checkAddress(host, host, port);
-  else if (isLocalName(host)) throw refused(host, port, 'it is a name of this host or its private network');
+  const isAllowed = isListed(host, allowed);
+  if (isIP(host) !== 0) return isAllowed ? checkPrivate(host, host, port) : checkAddress(host, host, port);
+  if (!isWellFormedName(host)) throw refused(host, port, 'it is no name of a host');
+  if (isLocalName(host) && !isAllowed) throw refused(host, port, 'it is a name of a host or a private network alone');
 }
 
 /**
@@ -52,11 +70,22 @@ export function checkAddress(address: string, host: string, port: number): void 
   if (!isPublicAddress(address)) throw refused(host, port, `${address} is not a public address`);
 }
 
-function refused(host: string, port: number, reason: string): AppError {
+/**
+ * The same for a host that is an exception: private networks are open to it, but neither loopback and link-local addresses nor those of
+ * a cloud's host service.
+ * @throws AppError egress_refused
+ */
+export function checkPrivate(address: string, host: string, port: number): void {
+  if (isPublicAddress(address) || isPrivateAddress(address)) return;
+  throw refused(host, port, `${address} is neither a public address nor one of a private network`);
+}
+
+/** Says why the gateway does not go to `host`. */
+export function refused(host: string, port: number, reason: string): AppError {
   return new AppError('egress_refused', `The egress gateway refuses ${host}:${port}: ${reason}.`);
 }
 
-/** True when `host` is listed, exactly or by a `.suffix` (which does not match the bare domain). */
+/** True when `host` is listed, exactly or by a `.suffix` (which matches neither the bare domain nor an address). */
 export function isListed(host: string, list: readonly string[]): boolean {
-  return list.some((entry) => (entry.startsWith('.') ? host.endsWith(entry) : host === entry));
+  return list.some((entry) => (entry.startsWith('.') && isIP(host) === 0 ? host.endsWith(entry) : host === entry));
 }

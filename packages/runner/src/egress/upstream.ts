@@ -1,76 +1,100 @@
-/** The user's upstream proxy: one trial at the start, and words for its failures. Never shows its credentials. */
+/** The user's upstream proxy: tunnels through it, one trial at the start, and words for its failures. Never shows its credentials. */
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 
+/** Milliseconds that an upstream, or a target, has to let a connection in. */
+export const connectMs = 30_000;
+const trialMs = 15_000;
+
 /** `host:port` of an upstream URL, fit to be shown. */
-export function upstreamName(upstreamUrl: string): string {
+function upstreamName(upstreamUrl: string): string {
   const { hostname, port } = new URL(upstreamUrl);
   return `${hostname}:${port === '' ? '80' : port}`;
 }
 
-/**
- * What a failed request tells about the upstream: `status` is an HTTP status of the upstream, or one of those that
- * proxy-chain makes up for failures of its own (593–596, 599, 504). Null when the upstream works and refused this target.
- */
-export function upstreamFailure(status: number, name: string): AppError | null {
-  if (status === 407 || status === 401 || status === 597) {
-    return new AppError('upstream_auth_failed', `The upstream proxy ${name} refused the user name or password.`, {
-      hint: 'Correct AIRLOCK_UPSTREAM_PROXY.',
-    });
-  }
-  const reasons: Record<number, string> = {
-    504: 'it does not answer',
-    593: 'its name cannot be resolved',
-    594: 'it refuses connections',
-    595: 'it reset the connection',
-    596: 'it closed the connection',
-    599: 'the connection failed',
+/** Where an upstream listens, and the header that it lets us in for; none without a user name. */
+export function upstreamAccess(upstreamUrl: string): { host: string; port: number; headers: string[] } {
+  const { hostname, port, username, password } = new URL(upstreamUrl);
+  const credentials = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64');
+  return {
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? 80 : Number(port),
+    headers: username === '' ? [] : ['proxy-authorization', `Basic ${credentials}`],
   };
-  const reason = reasons[status];
-  if (reason === undefined) return null;
-  return new AppError('upstream_unreachable', `The upstream proxy ${name} cannot be reached: ${reason}.`, {
-    hint: 'Check that the proxy runs and that AIRLOCK_UPSTREAM_PROXY names it.',
+}
+
+/** The upstream wants other credentials. */
+export function upstreamAuthFailed(upstreamUrl: string): AppError {
+  const name = upstreamName(upstreamUrl);
+  return new AppError('upstream_auth_failed', `The upstream proxy ${name} refused the user name or password.`, {
+    hint: 'Correct AIRLOCK_UPSTREAM_PROXY.',
   });
 }
 
-const failureStatus: Record<string, number> = {
-  ENOTFOUND: 593,
-  EAI_AGAIN: 593,
-  ECONNREFUSED: 594,
-  ECONNRESET: 595,
-  EPIPE: 596,
-  ETIMEDOUT: 504,
-  TimeoutError: 504,
+const reasons: Record<string, string> = {
+  ENOTFOUND: 'its name cannot be resolved',
+  EAI_AGAIN: 'its name cannot be resolved',
+  ECONNREFUSED: 'it refuses connections',
+  ECONNRESET: 'it reset the connection',
+  EPIPE: 'it closed the connection',
+  ETIMEDOUT: 'it does not answer',
+  TimeoutError: 'it does not answer',
 };
+
+/** The upstream failed with an error of its connection. */
+export function upstreamUnreachable(upstreamUrl: string, error: unknown): AppError {
+  const { code, name } = error as NodeJS.ErrnoException;
+  const reason = reasons[code ?? name] ?? reasons[name] ?? 'the connection failed';
+  return new AppError(
+    'upstream_unreachable',
+    `The upstream proxy ${upstreamName(upstreamUrl)} cannot be reached: ${reason}.`,
+    { hint: 'Check that the proxy runs and that AIRLOCK_UPSTREAM_PROXY names it.' },
+  );
+}
+
+/**
+ * A tunnel through the upstream to `target`, as `host:port`.
+ * @throws AppError upstream_auth_failed, upstream_unreachable; egress_failed when the upstream works and refuses this target
+ */
+export async function openTunnel(upstreamUrl: string, target: string, signal: AbortSignal): Promise<Socket> {
+  const { host, port, headers } = upstreamAccess(upstreamUrl);
+  const connect = request({
+    ...{ host, port, method: 'CONNECT', path: target, agent: false, signal },
+    headers: ['host', target, ...headers],
+  });
+  connect.end();
+  let answer: [IncomingMessage, Socket, Buffer];
+  try {
+    answer = (await once(connect, 'connect')) as typeof answer;
+  } catch (error) {
+    connect.destroy();
+    throw upstreamUnreachable(upstreamUrl, signal.aborted ? signal.reason : error);
+  }
+  const [{ statusCode = 0 }, socket, head] = answer;
+  if (statusCode === 200) {
+    socket.unshift(head);
+    return socket;
+  }
+  socket.destroy();
+  if (statusCode === 407 || statusCode === 401) throw upstreamAuthFailed(upstreamUrl);
+  throw new AppError(
+    'egress_failed',
+    `The upstream proxy ${upstreamName(upstreamUrl)} answers ${statusCode} for ${target}.`,
+  );
+}
 
 /** Asks the upstream for a tunnel to `target` and closes it again. Null when the upstream is reachable and lets us in. */
 export async function tryUpstream(upstreamUrl: string, target: string, signal: AbortSignal): Promise<AppError | null> {
-  const { hostname, port, username, password } = new URL(upstreamUrl);
-  const credentials = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64');
-  const connect = request({
-    host: hostname.replace(/^\[|\]$/g, ''),
-    port: port === '' ? 80 : Number(port),
-    method: 'CONNECT',
-    path: target,
-    headers: { host: target, ...(username !== '' && { 'proxy-authorization': `Basic ${credentials}` }) },
-    agent: false,
-    signal: withDeadline(signal, 15_000),
-  });
-  connect.end();
   try {
-    const [response, socket] = (await once(connect, 'connect')) as [IncomingMessage, Socket];
+    const socket = await openTunnel(upstreamUrl, target, withDeadline(signal, trialMs));
     socket.destroy();
-    // Any other refusal is about the target, not about the proxy.
-    const status = response.statusCode ?? 200;
-    return status === 407 || status === 401 ? upstreamFailure(status, upstreamName(upstreamUrl)) : null;
+    return null;
   } catch (error) {
-    if (signal.aborted) return null;
-    const { code, name } = error as NodeJS.ErrnoException;
-    return upstreamFailure(failureStatus[code ?? name] ?? 599, upstreamName(upstreamUrl));
-  } finally {
-    connect.destroy();
+    const problem = AppError.from(error);
+    // Any other refusal is about the target, not about the proxy.
+    return signal.aborted || problem.code === 'egress_failed' ? null : problem;
   }
 }
