@@ -1,6 +1,6 @@
 /**
  * A shell in CLI VMs, for tests that look at a home or put something there: by the initrd, a program that hands its prompt to a shell
- * of root takes the place of the Codex CLI. The golden image, and every VM of another home, stay as they are.
+ * of root, or runs it itself, takes the place of the Codex CLI. The golden image, and every VM of another home, stay as they are.
  */
 import { PromptFrame, type CredentialBundle } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
@@ -8,11 +8,23 @@ import { withHelper } from '@airlock/image-builder/gate/helper';
 
 const folder = '/run/airlock-shell';
 
+/** First line of what the program runs itself, as the desktop user. */
+const ofUser = '# of the user';
+
 /** Answers as `codex exec --json` does, a message a line, and to everything else as a CLI that is signed in. */
 const standIn = String.raw`#!/bin/sh
 [ "$1" = exec ] || { echo 'Logged in using ChatGPT'; exit 0; }
-cat >${folder}/asked
-tr '\t' ' ' <${folder}/told |
+prompt=$(cat)
+case $prompt in
+'${ofUser}'*)
+	sh -ec "$prompt" </dev/null 2>&1
+	echo "ended with $?"
+	;;
+*)
+	printf '%s\n' "$prompt" >${folder}/asked
+	cat ${folder}/told
+	;;
+esac | tr '\t' ' ' |
 	sed -e 's/[\\"]/\\&/g' -e 's/.*/{"type":"item.completed","item":{"type":"agent_message","text":"&"}}/'
 `;
 
@@ -80,3 +92,6 @@ export async function shell(runner: JsonClient, script: string): Promise<string>
   if (code === '0') return output;
   throw new Error(`The script in the VM ended with ${code}:\n${text}`);
 }
+
+/** The same as the desktop user: what a CLI that the agent starts can do. @throws Error */
+export const userShell = (runner: JsonClient, script: string): Promise<string> => shell(runner, `${ofUser}\n${script}`);

@@ -1,13 +1,14 @@
 /**
  * The home of a CLI VM on a disk of its own, in real VMs: a new one gets its encryption and its first files, a cut power leaves what
  * was written, it grows, and it may be the disk that once was the root, too. One that cannot be used ends the boot at once, and the
- * reason is told. Each kind of that, and the disk that was both: TEST_UPDATE=all, as `npm run soak -- --only update` sets it.
+ * reason is told. In the same VM a program of the desktop user tries to become the agent. Each kind of that, and the disk that was both: TEST_UPDATE=all, as `npm run soak -- --only update` sets it.
  */
 import { randomBytes } from 'node:crypto';
 import { readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CredentialBundle, type GuestConfig } from '@airlock/contract/guest';
+import { CredentialBundle, GuestHealth, type GuestConfig } from '@airlock/contract/guest';
 import { homePaths } from '@airlock/contract/home';
 import { newId } from '@airlock/contract/ids';
 import { imageFiles } from '@airlock/contract/image';
@@ -15,10 +16,11 @@ import { killExactly, run } from '@airlock/contract/process';
 import type { RunnerStatus } from '@airlock/contract/runner';
 import type { Engine } from '@airlock/controller/engine/engine';
 import { createLocalEngine } from '@airlock/controller/engine/local';
-import { shell, shellLogin, withShell } from '../support/guest-shell.js';
+import { shell, shellLogin, userShell, withShell } from '../support/guest-shell.js';
 import { createTestHome, type TestHome } from '../support/home.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../support/leaks.js';
 import { until } from '../support/poll.js';
+import { fillMemory, killAgent, killed, loot, startThief, tryAll } from './intruder.js';
 import { findOffers, guestConfigOf, type Offer } from './driver/tiny-vm.js';
 
 const bootMs = 240_000;
@@ -63,7 +65,7 @@ afterAll(async () => {
 async function boot(change: { root?: number } & Partial<GuestConfig> = {}): Promise<RunnerStatus> {
   const { root = 1, ...config } = change;
   const { driver, accel } = offer;
-  const plan = { vmId, imageId, kind: 'cli', epoch: (epoch += 1), driver, accel, cpus: 2, memoryMib: 2048 } as const;
+  const plan = { vmId, imageId, kind: 'cli', epoch: (epoch += 1), driver, accel, cpus: 2, memoryMib: 1024 } as const;
   const more = { bootTimeoutMs: bootMs, directHosts: [], root, low: false };
   const guestConfig = { ...guestConfigOf(plan), vncPassword: null, homeKey, ...config };
   const since = performance.now();
@@ -74,15 +76,48 @@ async function boot(change: { root?: number } & Partial<GuestConfig> = {}): Prom
   };
   const status = await until('the VM to be ready or to fail', settled, { timeoutMs: bootMs });
   const seconds = ((performance.now() - since) / 1000).toFixed(1);
-  process.stderr.write(`boot: ${status.error?.message ?? 'ready'} after ${seconds} s\n`);
+  report(`boot: ${status.error?.message ?? 'ready'} after ${seconds} s`);
   return status;
 }
+
+const report = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const inVm = (script: string): Promise<string> => shell(engine.client(vmId), script);
 const deliver = (): Promise<void> =>
   engine.client(vmId).call('PUT', '/guest/credentials/codex', null, { body: shellLogin });
 const delivered = (): Promise<CredentialBundle> =>
   engine.client(vmId).call('GET', '/guest/credentials/codex', CredentialBundle);
+
+const console = (): Promise<string> => readFile(homePaths(home.path).vmFile(vmId, 'serialLog'), 'latin1');
+const health = (): Promise<GuestHealth> =>
+  engine.client(vmId).call('GET', '/guest/health', GuestHealth, { timeoutMs: 5000 });
+const isUp = (): Promise<boolean> =>
+  health().then(
+    ({ ready }) => ready,
+    () => false,
+  );
+
+/** Asks the runner for the agent's health again and again; `end` tells whose health it was that came. */
+function watchAgent(): { end(): Promise<string[]> } {
+  const seen = new Set<string>();
+  const over = new AbortController();
+  const look = async (): Promise<void> => {
+    while (!over.signal.aborted) {
+      // An agent that has just begun does not know its VM yet, and one that is away answers nothing.
+      const answer = await health().catch(() => null);
+      if (answer?.vmId) seen.add(answer.vmId);
+      await delay(100);
+    }
+  };
+  const looking = look();
+  return {
+    end: async () => {
+      over.abort();
+      await looking;
+      return [...seen];
+    },
+  };
+}
 
 /** On the host, in the file system of the home that no VM uses. */
 const debugfs = async (command: string): Promise<string> => (await run('debugfs', ['-w', '-R', command, disk])).stdout;
@@ -122,6 +157,30 @@ describe('the home of a CLI VM', () => {
       expect(await inVm(asUser)).toContain('Permission denied');
     },
     bootMs + graceMs,
+  );
+
+  it(
+    'holds a program of the desktop user that does not become the agent, whatever ends the agent',
+    async () => {
+      const tried = await userShell(engine.client(vmId), `exec 2>/dev/null; set +e${tryAll}`);
+      expect(tried).toBe('0\n0::/airlock.slice/programs\n');
+      await inVm(startThief);
+      const watch = watchAgent();
+      const agent = 'pgrep -o -f /usr/lib/airlock/agent.cjs';
+      const before = await inVm(agent);
+      // The kernel may end the shell of this very script.
+      await userShell(engine.client(vmId), fillMemory).catch((error: unknown) => report(String(error)));
+      expect(await inVm(agent)).toBe(before);
+      expect(await inVm('dmesg | grep -c oom-kill:constraint=CONSTRAINT_MEMCG')).not.toBe('0\n');
+      // The end of this prompt may be lost with the agent.
+      await inVm(killAgent(3)).catch((error: unknown) => report(String(error)));
+      await until('the last kill', async () => (await console()).includes(killed), { timeoutMs: 2 * graceMs });
+      await until('the agent to answer again', async () => isUp(), { timeoutMs: graceMs });
+      expect(await inVm(agent)).not.toBe(before);
+      expect(await inVm(`cat ${loot}; pkill -f /tmp/thief`)).toBe('tried\n');
+      expect(await watch.end()).toEqual([vmId]);
+    },
+    bootMs,
   );
 
   it(

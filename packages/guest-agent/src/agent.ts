@@ -63,6 +63,8 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
 
   /** The agent starts before the system has named its disks, so it looks again until the drive is there. */
   async function takeFirst(): Promise<void> {
+    // Without a configuration nothing is started.
+    await system.endPrograms();
     let content = firstRead;
     while (content instanceof Error && state.config() === null && !ending.signal.aborted) {
       if (performance.now() > settings.configWaitMs && state.error() === null) await take(content);
@@ -95,6 +97,7 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
       desktop.stop();
       processes.endAll();
       await Promise.all([login.kill(), prompts.endAll()]);
+      await system.endPrograms();
     },
   };
 }

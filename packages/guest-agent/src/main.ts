@@ -3,7 +3,7 @@
  * config drive while the rest of the program loads.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { readDrive } from './config/drive.js';
 import { log } from './log.js';
 import { readSettings, type AgentSettings } from './settings.js';
@@ -19,6 +19,9 @@ async function load(settings: AgentSettings): Promise<Agent> {
   return createAgent(settings, await firstRead);
 }
 
+const isOfThisMachine = ({ localAddress, remoteAddress }: Socket): boolean =>
+  remoteAddress === undefined || remoteAddress === localAddress || remoteAddress.startsWith('127.');
+
 function main(): void {
   const settings = readSettings(process.env);
   // The modes that the agent gives its files are the ones they get.
@@ -30,7 +33,10 @@ function main(): void {
       () => response.destroy(),
     );
   });
-  server.listen(settings.port, settings.host, () => {
+  const { listenFd, host, port } = settings;
+  // The runner comes from outside: programs of the VM shall find nobody to fill with connections.
+  if (listenFd !== null) server.on('connection', (socket) => isOfThisMachine(socket) && socket.destroy());
+  server.listen(listenFd === null ? { host, port } : { fd: listenFd }, () => {
     log('listening', { port: (server.address() as AddressInfo).port, msSinceStart: Math.round(performance.now()) });
     agent = load(settings);
     agent.catch((error: unknown) => {

@@ -3,11 +3,7 @@
  * (The contract's `run` is built on execa, whose load time the boot cannot afford.)
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-
-export interface UserIds {
-  uid: number;
-  gid: number;
-}
+import { asUser, type UserIds } from './as-user.js';
 
 export interface RunRequest {
   argv: readonly [string, ...string[]];
@@ -62,14 +58,8 @@ export function createProcesses(): Processes {
   const groups = new Set<number>();
 
   function run(request: RunRequest): Promise<RunOutcome> {
-    const [file, ...args] = request.argv;
-    const child = spawn(file, args, {
-      env: { ...request.env },
-      detached: true,
-      stdio: ['pipe', 'pipe', 'pipe'],
-      ...(request.cwd !== undefined && { cwd: request.cwd }),
-      ...(request.user && { uid: request.user.uid, gid: request.user.gid }),
-    });
+    const { file, args, cwd } = asUser(request.argv, request.cwd, request.user);
+    const child = spawn(file, args, { cwd, env: { ...request.env }, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
     const output = collect(child);
     const { pid } = child;
     if (pid !== undefined) groups.add(pid);

@@ -20,6 +20,14 @@ describe('readSettings', () => {
   });
 
   it.each([
+    ['the one that systemd hands over', { LISTEN_PID: '7', LISTEN_FDS: '1' }, 3],
+    ['none that was handed to somebody else', { LISTEN_PID: '8', LISTEN_FDS: '1' }, null],
+    ['none', {}, null],
+  ])('takes a listening socket: %s', (_what, env, expected) => {
+    expect(readSettings(env, 7).listenFd).toBe(expected);
+  });
+
+  it.each([
     [{ AIRLOCK_AGENT_PORT: '80801' }, /AIRLOCK_AGENT_PORT is "80801"/],
     [{ AIRLOCK_AGENT_PORT: '1e3' }, /whole number/],
     [{ AIRLOCK_SYSTEM_EFFECTS: 'no' }, /expected on or off/],

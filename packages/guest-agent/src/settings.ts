@@ -5,6 +5,8 @@
  * `guestPaths` and `guestPorts` are repeated here; settings.test.ts holds them together.
  */
 export interface AgentSettings {
+  /** The listening socket that systemd hands over (sd_listen_fds(3)); null: the agent listens at `host` and `port` itself. */
+  listenFd: number | null;
   host: string;
   port: number;
   configDevice: string;
@@ -18,6 +20,8 @@ export interface AgentSettings {
   skeleton: string;
   /** The certificate bundle that the image was built with. */
   baseCaBundle: string;
+  /** The cgroup that the desktop user's programs run in, below one with limits that is there already. */
+  programsCgroup: string;
   /** Where programs are looked for: PATH of everything that the agent starts. */
   searchPath: string;
   /** Socket of the X server. */
@@ -26,6 +30,8 @@ export interface AgentSettings {
   /** 'off': touch neither clock, random numbers, host name nor power of the machine, and run programs as this very user. */
   systemEffects: 'on' | 'off';
 }
+
+const firstPassedFd = 3;
 
 const defaults = {
   AIRLOCK_AGENT_HOST: '0.0.0.0',
@@ -37,6 +43,7 @@ const defaults = {
   AIRLOCK_HOME_DEVICE: '/dev/disk/by-id/virtio-airlock-home',
   AIRLOCK_SKELETON: '/etc/skel',
   AIRLOCK_BASE_CA_BUNDLE: '/usr/share/airlock/ca-certificates.crt',
+  AIRLOCK_PROGRAMS_CGROUP: '/sys/fs/cgroup/airlock.slice/programs',
   AIRLOCK_SEARCH_PATH: '/usr/local/bin:/usr/bin:/bin',
   AIRLOCK_DISPLAY_SOCKET: '/tmp/.X11-unix/X0',
   AIRLOCK_VNC_PORT: '5901',
@@ -52,7 +59,7 @@ function whole(name: string, text: string, max: number): number {
  * The settings that the environment gives.
  * @throws Error when a variable is not of the expected form, or an AIRLOCK_ variable is unknown.
  */
-export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
+export function readSettings(env: NodeJS.ProcessEnv, pid = process.pid): AgentSettings {
   const unknown = Object.keys(env).filter((name) => name.startsWith('AIRLOCK_') && !(name in defaults));
   if (unknown.length > 0)
     throw new Error(`Unknown setting ${unknown.join(', ')}; known are ${Object.keys(defaults).join(', ')}.`);
@@ -66,6 +73,7 @@ export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
   if (effects !== 'on' && effects !== 'off')
     throw new Error(`AIRLOCK_SYSTEM_EFFECTS is "${effects}"; expected on or off.`);
   return {
+    listenFd: env['LISTEN_PID'] === String(pid) && env['LISTEN_FDS'] === '1' ? firstPassedFd : null,
     host: value('AIRLOCK_AGENT_HOST'),
     port: number('AIRLOCK_AGENT_PORT', 65_535),
     configDevice: value('AIRLOCK_CONFIG_DEVICE'),
@@ -75,6 +83,7 @@ export function readSettings(env: NodeJS.ProcessEnv): AgentSettings {
     homeDevice: value('AIRLOCK_HOME_DEVICE'),
     skeleton: value('AIRLOCK_SKELETON'),
     baseCaBundle: value('AIRLOCK_BASE_CA_BUNDLE'),
+    programsCgroup: value('AIRLOCK_PROGRAMS_CGROUP'),
     searchPath: value('AIRLOCK_SEARCH_PATH'),
     displaySocket: value('AIRLOCK_DISPLAY_SOCKET'),
     vncPort: number('AIRLOCK_VNC_PORT', 65_535),

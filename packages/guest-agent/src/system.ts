@@ -1,14 +1,18 @@
 /** What the agent does to the machine as a whole. The 'off' form changes nothing and only says what it would have done. */
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { guestUser } from '@airlock/contract/guest';
 import type { Log } from './log.js';
-import type { Processes, RunRequest, UserIds } from './processes.js';
+import type { UserIds } from './as-user.js';
+import type { Processes, RunRequest } from './processes.js';
 import type { AgentSettings } from './settings.js';
 
 export interface System {
   /** Who the CLIs, and the files in the home folder, belong to. */
   user: UserIds;
+  /** Ends all programs of the user that this agent has started, or a former one, wherever they went. */
+  endPrograms(): Promise<void>;
   /** Mixes bytes into the kernel's random numbers and makes it use them at once. */
   seedRandom(entropy: Buffer): Promise<void>;
   /** Sets the wall clock, Unix epoch milliseconds. */
@@ -46,12 +50,21 @@ function realSystem(settings: AgentSettings, processes: Processes): System {
     await runTool(processes, { argv, env, ...(input && { input }) });
   };
   return {
-    user: { uid: guestUser.uid, gid: guestUser.gid },
+    user: { uid: guestUser.uid, gid: guestUser.gid, cgroup: settings.programsCgroup },
+    endPrograms: () => emptyCgroup(settings.programsCgroup),
     seedRandom: (entropy) => tool(['perl', '-e', seedScript], entropy),
     setClock: (epochMs) => tool(['date', '-s', `@${(epochMs / 1000).toFixed(3)}`]),
     setHostname: (name) => writeFile('/proc/sys/kernel/hostname', name),
     powerOff: () => tool(['systemctl', 'poweroff', '--no-block']),
   };
+}
+
+/** Leaves the cgroup, without a process. @throws when the one above, which has the limits, is not there */
+async function emptyCgroup(folder: string): Promise<void> {
+  await mkdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  await writeFile(join(folder, 'cgroup.kill'), '1');
 }
 
 function idleSystem(log: Log): System {
@@ -61,6 +74,7 @@ function idleSystem(log: Log): System {
   };
   return {
     user: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+    endPrograms: skip('end programs of a former agent'),
     seedRandom: skip('seed random numbers'),
     setClock: skip('set clock'),
     setHostname: skip('set host name'),

@@ -12,7 +12,7 @@ install -d -m 0700 -o airlock -g airlock /home/airlock
 install -d -m 0700 /var/lib/airlock /var/lib/airlock/home
 echo airlock >/etc/hostname
 
-systemctl --quiet enable airlock-network.service airlock-agent.service airlock-configured.path \
+systemctl --quiet enable airlock-network.service airlock-agent.socket airlock-agent.service airlock-configured.path \
 	airlock-xvfb.socket airlock-xvfb.service airlock-x11vnc.service airlock-openbox.service airlock-session.service \
 	airlock-browser.service
 systemctl --quiet --global enable airlock-autostart.path

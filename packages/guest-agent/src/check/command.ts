@@ -1,7 +1,8 @@
 /** One fixed command of a check, run as the desktop user in the environment that a CLI gets. */
 import type { Variables } from '../environment.js';
 import { redactedTail } from '../redact.js';
-import type { Processes, UserIds } from '../processes.js';
+import type { UserIds } from '../as-user.js';
+import type { Processes } from '../processes.js';
 
 export interface CheckDeps {
   home: string;

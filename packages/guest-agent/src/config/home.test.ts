@@ -37,6 +37,15 @@ describe('openHome', () => {
     expect(await readFile(join(folder, 'home/.profile'), 'utf8')).toBe('mine');
   });
 
+  it.each([
+    ['a pipe', 'mkfifo "$3/.profile"'],
+    ['a link to one', 'mkfifo "$3/pipe"; ln -s pipe "$3/.profile"'],
+  ])('waits for nothing that the user has put in the place of a file: %s', async (_what, script) => {
+    const { folder, open } = await bench();
+    await addProgram(folder, 'cp', script);
+    await expect(open(null)).rejects.toThrow(/EINVAL|ELOOP/);
+  });
+
   it('encrypts an empty home, with the key through standard input only', async () => {
     const { folder, open } = await bench();
     await open(key);

@@ -1,9 +1,11 @@
 /** Makes the home folder usable: checks that it is on its disk, unlocks its encryption (CLI VM) and fills it the first time. */
+import { constants } from 'node:fs';
 import { chown, mkdir, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { readAtMost } from '@airlock/contract/file';
-import type { Processes, UserIds } from '../processes.js';
+import type { UserIds } from '../as-user.js';
+import type { Processes } from '../processes.js';
 import type { AgentSettings } from '../settings.js';
 import { runTool } from '../system.js';
 
@@ -103,8 +105,9 @@ async function fill({ home, skeleton, searchPath }: AgentSettings, processes: Pr
   await Promise.all(wanted.map((name) => flush(join(home, name))));
 }
 
+/** What the user has put in the place of the file meanwhile is neither followed nor waited for. */
 async function flush(path: string): Promise<void> {
-  const file = await open(path, 'r');
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     await file.sync();
   } finally {

@@ -7,7 +7,7 @@ import type { CredentialBundle, GuestCredentials } from '@airlock/contract/guest
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { providers } from '@airlock/contract/provider/registry';
 import type { Log } from '../log.js';
-import type { UserIds } from '../processes.js';
+import type { UserIds } from '../as-user.js';
 import { readUserFile, removeUserFile, writeUserFile } from './folder.js';
 import type { CredentialStore } from './store.js';
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { readOpen } from '@airlock/contract/file';
 import { bundleLimits } from '@airlock/contract/guest';
-import type { UserIds } from '../processes.js';
+import type { UserIds } from '../as-user.js';
 
 export interface ReadFileResult {
   content: Buffer;

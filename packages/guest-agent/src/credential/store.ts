@@ -5,7 +5,7 @@ import type { CredentialBundle } from '@airlock/contract/guest';
 import type { CredentialFile, CredentialVerdict, ProviderLogin } from '@airlock/contract/provider/facts';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { answerBytes } from '@airlock/contract/received';
-import type { UserIds } from '../processes.js';
+import type { UserIds } from '../as-user.js';
 import type { LoginOf } from '../provider-login.js';
 import { mergeDocument } from './document.js';
 import { readUserFile, removeUserFile, writeUserFile, type ReadFileResult } from './folder.js';

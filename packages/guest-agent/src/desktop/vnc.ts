@@ -1,6 +1,6 @@
 /** Finds out whether the VNC server answers. */
-import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { readHead } from '../read-head.js';
 
 const bannerTimeoutMs = 5000;
 
@@ -28,7 +28,10 @@ export function tableHasListener(table: string, port: number): boolean {
   });
 }
 
+/** Listeners are the first in the kernel's table; behind them may be more connections than there is memory for. */
+const tableBytes = 64 * 1024;
+
 /** Whether somebody listens on this TCP port (IPv4), found without a visit. */
 export async function isListening(port: number): Promise<boolean> {
-  return tableHasListener(await readFile('/proc/net/tcp', 'utf8'), port);
+  return tableHasListener((await readHead('/proc/net/tcp', tableBytes)).toString('latin1'), port);
 }

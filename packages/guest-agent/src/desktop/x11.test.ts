@@ -104,6 +104,42 @@ it('fails when nobody listens', async () => {
   await expect(openDisplay(join(await temporaryFolder(), 'X0'))).rejects.toThrow(/ENOENT/);
 });
 
+/** A server that sends a set-up answer and then `more`, as long as it is taken; `sent` counts the bytes. */
+async function hostileServer(path: string, more: Buffer): Promise<{ sent: number; sockets: Set<Socket> }> {
+  const told = { sent: 0, sockets: new Set<Socket>() };
+  const server = createServer((socket) => {
+    told.sockets.add(socket);
+    socket.write(setupAnswer());
+    const send = (): void => {
+      while (!socket.destroyed && socket.write(more)) told.sent += more.length;
+    };
+    socket.on('drain', send).on('error', () => socket.destroy());
+    socket.on('data', send);
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  onTestFinished(() => {
+    for (const socket of told.sockets) socket.destroy();
+    server.close();
+  });
+  return told;
+}
+
+const endlessReply = reply(Buffer.alloc(0), 0);
+endlessReply.writeUInt32LE(0xffffffff, 4);
+
+it.each([
+  ['an answer that would take 16 GiB', Buffer.concat([endlessReply, Buffer.alloc(64 * 1024)]), 1],
+  ['no end of events', Buffer.concat(Array.from({ length: 2048 }, () => event)), 0],
+])('hangs up on a server that sends %s, with little of it in memory', async (_what, more, questions) => {
+  const path = join(await temporaryFolder(), 'X0');
+  const told = await hostileServer(path, more);
+  const display = await openDisplay(path);
+  onTestFinished(() => display.close());
+  if (questions === 1) await expect(display.property(root, 'WM_CLASS')).rejects.toThrow(/more than 524288 bytes/);
+  await expect.poll(() => [...told.sockets].every((socket) => socket.destroyed), { timeout: 20_000 }).toBe(true);
+  expect(told.sent).toBeLessThan(8 * 1024 * 1024);
+});
+
 const off: DesktopParts = { display: false, vnc: false, windowManager: false, terminal: false, browser: false };
 const staleMark: Windows = new Map([[root, { _NET_SUPPORTING_WM_CHECK: windowList(7) }]]);
 

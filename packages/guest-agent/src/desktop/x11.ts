@@ -18,6 +18,8 @@ export interface XDisplay {
 
 /** Milliseconds for the whole of one answer. */
 const answerTimeoutMs = 5000;
+/** Bytes that may wait here: more than the largest answer, that to the set-up request, can be. The server is a program of the user. */
+const mostBytes = 512 * 1024;
 
 const padded = (length: number): number => Math.ceil(length / 4) * 4;
 
@@ -84,8 +86,10 @@ export function windowsOf(value: Buffer): number[] {
   return Array.from({ length: Math.floor(value.length / 4) }, (_, index) => value.readUInt32LE(index * 4));
 }
 
-/** Bytes from a socket in pieces of the length asked for, one reader at a time. */
-function createReader(socket: Socket): (length: number) => Promise<Buffer> {
+type Read = (length: number) => Promise<Buffer>;
+
+/** Bytes from a socket in pieces of the length asked for, one reader at a time. A server that says too much is hung up on. */
+function createReader(socket: Socket): Read {
   let buffered = Buffer.alloc(0);
   let failure: Error | undefined;
   let wake: (() => void) | undefined;
@@ -94,15 +98,14 @@ function createReader(socket: Socket): (length: number) => Promise<Buffer> {
     wake?.();
   };
   socket.on('data', (chunk: Buffer) => {
-    buffered = Buffer.concat([buffered, chunk]);
+    if (buffered.length + chunk.length > mostBytes) socket.destroy(tooMuch());
+    else buffered = Buffer.concat([buffered, chunk]);
     wake?.();
   });
   socket.on('error', fail);
   socket.on('close', () => fail(new Error('The X server closed the connection.')));
-  socket.setTimeout(answerTimeoutMs, () =>
-    socket.destroy(new Error(`The X server was silent for ${answerTimeoutMs} ms.`)),
-  );
   return async (length) => {
+    if (length > mostBytes) fail(tooMuch());
     while (buffered.length < length) {
       if (failure) throw failure;
       await new Promise<void>((resolve) => (wake = resolve));
@@ -113,8 +116,17 @@ function createReader(socket: Socket): (length: number) => Promise<Buffer> {
   };
 }
 
+const tooMuch = (): Error => new Error(`The X server said more than ${mostBytes} bytes at once.`);
+
+async function readSetup(read: Read): Promise<Buffer> {
+  const head = await read(8);
+  const rest = await read(4 * head.readUInt16LE(6));
+  if (head.readUInt8(0) !== 1) throw new Error('The X server refused the connection.');
+  return Buffer.concat([head, rest]);
+}
+
 /** One answer: first byte 1 is a reply (with more words at 4), 0 an error; anything else is an event and skipped. */
-async function readAnswer(read: (length: number) => Promise<Buffer>): Promise<Buffer | null> {
+async function readAnswer(read: Read): Promise<Buffer | null> {
   for (;;) {
     const head = await read(32);
     const kind = head.readUInt8(0);
@@ -131,34 +143,32 @@ export async function openDisplay(socketPath: string): Promise<XDisplay> {
   const socket = connect(socketPath);
   const read = createReader(socket);
   const atoms = new Map<string, number>();
+  const ask = async <T>(request: Buffer, readIt: (read: Read) => Promise<T>): Promise<T> => {
+    const late = new Error(`The X server has not answered within ${answerTimeoutMs} ms.`);
+    const timer = setTimeout(() => socket.destroy(late), answerTimeoutMs);
+    socket.write(request);
+    return readIt(read).finally(() => clearTimeout(timer));
+  };
   try {
-    socket.write(setupRequest());
-    const head = await read(8);
-    const rest = await read(4 * head.readUInt16LE(6));
-    if (head.readUInt8(0) !== 1) throw new Error('The X server refused the connection.');
-    const ask = (request: Buffer): Promise<Buffer | null> => {
-      socket.write(request);
-      return readAnswer(read);
-    };
+    const root = rootOfSetup(await ask(setupRequest(), readSetup));
     const atomOf = async (name: string): Promise<number> => {
       const known = atoms.get(name);
       if (known !== undefined) return known;
-      const atom = (await ask(internAtomRequest(name)))?.readUInt32LE(8) ?? 0;
+      const atom = (await ask(internAtomRequest(name), readAnswer))?.readUInt32LE(8) ?? 0;
       if (atom !== 0) atoms.set(name, atom);
       return atom;
     };
-    const root = rootOfSetup(Buffer.concat([head, rest]));
     return {
       root,
       property: async (window, name) => {
         const atom = await atomOf(name);
         if (atom === 0) return Buffer.alloc(0);
-        const answer = await ask(getPropertyRequest(window, atom));
+        const answer = await ask(getPropertyRequest(window, atom), readAnswer);
         return answer && valueOfProperty(answer);
       },
       // Of the root window: it shows what is above it, as VNC does.
       line: async (x, y, width) => {
-        const answer = await ask(getLineRequest(root, x, y, width));
+        const answer = await ask(getLineRequest(root, x, y, width), readAnswer);
         return answer && answer.subarray(32, 32 + 4 * width);
       },
       close: () => socket.destroy(),

@@ -11,7 +11,7 @@ import type { CredentialStore } from '../credential/store.js';
 import { readUserFile, writeUserFile } from '../credential/folder.js';
 import type { Variables } from '../environment.js';
 import type { Log } from '../log.js';
-import type { UserIds } from '../processes.js';
+import type { UserIds } from '../as-user.js';
 import type { LoginOf } from '../provider-login.js';
 import { startInPty, type Pty } from './pty.js';
 import { createScreen } from './screen.js';

@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createCredentialStore } from '../credential/store.js';
 import { userVariables } from '../environment.js';
 import { addProgram, exampleConfig, temporaryFolder, testSettings } from '../fixtures/config.js';
-import type { UserIds } from '../processes.js';
+import type { UserIds } from '../as-user.js';
 import { loginOf } from '../provider-login.js';
 import { createLogin, type Login } from './login.js';
 

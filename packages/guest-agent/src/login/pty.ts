@@ -1,7 +1,7 @@
 /** Starts a program in a pseudo-terminal as the desktop user, and ends it with everything that it started. */
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { UserIds } from '../processes.js';
+import { asUser, type UserIds } from '../as-user.js';
 import type { Variables } from '../environment.js';
 import type { TerminalSize } from './grid.js';
 
@@ -25,13 +25,6 @@ export interface Pty {
 }
 
 const graceMs = 2000;
-
-/** node-pty changes the user but keeps root's groups; setpriv drops those as well, and ties the program to the agent. */
-function asUser(argv: PtyRequest['argv'], user: UserIds): PtyRequest['argv'] {
-  if (user.uid === process.getuid?.()) return argv;
-  const ids = [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups', '--pdeathsig=KILL'];
-  return ['setpriv', ...ids, '--', ...argv];
-}
 
 /** Processes of a session; a session's number is the pid of the program that the terminal was made for. */
 async function membersOf(session: number): Promise<number[]> {
@@ -71,9 +64,9 @@ async function emptySession(session: number): Promise<void> {
  */
 export async function startInPty(request: PtyRequest): Promise<Pty> {
   const { spawn } = await import('@lydell/node-pty');
-  const [file, ...args] = asUser(request.argv, request.user);
+  const { file, args, cwd } = asUser(request.argv, request.cwd, request.user);
   const { columns: cols, rows } = request.size;
-  const child = spawn(file, args, { name: 'xterm-256color', env: { ...request.env }, cwd: request.cwd, cols, rows });
+  const child = spawn(file, args, { name: 'xterm-256color', env: { ...request.env }, cwd, cols, rows });
   child.onData(request.onOutput);
   const exited = new Promise<number | null>((resolve) => {
     child.onExit(({ exitCode, signal }) => resolve(signal === undefined || signal === 0 ? exitCode : null));

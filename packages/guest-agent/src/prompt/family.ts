@@ -4,6 +4,7 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { readHead } from '../read-head.js';
 
 export interface Family {
   /** Pid of the first process, which leads its session. */
@@ -12,6 +13,8 @@ export interface Family {
   mark: string;
 }
 
+/** Bytes of an environment that are looked through; a program may have megabytes of it. */
+const environmentBytes = 64 * 1024;
 const lookMs = 20;
 /** Looks until processes that do not end are given up: ten seconds. */
 const looks = 500;
@@ -23,7 +26,8 @@ async function isMember(pid: number, { leader, mark }: Family): Promise<boolean>
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     if (fields[0] === 'Z') return false;
     if (Number(fields[3]) === leader) return true;
-    return (await readFile(`/proc/${pid}/environ`, 'latin1')).split('\0').includes(mark);
+    const environment = await readHead(`/proc/${pid}/environ`, environmentBytes);
+    return environment.toString('latin1').split('\0').includes(mark);
   } catch {
     // It has ended meanwhile, or belongs to somebody whose processes this one may not look into.
     return false;
@@ -33,8 +37,10 @@ async function isMember(pid: number, { leader, mark }: Family): Promise<boolean>
 /** Pids of those that live. */
 export async function membersOf(family: Family): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-  const found = await Promise.all(pids.map((pid) => isMember(pid, family)));
-  return pids.filter((_pid, index) => found[index]);
+  const members: number[] = [];
+  // One after the other: there may be thousands, each with so much to look through.
+  for (const pid of pids) if (await isMember(pid, family)) members.push(pid);
+  return members;
 }
 
 /** SIGKILL until nobody is left: a process may have started another one between the look and the signal. */

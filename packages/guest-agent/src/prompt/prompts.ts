@@ -15,7 +15,7 @@ import { makeUserFolder } from '../credential/folder.js';
 import type { CredentialStore } from '../credential/store.js';
 import type { Variables } from '../environment.js';
 import type { Log } from '../log.js';
-import type { UserIds } from '../processes.js';
+import { asUser, type UserIds } from '../as-user.js';
 import { redactedTail } from '../redact.js';
 import { endFamily, signal, type Family } from './family.js';
 import { createLines, pieces, plainText } from './text.js';
@@ -130,17 +130,12 @@ interface Cli {
 }
 
 /** @throws AppError command_failed when the program cannot be started; aborted */
-async function startCli({ request, prompt, deps }: Asked, cwd: string, stop: AbortSignal): Promise<Cli> {
+async function startCli({ request, prompt, deps }: Asked, folder: string, stop: AbortSignal): Promise<Cli> {
   stop.throwIfAborted();
   const id = randomUUID();
-  const [file, ...args] = prompt.argv;
-  const child = spawn(file, args, {
-    cwd,
-    env: { ...deps.variables(), ...prompt.env, AIRLOCK_PROMPT_ID: id },
-    detached: true,
-    stdio: ['pipe', 'pipe', 'pipe'],
-    ...(deps.user.uid !== process.getuid?.() && deps.user),
-  });
+  const { file, args, cwd } = asUser(prompt.argv, folder, deps.user);
+  const env = { ...deps.variables(), ...prompt.env, AIRLOCK_PROMPT_ID: id };
+  const child = spawn(file, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
   const closed = once(child, 'close');
   const exited = once(child, 'exit');
   // Nobody waits for them when the start itself fails.
@@ -152,7 +147,7 @@ async function startCli({ request, prompt, deps }: Asked, cwd: string, stop: Abo
   // A CLI that does not read its input ends the pipe; its exit code tells.
   child.stdin.on('error', () => child.stdin.destroy());
   await once(child, 'spawn').catch((error: unknown) => {
-    throw new AppError('command_failed', `${file} could not be started.`, { cause: error });
+    throw new AppError('command_failed', `${prompt.argv[0]} could not be started.`, { cause: error });
   });
   const family: Family = { leader: child.pid ?? 0, mark: `AIRLOCK_PROMPT_ID=${id}` };
   child.stdin.end(request.prompt);

@@ -1,5 +1,5 @@
 /** The units of the guest: enabled, healed, and without rights that they do not need. */
-import { guestUser } from '@airlock/contract/guest';
+import { guestPorts, guestUser } from '@airlock/contract/guest';
 import type { Check } from './shell.js';
 
 /** Units that must be enabled; those that are also watched have to come back by themselves. */
@@ -11,11 +11,13 @@ const enabled = [
   'airlock-network.service',
   'airlock-browser.service',
   'airlock-xvfb.socket',
+  'airlock-agent.socket',
   'airlock-configured.path',
 ];
 
+const systemUnits = '/usr/lib/systemd/system';
 /** Where a unit's file is. */
-export const unitPath = (unit: string): string => `/usr/lib/systemd/system/${unit}.service`;
+export const unitPath = (unit: string): string => `${systemUnits}/${unit}.service`;
 const unitSays = (unit: string, line: string): string => `grep -x '${line}' ${unitPath(unit)}`;
 
 /** Of all units, and of the two programs that a person may close. */
@@ -38,9 +40,19 @@ export function unitChecks(): Check[] {
         .join(' && '),
     })),
     ...ofDesktopUser.map((unit) => ({
-      name: `${unit} runs as the desktop user, without capabilities`,
-      script: `${unitSays(unit, `User=${guestUser.name}`)} && ${unitSays(unit, 'CapabilityBoundingSet=')}`,
+      name: `${unit} runs as the desktop user, without capabilities, within its limits`,
+      script: [`User=${guestUser.name}`, 'CapabilityBoundingSet=', 'Slice=airlock.slice']
+        .map((line) => unitSays(unit, line))
+        .join(' && '),
     })),
+    {
+      name: 'the limits of the desktop user leave room for the agent',
+      script: `grep -x 'MemoryMax=85%' ${systemUnits}/airlock.slice && ${unitSays('airlock-agent', 'OOMScoreAdjust=-900')}`,
+    },
+    {
+      name: 'systemd holds the port of the agent',
+      script: `grep -x 'ListenStream=0.0.0.0:${guestPorts.agent}' ${systemUnits}/airlock-agent.socket`,
+    },
     {
       name: 'units are well-formed',
       script: `! systemd-analyze verify --man=no /usr/lib/systemd/system/airlock-*.* 2>&1 | grep -F airlock-`,
