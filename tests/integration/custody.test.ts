@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { z } from 'zod';
 import {
   BackupResponse,
   CredentialList,
@@ -20,7 +21,9 @@ import {
 } from '@airlock/contract/api';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
+import { homePaths } from '@airlock/contract/home';
 import { newId } from '@airlock/contract/ids';
+import { proveKey } from '@airlock/contract/key-proof';
 import { readSettings } from '@airlock/contract/settings';
 import { openStore } from '@airlock/controller/store/open';
 import { users } from '@airlock/controller/user/table';
@@ -87,9 +90,14 @@ async function credential(): Promise<CredentialSummary | undefined> {
 const tokenIn = (text: string): string =>
   (JSON.parse(text) as { tokens: { refresh_token: string } }).tokens.refresh_token;
 
+async function backUp(): Promise<z.infer<typeof BackupResponse>> {
+  const keyProof = await proveKey(call(), homePaths(home).vaultKey, 'POST /api/vault/backup');
+  return call().call('POST', '/api/vault/backup', BackupResponse, { body: { passphrase, keyProof } });
+}
+
 /** The refresh token in the vault, as a backup shows it to who has the passphrase. */
 async function inVault(): Promise<string> {
-  const { backup } = await call().call('POST', '/api/vault/backup', BackupResponse, { body: { passphrase } });
+  const { backup } = await backUp();
   const [stored] = (await openBackup(passphrase, backup)).credentials;
   return tokenIn(Buffer.from(stored?.bundle.files[0]?.contentBase64 ?? '', 'base64').toString());
 }
@@ -242,7 +250,7 @@ describe(`custody through ${rounds} refreshes (seed ${seed})`, () => {
     await expect(readFile(join(vm.home, '.codex/auth.json'))).rejects.toMatchObject({ code: 'ENOENT' });
     const late = { tokens: { id_token: 'id', access_token: 'late', refresh_token } };
     await writeFile(join(vm.home, '.codex/auth.json'), JSON.stringify(late));
-    await call().call('POST', '/api/vault/backup', BackupResponse, { body: { passphrase } });
+    await backUp();
     expect(await credential()).toBeUndefined();
     // Nobody was logged out: the token is still good at the provider.
     expect(provider.live()).toBe(refresh_token);

@@ -4,10 +4,11 @@
  * under the same home, with the same logins, and needs the older image no more.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { homePaths, type HomePaths } from '@airlock/contract/home';
+import { keyProof } from '@airlock/contract/key-proof';
 import { rootFile } from '@airlock/contract/runner';
 import { endController } from '../support/api.js';
 import { startController, type RunningController } from '../support/controller.js';
@@ -197,7 +198,12 @@ class Upgrade {
       expectSame('what is lost', lost, sealed);
     });
     await this.#step('the backup of the older version is restored', async () => {
-      const { entries } = await this.#admin.call('POST', '/api/vault/restore', { passphrase, backup: this.#backup });
+      const call = 'POST /api/vault/restore';
+      const { nonce } = await this.#admin.call('POST', '/api/vault/challenge');
+      const [line = ''] = (await readFile(vaultKey, 'utf8')).split('\n');
+      const proof = { keyProof: keyProof(Buffer.from(line, 'base64'), String(nonce), call) };
+      const body = { passphrase, backup: this.#backup, ...proof };
+      const { entries } = await this.#admin.call('POST', '/api/vault/restore', body);
       const results = (entries as { result: string }[]).map(({ result }) => result);
       expectSame('what became of it', results.join(), Array<string>(sealed).fill('restored').join());
     });

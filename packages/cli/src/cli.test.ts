@@ -77,6 +77,7 @@ describe('help', () => {
       'vault rotate',
       'vault backup',
       'vault restore',
+      'audit',
       'selftest',
     ]);
   });

@@ -1,5 +1,6 @@
 /** All commands: `airlock <noun> <verb>`. Each noun adds its own. */
 import { Command } from 'commander';
+import { addAudit } from './audit/audit.js';
 import { addAuth } from './auth/auth.js';
 import { addConfig } from './config/config.js';
 import { addCredential } from './credential/credential.js';
@@ -28,6 +29,7 @@ export function createProgram(): Command {
     addUser,
     addCredential,
     addVault,
+    addAudit,
     addSelftest,
   ])
     add(program);

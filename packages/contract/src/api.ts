@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { CanaryReport } from './canary.js';
 import { ErrorBody } from './errors.js';
-import { ImageId, SessionId, SignInId, UserId, VmId } from './ids.js';
+import { ImageId, SessionId, UserId, VmId } from './ids.js';
 import { ProviderId } from './provider/provider.js';
 import { CheckName, PromptFrame, promptLimits, WorkFolder } from './guest.js';
 import { Session, SessionStatus } from './session.js';
@@ -34,27 +34,6 @@ export const UserList = z.strictObject({ users: z.array(ListedUser) });
 export const CreateUserRequest = z.strictObject({ name: UserName });
 /** `token` is shown this once and stored only as a hash. */
 export const CreateUserResponse = z.strictObject({ user: User, token: z.string() });
-/** `POST /api/users/:id/rotate-token`: the token that is good from now on, shown this once. */
-export const RotateTokenResponse = z.strictObject({ token: z.string() });
-
-/** A browser that is signed in. Its id opens nothing. */
-export const SignIn = z
-  .strictObject({
-    id: SignInId,
-    createdAt: z.iso.datetime(),
-    /** To the minute; null when it was never used. */
-    lastUsedAt: z.iso.datetime().nullable(),
-    /** When it ends, however much it is used. */
-    expiresAt: z.iso.datetime(),
-    /** Whether the request for this list came with it. */
-    current: z.boolean(),
-  })
-  .register(named, { id: 'SignIn' });
-export type SignIn = z.infer<typeof SignIn>;
-/** `GET /api/users/:id/sign-ins`, the newest first. */
-export const SignInList = z.strictObject({ signIns: z.array(SignIn) });
-/** `DELETE /api/users/:id/sign-ins`: how many there were. */
-export const SignOutResponse = z.strictObject({ ended: z.int().nonnegative() });
 
 export const ProviderSummary = z
   .strictObject({
@@ -172,8 +151,18 @@ export const CreateVmRequest = z.strictObject({
 export const UpdateVmRequest = z.strictObject({ now: z.boolean().default(false) });
 /** At least 12 characters: the only thing between a stolen backup file and its content. */
 export const Passphrase = z.string().min(12).max(1024);
-/** `POST /api/vm/:id/backup`. `now`: whatever uses the VM. The answer is the file, as application/octet-stream. */
-export const BackupHomeRequest = z.strictObject({ passphrase: Passphrase, now: z.boolean().default(false) });
+/** `POST /api/vault/challenge` (admin): what a proof of contract/key-proof is made of, once and within a minute. */
+export const KeyChallenge = z.strictObject({ nonce: z.string(), expiresAt: z.iso.datetime() });
+const KeyProof = z.string().max(256);
+/**
+ * `POST /api/vm/:id/backup`. `now`: whatever uses the VM. `keyProof`: where the VM is not the caller’s. The answer is the file, as
+ * application/octet-stream.
+ */
+export const BackupHomeRequest = z.strictObject({
+  passphrase: Passphrase,
+  now: z.boolean().default(false),
+  keyProof: KeyProof.optional(),
+});
 /**
  * `POST /api/vm/restore`: the first line of a body of application/octet-stream, as JSON; the file follows. `user`: whose CLI VM it
  * becomes; by default, of the user whom the backup names, and for others than administrators, of the caller. `replace`: the CLI VM that
@@ -183,6 +172,8 @@ export const RestoreHomeRequest = z.strictObject({
   passphrase: Passphrase,
   user: UserName.optional(),
   replace: z.boolean().default(false),
+  /** Where it becomes somebody else’s. */
+  keyProof: KeyProof.optional(),
 });
 export const RunCheckRequest = z.strictObject({ name: CheckName });
 
@@ -251,8 +242,8 @@ export const ApiKeyResponse = z.strictObject({ provider: ProviderId, generation:
 export const RemoveCredentialResponse = z.strictObject({ cliVm: z.enum(['removed', 'pending', 'none']) });
 export type RemoveCredentialResponse = z.infer<typeof RemoveCredentialResponse>;
 
-/** `POST /api/vault/backup` (admin): everything sealed, under a passphrase, as one compact JWE. */
-export const BackupRequest = z.strictObject({ passphrase: Passphrase });
+/** `POST /api/vault/backup` (admin, with `keyProof`): everything sealed, under a passphrase, as one compact JWE. */
+export const BackupRequest = z.strictObject({ passphrase: Passphrase, keyProof: KeyProof.optional() });
 export const BackupResponse = z.strictObject({
   backup: z.string(),
   credentials: z.int(),
@@ -260,8 +251,12 @@ export const BackupResponse = z.strictObject({
   /** Credentials whose newest form may be on the disk of a CLI VM that ended without a last look. */
   unconfirmed: z.int(),
 });
-/** `POST /api/vault/restore` (admin). */
-export const RestoreRequest = z.strictObject({ passphrase: Passphrase, backup: z.string().min(1) });
+/** `POST /api/vault/restore` (admin, with `keyProof`). */
+export const RestoreRequest = z.strictObject({
+  passphrase: Passphrase,
+  backup: z.string().min(1),
+  keyProof: KeyProof.optional(),
+});
 export const RestoreResponse = z.strictObject({
   entries: z.array(
     z.strictObject({

@@ -2,37 +2,43 @@
 import { z } from 'zod';
 import { named } from './named.js';
 
-/** Every act that is noted. A new one is added here, with its meaning in docs/audit.md. */
-export const AuditAction = z.enum([
-  'user_created',
-  'user_disabled',
-  'user_enabled',
-  'user_removed',
-  'user_token_rotated',
-  'admin_token_rotated',
-  'login_link_created',
-  'signed_in',
-  'sign_in_refused',
-  'signed_out',
-  'signed_out_everywhere',
-  'session_started',
-  'session_ended',
-  'desktop_opened',
-  'vm_check_run',
-  'vm_stopped',
-  'vm_started',
-  'vm_updated',
-  'vm_destroyed',
-  'home_backed_up',
-  'home_restored',
-  'credential_stored',
-  'credential_removed',
-  'credential_restored',
-  'vault_backed_up',
-  'vault_restored',
-  'vault_rotated',
-]);
-export type AuditAction = z.infer<typeof AuditAction>;
+/** Every act that is noted, and what it means: for people, and for docs/audit.md, which is generated from it. */
+export const auditActions = {
+  controller_started: 'The controller was started, with these settings; secrets are not among them.',
+  user_created: 'The user was made.',
+  user_disabled: 'The user was disabled.',
+  user_enabled: 'The user was let in again.',
+  user_removed: 'The user was removed, with credentials and VMs.',
+  user_token_rotated: 'Another API token was made; the old one ended.',
+  admin_token_rotated: 'Another administrator token was made; the old one ended.',
+  login_link_created: 'A login link was made.',
+  signed_in: 'A browser was signed in to the dashboard.',
+  sign_in_refused: 'A login link was refused.',
+  signed_out: 'A browser was signed out of the dashboard.',
+  signed_out_everywhere: 'Every browser was signed out of the dashboard.',
+  session_started: 'A sign-in at a provider was started.',
+  session_ended: 'A sign-in at a provider ended.',
+  desktop_opened: 'The desktop of a sign-in was opened.',
+  vm_created: 'A VM for checks was made.',
+  vm_check_run: 'A check ran in a VM.',
+  vm_stopped: 'A VM was stopped by hand.',
+  vm_started: 'A VM was started by hand.',
+  vm_updated: 'Another system was asked for under the home of a CLI VM.',
+  vm_destroyed: 'A VM was destroyed by hand.',
+  home_backed_up: 'The home of a CLI VM was copied to a backup.',
+  home_restored: 'A CLI VM was made with the home of a backup.',
+  credential_stored: 'A login or an API key was stored.',
+  credential_removed: 'A login or an API key was removed.',
+  credential_restored: 'A login or an API key came back from a backup.',
+  vault_backed_up: 'All logins and all keys of homes were copied to a backup.',
+  vault_restored: 'A backup of the vault was restored.',
+  vault_rotated: 'Everything sealed was sealed again under another vault key.',
+} as const satisfies Record<string, string>;
+export type AuditAction = keyof typeof auditActions;
+export const AuditAction = z.enum(Object.keys(auditActions) as [AuditAction, ...AuditAction[]]);
+
+/** Acts that concern everybody who is here, and that everybody may read of. */
+export const concernsEverybody: readonly AuditAction[] = ['vault_backed_up', 'vault_restored', 'vault_rotated'];
 
 /** How whoever did it was known: by an API token, in a browser, on the host itself; `system`: Airlock by itself. */
 export const AuditVia = z.enum(['token', 'cookie', 'host', 'system']);
@@ -57,3 +63,14 @@ export const AuditRecord = z
   })
   .register(named, { id: 'AuditRecord' });
 export type AuditRecord = z.infer<typeof AuditRecord>;
+
+/** `GET /api/audit`: what concerns the caller; for administrators everything, or what concerns `user`, by name or id. */
+export const AuditQuery = z.strictObject({
+  user: z.string().min(1).max(64).optional(),
+  /** Only what is older than the record of this id. */
+  before: z.coerce.number().int().positive().optional(),
+  limit: z.coerce.number().int().min(1).max(500).default(50),
+});
+/** The newest first. `more`: there is older. */
+export const AuditList = z.strictObject({ records: z.array(AuditRecord), more: z.boolean() });
+export type AuditList = z.infer<typeof AuditList>;

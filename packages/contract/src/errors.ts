@@ -21,6 +21,11 @@ export const errorCatalogue = {
   ticket_invalid: { status: 401, meaning: 'The desktop ticket is unknown, used, expired or meant for another VM.' },
   forbidden: { status: 403, meaning: 'The signed-in user may not do this.' },
   user_disabled: { status: 403, meaning: 'The user is disabled, or is being removed.' },
+  key_proof_needed: {
+    status: 403,
+    meaning:
+      'The call hands out, or brings in, secrets of others: it needs the proof that the caller can read the vault key.',
+  },
   last_admin: { status: 409, meaning: 'Without this administrator there would be none.' },
   origin_refused: { status: 403, meaning: 'The request comes from a page that this controller did not serve.' },
   egress_refused: { status: 403, meaning: 'A VM asked for an address that the egress policy refuses.' },

@@ -227,6 +227,19 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): Settings {
   return settings;
 }
 
+/** A setting's value as text; a secret one is only ever `set` or `not set`. */
+export function shownSetting(name: SettingName, value: unknown): string {
+  if ('secret' in settingDefinitions[name]) return value === undefined ? 'not set' : 'set';
+  const text = Array.isArray(value) ? value.join(',') : String(value ?? '');
+  return text === '' ? '(none)' : text;
+}
+
+/** Every setting in force, as `shownSetting`. */
+export const shownSettings = (settings: Settings): Record<SettingName, string> =>
+  Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => [name, shownSetting(name as SettingName, value)]),
+  ) as Record<SettingName, string>;
+
 /** The upstream proxy URL of the user who has `port`, or null when none is configured. */
 export function upstreamUrlFor(settings: Settings, port: number): string | null {
   return settings.AIRLOCK_UPSTREAM_PROXY?.replace('{port}', String(port)) ?? null;

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { AppError } from '@airlock/contract/errors';
 import type { SystemStatus } from '@airlock/contract/api';
-import type { Settings } from '@airlock/contract/settings';
+import { shownSettings, type Settings } from '@airlock/contract/settings';
 import { createAudit, system, type Audit } from './audit/audit.js';
 import type { Custodian } from './credential/custodian.js';
 import type { HttpDeps } from './http/deps.js';
@@ -73,6 +73,8 @@ export async function startController(options: StartOptions): Promise<Controller
     const sweep = { name: 'sweep of tokens', everyMs: sweepIntervalMs, turn: () => users.sweep(), log };
     shutdown.add('sweeper', startLoop(sweep).stop);
     const audit = createAudit(store);
+    const details = { version: await version(), ...shownSettings(settings) };
+    await audit.note({ actor: system, action: 'controller_started', userId: null, details });
     const parts = await options.makeParts({ store, users, audit });
     shutdown.add('vms', () => parts.vms.close());
     shutdown.add('custodian', () => parts.custodian.close());

@@ -22,7 +22,7 @@ import { loadVaultKeys, storeVaultKeys } from './vault/key.js';
 import { createKeyRing } from './vault/ring.js';
 
 /** Wires the real parts. */
-async function makeParts(settings: Settings, log: Log, { store, users }: Foundation): Promise<Parts> {
+async function makeParts(settings: Settings, log: Log, { store, users, audit }: Foundation): Promise<Parts> {
   const home = settings.AIRLOCK_HOME;
   // Where the probe of this host keeps its verdict.
   await makePrivateFolder(homePaths(home).cache);
@@ -38,7 +38,7 @@ async function makeParts(settings: Settings, log: Log, { store, users }: Foundat
     guard,
   );
   const custodian = createCustodian({ vault, vms, guard, settings, log });
-  const sessions = createSessions({ store, vms, vault, custodian, settings, log });
+  const sessions = createSessions({ store, audit, vms, vault, custodian, settings, log });
   const prompts = createPrompts({ vms, custodian, settings, log });
   // An image that nobody has compared with its manifest yet is read now, not when the first person waits for a VM.
   describeImage(images).catch((error: unknown) => log.warn({ err: error }, 'the golden image is not usable'));

@@ -1,6 +1,12 @@
 /** `airlock config`: every setting, its value in force, its default and its meaning. */
 import type { Command } from 'commander';
-import { readSettings, settingDefinitions, type SettingName, type Settings } from '@airlock/contract/settings';
+import {
+  readSettings,
+  settingDefinitions,
+  shownSetting,
+  type SettingName,
+  type Settings,
+} from '@airlock/contract/settings';
 import { print, printJson } from '../lib/output.js';
 
 export interface SettingRow {
@@ -11,21 +17,14 @@ export interface SettingRow {
   about: string;
 }
 
-const asText = (value: unknown): string => {
-  const text = Array.isArray(value) ? value.join(',') : String(value ?? '');
-  return text === '' ? '(none)' : text;
-};
-
 /** One row a setting. A secret is only ever `set` or `not set`. */
 export function settingRows(settings: Settings, env: NodeJS.ProcessEnv): SettingRow[] {
   return Object.entries(settingDefinitions).map(([name, definition]) => {
-    const value = settings[name as SettingName];
-    const secret = 'secret' in definition;
-    const fallback = definition.schema.safeParse(undefined).data;
+    const setting = name as SettingName;
     return {
       name,
-      value: secret ? (value === undefined ? 'not set' : 'set') : asText(value),
-      default: secret ? 'not set' : asText(fallback),
+      value: shownSetting(setting, settings[setting]),
+      default: shownSetting(setting, definition.schema.safeParse(undefined).data),
       source: env[name] ? 'environment' : 'default',
       about: definition.about,
     };

@@ -1,7 +1,8 @@
 /** The controller's API as the CLI uses it: found through $AIRLOCK_HOME/controller.json, authorised by $AIRLOCK_HOME/token. */
 import { AppError } from '@airlock/contract/errors';
-import { readControllerFile, readToken } from '@airlock/contract/home';
+import { homePaths, readControllerFile, readToken } from '@airlock/contract/home';
 import { createJsonClient, type StreamingClient } from '@airlock/contract/http-client';
+import { proveKey } from '@airlock/contract/key-proof';
 import { readSettings } from '@airlock/contract/settings';
 
 /** In a stream of events the controller gives a sign of life every 15 s; milliseconds of silence after which it is given up. */
@@ -33,3 +34,7 @@ export async function withApi<T>(work: (api: Api) => Promise<T>): Promise<T> {
     await api.close();
   }
 }
+
+/** The proof, for one call such as `POST /api/vault/backup`, that whoever runs this can read the vault key. @throws AppError forbidden */
+export const proveFor = (api: Api, call: string): Promise<string> =>
+  proveKey(api, homePaths(readSettings().AIRLOCK_HOME).vaultKey, call);

@@ -1,8 +1,9 @@
 /** `airlock user disable|enable|remove|rotate-token|sign-ins|sign-out`: taking back what was given. */
 import type { Command } from 'commander';
-import { ListedUser, RotateTokenResponse, SignInList, SignOutResponse } from '@airlock/contract/api';
+import { ListedUser } from '@airlock/contract/api';
 import { homePaths } from '@airlock/contract/home';
 import { readSettings } from '@airlock/contract/settings';
+import { RotateTokenResponse, SignInList, SignOutResponse } from '@airlock/contract/sign-ins';
 import { withApi, type Api } from '../lib/api.js';
 import { confirm } from '../lib/confirm.js';
 import { note, print, printJson, table } from '../lib/output.js';

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { BackupResponse, RestoreResponse, VaultStatus } from '@airlock/contract/api';
 import { replaceFile } from '@airlock/contract/file';
-import { withApi } from '../lib/api.js';
+import { proveFor, withApi } from '../lib/api.js';
 import { note, print, printJson, table } from '../lib/output.js';
 import { readPassphrase } from '../lib/secret-input.js';
 
@@ -33,7 +33,9 @@ export function addVault(program: Command): void {
     .action(rotate);
   vault
     .command('backup <file>')
-    .description('Write all credentials and home keys to a file, sealed under a passphrase.')
+    .description(
+      'Write all credentials and home keys to a file, sealed under a passphrase. Only for who can read the vault key.',
+    )
     .option('--passphrase-file <path>', 'read the passphrase from this file; else it is typed, or piped')
     .addHelpText('after', '\nExample:\n  airlock vault backup airlock-backup.jwe')
     .action(backup);
@@ -67,9 +69,10 @@ function show(found: VaultStatus, json: boolean | undefined): void {
 
 async function backup(file: string, { passphraseFile }: PassphraseFlags): Promise<void> {
   const passphrase = await readPassphrase(passphraseFile, true);
-  const made = await withApi((api) =>
-    api.call('POST', '/api/vault/backup', BackupResponse, { body: { passphrase }, timeoutMs: slowMs }),
-  );
+  const made = await withApi(async (api) => {
+    const body = { passphrase, keyProof: await proveFor(api, 'POST /api/vault/backup') };
+    return api.call('POST', '/api/vault/backup', BackupResponse, { body, timeoutMs: slowMs });
+  });
   await replaceFile(file, `${made.backup}\n`);
   print(`${file}: ${made.credentials} credentials, ${made.homeKeys} home keys.`);
   if (made.unconfirmed > 0)
@@ -81,9 +84,10 @@ async function backup(file: string, { passphraseFile }: PassphraseFlags): Promis
 async function restore(file: string, { passphraseFile, json }: PassphraseFlags): Promise<void> {
   const text = await readFile(file, 'utf8');
   const passphrase = await readPassphrase(passphraseFile, false);
-  const done = await withApi((api) =>
-    api.call('POST', '/api/vault/restore', RestoreResponse, { body: { passphrase, backup: text }, timeoutMs: slowMs }),
-  );
+  const done = await withApi(async (api) => {
+    const body = { passphrase, backup: text, keyProof: await proveFor(api, 'POST /api/vault/restore') };
+    return api.call('POST', '/api/vault/restore', RestoreResponse, { body, timeoutMs: slowMs });
+  });
   if (json) printJson(done);
   else
     print(

@@ -1,10 +1,12 @@
 /** `airlock vm backup|restore`, run as people run it, against a controller that the test plays. */
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import type { Vm } from '@airlock/contract/api';
+import { homePaths } from '@airlock/contract/home';
+import { keyProof } from '@airlock/contract/key-proof';
 import { createProgram } from '../program.js';
 import { useController, useHome } from '../testing.js';
 
@@ -22,7 +24,14 @@ const content = randomBytes(300_000);
 /** Sends the backup. */
 let send: (response: ServerResponse) => void;
 
+const vaultKey = randomBytes(32);
+const [nonce, challenge] = ['n'.repeat(43), 'POST /api/vault/challenge Bearer the-token'];
+const proof = (call: string): string => keyProof(vaultKey, nonce, call);
+const ofBackup = proof(`POST /api/vm/${vmId}/backup`);
+const ofRestore = proof('POST /api/vm/restore');
+
 const { calls, bodies } = useController(home, (call, response) => {
+  if (call === 'POST /api/vault/challenge') return { nonce, expiresAt: at };
   if (call === 'POST /api/vm/restore') return vm;
   if (call !== `POST /api/vm/${vmId}/backup`) return undefined;
   response.writeHead(200, { 'content-type': 'application/octet-stream' });
@@ -36,6 +45,7 @@ beforeEach(async () => {
   file = join(home.path, 'ada.home.age');
   words = join(home.path, 'passphrase');
   await writeFile(words, `${passphrase}\n`);
+  await writeFile(homePaths(home.path).vaultKey, `${vaultKey.toString('base64')}\n`);
   send = (response) => response.end(content);
 });
 const backup = (...more: string[]) => airlock(['vm', 'backup', vmId, file, '--passphrase-file', words, ...more]);
@@ -47,13 +57,13 @@ test('a backup is written for its owner alone, and says how large it is', async 
   expect([exitCode, stdout, stderr]).toEqual([0, `${file}: 0 MiB\n`, `${vmId} is being stopped …\n`]);
   expect((await readFile(file)).equals(content)).toBe(true);
   expect((await stat(file)).mode & 0o777).toBe(0o600);
-  expect(bodies).toEqual([{ passphrase, now: false }]);
+  expect(bodies).toEqual([{ passphrase, now: false, keyProof: ofBackup }]);
   expect(await names()).toEqual(['ada.home.age']);
 });
 
 test('--now is passed on', async () => {
   expect((await backup('--now')).exitCode).toBe(0);
-  expect(bodies).toEqual([{ passphrase, now: true }]);
+  expect(bodies).toEqual([{ passphrase, now: true, keyProof: ofBackup }]);
 });
 
 test('a file that is there is not replaced, and nobody is asked for anything, unless --force says so', async () => {
@@ -90,10 +100,13 @@ test('a restore sends the passphrase before the file, and nowhere else', async (
   await writeFile(file, content);
   const { exitCode, stdout } = await restore();
   expect([exitCode, stdout]).toEqual([0, `${vmId} stopped\n`]);
-  expect(calls).toEqual(['POST /api/vm/restore Bearer the-token']);
+  expect(calls).toEqual([challenge, 'POST /api/vm/restore Bearer the-token']);
   const [body] = bodies as Buffer[];
   const end = body?.indexOf('\n') ?? -1;
-  expect(JSON.parse(body?.toString('utf8', 0, end) ?? '')).toEqual({ passphrase, replace: false });
+  expect(JSON.parse(body?.toString('utf8', 0, end) ?? '')).toEqual({
+    ...{ passphrase, replace: false },
+    keyProof: ofRestore,
+  });
   expect(body?.subarray(end + 1).equals(content)).toBe(true);
 });
 
@@ -105,7 +118,9 @@ test('a restore names the user, asks before it replaces, and prints the VM', asy
   const { stdout } = await restore('--replace', '--user', 'bob', '--yes', '--json');
   expect(JSON.parse(stdout)).toEqual(vm);
   const [body] = bodies as Buffer[];
-  expect(body?.toString('latin1')).toContain(`{"passphrase":"${passphrase}","user":"bob","replace":true}\n`);
+  expect(body?.toString('latin1')).toContain(
+    `{"passphrase":"${passphrase}","user":"bob","replace":true,"keyProof":"${ofRestore}"}\n`,
+  );
 });
 
 test('a file that is not there, and a passphrase that is too short, are told before anything is done', async () => {
@@ -119,6 +134,13 @@ test('a file that is not there, and a passphrase that is too short, are told bef
     expect(stderr).not.toContain('too short');
   }
   expect(calls).toEqual([]);
+});
+
+test('who cannot read the vault key gets no backup, and is told', async () => {
+  await rm(homePaths(home.path).vaultKey);
+  const { exitCode, stderr } = await backup();
+  expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/vault\.key cannot be read.*on the host.*forbidden/s)]);
+  expect([calls, await names()]).toEqual([[], []]);
 });
 
 test('no option takes a passphrase', () => {

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { Vm } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import { nullIfAbsent } from '@airlock/contract/file';
-import { withApi } from '../lib/api.js';
+import { proveFor, withApi } from '../lib/api.js';
 import { confirm } from '../lib/confirm.js';
 import { mebibytes, note, print, printJson } from '../lib/output.js';
 import { readPassphrase } from '../lib/secret-input.js';
@@ -69,10 +69,10 @@ async function backup(
 ): Promise<void> {
   await requireFree(file, force);
   const passphrase = await readPassphrase(passphraseFile, true);
-  const body = { passphrase, now };
   const bytes = await untilInterrupted((signal) =>
     withApi((api) =>
-      writeWhole(file, force, () => {
+      writeWhole(file, force, async () => {
+        const body = { passphrase, now, keyProof: await proveFor(api, `POST ${path}`) };
         note(`${id} is being stopped …`);
         return api.bytes('POST', path, { body, signal, timeoutMs: slowMs });
       }),
@@ -132,9 +132,10 @@ async function restore(
   await requireReadable(file);
   if (replace && !yes) await ask(user, file);
   const passphrase = await readPassphrase(passphraseFile, false);
-  const line = `${JSON.stringify({ passphrase, ...(user !== undefined && { user }), replace })}\n`;
   const vm = await untilInterrupted((signal) =>
-    withApi((api) => {
+    withApi(async (api) => {
+      const keyProof = await proveFor(api, 'POST /api/vm/restore');
+      const line = `${JSON.stringify({ passphrase, ...(user !== undefined && { user }), replace, keyProof })}\n`;
       const upload = Readable.from(contentOf(line, file), { objectMode: false });
       return api.call('POST', '/api/vm/restore', Vm, { upload, signal, timeoutMs: slowMs });
     }),

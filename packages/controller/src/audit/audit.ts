@@ -1,7 +1,7 @@
 /** The face of the audit folder: what was done, by whom and to whom. It is only added to. */
-import { and, desc, eq, lt } from 'drizzle-orm';
-import type { AuditRecord } from '@airlock/contract/audit';
-import type { Store } from '../store/store.js';
+import { and, desc, eq, inArray, lt, or } from 'drizzle-orm';
+import { concernsEverybody, type AuditRecord } from '@airlock/contract/audit';
+import type { Store, Transaction } from '../store/store.js';
 import { audit } from './table.js';
 
 /** Who does something; `system` is Airlock by itself. */
@@ -19,20 +19,20 @@ export interface AuditEntry {
 }
 
 export interface Audit {
-  /** Resolves once it is written: what must not be done unseen waits for it. */
-  note(entry: AuditEntry): Promise<void>;
-  /** The newest first, at most `limit`, older than `before`; of one user, or of all. */
+  /** Resolves once it is written: what must not be done unseen waits for it. `tx`: with whatever else that writes, or not at all. */
+  note(entry: AuditEntry, tx?: Transaction): Promise<void>;
+  /** The newest first, at most `limit`, older than `before`; what concerns one user, or all with null. */
   list(which: { userId: string | null; before?: number; limit: number }): Promise<AuditRecord[]>;
 }
 
 export function createAudit({ db }: Pick<Store, 'db'>): Audit {
   return {
-    async note({ actor, action, userId, subject = null, details = {} }) {
-      await db.insert(audit).values({ ...actor, action, userId, subject, details });
+    async note({ actor, action, userId, subject = null, details = {} }, tx) {
+      await (tx ?? db).insert(audit).values({ ...actor, action, userId, subject, details });
     },
     async list({ userId, before, limit }) {
       const where = and(
-        userId === null ? undefined : eq(audit.userId, userId),
+        userId === null ? undefined : or(eq(audit.userId, userId), inArray(audit.action, [...concernsEverybody])),
         before === undefined ? undefined : lt(audit.id, before),
       );
       const rows = await db.select().from(audit).where(where).orderBy(desc(audit.id)).limit(limit);

@@ -1,5 +1,7 @@
 /** Credentials and the vault through the API: who may, what is refused, and that no secret reaches a log or an answer. */
-import { expect, test } from 'vitest';
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { keyProof } from '@airlock/contract/key-proof';
 import { useTestController, type Person, type TestController } from './testing/controller.js';
 import { exampleCredential } from './testing/stand-ins.js';
 
@@ -42,25 +44,43 @@ test('an API key is taken, and neither logged nor answered', async () => {
   expect(c.logged() + taken.text + bad.text + wrong.text + list.text).not.toContain('canary');
 });
 
-test('the vault is for administrators, and a passphrase is not logged', async () => {
-  for (const [method, path, body] of [
-    ['GET', '/api/vault', undefined],
-    ['POST', '/api/vault/rotate', undefined],
-    ['POST', '/api/vault/backup', { passphrase }],
-    ['POST', '/api/vault/restore', { passphrase, backup: 'x' }],
-  ] as const) {
-    expect(await codeOf(c.call(method, path, as(c.ada, body)))).toBe('403 forbidden');
-    expect((await c.call(method, path, as(c.admin, body))).status).toBe(200);
-  }
-  const short = await c.call('POST', '/api/vault/backup', as(c.admin, { passphrase: 'canary' }));
-  expect([short.status, short.json.error?.code]).toEqual([400, 'invalid_request']);
-  expect(c.logged() + short.text).not.toContain('canary');
-});
+describe('the vault', () => {
+  const backup = 'POST /api/vault/backup';
+  const ask = (call: string, person: Person, body?: object) => {
+    const [method = '', path = ''] = call.split(' ');
+    return c.call(method, path, as(person, body));
+  };
 
-test('a backup that is larger than other requests is taken', async () => {
-  const body = { passphrase, backup: 'x'.repeat(300_000) };
-  expect((await c.call('POST', '/api/vault/restore', as(c.admin, body))).status).toBe(200);
-  expect((await c.call('POST', '/api/vault/backup', as(c.admin, { passphrase: 'x'.repeat(300_000) }))).status).toBe(
-    413,
-  );
+  test('is for administrators', async () => {
+    for (const call of ['GET /api/vault', 'POST /api/vault/rotate', 'POST /api/vault/challenge']) {
+      expect(await codeOf(ask(call, c.ada))).toBe('403 forbidden');
+      expect((await ask(call, c.admin)).status).toBe(200);
+    }
+    expect(await codeOf(ask(backup, c.ada, { passphrase, keyProof: await c.proofFor(backup) }))).toBe('403 forbidden');
+  });
+
+  test.each([
+    [backup, { passphrase }],
+    ['POST /api/vault/restore', { passphrase, backup: 'x'.repeat(300_000) }],
+  ] as const)('%s is for who can read the vault key, once for each proof', async (call, body) => {
+    const refused = '403 key_proof_needed';
+    expect(await codeOf(ask(call, c.admin, body))).toBe(refused);
+    const { json } = await ask('POST /api/vault/challenge', c.admin);
+    const nonce = String(json.nonce);
+    const forged = [`${nonce}.`, `${nonce}.${'A'.repeat(43)}`, keyProof(randomBytes(32), nonce, call), 'x', '.'];
+    for (const one of forged) expect(await codeOf(ask(call, c.admin, { ...body, keyProof: one }))).toBe(refused);
+    const ofAnother = await c.proofFor('POST /api/vm/restore');
+    expect(await codeOf(ask(call, c.admin, { ...body, keyProof: ofAnother }))).toBe(refused);
+    const good = await c.proofFor(call);
+    expect((await ask(call, c.admin, { ...body, keyProof: good })).status).toBe(200);
+    expect(await codeOf(ask(call, c.admin, { ...body, keyProof: good }))).toBe(refused);
+    expect((await c.audit.list({ userId: c.ada.user.id, limit: 1 }))[0]?.actorName).toBe('admin');
+  });
+
+  test('never logs a passphrase, and takes no long one', async () => {
+    const short = await ask(backup, c.admin, { passphrase: 'canary' });
+    expect([short.status, short.json.error?.code]).toEqual([400, 'invalid_request']);
+    expect(c.logged() + short.text).not.toContain('canary');
+    expect((await ask(backup, c.admin, { passphrase: 'x'.repeat(300_000) })).status).toBe(413);
+  });
 });

@@ -41,7 +41,7 @@ export interface HttpDeps {
   sessions: Sessions;
   vms: Vms;
   custodian: Pick<Custodian, 'list' | 'check' | 'remove' | 'setApiKey' | 'syncAll' | 'unconfirmed'>;
-  vault: Pick<Vault, 'backup' | 'restore' | 'status' | 'rotate'>;
+  vault: Pick<Vault, 'backup' | 'restore' | 'status' | 'rotate' | 'keyProofs'>;
   prompts: Pick<Prompts, 'prepare'>;
   /** The part of `GET /api/system` that does not come from vms. */
   describeSystem(): Promise<

@@ -4,7 +4,8 @@ import { get, request as httpRequest, type IncomingMessage } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import { DesktopTicket, SignInList } from '@airlock/contract/api';
+import { DesktopTicket } from '@airlock/contract/api';
+import { SignInList } from '@airlock/contract/sign-ins';
 import { homePaths } from '@airlock/contract/home';
 import { adminToken, useTestController, type Person } from './testing/controller.js';
 

@@ -15,6 +15,7 @@ import { addIdentity } from './identity.js';
 import { addressOf, createLimits, tooMany, trustOf } from './limits.js';
 import { addOpenApi } from './openapi.js';
 import { baseUrl, isHttps, originOfHost, type Reach } from './origin.js';
+import { addAuditRoutes } from './route/audit.js';
 import { addCredentialRoutes } from './route/credentials.js';
 import { addDesktopRoutes } from './route/desktop.js';
 import { addLoginRoutes } from './route/login.js';
@@ -72,6 +73,7 @@ export async function buildServer(deps: HttpDeps): Promise<Server> {
   addSystemRoutes(server, deps);
   addLoginRoutes(server, deps, () => baseUrl(reach()));
   addUserRoutes(server, deps);
+  addAuditRoutes(server, deps);
   addProviderRoutes(server, deps);
   addCredentialRoutes(server, deps);
   addVaultRoutes(server, deps);

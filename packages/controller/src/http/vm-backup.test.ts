@@ -73,13 +73,25 @@ const restore = (file: Buffer, { token }: Person, more: object = {}) =>
   send('/api/vm/restore', upload(file, more), { token });
 
 describe('a backup', () => {
-  test.each(['ada', 'admin'] as const)('is for the owner and for administrators: %s', async (who) => {
-    const vm = await made();
-    const { status, type, body } = await backup(vm, c[who].token);
-    expect([status, type]).toEqual([200, 'application/octet-stream']);
-    const { about } = await openHome(passphrase, each([body]));
-    expect(about).toMatchObject({ vmId: vm.id, user: 'ada', sizeBytes: homeBytes });
-  });
+  test.each(['ada', 'admin'] as const)(
+    'is for the owner, and for administrators who can read the vault key: %s',
+    async (who) => {
+      const vm = await made();
+      const call = `POST /api/vm/${vm.id}/backup`;
+      const proof = who === 'ada' ? {} : { keyProof: await c.proofFor(call) };
+      if (who === 'admin') {
+        expect(codeOf(await backup(vm, c.admin.token))).toBe('403 key_proof_needed');
+        const ofAnother = { keyProof: await c.proofFor('POST /api/vault/backup') };
+        expect(codeOf(await backup(vm, c.admin.token, ofAnother))).toBe('403 key_proof_needed');
+      }
+      const { status, type, body } = await backup(vm, c[who].token, proof);
+      const [noted] = await c.audit.list({ userId: c.ada.user.id, limit: 1 });
+      expect(noted).toMatchObject({ action: 'home_backed_up', actorName: who, subject: vm.id });
+      expect([status, type]).toEqual([200, 'application/octet-stream']);
+      const { about } = await openHome(passphrase, each([body]));
+      expect(about).toMatchObject({ vmId: vm.id, user: 'ada', sizeBytes: homeBytes });
+    },
+  );
 
   test('is for nobody else, and of nothing else', async () => {
     const vm = await made();
@@ -155,13 +167,19 @@ describe('a restore', () => {
     });
   });
 
-  test('is for others by administrators alone: by the name in the backup, or by one that they give', async () => {
+  test('is for others by administrators who can read the vault key: by the name in the backup, or by one that they give', async () => {
     const { file } = await makeBackup();
     expect(codeOf(await restore(file, c.bob, { user: 'ada' }))).toBe('403 forbidden');
     const own = await restore(file, c.bob, { user: 'bob', replace: true });
-    const named = await restore(file, c.admin);
-    const given = await restore(file, c.admin, { user: 'bob', replace: true });
-    expect(codeOf(await restore(file, c.admin, { user: 'nobody' }))).toBe('404 not_found');
+    const proof = async () => ({ keyProof: await c.proofFor('POST /api/vm/restore') });
+    for (const more of [{}, { user: 'ada' }, { user: 'bob', replace: true }]) {
+      expect(codeOf(await restore(file, c.admin, more))).toBe('403 key_proof_needed');
+    }
+    const named = await restore(file, c.admin, await proof());
+    const given = await restore(file, c.admin, { user: 'bob', replace: true, ...(await proof()) });
+    expect(codeOf(await restore(file, c.admin, { user: 'nobody', ...(await proof()) }))).toBe('404 not_found');
+    const [noted] = await c.audit.list({ userId: c.bob.user.id, limit: 1 });
+    expect(noted).toMatchObject({ action: 'home_restored', actorName: 'admin', details: { replace: true } });
     const owners = [own, named, given].map(({ body }) => (JSON.parse(body.toString()) as Vm).userId);
     expect(owners).toEqual([c.bob.user.id, c.ada.user.id, c.bob.user.id]);
   });

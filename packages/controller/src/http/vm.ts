@@ -50,8 +50,11 @@ export function visibleVm(user: User, vmId: string, row: VmRow | undefined): VmR
   throw new AppError('not_found', `There is no VM ${vmId}.`);
 }
 
-/** Programs may run in a VM that no person signs in with. @throws AppError forbidden */
-export function assertMayCheck(row: VmRow): void {
+/** Programs may run in one’s own VM in which no person signs in, and in nobody else’s. @throws AppError forbidden */
+export function assertMayCheck(user: User, row: VmRow): void {
+  if (row.userId !== user.id) {
+    throw new AppError('forbidden', 'Checks run in a VM for its owner, and for nobody else.');
+  }
   if (row.kind !== 'browser' || row.sessionId === null) return;
   throw new AppError('forbidden', 'No check runs in the VM of a sign-in: it belongs to the person alone.', {
     hint: 'Make a VM of its own for checks: POST /api/vm, or `npx airlock selftest`.',

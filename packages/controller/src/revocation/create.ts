@@ -1,5 +1,5 @@
 /** Revocation, put together from what each noun can end and forget of a user. Disabled first, so that a crash leaves nobody let in. */
-import type { Audit, AuditEntry } from '../audit/audit.js';
+import { system, type Actor, type Audit, type AuditEntry } from '../audit/audit.js';
 import { createQueue, type Queue } from '../lib/keyed.js';
 import type { Log } from '../lib/log.js';
 import { startLoop, type Loop } from '../lib/loop.js';
@@ -76,7 +76,7 @@ async function keepOut(ctx: Context, userId: string, how: 'disabled' | 'removing
   await note(ctx, by, { action, userId, subject: name });
   await users.keepOut(userId, how);
   end(ctx, by, (caller) => caller.userId === userId);
-  await ctx.work.run(userId, () => finish(ctx, userId));
+  await ctx.work.run(userId, () => finish(ctx, userId, by.actor));
 }
 
 async function rotateToken(ctx: Context, userId: string, by: By): Promise<string> {
@@ -90,11 +90,15 @@ async function rotateToken(ctx: Context, userId: string, by: By): Promise<string
 }
 
 /** Ends, and removes, what is left of a user who is kept out. Every step looks at what is already done. */
-async function finish({ users, sessions, vms, vault, log }: Context, userId: string): Promise<void> {
+async function finish(
+  { users, sessions, vms, vault, log }: Context,
+  userId: string,
+  by: Actor = system,
+): Promise<void> {
   const user = (await users.list()).find(({ id }) => id === userId);
   if (!user || user.state === 'active') return;
   // First: a sign-in whose VM is not there yet would make it afterwards.
-  await sessions.cancelAll(userId);
+  await sessions.cancelAll(userId, by);
   if (user.state === 'disabled') return vms.stopAllOf(userId);
   await vault.forget(userId);
   await vms.removeAllOf(userId);

@@ -3,6 +3,7 @@ import { AppError } from '@airlock/contract/errors';
 import { LoginStatus, type LoginMethod } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { providers } from '@airlock/contract/provider/registry';
+import type { Actor } from '../audit/audit.js';
 import { isFinal, type Session } from '@airlock/contract/session';
 import { activeDeadline, extendedDeadline } from './clocks.js';
 import { browserOf } from './driven.js';
@@ -34,8 +35,8 @@ export async function start(ctx: RunContext, userId: string, providerId: Provide
   return toSession(row);
 }
 
-export async function cancel(ctx: RunContext, userId: string, sessionId: string): Promise<Session> {
-  const row = await applyAsked(ctx, await owned(ctx, userId, sessionId), 'cancel');
+export async function cancel(ctx: RunContext, userId: string, sessionId: string, by: Actor): Promise<Session> {
+  const row = await applyAsked(ctx, await owned(ctx, userId, sessionId), 'cancel', { by });
   await stopAndRelease(ctx, row);
   return toSession(row);
 }

@@ -1,6 +1,7 @@
 /** Sign-in sessions: one driver each while this controller lives, resumed from their rows after a restart. */
 import type { Logger } from 'pino';
 import { createBackground } from '@airlock/contract/background';
+import type { Audit } from '../audit/audit.js';
 import type { Store } from '../store/store.js';
 import * as ask from './ask.js';
 import type { DriveDeps } from './driven.js';
@@ -10,6 +11,7 @@ import type { Sessions } from './session.js';
 
 export interface SessionDeps extends Omit<DriveDeps, 'rows' | 'pollMs' | 'background'> {
   store: Pick<Store, 'db'>;
+  audit: Pick<Audit, 'note'>;
   log: Logger;
   /** How often the agent is asked about the login, in ms; 1 s by default, and the original asks for at most 2 s. */
   pollMs?: number;
@@ -19,7 +21,7 @@ export interface SessionDeps extends Omit<DriveDeps, 'rows' | 'pollMs' | 'backgr
 
 export function createSessions(deps: SessionDeps): Sessions {
   const { pollMs = 1000, sweepMs = 1000, settings } = deps;
-  const rows = createSessionRows(deps.store.db, settings);
+  const rows = createSessionRows(deps.store.db, deps.audit, settings);
   const ctx: RunContext = {
     ...deps,
     pollMs,
@@ -35,14 +37,14 @@ export function createSessions(deps: SessionDeps): Sessions {
     start: (userId, provider) => ask.start(ctx, userId, provider),
     get: async (userId, sessionId) => toSession(await ask.owned(ctx, userId, sessionId)),
     list: async (userId) => (await rows.list(userId)).map(toSession),
-    cancel: (userId, sessionId) => ask.cancel(ctx, userId, sessionId),
+    cancel: (userId, sessionId, by) => ask.cancel(ctx, userId, sessionId, by),
     extend: (userId, sessionId) => ask.extend(ctx, userId, sessionId),
     restartLogin: (userId, sessionId, method) => ask.restartLogin(ctx, userId, sessionId, method),
     typeCode: (userId, sessionId, code) => ask.typeCode(ctx, userId, sessionId, code),
     noteActivity: (sessionId) => ask.noteActivity(ctx, sessionId),
     subscribe: (userId, sessionId, listener) => ask.subscribe(ctx, userId, sessionId, listener),
-    endAll: () => endAll(ctx),
-    cancelAll: (userId) => cancelAll(ctx, userId),
+    endAll: (by) => endAll(ctx, by),
+    cancelAll: (userId, by) => cancelAll(ctx, userId, by),
     forget: (userId) => rows.removeOf(userId),
     resume: () => resumeAll(ctx),
     close: () => closeRuns(ctx),

@@ -5,6 +5,7 @@ import { AppError } from '@airlock/contract/errors';
 import { CheckResult, GuestCredentials, LoginStatus } from '@airlock/contract/guest';
 import { readSettings } from '@airlock/contract/settings';
 import { findingOf, proofError } from '../credential/health.js';
+import { createAudit } from '../audit/audit.js';
 import { addUser, databases, silentLog, type TestStore } from '../store/testing.js';
 import { testVault } from '../vault/testing.js';
 import { newVaultKey } from '../vault/key.js';
@@ -34,7 +35,7 @@ for (const { name, open, skip } of databases) {
     beforeEach(async () => {
       await server.empty();
       await addUser(server.store.db, 'usr_ada');
-      rows = createSessionRows(server.store.db, settings);
+      rows = createSessionRows(server.store.db, createAudit(server.store), settings);
       ({ id } = await rows.insert('usr_ada', 'codex'));
     });
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newId } from '@airlock/contract/ids';
 import { isFinal, sessionStatuses } from '@airlock/contract/session';
 import { readSettings } from '@airlock/contract/settings';
+import { createAudit } from '../audit/audit.js';
 import { addUser, databases, silentLog, type TestStore } from '../store/testing.js';
 import { createSessionRows } from './rows.js';
 import { removeOld, type RunContext } from './running.js';
@@ -28,7 +29,11 @@ for (const { name, open, skip } of databases) {
         await db.insert(authSessions).values([{ ...ended, id: `old_${status}`, updatedAt: day(1) }]);
         if (isFinal(status)) await db.insert(authSessions).values({ ...ended, id: `new_${status}`, updatedAt: day(2) });
       }
-      const ctx = { rows: createSessionRows(db, settings), settings, log: silentLog } as unknown as RunContext;
+      const ctx = {
+        rows: createSessionRows(db, createAudit(database.store), settings),
+        settings,
+        log: silentLog,
+      } as unknown as RunContext;
       const left = async (): Promise<string[]> => (await db.select().from(authSessions)).map(({ id }) => id);
       const before = await left();
       await removeOld(ctx, day(11));

@@ -6,7 +6,8 @@ import { newId } from '@airlock/contract/ids';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { finalStatuses, isFinal, type Session } from '@airlock/contract/session';
 import type { Settings } from '@airlock/contract/settings';
-import type { Database } from '../store/store.js';
+import { system, type Actor, type Audit } from '../audit/audit.js';
+import type { Database, Transaction } from '../store/store.js';
 import { authSessions } from './table.js';
 import { startClock, type OpenStatus } from './clocks.js';
 import { changeSteps, endSteps, newSteps, type StepChanges } from './steps.js';
@@ -26,6 +27,8 @@ export interface SessionChange {
   steps?: StepChanges;
   /** Asked of the row as it is just before the change. */
   when?: (row: SessionRow) => boolean;
+  /** Who ends it; Airlock by itself unless that is given. */
+  by?: Actor;
 }
 
 type ClockSettings = Pick<Settings, 'AIRLOCK_BOOT_TIMEOUT_S' | 'AIRLOCK_SIGN_IN_TIMEOUT_S'>;
@@ -54,13 +57,14 @@ const uniqueViolation = '23505';
 
 interface RowsContext {
   db: Database;
+  audit: Pick<Audit, 'note'>;
   settings: ClockSettings;
   /** Emits the row under the session's id after each change. */
   changes: EventEmitter;
 }
 
-export function createSessionRows(db: Database, settings: ClockSettings): SessionRows {
-  const ctx: RowsContext = { db, settings, changes: new EventEmitter().setMaxListeners(0) };
+export function createSessionRows(db: Database, audit: RowsContext['audit'], settings: ClockSettings): SessionRows {
+  const ctx: RowsContext = { db, audit, settings, changes: new EventEmitter().setMaxListeners(0) };
   return {
     insert: (userId, provider) => insert(ctx, userId, provider),
     get: (sessionId) => get(db, sessionId),
@@ -115,34 +119,53 @@ async function insert({ db, settings }: RowsContext, userId: string, provider: P
 }
 
 async function apply(
-  { db, settings, changes }: RowsContext,
+  ctx: RowsContext,
   sessionId: string,
   event: SessionEvent,
-  { patch = {}, steps = {}, when }: SessionChange = {},
+  { patch = {}, steps = {}, when, by = system }: SessionChange = {},
 ): Promise<SessionRow | undefined> {
+  const { db, settings, changes } = ctx;
   for (;;) {
     const row = await get(db, sessionId);
     if (!row) throw new AppError('not_found', `There is no session ${sessionId}.`);
     const status = nextStatus(row.status, event);
     if (status === undefined || when?.(row) === false) return undefined;
     const now = new Date();
-    const [updated] = await db
-      .update(authSessions)
-      .set({
-        steps: changedSteps(row, status, steps, now),
-        ...changedClock(row, status, event, { settings, now }),
-        revision: sql`${authSessions.revision} + 1`,
-        updatedAt: now,
-        ...(typeof patch === 'function' ? patch(row) : patch),
-        status,
-      })
-      .where(and(eq(authSessions.id, sessionId), eq(authSessions.revision, row.revision)))
-      .returning();
+    const values = {
+      steps: changedSteps(row, status, steps, now),
+      ...changedClock(row, status, event, { settings, now }),
+      revision: sql`${authSessions.revision} + 1`,
+      updatedAt: now,
+      ...(typeof patch === 'function' ? patch(row) : patch),
+      status,
+    };
+    const isMine = and(eq(authSessions.id, sessionId), eq(authSessions.revision, row.revision));
+    const write = (to: Pick<Database, 'update'>) => to.update(authSessions).set(values).where(isMine).returning();
+    const [updated] = isFinal(status) ? await writeEnd(ctx, write, by) : await write(db);
     // No row: somebody else changed the session in between; decide again from what it is now.
     if (!updated) continue;
     changes.emit(sessionId, updated);
     return updated;
   }
+}
+
+/** The end of a session and the note of it: both, or neither. */
+function writeEnd(
+  { db, audit }: RowsContext,
+  write: (to: Transaction) => Promise<SessionRow[]>,
+  actor: Actor,
+): Promise<SessionRow[]> {
+  return db.transaction(async (tx) => {
+    const rows = await write(tx);
+    for (const { id, userId, provider, status, error } of rows) {
+      const details = { provider, status, ...(error && { code: error.code }) };
+      await audit.note({ actor, action: 'session_ended', userId, subject: id, details }, tx);
+      if (status !== 'completed') continue;
+      const stored = { userId, subject: provider, details: { method: 'login' } };
+      await audit.note({ actor, action: 'credential_stored', ...stored }, tx);
+    }
+    return rows;
+  });
 }
 
 function changedSteps(row: SessionRow, status: SessionRow['status'], steps: StepChanges, now: Date) {

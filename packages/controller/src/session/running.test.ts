@@ -1,4 +1,5 @@
 /** What ended sessions had made is taken away while everything else goes on, also where a VM cannot be destroyed. */
+import { system } from '../audit/audit.js';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import { useDesk } from './testing/desk.js';
@@ -59,7 +60,7 @@ test('all sign-ins end when all VMs are to stop, also one whose VM is only being
   };
   const { id: pending } = await desk.sessions.start(desk.ada, 'claude_code');
   await isAsked;
-  const ended = desk.sessions.endAll();
+  const ended = desk.sessions.endAll(system);
   await desk.until(pending, 'failed');
   letGo();
   await ended;
@@ -73,9 +74,9 @@ test('all sign-ins end when all VMs are to stop, also one whose VM is only being
 test('every sign-in of a user who is kept out is cancelled, with its VM and its record', async () => {
   const id = await desk.startSignIn();
   const browser = desk.host.vm('browser').row.id;
-  await desk.sessions.cancelAll('usr_other');
+  await desk.sessions.cancelAll('usr_other', system);
   expect(await desk.sessions.get(desk.ada, id)).toMatchObject({ status: 'awaiting_user_auth' });
-  await desk.sessions.cancelAll(desk.ada);
+  await desk.sessions.cancelAll(desk.ada, system);
   expect(await desk.sessions.get(desk.ada, id)).toMatchObject({ status: 'cancelled' });
   expect(stateOf(browser)).toBe('destroyed');
   await desk.sessions.forget(desk.ada);

@@ -2,11 +2,12 @@
 import type { Logger } from 'pino';
 import { AppError } from '@airlock/contract/errors';
 import { isFinal } from '@airlock/contract/session';
+import type { Actor } from '../audit/audit.js';
 import { startLoop, type Loop } from '../lib/loop.js';
 import { startClock, type OpenStatus } from './clocks.js';
 import { driveSession } from './drive.js';
 import type { DriveDeps } from './driven.js';
-import type { SessionRow } from './rows.js';
+import type { SessionChange, SessionRow } from './rows.js';
 import { startUpkeep } from './upkeep.js';
 
 interface Run {
@@ -68,30 +69,27 @@ export async function stopAndRelease(ctx: RunContext, row: SessionRow): Promise<
 }
 
 /** See `Sessions.endAll`. */
-export async function endAll(ctx: RunContext): Promise<void> {
+export async function endAll(ctx: RunContext, by: Actor): Promise<void> {
   const stopped = new AppError('vm_not_running', 'The administrator has stopped all VMs.', {
     hint: 'Connect again, unless you were told that there is work on the server.',
   });
-  await endEach(ctx, await ctx.rows.open(), 'fail', { error: stopped.toBody() });
+  await endEach(ctx, await ctx.rows.open(), 'fail', { by, patch: { error: stopped.toBody() } });
 }
 
 /** See `Sessions.cancelAll`. */
-export async function cancelAll(ctx: RunContext, userId: string): Promise<void> {
-  await endEach(
-    ctx,
-    (await ctx.rows.open()).filter((row) => row.userId === userId),
-    'cancel',
-  );
+export async function cancelAll(ctx: RunContext, userId: string, by: Actor): Promise<void> {
+  const open = (await ctx.rows.open()).filter((row) => row.userId === userId);
+  await endEach(ctx, open, 'cancel', { by });
 }
 
 async function endEach(
   ctx: RunContext,
   all: readonly SessionRow[],
   event: 'fail' | 'cancel',
-  patch = {},
+  change: SessionChange,
 ): Promise<void> {
   const endOne = async ({ id }: SessionRow): Promise<void> => {
-    const row = await ctx.rows.apply(id, event, { patch });
+    const row = await ctx.rows.apply(id, event, change);
     if (!row) return;
     ctx.log.info({ sessionId: id, status: row.status }, 'session ended by an administrator');
     await stopAndRelease(ctx, row);

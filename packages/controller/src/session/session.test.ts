@@ -1,4 +1,5 @@
 /** Sign-ins on a real database, with VMs whose agents are scripted: every way through. */
+import { system } from '../audit/audit.js';
 import { describe, expect, test, vi } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import type { Session } from '@airlock/contract/session';
@@ -183,7 +184,7 @@ describe('a hand-over that fails', () => {
     desk.finishLogin('bad');
     await desk.until(id, 'awaiting_user_auth', ({ notice }) => notice?.code === 'proof_failed');
     expect([desk.cliToken(), await desk.storedToken()]).toEqual(['valid', 'valid']);
-    await desk.sessions.cancel(desk.ada, id);
+    await desk.sessions.cancel(desk.ada, id, system);
     expect(desk.host.vm('cli').row).toMatchObject({ id: cliVmId, state: 'running' });
     expect(await desk.vault.list(desk.ada)).toMatchObject([{ state: 'active', generation: 1 }]);
   });
@@ -201,7 +202,7 @@ describe('a hand-over that fails', () => {
     desk.finishLogin('half way');
     await proof.begun.opened;
     expect(desk.cliToken()).toBe('half way');
-    const cancelling = desk.sessions.cancel(desk.ada, id);
+    const cancelling = desk.sessions.cancel(desk.ada, id, system);
     await desk.until(id, 'cancelled');
     proof.cancelled.open();
     await cancelling;
@@ -281,7 +282,7 @@ describe('clocks', () => {
     expect(Date.parse(expiresAtMost ?? '') - before).toBe(6 * 300_000);
     for (let i = 0; i < 5; i++) await desk.sessions.extend(desk.ada, id);
     await expect(desk.sessions.extend(desk.ada, id)).rejects.toMatchObject({ code: 'time_limit_reached' });
-    await desk.sessions.cancel(desk.ada, id);
+    await desk.sessions.cancel(desk.ada, id, system);
     await expect(desk.sessions.extend(desk.ada, id)).rejects.toMatchObject({ code: 'session_finished' });
   });
 

@@ -1,6 +1,7 @@
 /** The face of the session folder: sign-ins as http sees them. */
 import type { LoginMethod } from '@airlock/contract/guest';
 import type { Session } from '@airlock/contract/session';
+import type { Actor } from '../audit/audit.js';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 
 export interface Sessions {
@@ -10,8 +11,8 @@ export interface Sessions {
   get(userId: string, sessionId: string): Promise<Session>;
   /** Newest first, at most 50. */
   list(userId: string): Promise<Session[]>;
-  /** Ends it whatever it is doing, and destroys its browser VM. @throws AppError not_found, session_finished */
-  cancel(userId: string, sessionId: string): Promise<Session>;
+  /** Ends it whatever it is doing, and destroys its browser VM. `by` is for the audit. @throws AppError not_found, session_finished */
+  cancel(userId: string, sessionId: string, by: Actor): Promise<Session>;
   /**
    * Gives the person another AIRLOCK_SIGN_IN_TIMEOUT_S.
    * @throws AppError not_found, session_finished, session_not_waiting, time_limit_reached
@@ -32,9 +33,9 @@ export interface Sessions {
    * Ends everybody's open sign-ins as failed, and what they made with them; a credential that is being handed over is put back.
    * Resolves when none of them makes a VM any more.
    */
-  endAll(): Promise<void>;
+  endAll(by: Actor): Promise<void>;
   /** Cancels every open sign-in of this user, and resolves as `endAll`. */
-  cancelAll(userId: string): Promise<void>;
+  cancelAll(userId: string, by: Actor): Promise<void>;
   /** Removes the records of this user's sign-ins, all of which have ended. */
   forget(userId: string): Promise<void>;
   /** At start: takes up every session that is not final. */

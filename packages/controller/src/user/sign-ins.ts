@@ -1,6 +1,6 @@
 /** Browsers that are signed in: seen, and ended one by one or all at once. */
 import { and, desc, eq, gt, isNull, lt, or } from 'drizzle-orm';
-import type { SignIn } from '@airlock/contract/api';
+import type { SignIn } from '@airlock/contract/sign-ins';
 import { AppError } from '@airlock/contract/errors';
 import type { UsersContext } from './context.js';
 import { revoke } from './once.js';

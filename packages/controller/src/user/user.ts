@@ -1,5 +1,6 @@
 /** The face of the user folder: people, their API tokens, login links and sign-ins. Secrets are stored as SHA-256 only. */
-import type { ListedUser, SignIn, User } from '@airlock/contract/api';
+import type { ListedUser, User } from '@airlock/contract/api';
+import type { SignIn } from '@airlock/contract/sign-ins';
 
 /** Who has shown who they are. */
 export interface Identified {

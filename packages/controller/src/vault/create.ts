@@ -6,6 +6,7 @@ import { backup } from './backup.js';
 import { commit } from './commit.js';
 import type { VaultContext } from './context.js';
 import { dropHomeKey, openHomeKey, sealHomeKey } from './home-key.js';
+import { createKeyProofs } from './proof.js';
 import { restore } from './restore.js';
 import { rotate, vaultStatus } from './rotate.js';
 import { forget, list, listCustody, note, stagedKeys } from './rows.js';
@@ -42,6 +43,7 @@ export function createVault({ store, ...deps }: VaultDeps): Vault {
     dropHomeKey: (vmId) => dropHomeKey(ctx, vmId),
     backup: (passphrase) => backup(ctx, passphrase),
     restore: (passphrase, sealed, homes) => restore(ctx, { passphrase, backup: sealed }, homes),
+    keyProofs: createKeyProofs(ctx.ring.proves),
     status: () => vaultStatus(ctx),
     rotate: () => rotations.run('the vault', () => rotate(ctx)),
   };

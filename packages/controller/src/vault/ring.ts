@@ -1,4 +1,6 @@
 /** The vault keys in memory. Whoever seals does so inside `sealing`, so that a key is retired only when nobody still seals under it. */
+import { keyProof } from '@airlock/contract/key-proof';
+import { hashSecret, sameHash } from '../lib/secret.js';
 import { keyIdOf, openText, sealText, type VaultKey } from './jwe.js';
 import { newVaultKey } from './key.js';
 
@@ -13,6 +15,8 @@ export interface KeyRing {
   open(context: string, sealed: string): Promise<string>;
   /** Under which key it is sealed: the one in use, one that a rotation is replacing, or one that is not here. */
   ageOf(sealed: string): 'current' | 'old' | 'unknown';
+  /** Whether the proof, of contract/key-proof, was made with a key that is here. */
+  proves(proof: string, nonce: string, call: string): boolean;
   /** Brings a new key into use, once the key file holds it beside the old one. */
   turn(): Promise<void>;
   /** Drops every key but the one in use: from memory, then from the key file. Only when nothing is sealed under them any more. */
@@ -49,6 +53,9 @@ export function createKeyRing(
       const position = keys.findIndex(({ id }) => id === keyIdOf(sealed));
       return position === 0 ? 'current' : position > 0 ? 'old' : 'unknown';
     },
+
+    proves: (proof, nonce, call) =>
+      keys.some(({ bytes }) => sameHash(hashSecret(keyProof(bytes, nonce, call)), hashSecret(proof))),
 
     async turn() {
       const next: [VaultKey, ...VaultKey[]] = [newVaultKey(), ...keys];

@@ -6,6 +6,7 @@
 import type { VaultStatus } from '@airlock/contract/api';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
+import type { KeyProofs } from './proof.js';
 import type { credentials, custody } from './table.js';
 
 export type CredentialRow = typeof credentials.$inferSelect;
@@ -77,6 +78,8 @@ export interface Vault {
   backup(passphrase: string): Promise<Backup>;
   /** `homes`: VMs that have a home now; the key of another one is not brought back. @throws AppError backup_invalid */
   restore(passphrase: string, backup: string, homes: ReadonlySet<string>): Promise<RestoredEntry[]>;
+  /** What keeps backups from whoever cannot read the vault key. */
+  keyProofs: KeyProofs;
   status(): Promise<VaultStatus>;
   /** Seals everything again under a new key and retires the old one; goes on where a crash cut an earlier one short. */
   rotate(): Promise<VaultStatus>;

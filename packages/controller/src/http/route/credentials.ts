@@ -14,6 +14,7 @@ import { isFinal } from '@airlock/contract/session';
 import { answers } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
 import { userOf } from '../identity.js';
+import { note } from '../note.js';
 
 /** An id or an alias; an unknown one has its own error. */
 const params = z.strictObject({ provider: z.string().min(1).max(64) });
@@ -49,7 +50,8 @@ function addLook(server: Server, { custodian }: HttpDeps): void {
   );
 }
 
-function addChange(server: Server, { custodian, sessions }: HttpDeps): void {
+function addChange(server: Server, deps: HttpDeps): void {
+  const { custodian, sessions } = deps;
   server.delete(
     '/api/credentials/:provider',
     {
@@ -62,6 +64,7 @@ function addChange(server: Server, { custodian, sessions }: HttpDeps): void {
     async (request) => {
       const owner = { userId: userOf(request).id, provider: requireProvider(request.params.provider).id };
       await assertNoSession(sessions, owner.userId, owner.provider);
+      await note(deps, request, { action: 'credential_removed', userId: owner.userId, subject: owner.provider });
       return custodian.remove(owner);
     },
   );
@@ -80,6 +83,8 @@ function addChange(server: Server, { custodian, sessions }: HttpDeps): void {
       const provider = requireProvider(request.params.provider).id;
       const { id } = userOf(request);
       await assertNoSession(sessions, id, provider);
+      const details = { method: 'api_key' };
+      await note(deps, request, { action: 'credential_stored', userId: id, subject: provider, details });
       const { lineage } = await custodian.setApiKey({ userId: id, provider }, request.body.key);
       return reply.status(202).send({ provider, generation: lineage });
     },

@@ -8,6 +8,7 @@ import { joinTunnel } from '../../desktop/tunnel.js';
 import { answers } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
 import { admit, userOf } from '../identity.js';
+import { noteVm } from '../note.js';
 import { assertMayView } from '../vm.js';
 import { vmOf, vmParams } from './vms.js';
 
@@ -52,6 +53,7 @@ export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
     admit(request, await users.redeemDesktopTicket(request.query.ticket, request.params.id));
     const row = await vmOf(deps, request);
     assertMayView(userOf(request), row);
+    await noteVm(deps, request, row, { action: 'desktop_opened' });
     const desktop = await vms.openDesktop(row.id);
     request.desktop = desktop;
     request.watchedSession = row.sessionId;

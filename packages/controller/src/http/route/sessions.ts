@@ -7,7 +7,8 @@ import { CodeRequest, FallbackRequest, isFinal, Session } from '@airlock/contrac
 import { answers, noContent } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
 import { sessionEvents } from '../session-stream.js';
-import { userOf } from '../identity.js';
+import { actorOf, userOf } from '../identity.js';
+import { note } from '../note.js';
 
 const params = z.strictObject({ id: SessionId });
 
@@ -19,7 +20,8 @@ export function addSessionRoutes(server: Server, deps: HttpDeps): void {
   addEvents(server, deps);
 }
 
-function addStart(server: Server, { sessions }: HttpDeps): void {
+function addStart(server: Server, deps: HttpDeps): void {
+  const { sessions } = deps;
   server.post(
     '/api/vm/auth',
     {
@@ -30,7 +32,10 @@ function addStart(server: Server, { sessions }: HttpDeps): void {
       },
     },
     async (request, reply) => {
-      const session = await sessions.start(userOf(request).id, requireProvider(request.body.provider).id);
+      const userId = userOf(request).id;
+      const session = await sessions.start(userId, requireProvider(request.body.provider).id);
+      const details = { provider: session.provider };
+      await note(deps, request, { action: 'session_started', userId, subject: session.id, details });
       return reply.status(202).send({ sessionId: session.id, provider: session.provider, status: session.status });
     },
   );
@@ -54,7 +59,7 @@ function addEnd(server: Server, { sessions }: HttpDeps): void {
   server.post(
     '/api/vm/auth/:id/cancel',
     { schema: { params, response: answers(200, Session), summary: 'End a session, whatever it is doing' } },
-    async (request) => sessions.cancel(userOf(request).id, request.params.id),
+    async (request) => sessions.cancel(userOf(request).id, request.params.id, actorOf(request)),
   );
 }
 

@@ -3,10 +3,13 @@ import { z } from 'zod';
 import { SystemStatus } from '@airlock/contract/api';
 import { answers, noContent } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
+import { actorOf } from '../identity.js';
+import { noteVm } from '../note.js';
 
 const Health = z.strictObject({ status: z.literal('ok') });
 
-export function addSystemRoutes(server: Server, { sessions, vms, describeSystem }: HttpDeps): void {
+export function addSystemRoutes(server: Server, deps: HttpDeps): void {
+  const { sessions, vms, describeSystem } = deps;
   server.get(
     '/healthz',
     {
@@ -38,9 +41,11 @@ export function addSystemRoutes(server: Server, { sessions, vms, describeSystem 
         summary: 'End open sign-ins, destroy browser VMs and stop CLI VMs, keeping their disks',
       },
     },
-    async (_request, reply) => {
+    async (request, reply) => {
+      const running = (await vms.list(null)).filter(({ state }) => state === 'starting' || state === 'running');
+      for (const row of running) await noteVm(deps, request, row, { action: 'vm_stopped' });
       // First: a sign-in whose VM is not there yet would make it afterwards.
-      await sessions.endAll();
+      await sessions.endAll(actorOf(request));
       await vms.stopAll();
       return reply.status(204).send(undefined);
     },

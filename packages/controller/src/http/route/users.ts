@@ -1,20 +1,14 @@
 /** People: administrators make them, keep them out and remove them; everybody sees and ends their own sign-ins. */
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import {
-  CreateUserRequest,
-  CreateUserResponse,
-  ListedUser,
-  RotateTokenResponse,
-  SignInList,
-  SignOutResponse,
-  UserList,
-} from '@airlock/contract/api';
+import { CreateUserRequest, CreateUserResponse, ListedUser, UserList } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import { SignInId, UserId } from '@airlock/contract/ids';
+import { RotateTokenResponse, SignInList, SignOutResponse } from '@airlock/contract/sign-ins';
 import { answers, noContent } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
-import { actorOf, byOf, userOf } from '../identity.js';
+import { byOf, userOf } from '../identity.js';
+import { note } from '../note.js';
 
 const config = { access: 'admin' } as const;
 const params = z.strictObject({ id: UserId });
@@ -27,7 +21,8 @@ export function addUserRoutes(server: Server, deps: HttpDeps): void {
   addSignIns(server, deps);
 }
 
-function addPeople(server: Server, { users, audit }: HttpDeps): void {
+function addPeople(server: Server, deps: HttpDeps): void {
+  const { users } = deps;
   server.get(
     '/api/users',
     { config, schema: { response: answers(200, UserList), summary: 'All users' } },
@@ -48,7 +43,7 @@ function addPeople(server: Server, { users, audit }: HttpDeps): void {
       requireToken(request);
       const made = await users.create(request.body.name);
       const { id, name } = made.user;
-      await audit.note({ actor: actorOf(request), action: 'user_created', userId: id, subject: name });
+      await note(deps, request, { action: 'user_created', userId: id, subject: name });
       return reply.status(201).send(made);
     },
   );

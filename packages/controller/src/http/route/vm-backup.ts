@@ -8,6 +8,7 @@ import { createByteReader, type ByteReader } from '../../lib/byte-reader.js';
 import { answers } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
 import { userOf } from '../identity.js';
+import { note, noteVm } from '../note.js';
 import { createShown, vmOf, vmParams } from './vms.js';
 
 const octets = 'application/octet-stream';
@@ -16,6 +17,8 @@ const rateLimit = { max: 10, timeWindow: 60_000 };
 /** Bytes of the line that an upload begins with. */
 const lineLimit = 8 * 1024;
 const uploadSilenceMs = 60_000;
+/** What a proof of the vault key is for. */
+const call = 'POST /api/vm/restore';
 
 export function addVmBackupRoutes(server: Server, deps: HttpDeps): void {
   addBackup(server, deps);
@@ -29,7 +32,7 @@ export function addVmBackupRoutes(server: Server, deps: HttpDeps): void {
 }
 
 function addBackup(server: Server, deps: HttpDeps): void {
-  const { vms, users } = deps;
+  const { vms, users, vault } = deps;
   server.post(
     '/api/vm/:id/backup',
     {
@@ -37,7 +40,8 @@ function addBackup(server: Server, deps: HttpDeps): void {
       schema: {
         params: vmParams,
         body: BackupHomeRequest,
-        summary: 'The home of a CLI VM as a file, sealed under a passphrase; the VM stands still meanwhile',
+        summary:
+          'The home of a CLI VM as a file, sealed under a passphrase; the VM stands still meanwhile. That of another user wants the proof that one can read the vault key',
         description:
           'The file is one of age (age-encryption.org/v1). It is whole when the answer ends as HTTP says; one that breaks off is cut. The VM is stopped before, and started again if it ran.',
         response: {
@@ -49,8 +53,11 @@ function addBackup(server: Server, deps: HttpDeps): void {
     },
     async (request, reply) => {
       const row = await vmOf(deps, request);
+      const { passphrase, now, keyProof } = request.body;
+      if (row.userId !== userOf(request).id) vault.keyProofs.require(keyProof, `POST /api/vm/${row.id}/backup`);
+      await noteVm(deps, request, row, { action: 'home_backed_up' });
       const owner = (await users.list()).find(({ id }) => id === row.userId);
-      const stream = await vms.backup(row.id, { ...request.body, user: owner?.name ?? row.userId });
+      const stream = await vms.backup(row.id, { passphrase, now, user: owner?.name ?? row.userId });
       if (request.raw.socket.destroyed) {
         stream.destroy();
         throw new AppError('aborted', 'Whoever asked for the backup has hung up.');
@@ -64,7 +71,7 @@ function addBackup(server: Server, deps: HttpDeps): void {
 }
 
 function addRestore(server: Server, deps: HttpDeps): void {
-  const { vms, users } = deps;
+  const { vms, users, vault } = deps;
   const shown = createShown(deps);
   server.post(
     '/api/vm/restore',
@@ -75,7 +82,7 @@ function addRestore(server: Server, deps: HttpDeps): void {
         summary:
           'A new CLI VM with the home of a backup, standing still; nothing changes before all of the file was read',
         description:
-          'The body is one line of JSON, `{"passphrase", "user"?, "replace"?}`, a line feed, and the file. Without `user`, the VM is the caller’s, and for administrators that of the user whom the backup names. `replace` destroys the CLI VM that this user has.',
+          'The body is one line of JSON, `{"passphrase", "user"?, "replace"?, "keyProof"?}`, a line feed, and the file. Without `user`, the VM is the caller’s, and for administrators that of the user whom the backup names. `replace` destroys the CLI VM that this user has.',
         response: answers(201, Vm),
       },
     },
@@ -83,8 +90,15 @@ function addRestore(server: Server, deps: HttpDeps): void {
       const caller = userOf(request);
       const upload = createByteReader(uploadOf(request, deps.uploadSilenceMs ?? uploadSilenceMs));
       try {
-        const { passphrase, user, replace } = await firstLine(upload);
-        const ownerOf = async (named: string): Promise<string> => ownerFor(caller, user, named, await users.list());
+        const { passphrase, user, replace, keyProof } = await firstLine(upload);
+        // At once: the upload may take longer than a proof is good.
+        if (keyProof !== undefined) vault.keyProofs.require(keyProof, call);
+        const ownerOf = async (named: string): Promise<string> => {
+          const userId = ownerFor(caller, user, named, await users.list());
+          if (userId !== caller.id && keyProof === undefined) vault.keyProofs.require(undefined, call);
+          await note(deps, request, { action: 'home_restored', userId, details: { replace } });
+          return userId;
+        };
         const row = await vms.restore(upload.rest(), { passphrase, replace, ownerOf });
         return await reply.status(201).send(await shown.one(row));
       } finally {

@@ -9,6 +9,7 @@ import type { Behind, VmRow } from '../../vm/vm.js';
 import { answers, noContent } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
 import { userOf } from '../identity.js';
+import { noteVm } from '../note.js';
 import { assertMayCheck, assertMayDestroy, toVm, visibleVm } from '../vm.js';
 
 export const vmParams = z.strictObject({ id: VmId });
@@ -52,7 +53,8 @@ export function createShown({ vms, settings }: HttpDeps): Shown {
   };
 }
 
-function addList(server: Server, { vms }: HttpDeps, shown: Shown): void {
+function addList(server: Server, deps: HttpDeps, shown: Shown): void {
+  const { vms } = deps;
   server.get(
     '/api/vm',
     { schema: { response: answers(200, VmList), summary: 'The caller’s VMs; for administrators all' } },
@@ -76,6 +78,7 @@ function addList(server: Server, { vms }: HttpDeps, shown: Shown): void {
     async (request, reply) => {
       const destroyAt = new Date(Date.now() + request.body.leaseMinutes * 60_000);
       const row = await vms.createBrowser({ userId: userOf(request).id, sessionId: null, destroyAt });
+      await noteVm(deps, request, row, { action: 'vm_created' });
       return reply.status(202).send(await shown.one(row));
     },
   );
@@ -95,6 +98,7 @@ function addOne(server: Server, deps: HttpDeps, shown: Shown): void {
     async (request, reply) => {
       const row = await vmOf(deps, request);
       assertMayDestroy(row, await isSessionOpen(row, deps));
+      await noteVm(deps, request, row, { action: 'vm_destroyed', details: { kind: row.kind } });
       await vms.destroy(row.id);
       return reply.status(204).send(undefined);
     },
@@ -113,7 +117,11 @@ function addPower(server: Server, deps: HttpDeps, shown: Shown): void {
         summary: 'Power a CLI VM off, also in the middle of prompts; its disks stay, and its next use starts it',
       },
     },
-    async (request) => shown.one(await vms.stop((await vmOf(deps, request)).id)),
+    async (request) => {
+      const row = await vmOf(deps, request);
+      await noteVm(deps, request, row, { action: 'vm_stopped' });
+      return shown.one(await vms.stop(row.id));
+    },
   );
 
   const starts = {
@@ -124,8 +132,11 @@ function addPower(server: Server, deps: HttpDeps, shown: Shown): void {
     server.post(
       `/api/vm/:id/${verb}`,
       { schema: { params: vmParams, response: answers(202, Vm), summary: starts[verb] } },
-      async (request, reply) =>
-        reply.status(202).send(await shown.one(await vms[verb]((await vmOf(deps, request)).id))),
+      async (request, reply) => {
+        const row = await vmOf(deps, request);
+        await noteVm(deps, request, row, { action: 'vm_started', details: { restart: verb === 'restart' } });
+        return reply.status(202).send(await shown.one(await vms[verb](row.id)));
+      },
     );
   }
 }
@@ -150,9 +161,10 @@ function addUpdate(server: Server, deps: HttpDeps, shown: Shown): void {
         },
       },
       async (request, reply) => {
-        const { id } = await vmOf(deps, request);
+        const row = await vmOf(deps, request);
         const now = request.body?.now ?? false;
-        return reply.status(202).send(await shown.one(await vms.update(id, { kind, now })));
+        await noteVm(deps, request, row, { action: 'vm_updated', details: { kind, now } });
+        return reply.status(202).send(await shown.one(await vms.update(row.id, { kind, now })));
       },
     );
   }
@@ -166,7 +178,13 @@ function addUpdate(server: Server, deps: HttpDeps, shown: Shown): void {
         summary: 'Update all CLI VMs that are behind, one after the other, once nobody uses them; answers which',
       },
     },
-    async (_request, reply) => reply.status(202).send({ vms: await shown.all(await vms.updateAll()) }),
+    async (request, reply) => {
+      const asked = await vms.updateAll();
+      // Not before: it is decided there which are behind.
+      const details = { kind: 'update', now: false };
+      for (const row of asked) await noteVm(deps, request, row, { action: 'vm_updated', details });
+      return reply.status(202).send({ vms: await shown.all(asked) });
+    },
   );
 }
 
@@ -185,13 +203,15 @@ function addGuest(server: Server, deps: HttpDeps): void {
         params: vmParams,
         body: RunCheckRequest,
         response: answers(200, CheckResult),
-        summary: 'Run a named check in the VM',
+        summary: 'Run a named check in one’s own VM',
       },
     },
     async (request) => {
       const row = await vmOf(deps, request);
-      assertMayCheck(row);
-      return vms.runCheck(row.id, request.body.name);
+      assertMayCheck(userOf(request), row);
+      const { name } = request.body;
+      await noteVm(deps, request, row, { action: 'vm_check_run', details: { check: name } });
+      return vms.runCheck(row.id, name);
     },
   );
 }

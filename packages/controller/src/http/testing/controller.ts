@@ -7,6 +7,7 @@ import type { CredentialSummary, User } from '@airlock/contract/api';
 import { pageHeader } from '@airlock/contract/login';
 import type { ErrorBody } from '@airlock/contract/errors';
 import { homePaths } from '@airlock/contract/home';
+import { keyProof } from '@airlock/contract/key-proof';
 import { createAudit, type Audit } from '../../audit/audit.js';
 import { openEmbeddedTestStore, type TestStore } from '../../store/testing.js';
 import type { Users } from '../../user/user.js';
@@ -15,6 +16,8 @@ import { createConnections } from '../../revocation/connections.js';
 import { createRevocation } from '../../revocation/create.js';
 import { createUsers } from '../../user/users.js';
 import type { HttpDeps, Server } from '../deps.js';
+import { newVaultKey } from '../../vault/key.js';
+import { createKeyRing } from '../../vault/ring.js';
 import { buildServer } from '../server.js';
 import {
   createTestCustodian,
@@ -58,6 +61,8 @@ export interface TestController {
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
   /** What a page sends from a browser in which this person has signed in: the cookie, and the page secret beside it. */
   browserOf(person: Person): Promise<BrowserHeaders>;
+  /** The proof, for one call, of a caller on the host. */
+  proofFor(call: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -104,6 +109,7 @@ export async function startTestController(): Promise<TestController> {
   });
   const audit = createAudit(database.store);
   const echo = await startEchoServer(join(database.home, 'echo.sock'));
+  const key = newVaultKey();
   const lines: string[] = [];
   const credentials: CredentialSummary[] = [];
   const vms = createTestVms(echo);
@@ -136,7 +142,7 @@ export async function startTestController(): Promise<TestController> {
       settings: { AIRLOCK_PROMPT_TIMEOUT_S: 600 },
       log,
     }),
-    vault: createTestVault(),
+    vault: createTestVault(createKeyRing([key], async () => undefined)),
     describeSystem: async () => ({
       version: '0.1.0',
       startedAt: new Date(0).toISOString(),
@@ -175,6 +181,10 @@ export async function startTestController(): Promise<TestController> {
     bob: await users.create('bob'),
     another: (change) => listen({ ...deps, ...change }),
     call: (method, path, options = {}) => call(options.base ?? url, method, path, options),
+    proofFor: async (wanted) => {
+      const { json } = await call(url, 'POST', '/api/vault/challenge', { token: adminToken });
+      return keyProof(key.bytes, String(json.nonce), wanted);
+    },
     browserOf: async ({ user }) => {
       const { token } = await users.createLoginToken(user.id);
       const { cookie, page } = await users.login(token);

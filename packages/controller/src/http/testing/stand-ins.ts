@@ -11,6 +11,8 @@ import { isFinal, sessionSteps, type Session, type StepName } from '@airlock/con
 import type { Vms, VmRow } from '../../vm/vm.js';
 import { exampleVm, standInVms } from '../../vm/testing.js';
 import type { Sessions } from '../../session/session.js';
+import { createKeyProofs } from '../../vault/proof.js';
+import type { KeyRing } from '../../vault/ring.js';
 import type { HttpDeps } from '../deps.js';
 
 export interface TestSessions extends Sessions {
@@ -235,11 +237,12 @@ export function createTestCustodian(credentials: CredentialSummary[]): HttpDeps[
 }
 
 /** A vault with one key and nothing in it. */
-export function createTestVault(): HttpDeps['vault'] {
+export function createTestVault({ proves }: Pick<KeyRing, 'proves'>): HttpDeps['vault'] {
   const status = { keyId: 'key', oldKeyIds: [], sealed: 0, underOldKeys: 0, lost: 0 };
   return {
     backup: async () => ({ backup: 'sealed', credentials: 0, homeKeys: 0 }),
     restore: async () => [{ name: 'ada/codex', result: 'kept' }],
+    keyProofs: createKeyProofs(proves),
     status: async () => status,
     rotate: async () => status,
   };

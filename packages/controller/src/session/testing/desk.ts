@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, vi } from 'vitest';
 import { readSettings } from '@airlock/contract/settings';
 import type { Session } from '@airlock/contract/session';
 import { openEmbeddedTestStore, silentLog, type TestStore } from '../../store/testing.js';
+import { createAudit } from '../../audit/audit.js';
 import { createUsers } from '../../user/users.js';
 import { createCustodian } from '../../credential/create.js';
 import type { Custodian } from '../../credential/custodian.js';
@@ -49,7 +50,10 @@ export function useDesk(): Desk {
     const shared = { vms: desk.host.vms, vault: desk.vault, settings, log: silentLog };
     desk.custodian = createCustodian({ ...shared, guard });
     const often = { pollMs: 5, sweepMs: 50 };
-    desk.sessions = createSessions({ ...shared, ...often, custodian: desk.custodian, store: desk.store.store });
+    const { store } = desk.store;
+    desk.sessions = createSessions({
+      ...{ ...shared, ...often, custodian: desk.custodian, store, audit: createAudit(store) },
+    });
   };
 
   const desk = {
