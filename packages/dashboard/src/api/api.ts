@@ -15,6 +15,8 @@ import {
   type VmUpdateKind,
 } from '@airlock/contract/api';
 import { LoginAccount, LoginResponse } from '@airlock/contract/login';
+import { AuditList } from '@airlock/contract/audit';
+import { SignInList, SignOutResponse } from '@airlock/contract/sign-ins';
 import type { LoginMethod } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { Session } from '@airlock/contract/session';
@@ -23,6 +25,7 @@ import { keepPageSecret } from './page-secret.js';
 import { NoContent, request, requestStream } from './request.js';
 
 const UserAnswer = z.strictObject({ user: User });
+const ownSignIns = '/api/users/me/sign-ins';
 const vmAuth = (sessionId: string) => `/api/vm/auth/${encodeURIComponent(sessionId)}`;
 
 const credential = (provider: ProviderId, verb = '') => `/api/credentials/${provider}${verb}`;
@@ -70,6 +73,12 @@ export function createApi() {
     /** The events of one prompt's answer, as server-sent events; `signal` cancels the prompt. */
     prompt: (body: { provider: ProviderId; prompt: string; timeoutS?: number }, signal: AbortSignal) =>
       requestStream('POST', '/api/vm/me/cli/prompt', { body, signal }),
+    /** What was done and concerns the person, older than the record `before`, the newest first. */
+    audit: (before?: number, signal?: AbortSignal) =>
+      request('GET', `/api/audit${before === undefined ? '' : `?before=${before}`}`, AuditList, { signal }),
+    signIns: async (signal?: AbortSignal) => (await request('GET', ownSignIns, SignInList, { signal })).signIns,
+    endSignIn: (id: string) => request('DELETE', `${ownSignIns}/${encodeURIComponent(id)}`, NoContent),
+    signOutEverywhere: () => request('DELETE', ownSignIns, SignOutResponse),
     system: (signal?: AbortSignal) => request('GET', '/api/system', SystemStatus, { signal }),
     users: async (signal?: AbortSignal) => (await request('GET', '/api/users', UserList, { signal })).users,
     /** `stop` is answered when that is done, the others when the VM is on its way. */

@@ -27,6 +27,11 @@ export function createAppRouter(api: Api, queryClient: QueryClient) {
     },
   });
   const remoteCli = createRoute({ getParentRoute: () => shell, path: '/remote-cli', component: ProvidersPage });
+  const activity = createRoute({
+    getParentRoute: () => shell,
+    path: '/activity',
+    component: lazyRouteComponent(() => import('../activity/activity-page.js'), 'ActivityPage'),
+  });
   const admin = createRoute({
     getParentRoute: () => shell,
     path: '/admin',
@@ -41,7 +46,10 @@ export function createAppRouter(api: Api, queryClient: QueryClient) {
   });
 
   return createRouter({
-    routeTree: root.addChildren([login, signedIn.addChildren([shell.addChildren([index, remoteCli, admin]), auth])]),
+    routeTree: root.addChildren([
+      login,
+      signedIn.addChildren([shell.addChildren([index, remoteCli, activity, admin]), auth]),
+    ]),
     basepath: import.meta.env.BASE_URL,
     defaultPreload: 'intent',
     defaultNotFoundComponent: NotFoundPage,

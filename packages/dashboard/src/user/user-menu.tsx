@@ -1,4 +1,4 @@
-/** The menu behind the user's name: administration (for who may) and signing out. */
+/** The menu behind the user's name: activity, administration (for who may) and signing out. */
 import { Menu } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
@@ -25,6 +25,9 @@ export function UserMenu() {
         </button>
       </Menu.Target>
       <Menu.Dropdown>
+        <Menu.Item component={Link} to="/activity">
+          Activity
+        </Menu.Item>
         {user.role === 'admin' && (
           <Menu.Item component={Link} to="/admin">
             Administration
