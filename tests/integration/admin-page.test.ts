@@ -100,7 +100,7 @@ function answer({ call }: ApiCall): unknown {
     case 'GET /api/me':
       return { user: ada };
     case 'GET /api/users':
-      return UserList.parse({ users: [ada] });
+      return UserList.parse({ users: [{ ...ada, state: 'active' }] });
     case 'GET /api/vm':
       return VmList.parse({ vms });
     case 'POST /api/vm/update':

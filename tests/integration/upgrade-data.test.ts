@@ -44,6 +44,9 @@ const queries = ({ store }: LandedDatabase) => ({ query: (text: string) => store
 
 const byText = (a: unknown, b: unknown): number => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
 
+/** A cookie of then has no page secret, without which it is nothing: whoever has one signs in again. */
+const isKept = (table: string, row: Record<string, unknown>): boolean => table !== 'tokens' || row['kind'] !== 'cookie';
+
 /** A row as this version has it: a VM that was being removed says so by its state. */
 const asNow = (table: string, row: Rows[string][number]): Rows[string][number] =>
   table === 'vms' && row['state'] === 'stopping' && (row['destroy_at'] !== null || row['kind'] === 'browser')
@@ -76,7 +79,7 @@ for (const { name, open, skip } of databases) {
         expect(rows.length, table).toBeGreaterThan(0);
         expect(columnsOf(after[table] ?? [], columns), table).toEqual(
           columnsOf(
-            rows.map((row) => asNow(table, row)),
+            rows.filter((row) => isKept(table, row)).map((row) => asNow(table, row)),
             columns,
           ),
         );
