@@ -38,6 +38,10 @@ export const errorCatalogue = {
   payload_too_large: { status: 413, meaning: 'The request body is larger than the limit.' },
   unsupported_media_type: { status: 415, meaning: 'The request body is of a type that the call does not take.' },
   rate_limited: { status: 429, meaning: 'Too many requests in a short time.' },
+  quota_exceeded: {
+    status: 429,
+    meaning: 'The user has as many of something as one user may have; `details.quota` says of what.',
+  },
   provider_unavailable: { status: 409, meaning: 'This provider cannot be signed in to yet.' },
   not_connected: { status: 409, meaning: 'The user has no credential for this provider.' },
   prompts_busy: { status: 429, meaning: 'The CLI VM already runs as many prompts as it takes.' },

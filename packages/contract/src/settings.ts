@@ -6,6 +6,7 @@ import { defaultHome } from './home.js';
 import { DirectHost } from './runner.js';
 
 const seconds = (fallback: number, max = 86_400) => z.coerce.number().int().min(1).max(max).default(fallback);
+const quota = (fallback: number) => z.coerce.number().int().min(1).max(10_000).default(fallback);
 const hostList = z
   .string()
   .default('')
@@ -66,6 +67,17 @@ export const settingDefinitions = {
     about:
       'Addresses or networks of reverse proxies before the controller, comma separated. Of them alone X-Forwarded-For is believed; each must set it, or add to it, itself.',
   },
+  AIRLOCK_USER_VMS: {
+    schema: quota(8),
+    about: 'Browser VMs that a user may have at a time; beside them everybody has one CLI VM.',
+  },
+  AIRLOCK_USER_SIGN_INS: { schema: quota(30), about: 'Sign-ins that a user may start within an hour.' },
+  AIRLOCK_USER_STREAMS: {
+    schema: quota(20),
+    about:
+      'Event streams of sign-ins that a user may follow at a time: each tab of the page that shows one has its own.',
+  },
+  AIRLOCK_USER_VIEWERS: { schema: quota(8), about: 'Views of desktops that a user may have open at a time.' },
   AIRLOCK_MAX_CONNECTIONS: {
     schema: z.coerce.number().int().min(20).max(100_000).default(2000),
     about:

@@ -30,6 +30,8 @@ export interface HttpDeps {
     | 'AIRLOCK_PUBLIC_URL'
     | 'AIRLOCK_TRUSTED_PROXIES'
     | 'AIRLOCK_MAX_CONNECTIONS'
+    | 'AIRLOCK_USER_STREAMS'
+    | 'AIRLOCK_USER_VIEWERS'
     | 'AIRLOCK_CLI_IDLE_S'
   >;
   log: Log;

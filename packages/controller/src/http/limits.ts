@@ -6,6 +6,7 @@ import { BlockList, isIP } from 'node:net';
 import { normalizeIP } from '@fastify/rate-limit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '@airlock/contract/errors';
+import { createTally } from '../lib/quota.js';
 import type { Server } from './deps.js';
 
 declare module 'fastify' {
@@ -18,11 +19,13 @@ declare module 'fastify' {
 const timeWindow = 60_000;
 /** Requests of a user in a minute. */
 const maxOfUser = 600;
+/** Requests of a user at a time, event streams among them; viewers are counted apart. */
+const maxUnderWay = 100;
 /** Wrong secrets from one address in a minute; wrong login tokens are people's own. */
 const maxWrong = { unauthenticated: 200, ticket_invalid: 200, login_token_invalid: 20 } as const;
 
 export interface Limits {
-  /** Counts a request of `request.claimed`. @throws AppError rate_limited */
+  /** Counts a request of `request.claimed`. @throws AppError rate_limited, quota_exceeded */
   count(request: FastifyRequest, reply: FastifyReply): Promise<void>;
   /** What a request that failed is answered: `error`, or, after too many wrong secrets from its address, `rate_limited`. */
   failed(error: AppError, request: FastifyRequest, reply: FastifyReply): Promise<AppError>;
@@ -41,8 +44,10 @@ export function createLimits(server: Server): Limits {
     ticket_invalid: server.createRateLimit({ max: maxWrong.ticket_invalid, timeWindow, keyGenerator }),
     login_token_invalid: server.createRateLimit({ max: maxWrong.login_token_invalid, timeWindow, keyGenerator }),
   };
+  const underWay = createTally({ name: 'requests', limit: maxUnderWay, what: 'requests under way' });
   return {
     async count(request, reply) {
+      if (request.claimed !== null && !request.ws) reply.raw.once('close', underWay.take(request.claimed));
       const used = await ofUser(request);
       if (used.isAllowed || !used.isExceeded) return;
       void reply.header('retry-after', used.ttlInSeconds);

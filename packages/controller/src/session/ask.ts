@@ -5,6 +5,7 @@ import type { ProviderId } from '@airlock/contract/provider/provider';
 import { providers } from '@airlock/contract/provider/registry';
 import type { Actor } from '../audit/audit.js';
 import { isFinal, type Session } from '@airlock/contract/session';
+import { quotaExceeded } from '../lib/quota.js';
 import { activeDeadline, extendedDeadline } from './clocks.js';
 import { browserOf } from './driven.js';
 import { run, stopAndRelease, type RunContext } from './running.js';
@@ -14,6 +15,8 @@ import type { SessionEvent } from './transitions.js';
 
 /** Input at the desktop is looked at no more often than this, in ms. */
 const activityMs = 5000;
+/** Sign-ins of a user are counted over this time, in ms. */
+const quotaMs = 3_600_000;
 
 /** @throws AppError not_found, also for a session of another user */
 export async function owned({ rows }: RunContext, userId: string, sessionId: string): Promise<SessionRow> {
@@ -29,10 +32,23 @@ export async function start(ctx: RunContext, userId: string, providerId: Provide
       hint: 'Connect another provider.',
     });
   }
-  await ctx.vms.requireCapacity(userId, { browser: true });
-  const row = await ctx.rows.insert(userId, providerId);
+  const row = await ctx.starts.run(userId, async () => {
+    await requireQuota(ctx, userId);
+    await ctx.vms.requireCapacity(userId, { browser: true });
+    return ctx.rows.insert(userId, providerId);
+  });
   run(ctx, row);
   return toSession(row);
+}
+
+/** @throws AppError quota_exceeded */
+async function requireQuota({ rows, settings }: RunContext, userId: string): Promise<void> {
+  const limit = settings.AIRLOCK_USER_SIGN_INS;
+  const oldest = await rows.startedAt(userId, limit);
+  const again = (oldest?.getTime() ?? -Infinity) + quotaMs;
+  if (again <= Date.now()) return;
+  const what = 'sign-ins within an hour';
+  throw quotaExceeded({ name: 'sign_ins', limit, what, setting: 'AIRLOCK_USER_SIGN_INS' }, new Date(again));
 }
 
 export async function cancel(ctx: RunContext, userId: string, sessionId: string, by: Actor): Promise<Session> {

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { createBackground } from '@airlock/contract/background';
 import type { Audit } from '../audit/audit.js';
 import type { Store } from '../store/store.js';
+import { createQueue } from '../lib/keyed.js';
 import * as ask from './ask.js';
 import type { DriveDeps } from './driven.js';
 import { cancelAll, closeRuns, endAll, resumeAll, type RunContext } from './running.js';
@@ -27,6 +28,7 @@ export function createSessions(deps: SessionDeps): Sessions {
     pollMs,
     sweepMs,
     rows,
+    starts: createQueue(),
     running: new Map(),
     background: createBackground(deps.log),
     upkeep: undefined,

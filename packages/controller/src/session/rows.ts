@@ -37,6 +37,8 @@ export interface SessionRows {
   insert(userId: string, provider: ProviderId): Promise<SessionRow>;
   get(sessionId: string): Promise<SessionRow | undefined>;
   list(userId: string): Promise<SessionRow[]>;
+  /** When the user started the newest session but `count - 1`; undefined when there are fewer. */
+  startedAt(userId: string, count: number): Promise<Date | undefined>;
   open(): Promise<SessionRow[]>;
   /** Those whose clock has run out. */
   expired(): Promise<SessionRow[]>;
@@ -69,6 +71,7 @@ export function createSessionRows(db: Database, audit: RowsContext['audit'], set
     insert: (userId, provider) => insert(ctx, userId, provider),
     get: (sessionId) => get(db, sessionId),
     list: (userId) => listOf(db, userId),
+    startedAt: (userId, count) => startedAt(db, userId, count),
     open: () => db.select().from(authSessions).where(isOpen),
     expired: () =>
       db
@@ -94,6 +97,17 @@ async function get(db: Database, sessionId: string): Promise<SessionRow | undefi
 
 const listOf = (db: Database, userId: string): Promise<SessionRow[]> =>
   db.select().from(authSessions).where(eq(authSessions.userId, userId)).orderBy(desc(authSessions.createdAt)).limit(50);
+
+async function startedAt(db: Database, userId: string, count: number): Promise<Date | undefined> {
+  const [row] = await db
+    .select({ createdAt: authSessions.createdAt })
+    .from(authSessions)
+    .where(eq(authSessions.userId, userId))
+    .orderBy(desc(authSessions.createdAt))
+    .offset(count - 1)
+    .limit(1);
+  return row?.createdAt;
+}
 
 async function removeEnded(db: Database, before: Date): Promise<number> {
   const where = and(inArray(authSessions.status, [...finalStatuses]), lt(authSessions.updatedAt, before));

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { AppError } from '@airlock/contract/errors';
 import { isFinal } from '@airlock/contract/session';
 import type { Actor } from '../audit/audit.js';
+import type { Queue } from '../lib/keyed.js';
 import { startLoop, type Loop } from '../lib/loop.js';
 import { startClock, type OpenStatus } from './clocks.js';
 import { driveSession } from './drive.js';
@@ -21,6 +22,8 @@ interface Run {
 export interface RunContext extends DriveDeps {
   log: Logger;
   sweepMs: number;
+  /** By user: sign-ins that are being started. */
+  readonly starts: Queue;
   /** By session: those that are driven. */
   readonly running: Map<string, Run>;
   /** Since the first session. */

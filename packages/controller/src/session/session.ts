@@ -5,7 +5,7 @@ import type { Actor } from '../audit/audit.js';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 
 export interface Sessions {
-  /** Makes the session's row and sets it going; answers before any VM work. @throws AppError provider_unavailable, session_busy, image_missing, capacity_exhausted */
+  /** Makes the session's row and sets it going; answers before any VM work. @throws AppError provider_unavailable, session_busy, quota_exceeded, image_missing, capacity_exhausted */
   start(userId: string, provider: ProviderId): Promise<Session>;
   /** A session of this user. @throws AppError not_found, also for one of another user */
   get(userId: string, sessionId: string): Promise<Session>;

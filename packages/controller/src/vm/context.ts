@@ -54,8 +54,8 @@ export interface VmContext extends VmDeps, RowContext {
   unproved: Set<string>;
   /** No VM gets another root by itself: all were stopped. */
   halted: boolean;
-  /** VMs whose homes are being received: they have no row yet. */
-  arriving: Set<string>;
+  /** VMs whose homes are being received, and the MiB of their disks: they have no row yet. */
+  arriving: Map<string, number>;
   /** By user: how many use the CLI VM now. Uses end with the controller that knows them. */
   uses: Map<string, number>;
   /** By VM: runners that are followed. */
@@ -79,7 +79,7 @@ export function createContext(deps: VmDeps, guard: CliGuard, signal: AbortSignal
     newRoots: createShared(),
     unproved: new Set(),
     halted: false,
-    arriving: new Set(),
+    arriving: new Map(),
     uses: new Map(),
     followed: new Map(),
     heard: newEmitter<VmContext['heard']>(),

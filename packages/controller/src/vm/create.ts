@@ -73,7 +73,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     stopAllOf: async (userId) => stopEach(ctx, ofUser(await rows.active(ctx), userId)),
     removeAllOf: (userId) => removeAllOf(ctx, userId),
     reconcile: () => reconcile(ctx),
-    lostFolders: async () => ctx.engine.lost(new Set([...(await rows.ownerIds(ctx)), ...ctx.arriving])),
+    lostFolders: async () => ctx.engine.lost(new Set([...(await rows.ownerIds(ctx)), ...ctx.arriving.keys()])),
     async close() {
       lifetime.abort(new AppError('shutting_down', 'The controller is shutting down.'));
       await Promise.all([sweep.stop(), tidying.stop(), updater.stop()]);

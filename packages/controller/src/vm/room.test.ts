@@ -32,6 +32,30 @@ test('of two starts at one moment for which there is room once, one is refused',
   expect(await host.vms.list(null)).toHaveLength(1);
 });
 
+describe('browser VMs of a user', () => {
+  const quota = { code: 'quota_exceeded', details: { quota: 'vms', limit: 8 } };
+  const make = (userId: string, destroyAt: Date | null) =>
+    host.vms.createBrowser({ userId, sessionId: null, destroyAt });
+
+  test('are so many at a time, also when all are made at one moment; the next is told when one ends', async () => {
+    const ben = newId('usr');
+    await addUser(host.database.store.db, ben, 'ben', 10_002);
+    const destroyAt = new Date(Date.now() + 600_000);
+    const all = await Promise.allSettled(Array.from({ length: 20 }, () => make(host.userId, destroyAt)));
+    const made = all.flatMap((one) => (one.status === 'fulfilled' ? [one.value.id] : []));
+    expect(made).toHaveLength(8);
+    await expect(make(host.userId, null)).rejects.toMatchObject({
+      details: { ...quota.details, retryAt: destroyAt.toISOString() },
+    });
+    await expect(host.vms.requireCapacity(host.userId, { browser: true })).rejects.toMatchObject(quota);
+    // The CLI VM is none of them, and others have theirs.
+    await expect(host.vms.requireCapacity(host.userId, { browser: false })).resolves.toBeUndefined();
+    await expect(make(ben, null)).resolves.toMatchObject({ userId: ben });
+    await host.vms.destroy(made[0] ?? '');
+    await expect(make(host.userId, null)).resolves.toMatchObject({ kind: 'browser' });
+  });
+});
+
 test('a VM that was given up leaves its room to the next one', async () => {
   host.engine.host = roomFor(1);
   const { id } = await browser();

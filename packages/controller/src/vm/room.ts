@@ -14,6 +14,7 @@ import {
   type VmUse,
 } from '@airlock/contract/capacity';
 import type { ImageManifest } from '@airlock/contract/image';
+import { quotaExceeded } from '../lib/quota.js';
 import type { VmContext } from './context.js';
 import { updating } from './root/rows.js';
 import * as rows from './rows.js';
@@ -35,9 +36,10 @@ export interface Wanted {
 
 /**
  * Whether the host has room for what is wanted; nothing is taken.
- * @throws AppError image_missing, image_corrupt, capacity_exhausted, disk_full
+ * @throws AppError quota_exceeded, image_missing, image_corrupt, capacity_exhausted, disk_full
  */
 export async function checkRoom(ctx: VmContext, wanted: Wanted): Promise<void> {
+  if (wanted.browser) await requireQuota(ctx, wanted.userId);
   const capacity = await ctx.engine.capacity();
   const expected = await expectedOf(ctx, capacity, wanted.cli ? wanted.userId : undefined);
   const needs = wanted.browser ? [needOf(sizeOf(ctx))] : [];
@@ -74,6 +76,18 @@ export function takeRoomForRoot<T>(
   });
 }
 
+/**
+ * Says that a home of so many bytes, with a root, is arriving as the VM `vmId`, which has no row yet, if the disk has room for it. It
+ * is counted until `ctx.arriving` forgets it.
+ * @throws AppError disk_full
+ */
+export function takeRoomForHome(ctx: VmContext, vmId: string, bytes: number): Promise<void> {
+  return ctx.room.run(host, async () => {
+    await checkDisk(ctx, 'The disks of the restored CLI VM need', bytes);
+    ctx.arriving.set(vmId, mibOf(bytes));
+  });
+}
+
 /** `what`: the beginning of a sentence, such as `A disk needs`. @throws AppError disk_full where there is no room for so many bytes */
 export async function checkDisk(ctx: VmContext, what: string, bytes: number): Promise<void> {
   const capacity = await ctx.engine.capacity();
@@ -97,6 +111,20 @@ export function growHome(ctx: VmContext, { id }: VmRow): Promise<void> {
     else
       ctx.log.warn({ vmId: id, homeMib, gib, freeMib }, 'the disk has no room for a home as large as the settings say');
   });
+}
+
+/** @throws AppError quota_exceeded */
+async function requireQuota(ctx: VmContext, userId: string): Promise<void> {
+  const limit = ctx.settings.AIRLOCK_USER_VMS;
+  const all = await rows.browsersOf(ctx, userId);
+  if (all.length < limit) return;
+  const ends = all.map(({ destroyAt }) => destroyAt?.getTime() ?? Infinity);
+  const first = Math.min(...ends);
+  const what = 'browser VMs at a time';
+  throw quotaExceeded(
+    { name: 'vms', limit, what, setting: 'AIRLOCK_USER_VMS' },
+    first === Infinity ? null : new Date(first),
+  );
 }
 
 const heldBy = ({ vms }: HostCapacity, vmId: string | undefined): VmUse | undefined =>
@@ -139,7 +167,7 @@ function beyondHeld(need: Amounts, capacity: HostCapacity, vmId: string | undefi
 
 /**
  * What is going to be taken that the host does not know of yet: by VMs that are being made or started, by the CLI VMs of users
- * who sign in, and by roots that are being made. Left out is the CLI VM of the user who has asked for it: `asking`.
+ * who sign in, by roots that are being made, and by homes that are being received. Left out is the CLI VM of the user who has asked for it: `asking`.
  */
 async function expectedOf(ctx: VmContext, capacity: HostCapacity, asking?: string): Promise<Map<string, Amounts>> {
   const active = await rows.active(ctx);
@@ -152,14 +180,24 @@ async function expectedOf(ctx: VmContext, capacity: HostCapacity, asking?: strin
     const cli = userId === asking ? undefined : await needOfCli(ctx, userId);
     if (cli) expected.set(cli.vmId ?? userId, cli.need);
   }
+  const more: [string, number][] = [...(await rootsComing(ctx, capacity)), ...ctx.arriving];
+  for (const [id, diskMib] of more) {
+    const { memoryMib = 0, diskMib: known = 0 } = expected.get(id) ?? {};
+    expected.set(id, { memoryMib, diskMib: Math.max(known, diskMib) });
+  }
+  return expected;
+}
+
+/** By VM: MiB that its disks are going to have with the root that is being copied. */
+async function rootsComing(ctx: VmContext, capacity: HostCapacity): Promise<[string, number][]> {
+  const all: [string, number][] = [];
   for (const { id, rootUpdate } of await updating(ctx)) {
     if (rootUpdate?.state !== 'copying' || rootUpdate.to === null) continue;
     const held = heldBy(capacity, id);
     const there = held?.disks.rootsMib.get(rootUpdate.to.number) ?? 0;
-    const diskMib = (held?.promised.diskMib ?? 0) - there + (await rootMib(ctx));
-    expected.set(id, { memoryMib: expected.get(id)?.memoryMib ?? 0, diskMib });
+    all.push([id, (held?.promised.diskMib ?? 0) - there + (await rootMib(ctx))]);
   }
-  return expected;
+  return all;
 }
 
 /** Users with a sign-in under way that has its browser VM: it was given room for the CLI VM along with it. */

@@ -133,6 +133,12 @@ export async function liveCli({ db }: RowContext, userId: string): Promise<VmRow
   return (await db.select().from(vms).where(where))[0];
 }
 
+/** The user's browser VMs, unless they failed or were destroyed. */
+export async function browsersOf({ db }: RowContext, userId: string): Promise<VmRow[]> {
+  const where = and(eq(vms.userId, userId), eq(vms.kind, 'browser'), notFinal);
+  return db.select().from(vms).where(where);
+}
+
 /** Rows whose VM may be running, or is being made or removed. */
 export async function active({ db }: RowContext): Promise<VmRow[]> {
   return db

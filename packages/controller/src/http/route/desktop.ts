@@ -5,6 +5,7 @@ import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import { AppError } from '@airlock/contract/errors';
 import type { FastifyRequest } from 'fastify';
 import { joinTunnel } from '../../desktop/tunnel.js';
+import { createTally } from '../../lib/quota.js';
 import { answers } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
 import { admit, userOf } from '../identity.js';
@@ -23,7 +24,10 @@ declare module 'fastify' {
 const query = z.strictObject({ ticket: z.string().min(16).max(128) });
 
 export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
-  const { vms, sessions, users } = deps;
+  const { vms, sessions, users, settings } = deps;
+  const limit = settings.AIRLOCK_USER_VIEWERS;
+  const what = 'views of desktops at a time';
+  const viewers = createTally({ name: 'viewers', limit, what, setting: 'AIRLOCK_USER_VIEWERS' });
   server.decorateRequest('desktop', null);
   server.decorateRequest('watchedSession', null);
 
@@ -54,11 +58,21 @@ export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
     const row = await vmOf(deps, request);
     assertMayView(userOf(request), row);
     await noteVm(deps, request, row, { action: 'desktop_opened' });
-    const desktop = await vms.openDesktop(row.id);
-    request.desktop = desktop;
-    request.watchedSession = row.sessionId;
-    request.raw.socket.once('close', () => desktop.destroy());
-    if (request.raw.socket.destroyed) desktop.destroy();
+    const release = viewers.take(userOf(request).id);
+    try {
+      const desktop = await vms.openDesktop(row.id);
+      request.desktop = desktop;
+      request.watchedSession = row.sessionId;
+      const end = (): void => {
+        desktop.destroy();
+        release();
+      };
+      request.raw.socket.once('close', end);
+      if (request.raw.socket.destroyed) end();
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   server.get(

@@ -6,7 +6,8 @@ import { requireProvider } from '@airlock/contract/provider/registry';
 import { CodeRequest, FallbackRequest, isFinal, Session } from '@airlock/contract/session';
 import { answers, noContent } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
-import { sessionEvents } from '../session-stream.js';
+import { createTally } from '../../lib/quota.js';
+import { sessionEvents, type Subscribe } from '../session-stream.js';
 import { actorOf, userOf } from '../identity.js';
 import { note } from '../note.js';
 
@@ -97,7 +98,10 @@ function addHelp(server: Server, { sessions }: HttpDeps): void {
   );
 }
 
-function addEvents(server: Server, { sessions, heartbeatMs = 15_000 }: HttpDeps): void {
+function addEvents(server: Server, { sessions, settings, heartbeatMs = 15_000 }: HttpDeps): void {
+  const limit = settings.AIRLOCK_USER_STREAMS;
+  const what = 'event streams at a time';
+  const streams = createTally({ name: 'streams', limit, what, setting: 'AIRLOCK_USER_STREAMS' });
   const open = new Set<{ end(): void }>();
   server.addHook('preClose', async () => open.forEach((stream) => stream.end()));
 
@@ -125,7 +129,14 @@ function addEvents(server: Server, { sessions, heartbeatMs = 15_000 }: HttpDeps)
       if (isFinal(session.status) && request.headers['last-event-id'] === String(session.revision)) {
         return reply.status(204).send(undefined);
       }
-      const stream = await sessionEvents((listener) => sessions.subscribe(userId, id, listener), heartbeatMs);
+      const release = streams.take(userId);
+      const subscribe: Subscribe = (listener) => sessions.subscribe(userId, id, listener);
+      const stream = await sessionEvents(subscribe, heartbeatMs).catch((error: unknown) => {
+        release();
+        throw error;
+      });
+      stream.once('close', release);
+      if (request.raw.socket.destroyed) stream.destroy();
       open.add(stream);
       stream.once('close', () => open.delete(stream));
       return reply

@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { BackupHomeRequest, RestoreHomeRequest, Vm, type User } from '@airlock/contract/api';
 import { AppError, ErrorResponse } from '@airlock/contract/errors';
+import { createTally } from '../../lib/quota.js';
 import { createByteReader, type ByteReader } from '../../lib/byte-reader.js';
 import { answers } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
@@ -19,6 +20,8 @@ const lineLimit = 8 * 1024;
 const uploadSilenceMs = 60_000;
 /** What a proof of the vault key is for. */
 const call = 'POST /api/vm/restore';
+/** Of one user at a time: each has room on the disk promised to it. */
+const maxRestores = 2;
 
 export function addVmBackupRoutes(server: Server, deps: HttpDeps): void {
   addBackup(server, deps);
@@ -73,6 +76,7 @@ function addBackup(server: Server, deps: HttpDeps): void {
 function addRestore(server: Server, deps: HttpDeps): void {
   const { vms, users, vault } = deps;
   const shown = createShown(deps);
+  const restores = createTally({ name: 'restores', limit: maxRestores, what: 'restores under way' });
   server.post(
     '/api/vm/restore',
     {
@@ -88,6 +92,7 @@ function addRestore(server: Server, deps: HttpDeps): void {
     },
     async (request, reply) => {
       const caller = userOf(request);
+      const release = restores.take(caller.id);
       const upload = createByteReader(uploadOf(request, deps.uploadSilenceMs ?? uploadSilenceMs));
       try {
         const { passphrase, user, replace, keyProof } = await firstLine(upload);
@@ -102,6 +107,7 @@ function addRestore(server: Server, deps: HttpDeps): void {
         const row = await vms.restore(upload.rest(), { passphrase, replace, ownerOf });
         return await reply.status(201).send(await shown.one(row));
       } finally {
+        release();
         // What nobody wants to read any more: whoever sends it has its answer sooner.
         request.raw.resume();
       }

@@ -123,6 +123,8 @@ export async function startTestController(): Promise<TestController> {
       AIRLOCK_PUBLIC_URL: undefined,
       AIRLOCK_TRUSTED_PROXIES: [],
       AIRLOCK_MAX_CONNECTIONS: 2000,
+      AIRLOCK_USER_STREAMS: 20,
+      AIRLOCK_USER_VIEWERS: 8,
       AIRLOCK_CLI_IDLE_S: 900,
     },
     log,

@@ -42,11 +42,11 @@ export interface Desk {
   cliToken(): string | undefined;
 }
 
-/** One for a test file; all but the database is new before each test. */
-export function useDesk(): Desk {
+/** One for a test file; all but the database is new before each test. `env`: more settings. */
+export function useDesk(env: Record<string, string> = {}): Desk {
   let guard: CredentialGuard;
   const open = (): void => {
-    const settings = readSettings({ AIRLOCK_HOME: '/nowhere', AIRLOCK_CREDENTIAL_POLL_S: '1' });
+    const settings = readSettings({ AIRLOCK_HOME: '/nowhere', AIRLOCK_CREDENTIAL_POLL_S: '1', ...env });
     const shared = { vms: desk.host.vms, vault: desk.vault, settings, log: silentLog };
     desk.custodian = createCustodian({ ...shared, guard });
     const often = { pollMs: 5, sweepMs: 50 };

@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import { homePaths } from '@airlock/contract/home';
 import { newId } from '@airlock/contract/ids';
+import { addUser } from '../../store/testing.js';
 import * as rows from '../rows.js';
 import { useVms } from '../testing.js';
 import type { RestoreRequest, VmRow } from '../vm.js';
@@ -84,6 +85,21 @@ test('what a backup of a VM is made of is what a restored VM has', async () => {
   expect(await host.vms.get(vm.id)).toMatchObject({ state: 'destroyed' });
   expect(await folders()).toEqual(expect.arrayContaining([row.id]));
   expect(await isTidy()).toBe(true);
+});
+
+test('of two that come at one moment, and a disk for one of them, one is refused before anything of it is written', async () => {
+  const { file } = await makeBackup();
+  const ben = newId('usr');
+  await addUser(host.database.store.db, ben, 'ben', 10_002);
+  const mib = 1024 * 1024;
+  const freeMib = 512 + Math.ceil((homeBytes + host.rootBytes) / mib);
+  host.engine.host = { ...host.engine.host, disk: { path: '/', freeMib }, vms: [] };
+  const all = await Promise.allSettled([restore(file), restore(file, { ownerOf: async () => ben })]);
+  expect(all.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  for (const one of all) if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'disk_full' });
+  expect(await isTidy()).toBe(true);
+  // What has arrived is counted as what it is then, and not for ever as coming.
+  await expect(restore(file, { replace: true })).resolves.toMatchObject({ state: 'stopped' });
 });
 
 describe('the CLI VM that is there', () => {

@@ -8,7 +8,7 @@ import type { ImageManifest } from '@airlock/contract/image';
 import type { VmContext } from '../context.js';
 import { destroy } from '../end.js';
 import { giveUp, requireHomeDisk } from '../power.js';
-import { checkDisk } from '../room.js';
+import { takeRoomForHome } from '../room.js';
 import * as rows from '../rows.js';
 import type { RestoreRequest, VmRow } from '../vm.js';
 import { openHome } from './form.js';
@@ -35,10 +35,9 @@ export async function restore(
   const { manifest } = await ctx.images.current();
   requireHomeDisk(manifest);
   requirePlace(await rows.liveCli(ctx, userId), replace);
-  await requireRoomFor(ctx, about.sizeBytes, manifest);
   const vmId = rows.newVmId();
+  await takeRoomFor(ctx, vmId, about.sizeBytes, manifest);
   ctx.log.info({ vmId, userId, madeAt: about.madeAt, from: about.vmId }, 'a home is being restored');
-  ctx.arriving.add(vmId);
   try {
     const { keep } = await ctx.engine.receiveHome(vmId, { sizeBytes: about.sizeBytes, extents }, ctx.signal);
     const root = { number: rootNumber, imageId: manifest.id };
@@ -97,7 +96,12 @@ function requirePlace(old: VmRow | undefined, replace: boolean): void {
 }
 
 /** @throws AppError invalid_request for a home larger than any may be, disk_full */
-async function requireRoomFor(ctx: VmContext, sizeBytes: number, { artefacts }: ImageManifest): Promise<void> {
+async function takeRoomFor(
+  ctx: VmContext,
+  vmId: string,
+  sizeBytes: number,
+  { artefacts }: ImageManifest,
+): Promise<void> {
   const rootBytes = artefacts.rootfs.size;
   // A home that was its VM's root, too, is as large as an image.
   const mostBytes = Math.max(ctx.settings.AIRLOCK_HOME_DISK_GIB * gibBytes, rootBytes);
@@ -107,5 +111,5 @@ async function requireRoomFor(ctx: VmContext, sizeBytes: number, { artefacts }: 
       hint: `Set AIRLOCK_HOME_DISK_GIB to ${gib} or more, and start the controller anew.`,
     });
   }
-  await checkDisk(ctx, 'The disks of the restored CLI VM need', sizeBytes + rootBytes);
+  await takeRoomForHome(ctx, vmId, sizeBytes + rootBytes);
 }
