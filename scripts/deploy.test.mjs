@@ -19,6 +19,31 @@ test.skipIf(!isThere).each(units)('%s is well-formed', async (name) => {
   expect([code, stderr]).toEqual([0, '']);
 });
 
+/** Of 100: what a program in this unit could still do, by systemd's own count. */
+const exposure = async (name, most) =>
+  (await capture(['systemd-analyze', 'security', '--offline=true', `--threshold=${most}`, join(folder, name)])).code;
+
+test.skipIf(!isThere)('the service is narrowed to what controller, runners and QEMU need', async () => {
+  expect(await exposure('airlock.service', 25)).toBe(0);
+  expect(await exposure('airlock.service', 10)).not.toBe(0);
+});
+
+test('runners, their VMs and the secrets of these outlive a restart of the service', () => {
+  const only = (key) => valuesOf('airlock.service', key).join();
+  expect(only('KillMode')).toBe('process');
+  expect(only('RuntimeDirectoryPreserve')).toBe('yes');
+  expect(only('OOMPolicy')).toBe('continue');
+  expect(valuesOf('airlock.service', 'Environment')).toContain('XDG_RUNTIME_DIR=%t/airlock');
+  for (const key of ['RemoveIPC', 'PrivateDevices', 'MemoryDenyWriteExecute']) expect(only(key), key).toBe('');
+  expect(only('DeviceAllow')).toBe('/dev/kvm rw');
+});
+
+test('what builds an image keeps the ways to its rights', () => {
+  const taken =
+    /^(NoNewPrivileges|SystemCall\w+|Restrict\w+|ProtectKernel\w+|ProtectClock|LockPersonality|CapabilityBoundingSet)=/m;
+  expect(read('airlock-canary.service')).not.toMatch(taken);
+});
+
 test('the trial of the newest CLIs runs each week, as the service does, and is not killed half-way', () => {
   expect(units).toEqual(['airlock-canary.service', 'airlock-canary.timer', 'airlock.service']);
   expect(valuesOf('airlock-canary.timer', 'OnCalendar')).toEqual(['Sun 03:00']);
