@@ -32,6 +32,25 @@ describe('redact', () => {
       'Starting local login server on http://localhost:1455.',
     ],
     ['a version', 'codex-cli 0.169.0', 'codex-cli 0.169.0'],
+    ...[
+      '    at UserRefreshClient.refreshTokenNoCache (file:///usr/local/lib/node_modules/@google/gemini-cli/bundle/chunk-3BON7LO7.js:279529:15)',
+      '    at async OAuth2Client.getRequestMetadataAsync (/usr/local/lib/node_modules/@google/gemini-cli/bundle/gemini.js:5:1)',
+      "Error: Cannot find module '/usr/local/lib/node_modules/at-least-node/index.js'",
+      'at processTicksAndRejections (node:internal/process/task_queues:95:5)',
+      'at /$bunfs/root/chunk-qbb0t7mc.js:12:7',
+      'ValidationRequiredError: FatalAuthenticationError, ProjectIdRequiredError, GaxiosError',
+      'exec /usr/lib/x86_64-linux-gnu/libnss3.so: no such file',
+    ].map((line): [string, string, string] => [`a frame: ${line}`, line, line]),
+    [
+      'a token behind a program folder',
+      `/usr/local/lib/node_modules/${token}/x and /usr/lib/a?key=${token}`,
+      '/usr/local/lib/node_modules/[redacted]/x and /usr/lib/a?…',
+    ],
+    [
+      'a program path as another server has it',
+      `https://h.example/usr/lib/a?x=${token}`,
+      'https://h.example/usr/lib/a?…',
+    ],
   ])('%s', (_what, text, expected) => {
     expect(redact(text)).toBe(expected);
   });
@@ -48,6 +67,25 @@ describe('redact', () => {
       ),
     );
   });
+});
+
+const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const randomOf = (unit: string, minLength: number): fc.Arbitrary<string> =>
+  fc.string({ unit: fc.constantFrom(...unit), minLength, maxLength: 90 });
+
+it('leaves no long random token behind that has slashes, nor behind a program folder', () => {
+  const before = ['', 'x ', '"', '(', '=', '/usr/local/lib/node_modules/', 'at (file:///usr/lib/', '/home/airlock/'];
+  fc.assert(
+    fc.property(randomOf(`${letters}0123456789+/`, 32), fc.constantFrom(...before), (secret, start) => {
+      expect(redact(`${start}${secret} after`)).not.toContain(secret);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+it('takes no random letters for a name', () => {
+  const left = fc.sample(randomOf(letters, 32), 5000).filter((text) => redact(text).includes(text));
+  expect(left).toEqual([]);
 });
 
 describe('redactedTail', () => {

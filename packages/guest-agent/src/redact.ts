@@ -20,16 +20,42 @@ function redactAddress(_whole: string, scheme: string, rest: string): string {
   return `${scheme}${withoutUser}${queries.length > 0 ? '?…' : ''}`;
 }
 
+/** A place among the image's programs, as stack frames and "not found" name it, with what could hang on it. */
+const programPath =
+  /(?<![\w.~%@-])(\/usr\/(?:local\/)?(?:bin|sbin|lib|libexec|share)\/|\/\$bunfs\/root\/)([\w@./-]*)([?#][^\s"'<>)]*)?/g;
+/** `UserRefreshClientError`: words put together, each with a vowel; a random text is not. */
+const compound = /^[a-z]{0,14}(?:[A-Z]{2,5}(?=[A-Z][a-z]|\d?$)|[A-Z][a-z]{1,13}\d?)+$/;
+const nameless = /[b-df-hj-np-tv-xz]{5}|(?![AEIOUY])[A-Z][b-df-hj-np-tv-xz]+(?=[A-Z\d]|$)/;
+
+/** A name that somebody has thought of, with few words for its length. */
+function isName(word: string): boolean {
+  const capitals = word.replace(/[^A-Z]/g, '').length;
+  return compound.test(word) && !nameless.test(word) && capitals * 4 <= word.length && /^\D*\d?\D*$/.test(word);
+}
+
+/** A part of a path without a break that is as mixed as a random text. */
+function isMixed(part: string): boolean {
+  if (part.length <= 10 || isName(part)) return false;
+  const changes = part.match(/[A-Za-z](?=\d)|\d(?=[A-Za-z])|[a-z](?=[A-Z])/g)?.length ?? 0;
+  return changes > 2;
+}
+
+/** Below the image's program folders everything is public but what is put there as if it were a name. */
+function redactProgramPath(_whole: string, folder: string, rest: string, tail: string | undefined): string {
+  const parts = rest.split(/([/._@-])/).map((part) => (isMixed(part) ? gone : part));
+  return `${folder}${parts.join('')}${tail === undefined ? '' : '?…'}`;
+}
+
 /** Long and mixed: random. Words and paths have no capitals in the middle, or no digits. */
 function redactOpaque(word: string): string {
   const hasDigit = /\d/.test(word);
   const hasBothCases = /[a-z]/.test(word) && /[A-Z]/.test(word);
-  const isPath = word.includes('/') && !hasBothCases;
-  if (isPath) return word;
+  if (isName(word)) return word;
+  if (word.includes('/') && !hasBothCases) return word.split('/').some(isMixed) ? gone : word;
   return (hasDigit && /[A-Za-z]/.test(word)) || hasBothCases || /^\d+$/.test(word) ? gone : word;
 }
 
-export function redact(text: string): string {
+function redactWords(text: string): string {
   return text
     .replace(address, redactAddress)
     .replace(jwt, gone)
@@ -39,6 +65,18 @@ export function redact(text: string): string {
     .replace(prefixed, gone)
     .replace(masked, gone)
     .replace(opaque, redactOpaque);
+}
+
+export function redact(text: string): string {
+  const paths = [...text.matchAll(programPath)];
+  const between = (at: number): string => {
+    const before = paths[at - 1];
+    return redactWords(text.slice(before ? before.index + before[0].length : 0, paths[at]?.index));
+  };
+  return (
+    paths.map((path, at) => between(at) + redactProgramPath(path[0], path[1] ?? '', path[2] ?? '', path[3])).join('') +
+    between(paths.length)
+  );
 }
 
 /** The last lines of a text, redacted, at most `maxCharacters` (a multiple of lines where possible). */
