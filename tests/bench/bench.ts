@@ -37,7 +37,7 @@ export async function runBench(wanted: readonly string[], options: Pick<Context,
       figures.push(...measured);
       measured.forEach((figure) => say(`  ${sentence(figure)}`));
     } catch (error) {
-      const body = AppError.from(error).toBody();
+      const body = AppError.inItsWords(error).toBody();
       errors.push({ part, ...body });
       say(`  could not be measured: ${body.code}: ${body.message}`);
     }

@@ -6,7 +6,7 @@ import { createProgram } from './program.js';
 try {
   await createProgram().parseAsync(process.argv);
 } catch (error) {
-  const known = AppError.from(error);
+  const known = AppError.inItsWords(error);
   note(describeError(known));
   if (known.code === 'internal' && error instanceof Error) note(error.stack ?? '');
   process.exitCode = 1;

@@ -3,6 +3,7 @@
  * Errors cross processes as `ErrorBody`; inside a process they are `AppError`.
  */
 import { z } from 'zod';
+import { newId } from './ids.js';
 import { named } from './named.js';
 import { parseReceived, plainDetails, plainText, receivedText } from './received.js';
 
@@ -192,11 +193,42 @@ export class AppError extends Error {
     return AppError.fromBody(ReceivedErrorResponse.parse(parseReceived(text)).error);
   }
 
-  /** `error` itself when it is an AppError; otherwise an `internal` one (or `aborted` for an AbortError) that carries it. */
+  /**
+   * `error` itself when it is an AppError; otherwise an `internal` one (or `aborted` for an AbortError) that carries it. What somebody
+   * else wrote into an error is for the log alone, which gets it with the id that the message names: a query's parameters, a path, a token.
+   */
   static from(error: unknown): AppError {
     if (error instanceof AppError) return error;
-    const message = error instanceof Error ? error.message : String(error);
-    const code = error instanceof Error && error.name === 'AbortError' ? 'aborted' : 'internal';
-    return new AppError(code, message, { cause: error });
+    if (isAbort(error)) return new AppError('aborted', 'The operation was cancelled.', { cause: error });
+    const known = typeof error === 'object' && error !== null ? faults.get(error) : undefined;
+    if (known) return known;
+    const id = newId('flt');
+    const fault = new AppError('internal', `An unexpected fault occurred (${id}).`, {
+      hint: 'The log of the program that reports it has the details under this id.',
+      cause: error,
+    });
+    if (typeof error === 'object' && error !== null) faults.set(error, fault);
+    tellFault(id, error);
+    return fault;
   }
+
+  /** The same in the words of whoever threw it: for the terminal of the person who runs the program, never for a row or an answer. */
+  static inItsWords(error: unknown): AppError {
+    if (error instanceof AppError) return error;
+    const message = error instanceof Error ? error.message : String(error);
+    return new AppError(isAbort(error) ? 'aborted' : 'internal', message, { cause: error });
+  }
+}
+
+const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';
+
+/** By what was thrown, so that it has one id wherever it is caught. */
+const faults = new WeakMap<object, AppError>();
+
+type TellFault = (id: string, error: unknown) => void;
+let tellFault: TellFault = (id, error) => console.error(id, error);
+
+/** Where a program logs what `AppError.from` keeps from people; on its standard error until this is called. */
+export function onFault(tell: TellFault): void {
+  tellFault = tell;
 }

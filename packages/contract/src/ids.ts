@@ -11,7 +11,7 @@ export const SignInId = z.string().regex(/^sgn_[0-9a-hjkmnp-tv-z]{16}$/);
 export const ImageId = z.string().regex(/^img_[0-9a-z]{6,32}$/);
 
 /** A new identifier such as `ses_3h7q…`: `prefix`, an underscore and 16 random characters. */
-export function newId(prefix: 'ses' | 'vm' | 'usr' | 'sgn'): string {
+export function newId(prefix: 'ses' | 'vm' | 'usr' | 'sgn' | 'flt'): string {
   const bytes = globalThis.crypto.getRandomValues(new Uint8Array(16));
   return `${prefix}_${Array.from(bytes, (byte) => alphabet[byte & 31]).join('')}`;
 }

@@ -2,7 +2,7 @@
 /** The controller as a program. Standard output: log lines as JSON, and one line `Airlock is ready: <login URL>`. */
 import type { SystemStatus } from '@airlock/contract/api';
 import { readCanaryReport } from '@airlock/contract/canary-file';
-import { AppError } from '@airlock/contract/errors';
+import { AppError, onFault } from '@airlock/contract/errors';
 import { makePrivateFolder } from '@airlock/contract/file';
 import { homePaths } from '@airlock/contract/home';
 import { readSettings, type Settings } from '@airlock/contract/settings';
@@ -70,7 +70,7 @@ async function describeImage(images: Images): Promise<Pick<SystemStatus, 'imageI
 
 /** Says what went wrong to the person at the terminal, and ends the process. */
 function fail(error: unknown): never {
-  const { code, message, hint } = AppError.from(error);
+  const { code, message, hint } = AppError.inItsWords(error);
   console.error(`${message}${hint === '' ? '' : `\n${hint}`}`);
   if (code === 'internal' && error instanceof Error) console.error(error.stack);
   process.exit(1);
@@ -79,6 +79,7 @@ function fail(error: unknown): never {
 async function main(): Promise<void> {
   const settings = readSettings();
   const log = createLog(settings);
+  onFault((fault, error) => log.error({ err: error, fault }, 'an unexpected fault'));
   const onFatal = (error: unknown): never => {
     log.fatal({ err: error }, 'the controller cannot go on');
     process.exit(1);

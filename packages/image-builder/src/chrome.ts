@@ -37,7 +37,7 @@ export async function fetchPinned({ url, sha256 }: PinnedFile, target: string, s
   } catch (error) {
     await rm(target, { force: true });
     if (signal.aborted) throw error;
-    throw new AppError('image_build_failed', `${url} cannot be fetched: ${AppError.from(error).message}`, {
+    throw new AppError('image_build_failed', `${url} cannot be fetched: ${AppError.inItsWords(error).message}`, {
       hint: 'Build without `--browser`: Debian’s Chromium comes from the same mirror as everything else.',
       cause: error,
     });

@@ -78,7 +78,7 @@ export async function checkSpace(workFolder: string, imagesFolder: string): Prom
  * the error itself. To be asked before anything is removed.
  */
 export async function explainFailure(failure: unknown, folders: readonly string[]): Promise<unknown> {
-  const { message, details, cause } = AppError.from(failure);
+  const { message, details, cause } = AppError.inItsWords(failure);
   const words = [message, details?.['lastOutput'], cause instanceof Error ? cause.message : ''].join('\n');
   if (!/No space left on device|ENOSPC|Disk quota exceeded|EDQUOT/.test(words)) return failure;
   const free = await Promise.all(folders.map(async (folder) => ({ folder, mib: freeMib(await statfs(folder)) })));

@@ -38,7 +38,7 @@ async function main(): Promise<void> {
 }
 
 await main().catch((error: unknown) => {
-  const { code, message, hint, details } = AppError.from(error);
+  const { code, message, hint, details } = AppError.inItsWords(error);
   say(`${code}: ${message}`);
   if (typeof details?.lastOutput === 'string') say(details.lastOutput);
   if (hint) say(hint);

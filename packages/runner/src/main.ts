@@ -6,7 +6,7 @@
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pino, type Logger } from 'pino';
-import { AppError } from '@airlock/contract/errors';
+import { AppError, onFault } from '@airlock/contract/errors';
 import { runnerFiles } from '@airlock/contract/runner';
 import { openBoundedLog } from './lib/bounded-log.js';
 import { createStopSwitch } from './lib/stop.js';
@@ -57,9 +57,10 @@ async function runFolder(folder: string): Promise<number> {
 }
 
 const complain = (error: unknown): void =>
-  void process.stderr.write(`The log cannot be written: ${AppError.from(error).message}\n`);
+  void process.stderr.write(`The log cannot be written: ${AppError.inItsWords(error).message}\n`);
 
 async function runLogged(folder: string, log: Logger): Promise<number> {
+  onFault((fault, error) => log.error({ err: error, fault }, 'an unexpected fault'));
   const stop = createStopSwitch();
   const trouble = new AbortController();
   process.on('SIGTERM', () => stop.request(signalGraceMs));
@@ -89,7 +90,7 @@ async function readStdin(): Promise<string> {
 try {
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
-  const { message, hint } = AppError.from(error);
+  const { message, hint } = AppError.inItsWords(error);
   process.stderr.write(`${[message, hint].filter(Boolean).join('\n')}\n`);
   process.exit(exitCodes.usage);
 }

@@ -116,7 +116,7 @@ async function probeHost(home: string): Promise<HostFacts['probe']> {
   try {
     return await runProbe({ program: programs.runner, ...cache });
   } catch (error) {
-    return { error: AppError.from(error).message };
+    return { error: AppError.inItsWords(error).message };
   }
 }
 
@@ -162,7 +162,7 @@ async function readImage(home: string): Promise<HostFacts['image']> {
   } catch (error) {
     const where = await realpath(folder);
     return {
-      problem: `${where}: ${error instanceof z.ZodError ? 'unexpected manifest' : AppError.from(error).message}`,
+      problem: `${where}: ${error instanceof z.ZodError ? 'unexpected manifest' : AppError.inItsWords(error).message}`,
     };
   }
 }
@@ -180,7 +180,7 @@ async function findController(home: string): Promise<HostFacts['controller']> {
       await api.close();
     }
   } catch (error) {
-    return AppError.from(error).code === 'controller_unreachable'
+    return AppError.inItsWords(error).code === 'controller_unreachable'
       ? null
       : { url: file.url, pid: file.pid, status: null };
   }

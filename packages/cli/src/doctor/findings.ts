@@ -59,7 +59,7 @@ function chosenHost(
     const { accel, accelReason } = chooseHost(probe, wanted);
     return { accel, accelReason, problem: null };
   } catch (error) {
-    const problem = AppError.from(error);
+    const problem = AppError.inItsWords(error);
     return { accel: fallback, accelReason: problem.message, problem };
   }
 }

@@ -66,7 +66,7 @@ function follow(stream: ByteStream, screen: Picture): Pick<RfbClient, 'changed' 
       request(true);
     }
   }
-  readAll().catch((error: unknown) => tell(AppError.from(error)));
+  readAll().catch((error: unknown) => tell(AppError.inItsWords(error)));
   const changed = (): Promise<AppError | null> =>
     ended ? Promise.resolve(ended) : new Promise((resolve) => waiting.push(resolve));
   return {

@@ -52,7 +52,7 @@ async function selftest(api: Api, minutes: number, signal: AbortSignal): Promise
     await tryAll({ api, vm, minutes, signal }, record);
   } catch (error) {
     if (signal.aborted) throw new AppError('aborted', 'The self-test was interrupted; its VM is destroyed.');
-    const { message } = AppError.from(error);
+    const { message } = AppError.inItsWords(error);
     const reached = criteria.findIndex((_name, index) => !outcomes.has(index + 1));
     record(reached + 1, { pass: false, figure: message });
   } finally {

@@ -78,6 +78,6 @@ async function sample(vm: TestVm, rfb: RfbClient, tunnel: () => string | null, s
     return { state, health, tunnel: tunnel(), problem };
   } catch (error) {
     signal.throwIfAborted();
-    return { state: 'unknown', health: null, tunnel: tunnel(), problem: AppError.from(error).message };
+    return { state: 'unknown', health: null, tunnel: tunnel(), problem: AppError.inItsWords(error).message };
   }
 }

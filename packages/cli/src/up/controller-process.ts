@@ -49,7 +49,7 @@ export async function runController(options: ControllerOptions): Promise<void> {
 
   let killTimer: NodeJS.Timeout | undefined;
   const end = async (): Promise<void> => {
-    await options.beforeStop().catch((error: unknown) => note(`warning: ${AppError.from(error).message}`));
+    await options.beforeStop().catch((error: unknown) => note(`warning: ${AppError.inItsWords(error).message}`));
     if (child.pid === undefined) return;
     const { pid } = child;
     killGroup(pid, 'SIGTERM');

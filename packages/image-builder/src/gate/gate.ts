@@ -119,7 +119,7 @@ async function runStep(
     return finish(true, await work());
   } catch (error) {
     if (signal.aborted) throw new AppError('aborted', 'The boot gate was cancelled.', { cause: error });
-    const { code, message, details } = AppError.from(error);
+    const { code, message, details } = AppError.inItsWords(error);
     const log = typeof details?.['lastLog'] === 'string' ? `\n${tail(details['lastLog'], 12)}` : '';
     return finish(false, `${code}: ${message}${log}`);
   }

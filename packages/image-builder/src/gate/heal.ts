@@ -24,7 +24,7 @@ async function until<T>(what: string, limitMs: number, signal: AbortSignal, look
       if (performance.now() > deadline) {
         throw new AppError(
           'vm_boot_timeout',
-          `No ${what} after ${Math.round(limitMs)} ms: ${AppError.from(error).message}`,
+          `No ${what} after ${Math.round(limitMs)} ms: ${AppError.inItsWords(error).message}`,
         );
       }
     }

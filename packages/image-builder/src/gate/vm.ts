@@ -175,7 +175,7 @@ async function writeInto(path: string, bytes: Buffer): Promise<void> {
 
 /** status.json of a runner that no longer answers, or null while there is none. @throws `error` when it was an abort */
 async function lastWord(folder: string, error: unknown): Promise<RunnerStatus | null> {
-  if (AppError.from(error).code === 'aborted') throw error;
+  if (AppError.inItsWords(error).code === 'aborted') throw error;
   return readStatusFile(join(folder, runnerFiles.status)).catch(() => null);
 }
 

@@ -97,7 +97,7 @@ async function tryKvm(measurer: VmmDriver | null): Promise<Kvm> {
     if (!measurer) throw new AppError('vmm_missing', 'There is no VMM to try it with.');
     return judgeCount(await measurer.host.countUnderKvm());
   } catch (error) {
-    const { message, details } = AppError.from(error);
+    const { message, details } = AppError.inItsWords(error);
     const last = typeof details?.['lastOutput'] === 'string' ? details['lastOutput'].split('\n').at(-1) : '';
     const reason = `/dev/kvm is there, but a guest does not run: ${last === '' ? message : last}`;
     return { present: true, usable: false, probeMs: null, certain: false, reason };
