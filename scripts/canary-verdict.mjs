@@ -8,7 +8,7 @@ import semver from 'semver';
 /**
  * @param {Tried[]} clis
  * @param {{testResults: {name: string, status: string, message?: string, assertionResults: {title: string, status: string,
- * failureMessages?: string[]}[]}[]}} report vitest's, in JSON
+ * meta?: {leftOut?: string[]}, failureMessages?: string[]}[]}[]}} report vitest's, in JSON
  * @param {{latest: Record<string, Latest | null>, node: string}} known by the id; the image's Node
  * @returns {Judged[]}
  */
@@ -23,13 +23,14 @@ export function verdict(clis, report, { latest, node }) {
 }
 
 function signIn(result) {
-  if (!result) return { signsIn: 'not_tried', failure: null };
+  if (!result) return { signsIn: 'not_tried', failure: null, leftOut: [] };
+  const leftOut = result.assertionResults.flatMap(({ meta }) => meta?.leftOut ?? []);
   const broken = result.assertionResults.find(({ status }) => status === 'failed');
   const ran = result.assertionResults.some(({ status }) => status === 'passed');
-  if (result.status === 'passed' && !broken && ran) return { signsIn: 'yes', failure: null };
+  if (result.status === 'passed' && !broken && ran) return { signsIn: 'yes', failure: null, leftOut };
   const why = broken?.failureMessages?.[0] ?? result.message ?? '';
   const where = broken ? `at "${broken.title}"` : 'before its first test';
-  return { signsIn: 'no', failure: `${where}: ${why.split('\n', 1)[0]}` };
+  return { signsIn: 'no', failure: `${where}: ${why.split('\n', 1)[0]}`, leftOut };
 }
 
 /** Why `version` is not the latest; null when it is, is newer, or nobody knows. */
@@ -45,13 +46,16 @@ function keptBack(version, latest, node) {
 export const untried = (latest) =>
   Object.entries(latest).map(([id, found]) => ({
     ...{ id, tried: null, latest: found?.version ?? null, keptBack: null, signsIn: 'not_tried', failure: null },
+    leftOut: [],
   }));
 
 /** @param {Judged} judged */
-export function lineOf({ id, tried, latest, keptBack: why, signsIn, failure }) {
+export function lineOf({ id, tried, latest, keptBack: why, signsIn, failure, leftOut }) {
   const newest = why ?? (latest === null ? 'the registry did not tell the latest' : null);
   const result = { yes: 'signs in', no: `FAILS ${failure}`, not_tried: 'not tried' }[signsIn];
-  return `${id} ${tried}: ${result}${newest === null ? '' : ` (${newest})`}`;
+  const more =
+    leftOut.length === 0 ? '' : `; beside its login it wrote ${leftOut.join(', ')}, which is not handed over`;
+  return `${id} ${tried}: ${result}${newest === null ? '' : ` (${newest})`}${more}`;
 }
 
 /** True when every sign-in that ran has passed, and one ran. @param {Judged[]} judged */

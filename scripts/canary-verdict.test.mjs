@@ -49,6 +49,15 @@ it.each(['2.2.0', '2.1.9', '2.2.0-beta.1'])('says nothing of a CLI that is as ne
   expect(judge([], { ...newest, claude_code: same(latest) })[1]).toMatchObject({ latest, keptBack: null });
 });
 
+it('names what a CLI wrote beside its login, as the sign-in noted it', () => {
+  const leftOut = ['.codex/auth.json: tokens.new_member'];
+  const [codex] = judge([file('codex', { ...passed, meta: { leftOut } }, { ...passed, meta: {} })]);
+  expect(codex).toMatchObject({ signsIn: 'yes', leftOut });
+  expect(lineOf(codex)).toBe(
+    'codex 0.170.0: signs in; beside its login it wrote .codex/auth.json: tokens.new_member, which is not handed over',
+  );
+});
+
 it('is content when all that was tried signs in', () => {
   expect(isContent(judge([file('claude-code', passed)]))).toBe(true);
 });

@@ -37,7 +37,15 @@ const lastTrial = (): CanaryReport => ({
   at: ago(4000),
   problem: null,
   clis: [
-    { id: 'claude_code', tried: '2.1.197', latest: '2.1.332', keptBack, signsIn: 'yes', failure: null },
+    {
+      id: 'claude_code',
+      tried: '2.1.197',
+      latest: '2.1.332',
+      keptBack,
+      signsIn: 'yes',
+      failure: null,
+      leftOut: ['.claude.json: oauthAccount.newMember'],
+    },
     ...[
       {
         id: 'codex',
@@ -45,10 +53,19 @@ const lastTrial = (): CanaryReport => ({
         latest: '0.171.0',
         keptBack: null,
         signsIn: 'no' as const,
+        leftOut: [],
         failure: 'at "opens"',
       },
     ],
-    { id: 'gemini_cli', tried: '0.61.0', latest: null, keptBack: null, signsIn: 'not_tried', failure: null },
+    {
+      id: 'gemini_cli',
+      tried: '0.61.0',
+      latest: null,
+      keptBack: null,
+      signsIn: 'not_tried',
+      failure: null,
+      leftOut: [],
+    },
   ],
 });
 
@@ -202,6 +219,7 @@ describe('the page of the administrator', () => {
     await open();
     const row = (name: string) => cliTable().getByRole('row').filter({ hasText: name });
     await row('Claude Code').getByText(keptBack).waitFor();
+    await row('Claude Code').getByText('Not handed over: .claude.json: oauthAccount.newMember').waitFor();
     const claude = await row('Claude Code').getByRole('cell').allInnerTexts();
     expect(claude).toEqual([
       'Claude Code',

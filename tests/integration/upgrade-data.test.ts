@@ -10,6 +10,7 @@ import { RunnerStatus } from '@airlock/contract/runner';
 import { openTestEngine } from '@airlock/controller/engine/testing';
 import { findPostgres, listUsers } from '@airlock/controller/store/testing';
 import { requireUnderstood } from '@airlock/controller/vm/age';
+import { judgeBundle } from '@airlock/controller/vault/bundle';
 import { createVault } from '@airlock/controller/vault/create';
 import { loadVaultKeys, newVaultKey } from '@airlock/controller/vault/key';
 import { createKeyRing, type KeyRing } from '@airlock/controller/vault/ring';
@@ -93,7 +94,9 @@ for (const { name, open, skip } of databases) {
           return { userId, provider, generation, lineage, state, bundle: await vault.read(row) };
         }),
       );
-      expect(opened.sort(byText)).toEqual(secrets.credentials.sort(byText));
+      // The same login, in the form in which it is sealed now.
+      const own = secrets.credentials.map((one) => ({ ...one, bundle: judgeBundle(one.provider, one.bundle).bundle }));
+      expect(opened.sort(byText)).toEqual(own.sort(byText));
     });
 
     it('opens every home key', async () => {

@@ -16,6 +16,7 @@ import { vms } from '@airlock/controller/vm/table';
 import { createVault } from '@airlock/controller/vault/create';
 import { loadVaultKeys } from '@airlock/controller/vault/key';
 import { createKeyRing } from '@airlock/controller/vault/ring';
+import { bundleOf } from '@airlock/controller/vault/testing';
 import { apiClient } from '../support/api.js';
 import { startController, type RunningController } from '../support/controller.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../support/leaks.js';
@@ -44,7 +45,7 @@ async function openParts() {
   return { store, ring, vault: createVault({ store, ring, users: { list: async () => [] }, log }) };
 }
 
-const tokenOfPerson = (name: string): string => `refresh-token-of-${name}`;
+const loginOfPerson = (name: string): CredentialBundle => bundleOf(`refresh-token-of-${name}`);
 
 /** People with a Codex login and a CLI VM each, none of which runs. */
 async function fill(): Promise<void> {
@@ -62,9 +63,7 @@ async function fill(): Promise<void> {
       .values(all.map(({ id }) => ({ userId: id, provider: 'codex' as const, lastGeneration: 1 })));
     await ring.sealing(async (seal) => {
       for (const { id, name, vmId } of all) {
-        const contentBase64 = Buffer.from(tokenOfPerson(name)).toString('base64');
-        const bundle: CredentialBundle = { provider: 'codex', files: [{ path: 'x', mode: 0o600, contentBase64 }] };
-        const sealed = await seal(`credential/${id}/codex/1`, JSON.stringify(bundle));
+        const sealed = await seal(`credential/${id}/codex/1`, JSON.stringify(loginOfPerson(name)));
         const row = { userId: id, provider: 'codex' as const, generation: 1, lineage: 1, state: 'active' as const };
         await db.insert(credentials).values({ ...row, sealed });
         await db.insert(homeKeys).values({ vmId, sealed: await seal(`home/${vmId}`, name) });
@@ -131,8 +130,7 @@ it('goes on after kill -9 at any row, keeps both keys until the end, and loses n
     expect(await vault.status()).toMatchObject({ oldKeyIds: [], sealed: 2 * people, underOldKeys: 0, lost: 0 });
     const names = new Map((await store.db.select().from(users)).map(({ id, name }) => [id, name]));
     for (const row of await vault.list(null)) {
-      const text = Buffer.from((await vault.read(row)).files[0]?.contentBase64 ?? '', 'base64').toString();
-      expect(text).toBe(tokenOfPerson(names.get(row.userId) ?? ''));
+      expect(await vault.read(row)).toEqual(loginOfPerson(names.get(row.userId) ?? ''));
     }
     for (const vm of await store.db.select().from(vms)) {
       expect(await vault.openHomeKey(vm.id)).toBe(names.get(vm.userId));

@@ -219,6 +219,15 @@ export class SignInScenario {
     await api.close();
   }
 
+  /** Names of what the CLI wrote beside its login, by the controller's log. */
+  leftOut(): string[] {
+    const lines = this.controller.log().split('\n');
+    return lines.flatMap((line) => {
+      const found = /"leftOut":(\[[^\]]*\])/.exec(line)?.[1];
+      return found === undefined ? [] : (JSON.parse(found) as string[]);
+    });
+  }
+
   /** Asks the CLI in the "Try it" box of the page, with the new login. */
   async tryIt(question: string, answer: string): Promise<void> {
     const { page } = this;

@@ -10,7 +10,17 @@ const report: CanaryReport = {
   at: '2026-11-26T22:00:00.000Z',
   problem: null,
   clis: [
-    { id: 'codex', tried: '1.2.3', latest: '1.3.0', keptBack: 'why', signsIn: 'no', failure: 'at "opens": no page' },
+    {
+      ...{
+        id: 'codex',
+        tried: '1.2.3',
+        latest: '1.3.0',
+        keptBack: 'why',
+        signsIn: 'no',
+        failure: 'at "opens": no page',
+      },
+      leftOut: ['.codex/auth.json: new_member'],
+    },
   ],
 };
 let folder: string;
@@ -25,6 +35,12 @@ it('is read as it was written, from a home that was not there, by its owner alon
   await writeCanaryReport(home, report);
   expect(await readCanaryReport(home)).toEqual(report);
   expect((await stat(homePaths(home).canary)).mode & 0o777).toBe(0o600);
+});
+
+it('is read as versions before have written it', async () => {
+  const [{ leftOut: _later, ...before } = {}] = report.clis;
+  await writeFile(homePaths(folder).canary, JSON.stringify({ ...report, clis: [before] }));
+  expect((await readCanaryReport(folder))?.clis).toEqual([{ ...before, leftOut: [] }]);
 });
 
 it.each([

@@ -21,6 +21,8 @@ export const CanaryReport = z
         signsIn: z.enum(['yes', 'no', 'not_tried']),
         /** Where the sign-in failed, and its reason. */
         failure: z.string().min(1).nullable(),
+        /** Names of what the CLI wrote beside the login that is known of it, which was not handed over: perhaps new members of it. */
+        leftOut: z.array(z.string().min(1).max(512)).max(32).default([]),
       }),
     ),
   })

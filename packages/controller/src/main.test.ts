@@ -135,7 +135,9 @@ describe.skipIf(skip !== '')(`a controller ${skip}`, { timeout: 120_000 }, () =>
     const report: CanaryReport = {
       at: new Date(0).toISOString(),
       problem: null,
-      clis: [{ id: 'codex', tried: '1.0.0', latest: '1.0.0', keptBack: null, signsIn: 'yes', failure: null }],
+      clis: [
+        { id: 'codex', tried: '1.0.0', latest: '1.0.0', keptBack: null, signsIn: 'yes', failure: null, leftOut: [] },
+      ],
     };
     const controller = start();
     const { origin } = new URL((await controller.ready) ?? '');

@@ -13,7 +13,8 @@ import { addProgram, driveImage, exampleConfig, temporaryFolder, testEnvironment
 
 const packageFolder = fileURLToPath(new URL('..', import.meta.url));
 const bundle = join(packageFolder, 'dist/agent.cjs');
-const auth = '{"tokens":{"id_token":"i","access_token":"canary-token-4711","refresh_token":"r"}}';
+const tokens = { id_token: 'i', access_token: 'canary-token-4711', refresh_token: 'r' };
+const auth = JSON.stringify({ tokens }, null, 2);
 const config = exampleConfig();
 
 interface Running {
@@ -152,7 +153,7 @@ describe('the bundle', () => {
     await expect
       .poll(() => health().catch(() => null), { timeout: 10_000 })
       .toMatchObject({ generation: 1, error: null });
-    const file = { path: '.codex/auth.json', mode: 0o600, contentBase64: Buffer.from(auth).toString('base64') };
+    const file = { path: '.codex/auth.json', mode: 0o600, contentBase64: Buffer.from(`${auth}\n`).toString('base64') };
     const known = { provider: 'codex', files: [file] };
     await client.call('PUT', '/credentials/codex', null, {
       body: { ...known, files: [{ ...file, ...next }], ...next },

@@ -3,6 +3,7 @@
  * logins to MCP servers; who the account belongs to stands in `.claude.json` among everything else that the CLI remembers.
  */
 import { z } from 'zod';
+import { epochMs, maybe, opaqueText, plainText } from './credential-content.js';
 import { readDocument } from './credential-document.js';
 import { expiryIn } from './expiry.js';
 import type { CredentialFile, CredentialVerdict, FileTexts, ProviderFacts, ProviderPrompt } from './facts.js';
@@ -11,9 +12,62 @@ import { readJsonLine } from './json-line.js';
 const tokensFile = '.claude/.credentials.json';
 const stateFile = '.claude.json';
 
+const keptTokens = z.object({
+  claudeAiOauth: z.object({
+    accessToken: opaqueText,
+    refreshToken: opaqueText,
+    expiresAt: maybe(epochMs),
+    refreshTokenExpiresAt: maybe(epochMs),
+    scopes: maybe(z.array(opaqueText).max(64)),
+    subscriptionType: maybe(plainText),
+    subscriptionTypeSource: maybe(plainText),
+    subscriptionTypeVerifiedAt: maybe(z.union([epochMs, plainText])),
+    rateLimitTier: maybe(plainText),
+    clientId: maybe(opaqueText),
+    accountUuid: maybe(opaqueText),
+    organizationUuid: maybe(opaqueText),
+  }),
+});
+const flags = z
+  .record(z.string().regex(/^[A-Za-z_]\w{0,63}$/), z.union([z.boolean(), epochMs, plainText, z.null()]))
+  .refine((all) => Object.keys(all).length <= 64);
+const keptState = z.object({
+  oauthAccount: maybe(
+    z.object({
+      accountUuid: opaqueText,
+      emailAddress: plainText.min(1),
+      organizationUuid: maybe(opaqueText),
+      organizationName: maybe(plainText),
+      organizationRole: maybe(plainText),
+      organizationType: maybe(plainText),
+      workspaceRole: maybe(plainText),
+      displayName: maybe(plainText),
+      fullName: maybe(plainText),
+      hasExtraUsageEnabled: maybe(z.boolean()),
+      billingType: maybe(plainText),
+      accountCreatedAt: maybe(plainText),
+      subscriptionCreatedAt: maybe(plainText),
+      ccOnboardingFlags: maybe(flags),
+      claudeCodeTrialEndsAt: maybe(plainText),
+      claudeCodeTrialDurationDays: maybe(epochMs),
+      seatTier: maybe(plainText),
+      singleSeatTeam: maybe(z.boolean()),
+      planDisplayName: maybe(plainText),
+    }),
+  ),
+  primaryApiKey: maybe(opaqueText),
+  hasCompletedOnboarding: maybe(z.literal(true)),
+});
+
 const credentialFiles: readonly [CredentialFile, ...CredentialFile[]] = [
-  { path: tokensFile, mode: 0o600, required: false, delivery: 'json', members: ['claudeAiOauth'] },
-  { path: stateFile, mode: 0o600, required: true, delivery: 'json', members: ['oauthAccount', 'primaryApiKey'] },
+  {
+    ...{ path: tokensFile, mode: 0o600, required: false, keeps: keptTokens },
+    ...{ delivery: 'json', members: ['claudeAiOauth'] },
+  },
+  {
+    ...{ path: stateFile, mode: 0o600, required: true, keeps: keptState },
+    ...{ delivery: 'json', members: ['oauthAccount', 'primaryApiKey'] },
+  },
 ];
 
 const Tokens = z.looseObject({

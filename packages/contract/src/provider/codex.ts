@@ -1,11 +1,35 @@
 /** OpenAI Codex CLI. Facts observed with @openai/codex 0.169. */
 import { z } from 'zod';
+import { maybe, opaqueText, plainText } from './credential-content.js';
 import { readDocument } from './credential-document.js';
 import { expiryIn, jwtExpiry } from './expiry.js';
 import type { CredentialVerdict, FileTexts, ProviderFacts, ProviderPrompt } from './facts.js';
 import { readJsonLine } from './json-line.js';
 
-const authFile = { path: '.codex/auth.json', mode: 0o600, required: true, delivery: 'replace' } as const;
+const authFile = {
+  path: '.codex/auth.json',
+  mode: 0o600,
+  required: true,
+  delivery: 'replace',
+  keeps: z.object({
+    auth_mode: maybe(plainText),
+    OPENAI_API_KEY: maybe(opaqueText),
+    tokens: maybe(
+      z.object({
+        id_token: opaqueText,
+        access_token: opaqueText,
+        refresh_token: opaqueText,
+        account_id: maybe(opaqueText),
+        /** Who gave the tokens; a name for the token server's records, nothing that the CLI goes to. */
+        oauth_provenance: maybe(
+          z.object({ issuer: z.literal('https://auth.openai.com'), client_id: maybe(opaqueText) }),
+        ),
+        login_owner_id: maybe(opaqueText),
+      }),
+    ),
+    last_refresh: maybe(plainText),
+  }),
+} as const;
 
 /** The part of auth.json that a ChatGPT login must have; other members come and go with versions. */
 const Auth = z.looseObject({

@@ -1,17 +1,26 @@
 /** What a provider's file says: data and pure functions, nothing of Airlock. Safe to load in a browser. */
+import type { z } from 'zod';
+
+/**
+ * What of a file leaves its VM, is sealed and is delivered: the members of a JSON document, each with its type and its bounds
+ * (`credential-content.ts` has the usual ones); or, of a text, the lines that match as a whole. A member that the CLI can do without is
+ * a `maybe`. Nothing that a CLI would run, load or go to may be among them.
+ */
+export type CredentialContent = z.ZodType<object> | RegExp;
 
 export type CredentialFile = {
   /** Relative to the home folder. */
   path: string;
-  /** Octal permission bits that the CLI itself uses. */
+  /** Octal permission bits that the CLI itself uses; the file gets no others. */
   mode: number;
   /** False: a login is complete without it. */
   required: boolean;
+  keeps: CredentialContent;
 } & (
   | /** Delivered, and removed, as a whole. */ { delivery: 'replace' }
     /**
-     * The CLI keeps other things in the same JSON document: only the delivered top-level members are replaced, and only
-     * `members`, the ones that are the login, are removed with it.
+     * The CLI keeps other things in the same JSON document: only the delivered members are put in, however deep, and only `members`
+     * (`outer.inner`), the ones that are the login, are removed with it and replaced as a whole.
      */
   | { delivery: 'json'; members: readonly string[] }
 );

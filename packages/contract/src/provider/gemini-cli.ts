@@ -6,6 +6,7 @@
  * would have to be clicked through, would stay after the login, and would stay after a refusal too.
  */
 import { z } from 'zod';
+import { epochMs, maybe, opaqueText, plainText } from './credential-content.js';
 import { readDocument } from './credential-document.js';
 import type {
   CredentialExpiry,
@@ -22,11 +23,36 @@ const accountFile = '.gemini/google_accounts.json';
 const keyFile = '.gemini/.env';
 const settingsFile = '.gemini/settings.json';
 
+/** Of the settings, exactly what `settingsFor` writes. */
+const off = maybe(z.literal(false));
+const keptSettings = z.object({
+  security: z.object({
+    auth: z.object({ selectedType: z.enum(['oauth-personal', 'gemini-api-key']) }),
+    folderTrust: maybe(z.object({ enabled: off })),
+  }),
+  privacy: maybe(z.object({ usageStatisticsEnabled: off })),
+  general: maybe(z.object({ enableAutoUpdate: off, enableAutoUpdateNotification: off })),
+});
+const keptTokens = z.object({
+  access_token: opaqueText,
+  refresh_token: opaqueText,
+  scope: maybe(plainText),
+  token_type: maybe(opaqueText),
+  id_token: maybe(opaqueText),
+  expiry_date: maybe(epochMs),
+  refresh_token_expires_in: maybe(epochMs),
+});
+const keptAccounts = z.object({ active: maybe(plainText), old: maybe(z.array(plainText).max(64)) });
+const keyLine = /^GEMINI_API_KEY=[A-Za-z0-9_.-]{1,256}$/m;
+
 const credentialFiles: readonly [CredentialFile, ...CredentialFile[]] = [
-  { path: settingsFile, mode: 0o600, required: true, delivery: 'json', members: ['security'] },
-  { path: tokensFile, mode: 0o600, required: false, delivery: 'replace' },
-  { path: accountFile, mode: 0o644, required: false, delivery: 'replace' },
-  { path: keyFile, mode: 0o600, required: false, delivery: 'replace' },
+  {
+    ...{ path: settingsFile, mode: 0o600, required: true, keeps: keptSettings },
+    ...{ delivery: 'json', members: ['security.auth.selectedType'] },
+  },
+  { path: tokensFile, mode: 0o600, required: false, keeps: keptTokens, delivery: 'replace' },
+  { path: accountFile, mode: 0o644, required: false, keeps: keptAccounts, delivery: 'replace' },
+  { path: keyFile, mode: 0o600, required: false, keeps: keyLine, delivery: 'replace' },
 ];
 
 type AuthType = 'oauth-personal' | 'gemini-api-key';
@@ -52,7 +78,6 @@ const Settings = z.looseObject({
 const Tokens = z.looseObject({ access_token: z.string().min(1), refresh_token: z.string().min(1) });
 /** When the access token ends, Unix epoch milliseconds. */
 const Expiry = z.looseObject({ expiry_date: z.number().positive() });
-const keyLine = /^GEMINI_API_KEY=\S+$/m;
 
 function inspectCredential(files: FileTexts): CredentialVerdict {
   const settings = readDocument(files, settingsFile, Settings);

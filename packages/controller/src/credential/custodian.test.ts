@@ -126,24 +126,38 @@ for (const { name, open, skip } of databases) {
       expect(await summary()).toMatchObject({ copy: 'unconfirmed' });
     });
 
+    test('what is no credential in the CLI VM is not stored, and the person is told why', async () => {
+      await connect('one');
+      played.guest.bundle = {
+        ...bundleOf('two'),
+        files: [{ path: '.codex/auth.json', mode: 0o777, contentBase64: 'e30=' }],
+      };
+      expect(await results()).toEqual(['conflict']);
+      expect(await inVault()).toBe('one');
+      expect(await summary()).toMatchObject({ generation: 1, error: { code: 'credential_invalid' } });
+      refresh('three');
+      expect(await results()).toEqual(['stored']);
+      expect(await inVault()).toBe('three');
+    });
+
     test('a new sign-in takes the older one into the vault before it is overwritten', async () => {
       await connect('old');
-      refresh('old refreshed');
+      refresh('old_refreshed');
       const staged = await stage('new');
       await custodian.deliver(v.vmId, staged);
       expect(inVm()).toBe('new');
-      expect(await inVault()).toBe('old refreshed');
+      expect(await inVault()).toBe('old_refreshed');
     });
 
     test('a sign-in that is given up gives the CLI VM its former credential back, refreshed as it was', async () => {
       await connect('old');
-      refresh('old refreshed');
+      refresh('old_refreshed');
       const sessionId = newId('ses');
       const { lineage } = await v.vault.stage({ ...v.owner, sessionId }, bundleOf('new'));
       await custodian.deliver(v.vmId, { ...v.owner, lineage });
       await v.vault.discard(sessionId);
       expect(await results()).toEqual(['delivered']);
-      expect(inVm()).toBe('old refreshed');
+      expect(inVm()).toBe('old_refreshed');
       expect(await results()).toEqual(['unchanged']);
     });
 
@@ -174,10 +188,10 @@ for (const { name, open, skip } of databases) {
       await expect(custodian.deliver(v.vmId, staged)).rejects.toThrow(touched ? 'was killed' : 'did not answer');
       Object.assign(played.guest, { fails: null, meanwhile: null });
       restart();
-      if (!touched) refresh('old refreshed');
+      if (!touched) refresh('old_refreshed');
       await custodian.sync(v.vmId);
       // Untouched files are still the old login, and what its CLI has made of it counts.
-      expect(await inVault()).toBe(touched ? 'old' : 'old refreshed');
+      expect(await inVault()).toBe(touched ? 'old' : 'old_refreshed');
       await custodian.deliver(v.vmId, staged);
       await v.vault.commit(v.owner.userId, 'codex', staged.lineage);
       expect([inVm(), await inVault()]).toEqual(['new', 'new']);

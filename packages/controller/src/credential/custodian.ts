@@ -39,7 +39,7 @@ export interface Custodian {
   close(): Promise<void>;
 }
 
-/** What `sync` did with one credential. conflict: the VM had changed a copy that is no longer the newest; it was not stored. */
+/** What `sync` did with one credential. conflict: what the VM holds was not stored: it had changed a copy that is no longer the newest, or holds no credential. */
 export interface SyncReport {
   provider: ProviderId;
   result: 'unchanged' | 'stored' | 'delivered' | 'removed' | 'conflict' | 'missing';

@@ -5,6 +5,7 @@ import { CredentialBundle, GuestCredentials } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
 import { providerIds } from '@airlock/contract/provider/provider';
 import type { VmRow } from '../vm/vm.js';
+import { judgeBundle } from '../vault/bundle.js';
 import type { CredentialRow, CustodyRow, Owner, Vault } from '../vault/vault.js';
 import type { SyncReport } from './custodian.js';
 import { expiryOf } from './health.js';
@@ -44,14 +45,12 @@ export async function tend(vm: VmRow, deps: TendDeps): Promise<SyncReport[]> {
     const held = credentials.find((one) => one.provider === provider);
     if (!held) continue;
     const owner = { userId, provider };
-    const result = await tendOne(
-      {
-        ...{ vm, guest, owner, held },
-        custody: custody.find((one) => one.provider === provider),
-        rows: rows.filter((row) => row.provider === provider),
-      },
-      deps,
-    );
+    const one: Case = {
+      ...{ vm, guest, owner, held },
+      custody: custody.find((row) => row.provider === provider),
+      rows: rows.filter((row) => row.provider === provider),
+    };
+    const result = await tendOne(one, deps).catch((error: unknown) => tellInvalid(one, error, deps));
     if (result !== 'unchanged') deps.log.info({ vmId: vm.id, provider, result }, 'credential looked after');
     reports.push({ provider, result });
   }
@@ -109,31 +108,48 @@ async function follow(one: Case, source: CredentialRow, deps: TendDeps): Promise
   }
   if (held.fingerprint === custody?.fingerprint) return 'unchanged';
   const bundle = await guest.call('GET', `/credentials/${owner.provider}`, CredentialBundle);
-  const isNew = !(await isSame(source, bundle, deps.vault));
-  if (isNew) {
-    try {
-      await deps.vault.writeBack(owner, vm.id, source.generation, bundle);
-    } catch (error) {
-      if (!(error instanceof AppError && error.code === 'vault_conflict')) throw error;
-      tellConflict(vm, owner, deps);
-      return 'conflict';
-    }
+  let isNew: boolean;
+  try {
+    isNew = !(await isSame(source, bundle, deps.vault));
+    if (isNew) await deps.vault.writeBack(owner, vm.id, source.generation, bundle);
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === 'vault_conflict')) throw error;
+    tellConflict(vm, owner, deps);
+    return 'conflict';
   }
   // The fingerprint is older than the bundle: what has changed in between is seen at the next look.
   await deps.vault.note(owner, { fingerprint: held.fingerprint, ...expiryColumn(bundle) });
   return isNew ? 'stored' : 'unchanged';
 }
 
+/** Whether the login in it is the one of the vault. @throws AppError credential_invalid when there is none */
 async function isSame(source: CredentialRow, bundle: CredentialBundle, vault: Vault): Promise<boolean> {
-  const files = (one: CredentialBundle): string =>
-    JSON.stringify(one.files.map(({ path, mode, contentBase64 }) => [path, mode, contentBase64]).sort());
+  const own = judgeBundle(source.provider, bundle).bundle;
   try {
-    return files(await vault.read(source)) === files(bundle);
+    return JSON.stringify(await vault.read(source)) === JSON.stringify(own);
   } catch (error) {
-    // Sealed under a key that is lost: what the VM holds brings it back.
-    if (error instanceof AppError && error.code === 'vault_key_invalid') return false;
+    // Sealed under a key that is lost, or by a version that knew the files otherwise: what the VM holds brings it back.
+    if (error instanceof AppError && (error.code === 'vault_key_invalid' || error.code === 'credential_invalid'))
+      return false;
     throw error;
   }
+}
+
+/** What is no credential, in the VM or in the vault, is no reason to leave the others alone. The person reads it beside this one. */
+async function tellInvalid(
+  { vm, owner, custody }: Case,
+  error: unknown,
+  { vault, log }: TendDeps,
+): Promise<'conflict'> {
+  if (!(error instanceof AppError && error.code === 'credential_invalid')) throw error;
+  if (custody?.error?.message === error.message) return 'conflict';
+  const { code, message: reason } = error;
+  log.warn(
+    { vmId: vm.id, provider: owner.provider, code, reason },
+    'what is no credential is neither stored nor delivered',
+  );
+  await vault.note(owner, { error: error.toBody() });
+  return 'conflict';
 }
 
 function tellConflict(vm: VmRow, { provider }: Owner, { log }: TendDeps): void {

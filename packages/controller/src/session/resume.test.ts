@@ -2,7 +2,8 @@
 import { describe, expect, test, vi } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import { useDesk } from './testing/desk.js';
-import { bundleOf, idleLogin } from './testing/host.js';
+import { bundleOf } from '../vault/testing.js';
+import { idleLogin } from './testing/host.js';
 
 const desk = useDesk();
 

@@ -6,7 +6,8 @@ import type { Session } from '@airlock/contract/session';
 import { gate } from '../vm/testing.js';
 import { authSessions } from './table.js';
 import { useDesk } from './testing/desk.js';
-import { bundleOf, idleLogin } from './testing/host.js';
+import { bundleOf } from '../vault/testing.js';
+import { idleLogin } from './testing/host.js';
 
 const desk = useDesk();
 
@@ -34,9 +35,9 @@ describe('the way through', () => {
       deviceCode,
       takesCode: false,
     });
-    desk.finishLogin('by code');
+    desk.finishLogin('by_code');
     await desk.until(id, 'completed');
-    expect(await desk.storedToken()).toBe('by code');
+    expect(await desk.storedToken()).toBe('by_code');
   });
 
   test('a pasted code goes to the terminal while the CLI asks for one, and is kept nowhere', async () => {
@@ -86,7 +87,7 @@ describe('a login that fails', () => {
       browserVmId: vmId,
       notice: { code: 'login_failed' },
     });
-    desk.finishLogin('second try');
+    desk.finishLogin('second_try');
     expect(await desk.until(id, 'completed')).toMatchObject({ notice: null, error: null });
   });
 
@@ -199,9 +200,9 @@ describe('a hand-over that fails', () => {
       await proof.cancelled.opened;
       throw new AppError('aborted', 'The call was cancelled.');
     };
-    desk.finishLogin('half way');
+    desk.finishLogin('half_way');
     await proof.begun.opened;
-    expect(desk.cliToken()).toBe('half way');
+    expect(desk.cliToken()).toBe('half_way');
     const cancelling = desk.sessions.cancel(desk.ada, id, system);
     await desk.until(id, 'cancelled');
     proof.cancelled.open();

@@ -3,7 +3,7 @@ import { eq } from 'drizzle-orm';
 import { sealBackup, type BackedUp, type BackupContent } from './backup-file.js';
 import type { VaultContext } from './context.js';
 import { homeContext, listHomeKeys } from './home-key.js';
-import { readRow } from './stage.js';
+import { openRow } from './stage.js';
 import { credentials } from './table.js';
 import type { Backup } from './vault.js';
 
@@ -13,7 +13,7 @@ export async function backup(ctx: VaultContext, passphrase: string): Promise<Bac
   const stored = rows.map(async (row): Promise<BackedUp> => {
     const { userId, provider, generation, method, updatedAt } = row;
     const user = names.get(userId) ?? userId;
-    return { user, provider, generation, method, updatedAt: updatedAt.toISOString(), bundle: await readRow(ctx, row) };
+    return { user, provider, generation, method, updatedAt: updatedAt.toISOString(), bundle: await openRow(ctx, row) };
   });
   const homeKeys = (await listHomeKeys(ctx)).map(async ({ vmId, sealed }) => ({
     vmId,

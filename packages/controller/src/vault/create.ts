@@ -14,13 +14,13 @@ import { active, discard, discardKey, isCommitted, readRow, stage, staged } from
 import type { Vault } from './vault.js';
 import { remove, writeBack } from './write-back.js';
 
-export interface VaultDeps extends Omit<VaultContext, 'db'> {
+export interface VaultDeps extends Omit<VaultContext, 'db' | 'told'> {
   store: Pick<Store, 'db'>;
 }
 
 /** The vault on `store` under the keys of `ring`. */
 export function createVault({ store, ...deps }: VaultDeps): Vault {
-  const ctx: VaultContext = { ...deps, db: store.db };
+  const ctx: VaultContext = { ...deps, db: store.db, told: new Set() };
   const rotations = createShared<VaultStatus>();
   return {
     stage: (owner, bundle) => stage(ctx, owner, bundle),

@@ -1,9 +1,9 @@
-/** Restoring a backup: never replaces what is newer here, nor what can be opened and is as new. */
+/** Restoring a backup, judged as what comes out of a VM: never replaces what is newer here, nor what can be opened and is as new. */
 import { eq, sql } from 'drizzle-orm';
 import { AppError } from '@airlock/contract/errors';
 import type { Transaction } from '../store/store.js';
 import { openBackup, type BackedUp } from './backup-file.js';
-import { changing, type VaultContext } from './context.js';
+import { changing, judged, type VaultContext } from './context.js';
 import { homeContext } from './home-key.js';
 import { contextOf, of } from './rows.js';
 import { credentials, custody, homeKeys } from './table.js';
@@ -17,13 +17,25 @@ export async function restore(
 ): Promise<RestoredEntry[]> {
   const content = await openBackup(passphrase, backup);
   const entries: RestoredEntry[] = [];
-  for (const entry of content.credentials) {
+  // All before the first: a backup with something that is no credential changes nothing.
+  for (const entry of content.credentials.map((one) => ownPart(ctx, one))) {
     entries.push({ name: `${entry.user}/${entry.provider}`, result: await restoreCredential(ctx, entry) });
   }
   for (const { vmId, key } of content.homeKeys) {
     entries.push({ name: vmId, result: homes.has(vmId) ? await restoreHomeKey(ctx, vmId, key) : 'absent' });
   }
   return entries;
+}
+
+/** @throws AppError backup_invalid, naming the entry */
+function ownPart(ctx: VaultContext, entry: BackedUp): BackedUp {
+  const { user, provider } = entry;
+  try {
+    return { ...entry, bundle: judged(ctx, { userId: user, provider }, entry.bundle) };
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new AppError('backup_invalid', `The backup's entry ${user}/${provider} is no credential. ${error.message}`);
+  }
 }
 
 async function restoreCredential(ctx: VaultContext, entry: BackedUp): Promise<RestoreResult> {

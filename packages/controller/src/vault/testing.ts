@@ -10,7 +10,7 @@ import { createKeyRing, type KeyRing } from './ring.js';
 import type { VaultKey } from './jwe.js';
 import type { Owner, Vault } from './vault.js';
 
-/** A codex login whose refresh token is `token`. */
+/** A codex login whose refresh token is `token`, in the form in which it is sealed. */
 export const bundleOf = (token: string): CredentialBundle => ({
   provider: 'codex',
   files: [
@@ -18,7 +18,7 @@ export const bundleOf = (token: string): CredentialBundle => ({
       path: '.codex/auth.json',
       mode: 0o600,
       contentBase64: Buffer.from(
-        JSON.stringify({ tokens: { id_token: 'i', access_token: 'a', refresh_token: token } }),
+        `${JSON.stringify({ tokens: { id_token: 'i', access_token: 'a', refresh_token: token } }, null, 2)}\n`,
       ).toString('base64'),
     },
   ],

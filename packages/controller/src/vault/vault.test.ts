@@ -8,8 +8,10 @@ import { newId } from '@airlock/contract/ids';
 import { credentials, homeKeys } from './table.js';
 import { airlock } from '../store/schema.js';
 import { databases, type TestStore } from '../store/testing.js';
+import { sealBackup } from './backup-file.js';
 import { newVaultKey } from './key.js';
 import { createKeyRing } from './ring.js';
+import { contextOf } from './rows.js';
 import { bundleOf, createTestVault, testVault, tokenOf, type TestVault } from './testing.js';
 
 const conflict = { code: 'vault_conflict' };
@@ -18,6 +20,15 @@ const withFiles = (...paths: string[]): CredentialBundle => ({
   provider: 'codex',
   files: paths.flatMap((path) => bundleOf('two').files.map((file) => ({ ...file, path }))),
 });
+/** The same login with a program to run beside it, for everybody to read and write. */
+function planted(token: string): CredentialBundle {
+  const files = bundleOf(token).files.map(({ path, contentBase64 }) => {
+    const document = JSON.parse(Buffer.from(contentBase64, 'base64').toString()) as object;
+    const text = JSON.stringify({ mcpServers: { x: { command: 'sh' } }, ...document, notify: ['sh'] });
+    return { path, mode: 0o777, contentBase64: Buffer.from(text).toString('base64') };
+  });
+  return { provider: 'codex', files };
+}
 const passphrase = `a long passphrase ${randomBytes(4).toString('hex')}`;
 
 for (const { name, open, skip } of databases) {
@@ -100,6 +111,53 @@ for (const { name, open, skip } of databases) {
       await expect(v.vault.stage({ ...v.owner, sessionId: newId('ses') }, wrong)).rejects.toMatchObject(refused);
       await expect(v.vault.writeBack(v.owner, v.vmId, 1, wrong)).rejects.toMatchObject(refused);
       expect([await stored(), await generations()]).toEqual(['one', [[1, 'active']]]);
+    });
+
+    test('what a VM, a backup or an older version planted beside a login is neither sealed nor delivered', async () => {
+      const clean = bundleOf('one');
+      const dirty = planted('one');
+      const sessionId = newId('ses');
+      const { lineage } = await v.vault.stage({ ...v.owner, sessionId }, dirty);
+      expect(await v.vault.staged(sessionId)).toEqual({ lineage, bundle: clean });
+      await v.vault.commit(v.owner.userId, 'codex', lineage);
+      await delivered(lineage);
+      await v.vault.writeBack(v.owner, v.vmId, lineage, planted('two'));
+      const opened = async (): Promise<string> => {
+        const [row] = await v.vault.list(v.owner.userId);
+        return row ? v.ring.open(contextOf(row), row.sealed) : '';
+      };
+      expect(JSON.parse(await opened())).toEqual(bundleOf('two'));
+      // As versions before have sealed it.
+      const [row] = await v.vault.list(v.owner.userId);
+      if (!row) throw new Error('no row');
+      const sealed = await v.ring.sealing((seal) => seal(contextOf(row), JSON.stringify(dirty)));
+      await store.store.db.update(credentials).set({ sealed });
+      expect(await v.vault.read({ ...row, sealed })).toEqual(clean);
+      expect((await v.vault.active(v.owner.userId, 'codex'))?.bundle).toEqual(clean);
+      // Its backup has it still, and what is restored has not.
+      const { backup } = await v.vault.backup(passphrase);
+      await store.store.db.delete(credentials);
+      expect((await v.vault.restore(passphrase, backup, homes()))[0]?.result).toBe('restored');
+      expect(JSON.parse(await opened())).toEqual(clean);
+    });
+
+    test('a backup with something that is no credential is refused as a whole, and the entry is named', async () => {
+      await signIn('one');
+      const updatedAt = new Date().toISOString();
+      const entry = { user: 'ada', provider: 'codex', generation: 9, method: 'login', updatedAt } as const;
+      const bad = { ...bundleOf('two'), files: [{ path: '.codex/auth.json', mode: 0o777, contentBase64: 'e30=' }] };
+      const made = await sealBackup(passphrase, {
+        ...{ version: 1, createdAt: updatedAt, homeKeys: [] },
+        credentials: [
+          { ...entry, bundle: bundleOf('two') },
+          { ...entry, bundle: bad },
+        ],
+      });
+      await expect(v.vault.restore(passphrase, made, homes())).rejects.toMatchObject({
+        code: 'backup_invalid',
+        message: expect.stringContaining('ada/codex') as string,
+      });
+      expect(await stored()).toBe('one');
     });
 
     test('a removal leaves no row with anything sealed', async () => {

@@ -51,7 +51,8 @@ export interface Vault {
   /** The same for a staged API key, by its lineage. */
   discardKey(owner: Owner, lineage: number): Promise<void>;
   /**
-   * What a CLI made of the generation `from` that the VM holds, stored as the next one.
+   * What a CLI made of the generation `from` that the VM holds, stored as the next one. Of it, as of all that is staged, restored or
+   * read, only what `judgeBundle` keeps.
    * @throws AppError vault_conflict when the VM no longer holds the newest: the vault is left as it is
    */
   writeBack(owner: Owner, vmId: string, from: number, bundle: CredentialBundle): Promise<number>;

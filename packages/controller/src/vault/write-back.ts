@@ -2,8 +2,7 @@
 import { and, eq } from 'drizzle-orm';
 import { AppError } from '@airlock/contract/errors';
 import type { CredentialBundle } from '@airlock/contract/guest';
-import { assertOwnFiles } from './bundle.js';
-import { changing, type VaultContext } from './context.js';
+import { changing, judged, type VaultContext } from './context.js';
 import { contextOf, nextGeneration, of } from './rows.js';
 import { credentials, custody } from './table.js';
 import type { Owner } from './vault.js';
@@ -16,7 +15,7 @@ export function writeBack(
   bundle: CredentialBundle,
 ): Promise<number> {
   return changing(ctx, owner, async (tx, seal) => {
-    assertOwnFiles(owner.provider, bundle);
+    const own = judged(ctx, owner, bundle);
     const [held] = await tx.select().from(custody).where(of(owner, custody));
     const refreshed = and(of(owner), eq(credentials.generation, from));
     const [row] = await tx.select().from(credentials).where(refreshed);
@@ -30,7 +29,7 @@ export function writeBack(
     }
     const generation = await nextGeneration(tx, owner);
     const next = { ...row, generation, updatedAt: new Date() };
-    const sealed = await seal(contextOf(next), JSON.stringify(bundle));
+    const sealed = await seal(contextOf(next), JSON.stringify(own));
     await tx.delete(credentials).where(refreshed);
     await tx.insert(credentials).values({ ...next, sealed });
     await tx.update(custody).set({ deliveredGeneration: generation }).where(of(owner, custody));

@@ -89,6 +89,9 @@ function Trial({ tried, at }: { tried: Tried | undefined; at: string | undefined
                 <span>{tried.failure}</span>
               </small>
             )}
+            {tried !== undefined && tried.leftOut.length > 0 && (
+              <small className={styles.note}>Not handed over: {tried.leftOut.join(', ')}</small>
+            )}
           </div>
         )}
       </td>

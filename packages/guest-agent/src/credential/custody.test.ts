@@ -10,7 +10,7 @@ import { createCredentialStore } from './store.js';
 const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 const user = self.uid === 0 ? { uid: 1000, gid: 1000 } : self;
 const auth = (token: string): string =>
-  JSON.stringify({ tokens: { id_token: 'i', access_token: 'a', refresh_token: token } });
+  `${JSON.stringify({ tokens: { id_token: 'i', access_token: 'a', refresh_token: token } }, null, 2)}\n`;
 const bundle = (token: string): CredentialBundle => ({
   provider: 'codex',
   files: [{ path: '.codex/auth.json', mode: 0o600, contentBase64: Buffer.from(auth(token)).toString('base64') }],

@@ -2,6 +2,8 @@ import { chown, link, mkdir, readdir, readFile, stat, symlink, writeFile } from 
 import { join } from 'node:path';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { maybe, plainText } from '@airlock/contract/provider/credential-content';
 import { temporaryFolder } from '../fixtures/config.js';
 import type { ProviderLogin } from '@airlock/contract/provider/facts';
 import { loginOf } from '../provider-login.js';
@@ -10,7 +12,8 @@ import { createCredentialStore, type CredentialStore } from './store.js';
 const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 const isRoot = self.uid === 0;
 const user = isRoot ? { uid: 1000, gid: 1000 } : self;
-const auth = '{"tokens":{"id_token":"i","access_token":"a","refresh_token":"r"}}';
+const textOf = (document: unknown): string => `${JSON.stringify(document, null, 2)}\n`;
+const auth = textOf({ tokens: { id_token: 'i', access_token: 'a', refresh_token: 'r' } });
 
 function bundleOf(path = '.codex/auth.json', content = auth, mode = 0o600): CredentialBundle {
   return { provider: 'codex', files: [{ path, mode, contentBase64: Buffer.from(content).toString('base64') }] };
@@ -39,9 +42,10 @@ describe('createCredentialStore', () => {
     expect(await store.fingerprint('codex')).toBeNull();
     await store.write(bundleOf());
     const first = await store.fingerprint('codex');
-    await store.write(bundleOf('.codex/auth.json', auth.replace('"a"', '"b"'), 0o640));
+    await store.write(bundleOf('.codex/auth.json', auth.replace('"a"', '"b"'), 0o777));
     expect(await store.fingerprint('codex')).not.toBe(first);
-    expect((await stat(join(home, '.codex/auth.json'))).mode & 0o777).toBe(0o640);
+    // The mode is the provider's, whatever the bundle says.
+    expect((await stat(join(home, '.codex/auth.json'))).mode & 0o777).toBe(0o600);
     await store.remove('codex');
     await store.remove('codex');
     await expect(store.read('codex')).rejects.toMatchObject({ code: 'not_found' });
@@ -95,19 +99,27 @@ describe('createCredentialStore', () => {
   });
 });
 
+const settings = z.object({
+  account: maybe(plainText),
+  trusted: maybe(z.literal(true)),
+  auth: maybe(z.object({ type: maybe(plainText) })),
+});
 /** A login whose token has a file of its own, and whose account stands among the settings that the CLI keeps. */
 const twoFiles: ProviderLogin = {
   ...loginOf('codex'),
   credentialFiles: [
-    { path: '.cli/token', mode: 0o600, required: true, delivery: 'replace' },
-    { path: '.cli/hint', mode: 0o644, required: false, delivery: 'replace' },
-    { path: '.cli.json', mode: 0o600, required: false, delivery: 'json', members: ['account'] },
+    { path: '.cli/token', mode: 0o600, required: true, keeps: /^T\d?$/, delivery: 'replace' },
+    { path: '.cli/hint', mode: 0o644, required: false, keeps: /^\w+$/, delivery: 'replace' },
+    {
+      ...{ path: '.cli.json', mode: 0o600, required: false, keeps: settings },
+      ...{ delivery: 'json', members: ['account', 'auth.type'] },
+    },
   ],
   inspectCredential: (files) =>
     files.has('.cli/token') ? { complete: true } : { complete: false, reason: 'there is no token' },
   handOver: (files) => {
     const { account = null } = JSON.parse(files.get('.cli.json') ?? '{}') as { account?: unknown };
-    return new Map([...files, ['.cli.json', JSON.stringify({ account, trusted: true })]]);
+    return new Map([...files, ['.cli.json', textOf({ account, trusted: true })]]);
   },
 };
 
@@ -131,10 +143,10 @@ describe('a credential of several files', () => {
   it('is handed over with its flags, and the same when read again where it was delivered', async () => {
     const { home, store } = await open();
     await mkdir(join(home, '.cli'));
-    await writeFile(join(home, '.cli/token'), 'T1');
+    await writeFile(join(home, '.cli/token'), 'T1\n');
     await writeFile(join(home, '.cli.json'), '{"account":"ada","history":["private"]}');
     const first = await store.read('codex');
-    expect(textsOf(first)).toEqual({ '.cli/token': 'T1', '.cli.json': '{"account":"ada","trusted":true}' });
+    expect(textsOf(first)).toEqual({ '.cli/token': 'T1\n', '.cli.json': textOf({ account: 'ada', trusted: true }) });
     const other = await open();
     await other.store.write(first);
     expect(textsOf(await other.store.read('codex'))).toEqual(textsOf(first));
@@ -153,6 +165,19 @@ describe('a credential of several files', () => {
     await store.remove('codex');
     expect(await jsonOf(home)).toEqual({ starts: 7, theme: 'dark', trusted: true });
     expect(await readdir(join(home, '.cli'))).toEqual([]);
+  });
+
+  it('merges declared members only, however deep, and what else the person keeps there stays', async () => {
+    const { home, store } = await open();
+    const own = { auth: { type: 'old', mine: 1 }, hooks: { mine: true }, theme: 'dark' };
+    await writeFile(join(home, '.cli.json'), JSON.stringify(own));
+    const planted =
+      '{"auth":{"type":"new","run":"sh"},"hooks":{"run":"sh"},"__proto__":{"run":"sh"},"mcpServers":{"x":{"command":"sh"}}}';
+    await store.write(bundle({ '.cli/token': 'T', '.cli.json': planted }));
+    expect(await jsonOf(home)).toEqual({ auth: { type: 'new', mine: 1 }, hooks: { mine: true }, theme: 'dark' });
+    expect(await readFile(join(home, '.cli.json'), 'utf8')).not.toContain('sh');
+    await store.remove('codex');
+    expect(await jsonOf(home)).toEqual({ auth: { mine: 1 }, hooks: { mine: true }, theme: 'dark' });
   });
 
   it('leaves no file and no member of an earlier login beside a new one', async () => {

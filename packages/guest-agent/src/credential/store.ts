@@ -2,20 +2,21 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '@airlock/contract/errors';
 import type { CredentialBundle } from '@airlock/contract/guest';
-import type { CredentialFile, CredentialVerdict, ProviderLogin } from '@airlock/contract/provider/facts';
+import { keepDeclared } from '@airlock/contract/provider/credential-content';
+import type { CredentialFile, CredentialVerdict, FileTexts, ProviderLogin } from '@airlock/contract/provider/facts';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { answerBytes } from '@airlock/contract/received';
 import type { UserIds } from '../as-user.js';
 import type { LoginOf } from '../provider-login.js';
 import { mergeDocument } from './document.js';
-import { readUserFile, removeUserFile, writeUserFile, type ReadFileResult } from './folder.js';
+import { readUserFile, removeUserFile, writeUserFile } from './folder.js';
 
 /** What is in a bundle besides the content of its files, at most. */
 const envelopeBytes = 8 * 1024;
 
 export interface CredentialStore {
   /** What the files say, and what of them is handed over once they are complete. */
-  inspect(provider: ProviderId): Promise<{ verdict: CredentialVerdict; files: Map<string, ReadFileResult> }>;
+  inspect(provider: ProviderId): Promise<{ verdict: CredentialVerdict; files: FileTexts }>;
   /** A value that changes with what would be handed over; null while the credential is not complete. */
   fingerprint(provider: ProviderId): Promise<string | null>;
   /** What is handed over. @throws AppError not_found while it is not complete. */
@@ -26,44 +27,29 @@ export interface CredentialStore {
   remove(provider: ProviderId): Promise<void>;
 }
 
-/** The bundle's files by path, when they are files of this provider and make a complete credential. */
-function checkedFiles(bundle: CredentialBundle, login: ProviderLogin): Map<string, ReadFileResult> {
+/** What the bundle's files declare, by path, when they are files of this provider and make a complete credential. */
+function checkedTexts(bundle: CredentialBundle, login: ProviderLogin): FileTexts {
   const known = login.credentialFiles.map((file) => file.path);
-  const files = new Map<string, ReadFileResult>();
-  for (const { path, mode, contentBase64 } of bundle.files) {
-    if (!known.includes(path) || files.has(path)) {
+  const texts = new Map<string, string>();
+  for (const { path, contentBase64 } of bundle.files) {
+    if (!known.includes(path) || texts.has(path)) {
       const allowed = known.join(', ');
       throw new AppError('invalid_request', `The bundle holds "${path}"; expected each at most once: ${allowed}.`);
     }
-    files.set(path, { content: Buffer.from(contentBase64, 'base64'), mode });
+    texts.set(path, Buffer.from(contentBase64, 'base64').toString('utf8'));
   }
-  const verdict = login.inspectCredential(textOf(files));
+  const { files } = keepDeclared(login, texts);
+  const verdict = login.inspectCredential(files);
   if (verdict.complete) return files;
   throw new AppError('credential_invalid', `The bundle is not a complete credential: ${verdict.reason}.`);
 }
 
-const textOf = (files: ReadonlyMap<string, ReadFileResult>): Map<string, string> =>
-  new Map(Array.from(files, ([path, file]) => [path, file.content.toString('utf8')]));
-
-/** What is handed over of a complete credential: its files, or what the provider makes of them. */
-function handedOver(files: Map<string, ReadFileResult>, login: ProviderLogin): Map<string, ReadFileResult> {
-  if (login.handOver === undefined) return files;
-  const modes = new Map(login.credentialFiles.map(({ path, mode }) => [path, mode]));
-  return new Map(
-    Array.from(login.handOver(textOf(files)), ([path, text]) => {
-      const mode = files.get(path)?.mode ?? modes.get(path) ?? 0o600;
-      return [path, { content: Buffer.from(text), mode }];
-    }),
-  );
-}
-
 /** @throws AppError credential_invalid when it is more than one answer may hold */
-function bundleOf(provider: ProviderId, found: Map<string, ReadFileResult>): CredentialBundle {
-  const files = Array.from(found, ([path, { content, mode }]) => ({
-    path,
-    mode,
-    contentBase64: content.toString('base64'),
-  }));
+function bundleOf(provider: ProviderId, { credentialFiles }: ProviderLogin, texts: FileTexts): CredentialBundle {
+  const files = credentialFiles.flatMap(({ path, mode }) => {
+    const text = texts.get(path);
+    return text === undefined ? [] : [{ path, mode, contentBase64: Buffer.from(text).toString('base64') }];
+  });
   const bytes = files.reduce((sum, { contentBase64 }) => sum + contentBase64.length, 0);
   if (bytes <= answerBytes.bundle - envelopeBytes) return { provider, files };
   throw new AppError('credential_invalid', `The credential of ${provider} is larger than can be handed over.`);
@@ -72,20 +58,20 @@ function bundleOf(provider: ProviderId, found: Map<string, ReadFileResult>): Cre
 export function createCredentialStore(home: string, user: UserIds, loginOf: LoginOf): CredentialStore {
   async function inspect(provider: ProviderId): ReturnType<CredentialStore['inspect']> {
     const login = loginOf(provider);
-    const found = new Map<string, ReadFileResult>();
+    const found = new Map<string, string>();
     for (const { path } of login.credentialFiles) {
       const file = await readUserFile(home, path);
-      if (file) found.set(path, file);
+      if (file) found.set(path, file.content.toString('utf8'));
     }
-    const verdict = login.inspectCredential(textOf(found));
-    return { verdict, files: verdict.complete ? handedOver(found, login) : new Map() };
+    const verdict = login.inspectCredential(found);
+    return { verdict, files: verdict.complete ? (login.handOver?.(found) ?? found) : new Map() };
   }
 
   async function fingerprint(provider: ProviderId): Promise<string | null> {
     const { verdict, files } = await inspect(provider);
     if (!verdict.complete) return null;
     const hash = createHash('sha256');
-    for (const [path, { content }] of files) hash.update(`${path}:${content.length}:`).update(content);
+    for (const [path, text] of files) hash.update(`${path}:${Buffer.byteLength(text)}:`).update(text);
     return hash.digest('hex');
   }
 
@@ -94,21 +80,22 @@ export function createCredentialStore(home: string, user: UserIds, loginOf: Logi
     if (!verdict.complete) {
       throw new AppError('not_found', `There is no complete credential of ${provider} yet: ${verdict.reason}.`);
     }
-    return bundleOf(provider, files);
+    return bundleOf(provider, loginOf(provider), files);
   }
 
-  /** Puts `file` in the place of what is there; `undefined` takes away what belongs to the login. */
-  async function put(rule: CredentialFile, file: ReadFileResult | undefined): Promise<void> {
-    const { path } = rule;
+  /** Puts `text` in the place of what is there; `undefined` takes away what belongs to the login. */
+  async function put(rule: CredentialFile, text: string | undefined): Promise<void> {
+    const { path, mode } = rule;
+    const delivered = text === undefined ? null : Buffer.from(text);
     if (rule.delivery === 'replace') {
-      await (file ? writeUserFile(home, path, file, user) : removeUserFile(home, path));
+      await (delivered ? writeUserFile(home, path, { content: delivered, mode }, user) : removeUserFile(home, path));
       return;
     }
     const existing = await readUserFile(home, path);
-    const content = mergeDocument(existing?.content ?? null, file?.content ?? null, rule.members);
+    const content = mergeDocument(existing?.content ?? null, delivered, rule.members);
     if (content === null) await removeUserFile(home, path);
     else if (existing === null || !content.equals(existing.content))
-      await writeUserFile(home, path, { content, mode: file?.mode ?? existing?.mode ?? rule.mode }, user);
+      await writeUserFile(home, path, { content, mode }, user);
   }
 
   return {
@@ -117,7 +104,7 @@ export function createCredentialStore(home: string, user: UserIds, loginOf: Logi
     read,
     write: async (bundle) => {
       const login = loginOf(bundle.provider);
-      const files = checkedFiles(bundle, login);
+      const files = checkedTexts(bundle, login);
       // A file that this login does not have is of an earlier one, perhaps of another account.
       for (const rule of login.credentialFiles) await put(rule, files.get(rule.path));
     },

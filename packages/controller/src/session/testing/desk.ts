@@ -14,7 +14,8 @@ import { createKeyRing } from '../../vault/ring.js';
 import type { Vault } from '../../vault/vault.js';
 import { createSessions } from '../create.js';
 import type { Sessions } from '../session.js';
-import { bundleOf, createTestHost, type TestHost } from './host.js';
+import { bundleOf, tokenOf } from '../../vault/testing.js';
+import { createTestHost, type TestHost } from './host.js';
 
 export interface Desk {
   store: TestStore;
@@ -110,13 +111,11 @@ export function useDesk(env: Record<string, string> = {}): Desk {
     },
 
     async storedToken() {
-      const file = (await desk.vault.active(desk.ada, 'codex'))?.bundle.files[0];
-      return file && Buffer.from(file.contentBase64, 'base64').toString();
+      return tokenOf((await desk.vault.active(desk.ada, 'codex'))?.bundle);
     },
 
     cliToken() {
-      const file = desk.host.vm('cli').credential?.files[0];
-      return file && Buffer.from(file.contentBase64, 'base64').toString();
+      return tokenOf(desk.host.vm('cli').credential);
     },
   } as Desk;
 

@@ -45,11 +45,6 @@ export const idleLogin: LoginStatus = {
   lastOutput: '',
 };
 
-export const bundleOf = (content: string): CredentialBundle => ({
-  provider: 'codex',
-  files: [{ path: '.codex/auth.json', mode: 0o600, contentBase64: Buffer.from(content).toString('base64') }],
-});
-
 export function createTestHost(guard: CliGuard): TestHost {
   const vms = new Map<string, TestVm>();
 
