@@ -58,7 +58,7 @@ export async function watchVm(
   let tunnel: string | null = null;
   closed.then(
     (reason) => (tunnel = reason),
-    (error: unknown) => (tunnel = AppError.from(error).message),
+    (error: unknown) => (tunnel = AppError.inItsWords(error).message),
   );
   const samples: Sample[] = [];
   const end = Date.now() + minutes * 60_000;

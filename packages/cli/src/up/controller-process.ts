@@ -59,7 +59,7 @@ export async function runController(options: ControllerOptions): Promise<void> {
     }, graceMs);
   };
   const onStop = (): void => {
-    end().catch((error: unknown) => note(`warning: ${AppError.from(error).message}`));
+    end().catch((error: unknown) => note(`warning: ${AppError.inItsWords(error).message}`));
   };
   if (stop.aborted) onStop();
   else stop.addEventListener('abort', onStop, { once: true });

@@ -117,7 +117,7 @@ async function powerOn(
   });
   let ending: string | null = null;
   const told = (how: string): unknown => (ending = how);
-  exited.then(told, (error: unknown) => told(AppError.from(error).message));
+  exited.then(told, (error: unknown) => told(AppError.inItsWords(error).message));
   const socketPath = join(folder, runnerFiles.socket);
   const name = 'the runner of the boot gate';
   const client = createJsonClient({ baseUrl: 'http://runner', socketPath, unreachable: 'runner_failed', name });
