@@ -36,6 +36,7 @@ const driveRetryMs = 100;
 export function createAgent(settings: AgentSettings, firstRead: Buffer | Error): Agent {
   const { home } = settings;
   const ending = new AbortController();
+  const background = createBackground({ error: ({ err }, what) => log(`${what}: ${String(err)}`) });
   const processes = createProcesses();
   const system = createSystem(settings, processes, log);
   const { user } = system;
@@ -82,12 +83,9 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     custody: createCustody(credentials, home, user, log),
     check: (name) => runCheck(name, { home, user, variables, processes }),
     prompts,
-    powerOff: () => {
-      system.powerOff().catch((error: unknown) => log(`The VM could not be powered off: ${String(error)}`));
-    },
+    powerOff: () => background.own(system.powerOff(), 'The VM could not be powered off'),
   });
 
-  const background = createBackground({ error: ({ err }, what) => log(`${what}: ${String(err)}`) });
   background.own(takeFirst(), 'The configuration could not be looked for');
   return {
     handle: (request, response) =>
