@@ -13,8 +13,11 @@ export const latestMs = 253_402_300_799_999;
 /** How deep JSON may nest. */
 const maxDepth = 64;
 
-/** Control characters but line breaks and tabs, and halves of characters: PostgreSQL refuses NUL and halves, a terminal obeys others. */
-const unfit = /(?![\n\t])[\p{Cc}\p{Cs}]/gu;
+/**
+ * Control characters but line breaks and tabs, halves of characters, and what turns the direction of a text: PostgreSQL refuses NUL and
+ * halves, a terminal obeys others, and a page shows an address backwards.
+ */
+export const unfit = /(?![\n\t])[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069]/gu;
 
 /** `text` without what is unfit to be stored or shown, at most `max` characters (UTF-16 units) of it; what was cut ends in an ellipsis. */
 export function plainText(text: string, max: number): string {

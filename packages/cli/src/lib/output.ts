@@ -1,13 +1,35 @@
-/** What commands print: tables, JSON, errors. Results go to standard output, everything else to standard error. */
+/**
+ * What commands print: tables, JSON, errors. Results go to standard output, everything else to standard error. The only place that writes
+ * what somebody else has said: a guest's words move no cursor, open no link and rename no window, whether or not a terminal reads them.
+ */
+import { once } from 'node:events';
+import { stripVTControlCharacters } from 'node:util';
 import type { AppError } from '@airlock/contract/errors';
+import { plainText, unfit } from '@airlock/contract/received';
 
-export const print = (text: string): void => void process.stdout.write(`${text}\n`);
-export const note = (text: string): void => void process.stderr.write(`${text}\n`);
-export const printJson = (value: unknown): void => print(JSON.stringify(value, null, 2));
+/** Without escape sequences; what else a terminal would obey becomes U+FFFD. */
+export const inert = (text: string): string =>
+  plainText(stripVTControlCharacters(text).replaceAll(/\r\n?/g, '\n'), Infinity);
 
-/** Rows in aligned columns; the last column is never padded. */
+/** JSON in which what a terminal would obey is escaped, so that its value stays. */
+export const inertJson = (value: unknown, indent?: number): string =>
+  JSON.stringify(value, null, indent).replaceAll(
+    unfit,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+
+export const print = (text: string): void => void process.stdout.write(`${inert(text)}\n`);
+export const note = (text: string): void => void process.stderr.write(`${inert(text)}\n`);
+export const printJson = (value: unknown): void => print(inertJson(value, 2));
+
+/** A piece of a longer answer, no faster than standard output takes it. */
+export async function printPiece(text: string, signal: AbortSignal): Promise<void> {
+  if (!process.stdout.write(inert(text))) await once(process.stdout, 'drain', { signal });
+}
+
+/** Rows in aligned columns; the last column is never padded. A cell is one line. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows];
+  const all = [head, ...rows].map((row) => row.map((cell) => inert(cell).replaceAll(/\s*\n\s*/g, ' ')));
   const widths = head.map((_title, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
   const line = (row: readonly string[]): string =>
     row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  ');

@@ -1,5 +1,4 @@
 /** `airlock prompt`: asks a connected CLI something, prints its answer as it comes, ends with its exit code. */
-import { once } from 'node:events';
 import { text as textOf } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { PromptEvent, type RunPromptRequest } from '@airlock/contract/api';
@@ -7,7 +6,7 @@ import { AppError } from '@airlock/contract/errors';
 import { endOfEvents } from '@airlock/contract/event-stream';
 import { providerIds } from '@airlock/contract/provider/provider';
 import { silenceMs, withApi } from '../lib/api.js';
-import { describeError, note } from '../lib/output.js';
+import { describeError, inertJson, note, printPiece } from '../lib/output.js';
 import { untilInterrupted } from '../lib/signals.js';
 
 interface Flags {
@@ -89,13 +88,8 @@ async function ask(body: RunPromptRequest, json: boolean, interrupt: AbortSignal
 }
 
 async function show(event: PromptEvent, json: boolean, signal: AbortSignal): Promise<void> {
-  if (json) await write(`${JSON.stringify(event)}\n`, signal);
-  else if ('chunk' in event) await write(event.chunk, signal);
+  if (json) await printPiece(`${inertJson(event)}\n`, signal);
+  else if ('chunk' in event) await printPiece(event.chunk, signal);
   else if ('status' in event) note(event.status);
   else if ('error' in event) note(describeError(AppError.fromBody(event.error)));
-}
-
-/** No faster than standard output takes it. */
-async function write(text: string, signal: AbortSignal): Promise<void> {
-  if (!process.stdout.write(text)) await once(process.stdout, 'drain', { signal });
 }

@@ -40,6 +40,21 @@ describe('the way through', () => {
     expect(await desk.storedToken()).toBe('by_code');
   });
 
+  test('an address for a device code that is no page of the provider is never shown', async () => {
+    const id = await desk.startSignIn();
+    await desk.sessions.restartLogin(desk.ada, id, 'device_code');
+    await vi.waitFor(() => expect(desk.host.vm('browser').login).toMatchObject({ state: 'starting' }));
+    const deviceCode = { url: 'https://auth.openai.com.evil.example/codex/device', code: 'ABCD-EFGHI' };
+    desk.host.vm('browser').login = { ...desk.host.vm('browser').login, state: 'browser_opened', deviceCode };
+    const { login, error } = await desk.until(id, 'failed');
+    expect(login?.deviceCode ?? null).toBeNull();
+    expect(error).toMatchObject({
+      code: 'login_failed',
+      message: expect.stringContaining('no page of OpenAI') as string,
+    });
+    expect(JSON.stringify(error)).not.toContain('evil');
+  });
+
   test('a pasted code goes to the terminal while the CLI asks for one, and is kept nowhere', async () => {
     const id = await desk.startSignIn();
     await expect(desk.sessions.typeCode(desk.ada, id, 'secret-code')).rejects.toMatchObject({

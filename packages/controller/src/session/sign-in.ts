@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '@airlock/contract/errors';
 import { CredentialBundle, LoginStatus, type LoginMethod } from '@airlock/contract/guest';
+import { isOwnPage } from '@airlock/contract/provider/own-page';
 import { providers } from '@airlock/contract/provider/registry';
 import type { StepName } from '@airlock/contract/session';
 import type { StoredLogin } from './table.js';
@@ -85,8 +86,15 @@ async function begin(drive: Drive, row: SessionRow, login: StoredLogin): Promise
   );
 }
 
-const loginStatus = (drive: Drive, row: SessionRow): Promise<LoginStatus> =>
-  callGuest(drive, browserOf(row), { method: 'GET', path: '/login', schema: LoginStatus });
+/** @throws AppError login_failed for an address that leads the person elsewhere than to the provider */
+async function loginStatus(drive: Drive, row: SessionRow): Promise<LoginStatus> {
+  const status = await callGuest(drive, browserOf(row), { method: 'GET', path: '/login', schema: LoginStatus });
+  const { login, vendor } = providers[row.provider];
+  if (status.deviceCode === null || (login && isOwnPage(login, status.deviceCode.url))) return status;
+  throw new AppError('login_failed', `The VM shows an address that is no page of ${vendor}; it is not shown.`, {
+    hint: 'Something in the VM is not what it should be: cancel this sign-in, and start a new one.',
+  });
+}
 
 /** One look at the login while the person signs in. The person's clock is the row's, and somebody else looks at it. */
 export async function awaitPerson(drive: Drive, row: SessionRow): Promise<void> {

@@ -1,5 +1,6 @@
 /** Between the bar and the desktop: why a try failed, the code for another device, and the field for a pasted code. */
 import type { Provider } from '@airlock/contract/provider/provider';
+import { isOwnPage } from '@airlock/contract/provider/own-page';
 import type { Session } from '@airlock/contract/session';
 import { AppError } from '@airlock/contract/errors';
 import { Button } from '@mantine/core';
@@ -51,6 +52,9 @@ function DeviceCode({
   provider,
   code,
 }: Pick<AssistanceProps, 'session' | 'provider'> & { code: { url: string; code: string | null } }) {
+  // The controller has looked at it, too: a row may be older than that.
+  if (provider.login === null || !isOwnPage(provider.login, code.url))
+    return <p className={styles.reason}>The VM shows an address that is no page of {provider.vendor}.</p>;
   return (
     <section className={styles.strip} data-testid="device-code">
       <div className={styles.words}>
