@@ -50,6 +50,11 @@ export const settingDefinitions = {
       .transform((p) => resolve(p)),
     about: 'Folder that holds all state: token, vault key, database, images, VMs.',
   },
+  AIRLOCK_VAULT_KEY_FILE: {
+    schema: z.string().startsWith('/', 'an absolute path').optional(),
+    about:
+      'File of the vault key, when it is to lie apart from AIRLOCK_HOME; also one of systemd’s credentials. Absent: vault.key there.',
+  },
   AIRLOCK_HOST: { schema: z.string().min(1).default('127.0.0.1'), about: 'Address to listen on.' },
   AIRLOCK_PORT: {
     schema: z.coerce.number().int().min(0).max(65535).default(4000),

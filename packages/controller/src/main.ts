@@ -27,7 +27,8 @@ async function makeParts(settings: Settings, log: Log, { store, users, audit }: 
   // Where the probe of this host keeps its verdict.
   await makePrivateFolder(homePaths(home).cache);
   const host = await probeHost(settings);
-  const ring = createKeyRing(await loadVaultKeys(home), (keys) => storeVaultKeys(home, keys));
+  const keyFile = settings.AIRLOCK_VAULT_KEY_FILE;
+  const ring = createKeyRing(await loadVaultKeys(home, keyFile), (keys) => storeVaultKeys(home, keys, keyFile));
   const vault = createVault({ store, ring, users, log });
   const images = createImages(home);
   const engine = createLocalEngine({ settings, imageFiles: images.get, tscKhz: host.tscKhz });

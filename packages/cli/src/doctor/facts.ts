@@ -44,6 +44,8 @@ export interface HostFacts {
   /** Address without user and password; null when no upstream is configured. */
   upstream: { address: string; reachable: boolean; reason: string } | null;
   extraCa: { path: string; certificates: number; problem: string | null } | null;
+  /** The file of the vault key; null when there is none yet, or this user does not see it. */
+  vaultKey: { path: string; mode: number } | null;
 }
 
 const PackageList = z.object({
@@ -72,6 +74,7 @@ export async function gatherFacts(settings: Settings): Promise<HostFacts> {
     portFree: controller ? null : isPortFree(settings),
     upstream: checkUpstream(settings),
     extraCa: checkExtraCa(settings.AIRLOCK_EXTRA_CA),
+    vaultKey: findVaultKey(settings.AIRLOCK_VAULT_KEY_FILE ?? homePaths(home).vaultKey),
   });
 }
 
@@ -209,6 +212,13 @@ async function checkUpstream(settings: Settings): Promise<HostFacts['upstream']>
     socket.once('timeout', () => end(false, 'no answer within 3 s'));
     socket.once('error', (error: NodeJS.ErrnoException) => end(false, error.code ?? error.message));
   });
+}
+
+async function findVaultKey(path: string): Promise<HostFacts['vaultKey']> {
+  return stat(path).then(
+    ({ mode }) => ({ path, mode: mode & 0o777 }),
+    () => null,
+  );
 }
 
 async function checkExtraCa(path: string | undefined): Promise<HostFacts['extraCa']> {

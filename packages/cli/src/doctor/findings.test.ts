@@ -30,6 +30,7 @@ const good: HostFacts = {
   portFree: true,
   upstream: null,
   extraCa: null,
+  vaultKey: null,
 };
 const slow = {
   ...good.probe,
@@ -71,6 +72,7 @@ test.each<[string, Partial<HostFacts>, Record<string, string>, string, 'note' | 
     'Upstream proxy',
     'note',
   ],
+  ['vault key open to others', { vaultKey: { path: '/h/vault.key', mode: 0o644 } }, {}, 'Vault key', 'blocks'],
   ['CA unreadable', { extraCa: { path: '/x', certificates: 0, problem: 'no' } }, {}, 'Extra CA', 'blocks'],
 ])('%s', (_name, facts, env, about, status) => {
   const finding = judge({ ...good, ...facts }, settings(env)).find((candidate) => candidate.about === about);

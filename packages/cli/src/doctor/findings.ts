@@ -10,6 +10,7 @@ import {
 } from '@airlock/contract/capacity';
 import { AppError } from '@airlock/contract/errors';
 import type { Settings } from '@airlock/contract/settings';
+import { othersMayRead } from '@airlock/contract/vault-key-file';
 import { mebibytes } from '../lib/output.js';
 import type { HostFacts } from './facts.js';
 
@@ -85,6 +86,7 @@ export function judge(facts: HostFacts, settings: Settings): Finding[] {
     judgePort(facts, settings),
     judgeUpstream(facts),
     ...judgeExtraCa(facts),
+    ...judgeVaultKey(facts, settings),
   ];
 }
 
@@ -161,9 +163,13 @@ function judgeSecrets({ memoryFolder }: HostFacts, settings: Settings): Finding 
   return blocks('Secrets', memoryFolder.problem, 'Mount a tmpfs on /dev/shm, or set AIRLOCK_SECRETS_ON_DISK=yes.');
 }
 
+/** Where people count on one another being kept out. */
+export const ratherNotRoot =
+  'Works, but a hole in QEMU would be root’s: rather run Airlock under an account of its own (deploy/airlock.service).';
+
 /** Only building an image needs these rights: an image that is there can be used without. */
 function judgeUser({ uid, userNamespaces, subordinateIds, image }: HostFacts): Finding {
-  if (uid === 0) return ok('User', 'root');
+  if (uid === 0) return remark('User', 'root', ratherNotRoot);
   const problem = image === null ? blocks : remark;
   const found = `uid ${uid}; the image cannot be built by this user: `;
   if (!userNamespaces) {
@@ -209,6 +215,15 @@ function judgeUpstream({ upstream }: HostFacts): Finding {
   return upstream.reachable
     ? ok('Upstream proxy', found)
     : remark('Upstream proxy', found, 'VMs will have no internet: check AIRLOCK_UPSTREAM_PROXY.');
+}
+
+function judgeVaultKey({ vaultKey }: HostFacts, { AIRLOCK_VAULT_KEY_FILE: elsewhere }: Settings): Finding[] {
+  if (vaultKey === null) return [];
+  const { path, mode } = vaultKey;
+  if (othersMayRead(path, mode)) {
+    return [blocks('Vault key', `${path} can be read by others (mode ${mode.toString(8)})`, `Run: chmod 600 ${path}`)];
+  }
+  return [ok('Vault key', `${path}${elsewhere === undefined ? ': a copy of all AIRLOCK_HOME opens everything' : ''}`)];
 }
 
 function judgeExtraCa({ extraCa }: HostFacts): Finding[] {

@@ -11,7 +11,7 @@ import { withApi } from '../lib/api.js';
 import { untilInterrupted } from '../lib/signals.js';
 import { describeFindings } from '../doctor/doctor.js';
 import { gatherFacts, type HostFacts } from '../doctor/facts.js';
-import { choose, judge } from '../doctor/findings.js';
+import { choose, judge, ratherNotRoot } from '../doctor/findings.js';
 import { runController } from './controller-process.js';
 
 export function addUp(program: Command): void {
@@ -61,6 +61,7 @@ function refuseIfBlocked(facts: HostFacts, settings: Settings): void {
   const blocking = findings.filter(({ status }) => status === 'blocks');
   const { accel, accelReason } = choose(facts, settings);
   note(`Host: ${facts.os.name}, ${accel} (${accelReason})`);
+  if (facts.uid === 0) note(`Running as root. ${ratherNotRoot}`);
   if (blocking.length === 0) return;
   throw new AppError('host_unsupported', `Airlock cannot run here yet.\n${describeFindings(blocking)}`, {
     hint: '`npx airlock doctor` shows everything that was found.',

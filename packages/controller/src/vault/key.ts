@@ -1,12 +1,13 @@
 /**
- * The vault key file $AIRLOCK_HOME/vault.key (0600): 32 random bytes in base64, one key a line. The first is in use; others are
+ * The vault key file, $AIRLOCK_HOME/vault.key or AIRLOCK_VAULT_KEY_FILE (0600): 32 random bytes in base64, one key a line. The first is in use; others are
  * there while a rotation is under way, and open what it has not sealed again yet. Replaced as a whole, never silently.
  */
 import { randomBytes } from 'node:crypto';
-import { open, readFile, stat } from 'node:fs/promises';
+import { access, open, readFile, stat } from 'node:fs/promises';
 import { AppError } from '@airlock/contract/errors';
 import { replaceFile } from '@airlock/contract/file';
 import { homePaths } from '@airlock/contract/home';
+import { othersMayRead } from '@airlock/contract/vault-key-file';
 import { vaultKey, type VaultKey } from './jwe.js';
 
 const lineOf = (key: VaultKey): string => `${Buffer.from(key.bytes).toString('base64')}\n`;
@@ -14,11 +15,13 @@ const lineOf = (key: VaultKey): string => `${Buffer.from(key.bytes).toString('ba
 export const newVaultKey = (): VaultKey => vaultKey(randomBytes(32));
 
 /**
- * Reads the keys, the one in use first; makes one when there is no file.
- * @throws AppError vault_key_invalid when the file is readable by others or a line is not 32 bytes in base64
+ * Reads the keys, the one in use first; makes one when there is no file. `elsewhere`: the file when it is not in the home.
+ * @throws AppError vault_key_invalid when the file is readable by others, cannot be made, a line is not 32 bytes in base64, or the key
+ * still lies in the home
  */
-export async function loadVaultKeys(home: string): Promise<[VaultKey, ...VaultKey[]]> {
-  const path = homePaths(home).vaultKey;
+export async function loadVaultKeys(home: string, elsewhere?: string): Promise<[VaultKey, ...VaultKey[]]> {
+  const path = elsewhere ?? homePaths(home).vaultKey;
+  if (elsewhere !== undefined) await refuseTwo(homePaths(home).vaultKey, elsewhere);
   try {
     const file = await open(path, 'wx', 0o600);
     try {
@@ -28,10 +31,10 @@ export async function loadVaultKeys(home: string): Promise<[VaultKey, ...VaultKe
       await file.close();
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (!(await isThere(path))) throw notWritten(path, error);
   }
   const { mode } = await stat(path);
-  if ((mode & 0o077) !== 0) {
+  if (othersMayRead(path, mode)) {
     throw new AppError('vault_key_invalid', `${path} can be read by others (mode ${(mode & 0o777).toString(8)}).`, {
       hint: `Run: chmod 600 ${path}`,
     });
@@ -40,9 +43,32 @@ export async function loadVaultKeys(home: string): Promise<[VaultKey, ...VaultKe
   return [parseKey(first), ...others.map(parseKey)];
 }
 
-/** Replaces the file in one step. */
-export async function storeVaultKeys(home: string, keys: readonly VaultKey[]): Promise<void> {
-  await replaceFile(homePaths(home).vaultKey, keys.map(lineOf).join(''));
+/** Replaces the file in one step. @throws AppError vault_key_invalid where it cannot be written */
+export async function storeVaultKeys(home: string, keys: readonly VaultKey[], elsewhere?: string): Promise<void> {
+  const path = elsewhere ?? homePaths(home).vaultKey;
+  await replaceFile(path, keys.map(lineOf).join('')).catch((error: unknown) => {
+    throw notWritten(path, error);
+  });
 }
+
+/** A new key beside the old one would open nothing, and the old one would go on lying where it should not. */
+async function refuseTwo(inHome: string, path: string): Promise<void> {
+  if (inHome === path || !(await isThere(inHome))) return;
+  throw new AppError('vault_key_invalid', `The vault key is to be ${path}, but there is ${inHome}, too.`, {
+    hint: `Move it while the controller is stopped (mv ${inHome} ${path}), or remove the one that is not in use.`,
+  });
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+const notWritten = (path: string, cause: unknown): AppError =>
+  new AppError('vault_key_invalid', `The vault key ${path} cannot be written (${(cause as Error).message}).`, {
+    hint: 'systemd’s credentials cannot be: make or change the key while AIRLOCK_VAULT_KEY_FILE is its source, then restart.',
+    cause,
+  });
 
 const parseKey = (line: string): VaultKey => vaultKey(Buffer.from(line.trim(), 'base64'));

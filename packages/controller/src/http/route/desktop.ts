@@ -60,15 +60,9 @@ export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
     await noteVm(deps, request, row, { action: 'desktop_opened' });
     const release = viewers.take(userOf(request).id);
     try {
-      const desktop = await vms.openDesktop(row.id);
-      request.desktop = desktop;
       request.watchedSession = row.sessionId;
-      const end = (): void => {
-        desktop.destroy();
-        release();
-      };
-      request.raw.socket.once('close', end);
-      if (request.raw.socket.destroyed) end();
+      request.desktop = await vms.openDesktop(row.id);
+      endWith(request, request.desktop, release);
     } catch (error) {
       release();
       throw error;
@@ -89,4 +83,14 @@ export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
       joinTunnel(socket, desktop, deps.log, () => watchedSession !== null && sessions.noteActivity(watchedSession));
     },
   );
+}
+
+/** Ends the way to the desktop with the viewer's connection, and gives the viewer's place back. */
+function endWith({ raw: { socket } }: FastifyRequest, desktop: BulkSocket, release: () => void): void {
+  const end = (): void => {
+    desktop.destroy();
+    release();
+  };
+  socket.once('close', end);
+  if (socket.destroyed) end();
 }
