@@ -24,7 +24,7 @@ function credentialOf(provider: ProviderId, values: Partial<CredentialSummary> =
   return {
     ...{ provider, generation: 1, state: 'active', method: 'login', updatedAt: ago(90) },
     ...{ health: 'valid', healthReason: 'The CLI accepts it.', lastCheckedAt: ago(5), expiresAt: null },
-    ...{ holderVmId: 'vm_0123456789abcdef', copy: 'newest', error: null },
+    ...{ holderVmId: 'vm_0123456789abcdef', copy: 'newest', copyReason: '', error: null },
     ...values,
   };
 }

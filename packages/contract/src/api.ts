@@ -228,6 +228,8 @@ export const CredentialSummary = z
      * stopped after a last look. unconfirmed: it ended without one; its next start tells.
      */
     copy: z.enum(['in_use', 'newest', 'unconfirmed']),
+    /** One sentence: why the vault's copy may not be the newest, such as a CLI VM that does not answer. Empty: nothing says so. */
+    copyReason: z.string(),
     /** Why the last attempt to store an API key failed. */
     error: ErrorBody.nullable(),
   })
@@ -248,7 +250,7 @@ export const BackupResponse = z.strictObject({
   backup: z.string(),
   credentials: z.int(),
   homeKeys: z.int(),
-  /** Credentials whose newest form may be on the disk of a CLI VM that ended without a last look. */
+  /** Credentials whose newest form may be on the disk of a CLI VM that ended without a last look, or cannot be looked into. */
   unconfirmed: z.int(),
 });
 /** `POST /api/vault/restore` (admin, with `keyProof`). */

@@ -41,7 +41,9 @@ export function addAuth(program: Command): void {
     .description('End a sign-in; its browser VM is destroyed.')
     .addHelpText('after', '\nExample:\n  airlock auth cancel ses_0123456789abcdef')
     .action(async (id: string) => {
-      const session = await withApi((api) => api.call('POST', `${sessionPath(id)}/cancel`, Session));
+      const session = await withApi((api) =>
+        api.call('POST', `${sessionPath(id)}/cancel`, Session, { timeoutMs: 120_000 }),
+      );
       print(`${session.id} ${session.status}`);
     });
   auth

@@ -56,6 +56,8 @@ async function list({ json }: Flags): Promise<void> {
     ...[c.lastCheckedAt ?? '-', c.expiresAt ?? '-', c.updatedAt],
   ]);
   print(table(['PROVIDER', 'METHOD', 'GENERATION', 'STATE', 'HEALTH', 'COPY', 'CHECKED', 'EXPIRES', 'UPDATED'], rows));
+  for (const { provider, copyReason } of credentials)
+    if (copyReason !== '') note(`${provider}: the vault may not have its newest form: ${copyReason}`);
 }
 
 async function check(provider: string, { json }: Flags): Promise<void> {

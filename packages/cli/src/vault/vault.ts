@@ -77,7 +77,7 @@ async function backup(file: string, { passphraseFile }: PassphraseFlags): Promis
   print(`${file}: ${made.credentials} credentials, ${made.homeKeys} home keys.`);
   if (made.unconfirmed > 0)
     note(
-      `${made.unconfirmed} of them may be newer on the disk of a CLI VM that ended unexpectedly: start it, then back up again.`,
+      `${made.unconfirmed} of them may be newer on the disk of a CLI VM that ended without a last look, or cannot be looked into: airlock credential list says why. Start it, then back up again.`,
     );
 }
 

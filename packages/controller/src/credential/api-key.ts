@@ -3,6 +3,7 @@
  * memory of it: a controller that starts goes on with every one it finds.
  */
 import type { Logger } from 'pino';
+import { raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import type { ProviderLogin } from '@airlock/contract/provider/facts';
@@ -17,7 +18,7 @@ export interface ApiKeyDeps {
   vault: Vault;
   vms: Vms;
   log: Logger;
-  deliver(vmId: string, staged: Owner & { lineage: number }): Promise<void>;
+  deliver(vmId: string, staged: Owner & { lineage: number }, signal: AbortSignal): Promise<void>;
   sync(vmId: string): Promise<unknown>;
   signal: AbortSignal;
 }
@@ -93,8 +94,8 @@ async function attempt(ctx: Attempts, staged: Staged, signal: AbortSignal): Prom
   const { userId, provider, lineage } = staged;
   const vm = await vms.ensureCli(userId, null, () => undefined, signal);
   signal.throwIfAborted();
-  await ctx.deliver(vm.id, staged);
-  const proof = await prove(vms, vm.id, staged);
+  await ctx.deliver(vm.id, staged, signal);
+  const proof = await raceAbort(prove(vms, vm.id, staged), signal);
   signal.throwIfAborted();
   if (!proof.ok) {
     // A CLI that the end of its VM has killed has said nothing.

@@ -1,9 +1,12 @@
 /** Asks the CLI itself whether its login works: on demand, and now and then. */
 import type { Logger } from 'pino';
 import type { CredentialSummary } from '@airlock/contract/api';
+import { createBackground, type Background } from '@airlock/contract/background';
+import { raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { proofName, type CheckResult } from '@airlock/contract/guest';
 import type { Settings } from '@airlock/contract/settings';
+import { createShared, type Shared } from '../lib/keyed.js';
 import type { Vms, VmRow } from '../vm/vm.js';
 import type { CredentialRow, CustodyRow, Owner, Vault } from '../vault/vault.js';
 import { expiryOf, findingByExpiry, findingOf } from './health.js';
@@ -27,10 +30,22 @@ export const prove = (
 
 export function createChecks(deps: CheckDeps): {
   check(owner: Owner): Promise<CredentialSummary>;
-  /** Checks what is due. Never rejects. */
+  /** Begins to check what is due, user by user, and waits for no VM. Never rejects. */
   due(): Promise<void>;
+  /** Resolves when none is under way any more that `due` has begun. */
+  settled(): Promise<void>;
 } {
-  return { check: (owner) => check(deps, owner), due: () => checkAllDue(deps) };
+  const ctx: DueContext = {
+    ...deps,
+    checking: createShared(),
+    background: createBackground(deps.log),
+    waking: new Set(),
+  };
+  return {
+    check: (owner) => check(deps, owner),
+    due: () => beginDue(ctx),
+    settled: () => ctx.background.settled(),
+  };
 }
 
 async function check(deps: CheckDeps, owner: Owner): Promise<CredentialSummary> {
@@ -64,39 +79,69 @@ async function checkInUse(deps: CheckDeps, owner: Owner): Promise<void> {
 }
 
 async function checkIn(deps: CheckDeps, vm: VmRow, owner: Owner): Promise<void> {
-  const { vault, vms } = deps;
-  const proof = await prove(vms, vm.id, owner);
+  const { vault, vms, signal } = deps;
+  const proof = await raceAbort(prove(vms, vm.id, owner), signal);
   // Asking may have made the CLI refresh it.
   await deps.sync(vm.id);
   const expiry = expiryOf(await vault.read(await activeRow(deps, owner)));
   await vault.note(owner, { ...findingOf(proof, expiry, Date.now()), checkedAt: new Date() });
 }
 
-async function checkAllDue(deps: CheckDeps): Promise<void> {
-  const { vault, log, signal } = deps;
-  const tell = ({ userId, provider }: Owner, error: unknown): void => {
-    const { code, message } = AppError.from(error);
-    log.warn({ userId, provider, code, reason: message }, 'a credential could not be checked');
-  };
+interface DueContext extends CheckDeps {
+  /** By user: checks under way. */
+  checking: Shared<void>;
+  background: Background;
+  /** Users whose CLI VM is being started for a check. */
+  waking: Set<string>;
+}
+
+/** So many CLI VMs are started for checks at a time: they may all be due in the same moment. */
+const wakesAtOnce = 4;
+
+async function beginDue(ctx: DueContext): Promise<void> {
+  const { vault, log, checking, background } = ctx;
   try {
     const custody = await vault.custody(null);
-    for (const row of await vault.list(null)) {
-      if (row.state !== 'active' || signal.aborted) continue;
-      const held = custody.find(({ userId, provider }) => userId === row.userId && provider === row.provider);
-      await checkWhenDue(deps, row, held).catch((error: unknown) => tell(row, error));
+    const active = (await vault.list(null)).filter(({ state }) => state === 'active');
+    for (const userId of new Set(active.map((row) => row.userId))) {
+      const isOfUser = (one: Owner): boolean => one.userId === userId;
+      if (checking.has(userId)) continue;
+      const work = (): Promise<void> => checkDue(ctx, active.filter(isOfUser), custody.filter(isOfUser));
+      background.own(checking.run(userId, work), 'the checks of a user failed', { userId });
     }
   } catch (error) {
     log.error({ err: error }, 'credentials could not be checked');
   }
 }
 
-async function checkWhenDue(deps: CheckDeps, row: CredentialRow, held: CustodyRow | undefined): Promise<void> {
-  const { vault, vms, settings } = deps;
+/** Those of one user, one after the other. Never rejects. */
+async function checkDue(
+  ctx: DueContext,
+  active: readonly CredentialRow[],
+  custody: readonly CustodyRow[],
+): Promise<void> {
+  const { log, signal } = ctx;
+  const tell = ({ userId, provider }: Owner, error: unknown): void => {
+    const { code, message } = AppError.from(error);
+    log.warn({ userId, provider, code, reason: message }, 'a credential could not be checked');
+  };
+  for (const row of active) {
+    if (signal.aborted) return;
+    const held = custody.find(({ provider }) => provider === row.provider);
+    await checkWhenDue(ctx, row, held).catch((error: unknown) => tell(row, error));
+  }
+}
+
+async function checkWhenDue(ctx: DueContext, row: CredentialRow, held: CustodyRow | undefined): Promise<void> {
+  const { vault, vms, settings, waking } = ctx;
   const age = Date.now() - (held?.checkedAt ?? row.updatedAt).getTime();
   if (age < settings.AIRLOCK_HEALTH_INTERVAL_S * 1000) return;
   const vm = (await vms.list(row.userId)).find(({ kind, state }) => kind === 'cli' && state === 'running');
-  if (vm) return checkInUse(deps, row);
-  if (age >= settings.AIRLOCK_HEALTH_MAX_AGE_S * 1000) return void (await check(deps, row));
+  if (vm) return checkInUse(ctx, row);
+  if (age >= settings.AIRLOCK_HEALTH_MAX_AGE_S * 1000 && waking.size < wakesAtOnce) {
+    waking.add(row.userId);
+    return void (await check(ctx, row).finally(() => waking.delete(row.userId)));
+  }
   const byExpiry = findingByExpiry(expiryOf(await vault.read(row)), Date.now());
   if (byExpiry && byExpiry.health !== held?.health) await vault.note(row, byExpiry);
 }

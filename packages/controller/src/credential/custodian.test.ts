@@ -15,6 +15,7 @@ const settings = {
   AIRLOCK_HEALTH_INTERVAL_S: 3600,
   AIRLOCK_HEALTH_MAX_AGE_S: 604_800,
 };
+const never = new AbortController().signal;
 const apiKey = `sk-canary${'k'.repeat(24)}`;
 
 for (const { name, open, skip } of databases) {
@@ -53,7 +54,7 @@ for (const { name, open, skip } of databases) {
     /** The whole hand-over of a sign-in. */
     async function connect(token: string): Promise<number> {
       const staged = await stage(token);
-      await custodian.deliver(v.vmId, staged);
+      await custodian.deliver(v.vmId, staged, never);
       await v.vault.commit(staged.userId, 'codex', staged.lineage);
       return staged.lineage;
     }
@@ -144,7 +145,7 @@ for (const { name, open, skip } of databases) {
       await connect('old');
       refresh('old_refreshed');
       const staged = await stage('new');
-      await custodian.deliver(v.vmId, staged);
+      await custodian.deliver(v.vmId, staged, never);
       expect(inVm()).toBe('new');
       expect(await inVault()).toBe('old_refreshed');
     });
@@ -154,7 +155,7 @@ for (const { name, open, skip } of databases) {
       refresh('old_refreshed');
       const sessionId = newId('ses');
       const { lineage } = await v.vault.stage({ ...v.owner, sessionId }, bundleOf('new'));
-      await custodian.deliver(v.vmId, { ...v.owner, lineage });
+      await custodian.deliver(v.vmId, { ...v.owner, lineage }, never);
       await v.vault.discard(sessionId);
       expect(await results()).toEqual(['delivered']);
       expect(inVm()).toBe('old_refreshed');
@@ -164,7 +165,7 @@ for (const { name, open, skip } of databases) {
     test('a first sign-in that is given up leaves nothing in the CLI VM', async () => {
       const sessionId = newId('ses');
       const { lineage } = await v.vault.stage({ ...v.owner, sessionId }, bundleOf('new'));
-      await custodian.deliver(v.vmId, { ...v.owner, lineage });
+      await custodian.deliver(v.vmId, { ...v.owner, lineage }, never);
       await v.vault.discard(sessionId);
       expect(await results()).toEqual(['removed']);
       expect(inVm()).toBeUndefined();
@@ -185,14 +186,14 @@ for (const { name, open, skip } of databases) {
             throw new Error('the controller was killed');
           }
         : null;
-      await expect(custodian.deliver(v.vmId, staged)).rejects.toThrow(touched ? 'was killed' : 'did not answer');
+      await expect(custodian.deliver(v.vmId, staged, never)).rejects.toThrow(touched ? 'was killed' : 'did not answer');
       Object.assign(played.guest, { fails: null, meanwhile: null });
       restart();
       if (!touched) refresh('old_refreshed');
       await custodian.sync(v.vmId);
       // Untouched files are still the old login, and what its CLI has made of it counts.
       expect(await inVault()).toBe(touched ? 'old' : 'old_refreshed');
-      await custodian.deliver(v.vmId, staged);
+      await custodian.deliver(v.vmId, staged, never);
       await v.vault.commit(v.owner.userId, 'codex', staged.lineage);
       expect([inVm(), await inVault()]).toEqual(['new', 'new']);
     });
@@ -327,7 +328,9 @@ for (const { name, open, skip } of databases) {
           const { vault } = v;
           const { signal } = new AbortController();
           const deps = { vault, vms: played.vms, settings, log: silentLog, sync: custodian.sync, signal };
-          await createChecks(deps).due();
+          const checks = createChecks(deps);
+          await checks.due();
+          await checks.settled();
         };
         await ago(60);
         await round();

@@ -13,17 +13,17 @@ export interface Custodian {
    * @throws AppError vm_not_running, guest_unreachable, …: nothing is lost, the next look does it
    */
   sync(vmId: string): Promise<SyncReport[]>;
-  /** `sync` for every running CLI VM; one that cannot be reached is logged. */
+  /** `sync` for every running CLI VM, none waiting for another. What could not be read of one is told of its credentials. */
   syncAll(): Promise<void>;
-  /** Gives the CLI VM the staged credential of this lineage, once what it held before is in the vault. */
-  deliver(vmId: string, staged: Owner & { lineage: number }): Promise<void>;
+  /** Gives the CLI VM the staged credential of this lineage, once what it held before is in the vault. Ends with `signal`. */
+  deliver(vmId: string, staged: Owner & { lineage: number }, signal: AbortSignal): Promise<void>;
   /**
    * After the hand-over: takes the login out of the browser VM, so that there is one live holder. A browser VM in which that
    * cannot be done is destroyed.
    */
   retire(browserVmId: string, provider: ProviderId): Promise<void>;
   list(userId: string): Promise<CredentialSummary[]>;
-  /** How many active credentials were last seen in a VM that ended without a last look: the vault may be behind them. */
+  /** How many active credentials are in a VM that ended without a last look, or cannot be looked into: the vault may be behind them. */
   unconfirmed(): Promise<number>;
   /** Asks the CLI in the CLI VM, which is started when it is stopped. @throws AppError not_found */
   check(owner: Owner): Promise<CredentialSummary>;

@@ -29,7 +29,8 @@ function summary(
   held: CustodyRow | undefined,
   living: ReadonlyMap<string, VmRow>,
 ): CredentialSummary {
-  const holder = held?.deliveredGeneration === row.generation ? living.get(held.holderVmId ?? '') : undefined;
+  const holds = held?.deliveredGeneration === row.generation ? held : undefined;
+  const holder = living.get(holds?.holderVmId ?? '');
   return {
     provider: row.provider,
     generation: row.generation,
@@ -38,7 +39,7 @@ function summary(
     updatedAt: row.updatedAt.toISOString(),
     ...healthOf(row.state === 'active' ? held : undefined),
     holderVmId: holder?.id ?? null,
-    copy: copyOf(holder, held),
+    ...copyOf(holder, holds),
     error: held?.error ?? null,
   };
 }
@@ -53,10 +54,14 @@ function healthOf(held: CustodyRow | undefined): Health {
   return { health, healthReason, lastCheckedAt: iso(checkedAt), expiresAt: iso(expiresAt) };
 }
 
-function copyOf(holder: VmRow | undefined, held: CustodyRow | undefined): CredentialSummary['copy'] {
-  if (!holder) return 'newest';
-  if (holder.state === 'running') return 'in_use';
-  return held?.confirmed === true ? 'newest' : 'unconfirmed';
+/** `held`: where that is of the vault's generation. A VM that is gone may have taken with it what nobody could read any more. */
+function copyOf(
+  holder: VmRow | undefined,
+  held: CustodyRow | undefined,
+): Pick<CredentialSummary, 'copy' | 'copyReason'> {
+  if (held && holder?.state === 'running') return { copy: 'in_use', copyReason: held.lookError };
+  if (!held || held.confirmed) return { copy: 'newest', copyReason: '' };
+  return { copy: 'unconfirmed', copyReason: held.lookError || 'Its CLI VM ended without a last look.' };
 }
 
 function removal(held: CustodyRow): CredentialSummary {
@@ -72,6 +77,7 @@ function removal(held: CustodyRow): CredentialSummary {
     expiresAt: null,
     holderVmId: held.holderVmId,
     copy: 'newest',
+    copyReason: '',
     error: held.error,
   };
 }

@@ -170,7 +170,7 @@ export async function give(
   const other = custody?.holderVmId !== vm.id;
   // Before the first byte: whoever finds this knows that the files may be of either.
   await vault.note(row, {
-    ...(other && { deliveredAs: null, deliveredGeneration: null }),
+    ...(other && { deliveredAs: null, deliveredGeneration: null, lookError: '' }),
     ...{ holderVmId: vm.id, delivering: generation, confirmed: false, fingerprint: null },
   });
   await guest.call('PUT', `/credentials/${row.provider}?generation=${generation}`, null, { body });

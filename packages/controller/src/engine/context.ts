@@ -33,6 +33,8 @@ export function clientOf({ clients, paths }: EngineContext, vmId: string): JsonC
     baseUrl: 'http://runner',
     socketPath: paths.vmFile(vmId, 'socket'),
     unreachable: 'runner_failed',
+    // What is below it is answered by the guest.
+    unanswered: (path) => (path.startsWith('/guest/') ? 'guest_unreachable' : 'runner_failed'),
     name: `the runner of ${vmId}`,
     maxAnswer: answerBytes.plain,
     maxLine: answerBytes.line,

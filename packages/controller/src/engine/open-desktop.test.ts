@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import { homePaths } from '@airlock/contract/home';
 import { runnerFiles } from '@airlock/contract/runner';
@@ -66,10 +66,40 @@ describe('openDesktop', () => {
     await expect(engine.openDesktop(vmId)).rejects.toMatchObject({ code: 'guest_refused' });
   });
 
+  test.each(['', 'HTTP/1.1 500 no\r\ncontent-length: 2000\r\n\r\n'])(
+    'has an end for an answer that drips (%j)',
+    async (first) => {
+      let closed: Promise<unknown> | undefined;
+      await listen((viewer) => {
+        viewer.write(first);
+        const timer = setInterval(() => viewer.write(first === '' ? 'H' : ' '), 1000);
+        closed = new Promise<void>((resolve) => viewer.once('close', resolve)).finally(() => clearInterval(timer));
+      });
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      try {
+        const opening = engine.openDesktop(vmId);
+        opening.catch(() => undefined);
+        await vi.waitFor(() => expect(closed).toBeDefined(), { timeout: 5000 });
+        vi.advanceTimersByTime(15_000);
+        await expect(opening).rejects.toMatchObject({
+          code: 'desktop_not_ready',
+          message: 'The desktop did not answer within 15 s.',
+        });
+      } finally {
+        vi.useRealTimers();
+      }
+      await closed;
+    },
+  );
+
   test('says so when the answer is none, and when there is no runner', async () => {
     await listen((viewer) => viewer.end('HTTP/1.1 500 no\r\ncontent-length: 2\r\n\r\nno'));
     await expect(engine.openDesktop(vmId)).rejects.toMatchObject({ code: 'desktop_not_ready' });
-    await rm(join(homePaths(home).vm(vmId), runnerFiles.socket));
+    runner?.close();
+    await listen((viewer) => viewer.end('HTTP/1.1 500 no\r\ncontent-length: 20\r\n\r\nbroken off'));
+    await expect(engine.openDesktop(vmId)).rejects.toMatchObject({ code: 'desktop_not_ready' });
+    runner?.close();
+    await rm(join(homePaths(home).vm(vmId), runnerFiles.socket), { force: true });
     await expect(engine.openDesktop(vmId)).rejects.toMatchObject({ code: 'vm_not_running' });
   });
 });

@@ -4,18 +4,25 @@ import { connectBulk, type BulkSocket } from '@airlock/contract/bulk-socket';
 import { AppError } from '@airlock/contract/errors';
 import { answerBytes } from '@airlock/contract/received';
 
+/** Milliseconds until the runner has signed in to the desktop, or has refused, however slowly that comes. */
+const openMs = 15_000;
+
 /** The desktop behind the runner's socket as an RFB byte stream. */
 export function openDesktop(socketPath: string): Promise<BulkSocket> {
   return new Promise((resolve, reject) => {
     const socket = connectBulk({ path: socketPath });
+    const timer = setTimeout(() => {
+      reject(new AppError('desktop_not_ready', `The desktop did not answer within ${openMs / 1000} s.`));
+      socket.destroy();
+    }, openMs);
+    socket.once('close', () => clearTimeout(timer));
     const request = httpRequest({
       createConnection: () => socket,
       path: '/desktop',
       headers: { connection: 'Upgrade', upgrade: 'rfb' },
-      timeout: 15_000,
     });
     request.once('upgrade', (_answer, _socket, head) => {
-      socket.setTimeout(0);
+      clearTimeout(timer);
       if (head.length > 0) socket.unshift(head);
       resolve(socket);
     });
@@ -29,17 +36,10 @@ export function openDesktop(socketPath: string): Promise<BulkSocket> {
         text += chunk;
         if (text.length > answerBytes.plain) end();
       });
-      answer.once('end', end);
+      answer.once('close', end);
     });
-    request.once('timeout', () =>
-      request.destroy(new AppError('desktop_not_ready', 'The desktop did not answer within 15 s.')),
-    );
-    request.once('error', (error) =>
-      reject(
-        error instanceof AppError
-          ? error
-          : new AppError('vm_not_running', 'The runner of the VM cannot be reached.', { cause: error }),
-      ),
+    request.once('error', (cause) =>
+      reject(new AppError('vm_not_running', 'The runner of the VM cannot be reached.', { cause })),
     );
     request.end();
   });

@@ -7,7 +7,7 @@ import { RunnerStatus, type ProcessIdentity } from '@airlock/contract/runner';
 import { readStatusFile } from '@airlock/contract/status-file';
 import { clientOf, type EngineContext } from './context.js';
 import type { Engine } from './engine.js';
-import { pollMs, runnerMain, startTimeoutMs } from './runner.js';
+import { answerMs, pollMs, runnerMain, startTimeoutMs } from './runner.js';
 
 /** See `Engine.status`. */
 export async function status(ctx: EngineContext, vmId: string): ReturnType<Engine['status']> {
@@ -17,7 +17,10 @@ export async function status(ctx: EngineContext, vmId: string): ReturnType<Engin
     if (!last) return undefined;
     if (!(await isRunning(last.runner))) return { status: last, alive: false };
     try {
-      return { status: await clientOf(ctx, vmId).call('GET', '/status', RunnerStatus), alive: true };
+      return {
+        status: await clientOf(ctx, vmId).call('GET', '/status', RunnerStatus, { timeoutMs: answerMs }),
+        alive: true,
+      };
     } catch (error) {
       // It opens its socket just after its first word, and closes it just before its last one.
       if (Date.now() > deadline) throw error;

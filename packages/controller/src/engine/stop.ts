@@ -6,7 +6,7 @@ import { nullIfAbsent, parseOrNull } from '@airlock/contract/file';
 import { isRunning, killExactly } from '@airlock/contract/process';
 import { readVmSpec, type RunnerStatus } from '@airlock/contract/runner';
 import { clientOf, dropClient, type EngineContext } from './context.js';
-import { pollMs } from './runner.js';
+import { answerMs, pollMs } from './runner.js';
 import { heardOf } from './status.js';
 
 /** Milliseconds more than the guest's grace for a runner to put everything away. */
@@ -17,7 +17,7 @@ export async function stop(ctx: EngineContext, vmId: string, graceMs: number): P
   const last = await heardOf(ctx, vmId);
   if (last && (await isRunning(last.runner))) {
     await clientOf(ctx, vmId)
-      .call('POST', '/stop', null, { body: { graceMs } })
+      .call('POST', '/stop', null, { body: { graceMs }, timeoutMs: answerMs })
       .catch((error: unknown) => killWhenDeaf(error, last));
     await waitForEnd(last, graceMs + cleanUpMs);
   }

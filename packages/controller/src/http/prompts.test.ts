@@ -55,7 +55,15 @@ afterAll(async () => {
 beforeEach(() => {
   c.credentials.push({
     ...{ provider: 'codex', generation: 1, state: 'active', method: 'login', updatedAt: new Date().toISOString() },
-    ...{ health: 'valid', healthReason: '', lastCheckedAt: null, expiresAt: null, holderVmId: null, copy: 'newest' },
+    ...{
+      health: 'valid',
+      healthReason: '',
+      lastCheckedAt: null,
+      expiresAt: null,
+      holderVmId: null,
+      copy: 'newest',
+      copyReason: '',
+    },
     error: null,
   });
   asked = [];

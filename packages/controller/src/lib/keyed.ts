@@ -3,6 +3,8 @@
 interface Keyed {
   /** Whether work with this key is under way or waits. */
   has(key: string): boolean;
+  /** With how many keys work is under way. */
+  size(): number;
   /** Resolves when nothing with this key is under way any more that was when it was called; never rejects. */
   settled(key: string): Promise<void>;
   /** The same for all keys. */
@@ -62,6 +64,7 @@ function createUnder<T>() {
     },
     face: {
       has: (key: string) => last.has(key),
+      size: () => last.size,
       async settled(key: string): Promise<void> {
         await last.get(key)?.then(ignore, ignore);
       },

@@ -2,6 +2,7 @@
  * The part of a sign-in after the person's: take the credential, seal it, deliver it, prove it with the CLI itself, commit.
  * When that fails the former credential is put back into the CLI VM, and the desktop stays.
  */
+import { raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { CheckResult, CredentialBundle, proofName } from '@airlock/contract/guest';
 import { providers } from '@airlock/contract/provider/registry';
@@ -84,7 +85,9 @@ export async function handOver(drive: Drive, row: SessionRow): Promise<void> {
 async function deliver(drive: Drive, row: SessionRow, cli: VmRow, lineage: number): Promise<void> {
   await apply(drive, 'progress', { patch: { cliVmId: cli.id } });
   const { userId, provider } = row;
-  await whileUnanswered(drive, cli.id, () => drive.custodian.deliver(cli.id, { userId, provider, lineage }));
+  await whileUnanswered(drive, cli.id, () =>
+    drive.custodian.deliver(cli.id, { userId, provider, lineage }, drive.signal),
+  );
   await apply(drive, 'progress', { steps: { finish: ['delivered'], start: ['proved'] } });
   const check = proofName(row.provider);
   const proof = await callGuest(drive, cli.id, {
@@ -110,7 +113,7 @@ async function failHandOver(drive: Drive, row: SessionRow, error: unknown): Prom
   const { cliVmId } = (await drive.rows.get(row.id)) ?? row;
   // With its generation gone from the vault, the CLI VM is given the active one again, or none. Where that cannot be done now, the
   // custodian does it at its next look.
-  if (cliVmId !== null) await drive.custodian.sync(cliVmId).catch(() => []);
+  if (cliVmId !== null) await raceAbort(drive.custodian.sync(cliVmId), drive.signal).catch(() => []);
   drive.cli = undefined;
   await apply(drive, 'hand_over_failed', {
     patch: { login: null, notice: why.toBody() },

@@ -58,6 +58,8 @@ export const custody = airlock.table(
     fingerprint: text(),
     /** False from the moment the VM may change it until a last look before an orderly stop. */
     confirmed: boolean().notNull().default(true),
+    /** Why the newest look into that VM failed; empty: it did not. */
+    lookError: text('look_error').notNull().default(''),
     health: text().$type<CredentialHealth>().notNull().default('unknown'),
     healthReason: text('health_reason').notNull().default(''),
     checkedAt: at('checked_at'),

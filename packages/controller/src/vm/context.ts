@@ -50,6 +50,8 @@ export interface VmContext extends VmDeps, RowContext {
   preparations: Shared<VmRow>;
   /** By VM: new roots that are being made. */
   newRoots: Shared<VmRow | undefined>;
+  /** By VM: those that the updater brings to another root beyond its copy. */
+  updating: Shared<void>;
   /** VMs whose new root a controller before this one had not proved yet. */
   unproved: Set<string>;
   /** No VM gets another root by itself: all were stopped. */
@@ -77,6 +79,7 @@ export function createContext(deps: VmDeps, guard: CliGuard, signal: AbortSignal
     background: createBackground(deps.log),
     preparations: createShared(),
     newRoots: createShared(),
+    updating: createShared(),
     unproved: new Set(),
     halted: false,
     arriving: new Map(),

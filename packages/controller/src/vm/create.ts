@@ -2,6 +2,7 @@
  * The vm folder's front door, put together. A row is written before anything is made; whatever a crash leaves is put
  * right by `reconcile`. Deadlines are rows, looked at each second.
  */
+import { setMaxListeners } from 'node:events';
 import { AppError } from '@airlock/contract/errors';
 import { startLoop } from '../lib/loop.js';
 import { backup } from './backup/backup.js';
@@ -29,6 +30,8 @@ const tidyIntervalMs = 3_600_000;
 /** The VMs of this controller; `guard` stands at the start and the end of each CLI VM. Call `reconcile` once before anything else. */
 export function createVms(deps: VmDeps, guard: CliGuard): Vms {
   const lifetime = new AbortController();
+  // One wait for each VM.
+  setMaxListeners(0, lifetime.signal);
   const ctx = createContext(deps, guard, lifetime.signal);
   const { sweepMs = 1000 } = deps;
   ctx.changes.on('any', ({ id, kind, state }, event) => ctx.log.debug({ vmId: id, kind, event, state }, 'VM state'));
@@ -99,7 +102,10 @@ async function stopAll(ctx: VmContext): Promise<void> {
 /** A CLI VM that is only being made holds nothing yet: half a disk is not kept. */
 async function stopEach(ctx: VmContext, all: readonly VmRow[]): Promise<void> {
   const isKept = ({ kind, state }: VmRow): boolean => kind === 'cli' && state !== 'creating' && state !== 'destroying';
-  await Promise.all(all.map((row) => (isKept(row) ? stop(ctx, row.id) : destroy(ctx, row.id))));
+  const ends = all.map((row) => (isKept(row) ? stop(ctx, row.id) : destroy(ctx, row.id)));
+  // One that does not end is told of when the others have.
+  await Promise.allSettled(ends);
+  await Promise.all(ends);
 }
 
 const ofUser = (all: readonly VmRow[], userId: string): VmRow[] => all.filter((row) => row.userId === userId);

@@ -6,7 +6,7 @@ const now = Date.parse('2030-01-01T12:00:00Z');
 const credential: CredentialSummary = {
   ...{ provider: 'codex', generation: 1, state: 'active', method: 'login', updatedAt: '2030-01-01T10:00:00.000Z' },
   ...{ health: 'valid', healthReason: 'The CLI accepts it.', lastCheckedAt: '2030-01-01T11:00:00.000Z' },
-  ...{ expiresAt: null, holderVmId: null, copy: 'newest', error: null },
+  ...{ expiresAt: null, holderVmId: null, copy: 'newest', copyReason: '', error: null },
 };
 
 it.each([
@@ -19,6 +19,8 @@ it.each([
   [{ health: 'revoked', healthReason: 'It says so.' }, /^Taken back by the provider · checked /, /^It says so\.$/],
   [{ health: 'unknown', healthReason: '', lastCheckedAt: null }, /^Not checked yet$/, null],
   [{ health: 'unknown', healthReason: 'It did not end.' }, /^Could not be checked · checked /, /^It did not end\.$/],
+  [{ copyReason: 'It hung.' }, /^Works · checked /, /^The vault may not have its newest form: It hung\.$/],
+  [{ health: 'revoked', healthReason: 'So.', copyReason: 'It hung.' }, /^Taken back/, /^So\. The vault .*: It hung\.$/],
   [{ state: 'staged' }, /^Being checked$/, /accepts/],
   [{ state: 'removing' }, /^Removed$/, /next start/],
 ] as const)('%j is told', (change, facts, note) => {

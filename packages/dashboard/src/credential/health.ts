@@ -28,7 +28,8 @@ export function describeHealth(credential: CredentialSummary, nowMs: number): He
     ...(method === 'api_key' ? ['API key'] : []),
     ...(lastCheckedAt === null ? [] : [`checked ${formatMoment(lastCheckedAt, nowMs)}`]),
   ];
-  return { facts, note: noteOf(credential) };
+  const notes = [noteOf(credential), copyNoteOf(credential)].filter((text) => text !== null);
+  return { facts, note: notes.join(' ') || null };
 }
 
 function labelOf({ health, lastCheckedAt, expiresAt }: CredentialSummary, nowMs: number): string {
@@ -36,6 +37,10 @@ function labelOf({ health, lastCheckedAt, expiresAt }: CredentialSummary, nowMs:
   if (health === 'expiring' && expiresAt !== null) return `Expires ${formatMoment(expiresAt, nowMs)}`;
   return labels[health];
 }
+
+/** While nobody can read what the CLI VM has made of it. */
+const copyNoteOf = ({ copyReason }: CredentialSummary): string | null =>
+  copyReason === '' ? null : `The vault may not have its newest form: ${copyReason}`;
 
 function noteOf({ health, healthReason }: CredentialSummary): string | null {
   if (health === 'valid') return null;

@@ -209,6 +209,7 @@ export const exampleCredential: CredentialSummary = {
   expiresAt: null,
   holderVmId: null,
   copy: 'newest',
+  copyReason: '',
   error: null,
 };
 

@@ -1,4 +1,7 @@
-/** Brings CLI VMs to another root, one after the other: those that somebody has asked for, and on demand those that stand still. */
+/**
+ * Brings CLI VMs to another root: those that somebody has asked for, and on demand those that stand still. Roots are copied one after the
+ * other; what follows waits for guests, and is done VM by VM, a few at a time, so that one that hangs keeps no other one waiting.
+ */
 import { AppError } from '@airlock/contract/errors';
 import { homeDiskProtocol } from '@airlock/contract/guest';
 import { startLoop, type Loop } from '../../lib/loop.js';
@@ -11,6 +14,9 @@ import { bringUpRoot } from '../bring-up.js';
 import { bringUp, hasImage, makeRoot, mayBegin, noRoom, settled, swap } from './replace.js';
 import { askForUpdate, liveClis, updating } from './rows.js';
 
+/** So many VMs are started from new roots at a time. */
+const atOnce = 4;
+
 const silent = (): void => undefined;
 
 /** Looks each `everyMs` what there is to do. */
@@ -22,29 +28,41 @@ async function turn(ctx: VmContext): Promise<void> {
   const asked = await updating(ctx);
   for (const row of asked) {
     if (ctx.halted || ctx.signal.aborted) return;
-    await bringFurther(ctx, row).catch((error: unknown) => {
-      const { code, message } = AppError.from(error);
-      if (!ctx.signal.aborted)
-        ctx.log.warn({ vmId: row.id, code, reason: message }, 'another root for a CLI VM has to wait');
-    });
+    if (!ctx.updating.has(row.id)) await bringFurther(ctx, row).catch(hasToWait(ctx, row));
   }
   const isBusy = asked.some(({ rootUpdate }) => rootUpdate?.state === 'waiting' || rootUpdate?.state === 'copying');
   if (!isBusy && ctx.settings.AIRLOCK_CLI_UPDATE === 'idle') await askForOne(ctx);
 }
 
-/** As far as it can go now: what uses the VM is waited for. */
+const hasToWait =
+  ({ log, signal }: VmContext, { id }: VmRow) =>
+  (error: unknown): void => {
+    const { code, message } = AppError.from(error);
+    if (!signal.aborted) log.warn({ vmId: id, code, reason: message }, 'another root for a CLI VM has to wait');
+  };
+
+/** As far as it can go now: what uses the VM is waited for. Guests are not. */
 async function bringFurther(ctx: VmContext, row: VmRow): Promise<void> {
   if (row.rootUpdate?.state === 'proving') {
     // The sweep ends a stop that was left, which says nothing about the root.
-    if (row.state === 'stopping') return;
-    if (ctx.unproved.delete(row.id)) await prepare(ctx, row, (before) => bringUp(ctx, before, silent));
-    return;
+    if (row.state === 'stopping' || !ctx.unproved.has(row.id)) return;
+    return begin(ctx, row, (before) => {
+      ctx.unproved.delete(row.id);
+      return bringUp(ctx, before, silent);
+    });
   }
   const made = await makeRoot(ctx, row, true);
   if (!made?.rootUpdate || (!made.rootUpdate.now && (await isInUse(ctx, made)))) return;
   // All were stopped while it was copied.
   if (ctx.halted || (made.state === 'stopped' && !(await hasRoomToStart(ctx, made)))) return;
-  await prepare(ctx, made, () => replace(ctx, made));
+  begin(ctx, made, () => replace(ctx, made));
+}
+
+/** Does the part that waits for the guest in the background; not while there are too many, each of which has an end. */
+function begin(ctx: VmContext, row: VmRow, work: (before: VmRow) => Promise<VmRow>): void {
+  if (ctx.updating.size() >= atOnce) return;
+  const done = ctx.updating.run(row.id, () => prepare(ctx, row, work).catch(hasToWait(ctx, row)));
+  ctx.background.own(done, 'another root for a CLI VM has to wait', { vmId: row.id });
 }
 
 /** What there is no room for now is looked at again in the next turn: nobody is told each time. */
