@@ -1,8 +1,11 @@
 /** Prompts from the API down to an agent, which a small server plays; users, store and checks are real. */
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { deadlineHeader } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { PromptRequest } from '@airlock/contract/guest';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
@@ -24,6 +27,9 @@ let play: Play;
 let asked: PromptRequest[];
 /** VMs whose credentials were looked after. */
 let synced: string[];
+/** How long the runner is to let the agent take, in ms. */
+let givenMs: number;
+let folder: string;
 /** Uses of the CLI VM that have begun and not ended. */
 let uses: number;
 /** The CLI VM that is used now ends. */
@@ -33,10 +39,11 @@ let start: () => Promise<void>;
 
 beforeAll(async () => {
   agent = createServer((request, response) => void answer(request, response));
-  agent.listen(0, '127.0.0.1');
+  folder = await mkdtemp(join(tmpdir(), 'airlock-prompts-'));
+  const socketPath = join(folder, 'r.sock');
+  agent.listen(socketPath);
   await once(agent, 'listening');
-  const url = `http://127.0.0.1:${(agent.address() as AddressInfo).port}`;
-  client = createJsonClient({ baseUrl: url, unreachable: 'runner_failed', name: 'the runner' });
+  client = createJsonClient({ baseUrl: 'http://runner', socketPath, unreachable: 'runner_failed', name: 'the runner' });
   const prompts = createPrompts({
     vms: { ...c.vms, useCli, guest: async () => client },
     custodian: { list: async () => c.credentials, sync: async (vmId) => (synced.push(vmId), []) },
@@ -50,6 +57,7 @@ afterAll(async () => {
   await client.close();
   agent.closeAllConnections();
   agent.close();
+  await rm(folder, { recursive: true });
 }, 30_000);
 
 beforeEach(() => {
@@ -79,6 +87,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   for await (const chunk of request) body += String(chunk);
   const prompt = PromptRequest.parse(JSON.parse(body));
   asked.push(prompt);
+  givenMs = Number(request.headers[deadlineHeader]);
   response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders();
   play(response, prompt);
 }
@@ -135,6 +144,8 @@ test('the answer comes as events, and ends with DONE', async () => {
   expect(events(text)).toEqual([{ status: 'CLI VM: starting' }, { status: 'asking Codex' }, ...told]);
   expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
   expect(asked).toEqual([{ provider: 'codex', prompt: 'hello', timeoutMs: 600_000, cwd: 'work/a' }]);
+  // The runner lets the agent have as long as the controller waits.
+  expect(givenMs).toBe(660_000);
   await expect.poll(() => uses).toBe(0);
   expect(synced).toEqual([vm.id]);
 });

@@ -145,8 +145,9 @@ const elapsed = (since: number): number => Math.round(performance.now() - since)
 
 /** Frames of the agent, up to the last one. @throws AppError when it breaks off */
 async function passAnswer(guest: JsonClient, { body }: Prompt, emit: Emit, over: AbortSignal): Promise<void> {
-  const signal = withDeadline(over, body.timeoutMs + afterLimitMs);
-  const options = { body, signal, timeoutMs: silenceMs, maxLines: promptLimits.answerBytes };
+  const totalMs = body.timeoutMs + afterLimitMs;
+  const signal = withDeadline(over, totalMs);
+  const options = { body, signal, timeoutMs: silenceMs, totalMs, maxLines: promptLimits.answerBytes };
   for await (const line of await guest.lines('POST', '/prompts', options)) {
     const frame = PromptFrame.parse(parseReceived(line));
     await raceAbort(emit(frame), signal);
