@@ -7,7 +7,7 @@ import { readSettings } from '@airlock/contract/settings';
 import { findingOf, proofError } from '../credential/health.js';
 import { createAudit } from '../audit/audit.js';
 import { addUser, databases, silentLog, type TestStore } from '../store/testing.js';
-import { testVault } from '../vault/testing.js';
+import { bundleOf, testVault } from '../vault/testing.js';
 import { newVaultKey } from '../vault/key.js';
 import { createKeyRing } from '../vault/ring.js';
 import type { Drive } from './driven.js';
@@ -56,8 +56,7 @@ for (const { name, open, skip } of databases) {
         createKeyRing([newVaultKey()], async () => undefined),
       );
       const owner = { userId: 'usr_ada', provider: 'codex' } as const;
-      const file = { path: '.codex/auth.json', mode: 0o600, contentBase64: 'e30=' };
-      await vault.stage({ ...owner, sessionId: id }, { provider: 'codex', files: [file] });
+      await vault.stage({ ...owner, sessionId: id }, bundleOf('a-token'));
       const output = words;
       const proof = CheckResult.parse({ name: 'proof_codex', ok: false, exitCode: 1, output, durationMs: 1 });
       await vault.note(owner, {
