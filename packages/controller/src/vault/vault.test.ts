@@ -403,8 +403,9 @@ for (const { name, open, skip } of databases) {
 
     test('the migration takes over credentials of before, with the CLI VM as their holder', async () => {
       await signIn('one');
-      const file = new URL('../../migrations/0001_custody.sql', import.meta.url);
-      const statements = (await readFile(file, 'utf8')).split('--> statement-breakpoint');
+      const read = (tag: string) => readFile(new URL(`../../migrations/${tag}.sql`, import.meta.url), 'utf8');
+      const texts = await Promise.all(['0001_custody', '0009_looks'].map(read));
+      const statements = texts.flatMap((text) => text.split('--> statement-breakpoint'));
       await store.store.db.transaction(async (tx) => {
         await tx.execute(sql`set local search_path to ${airlock}`);
         await tx.execute(sql`drop table custody`);
