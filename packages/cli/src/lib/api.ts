@@ -36,5 +36,7 @@ export async function withApi<T>(work: (api: Api) => Promise<T>): Promise<T> {
 }
 
 /** The proof, for one call such as `POST /api/vault/backup`, that whoever runs this can read the vault key. @throws AppError forbidden */
-export const proveFor = (api: Api, call: string): Promise<string> =>
-  proveKey(api, homePaths(readSettings().AIRLOCK_HOME).vaultKey, call);
+export function proveFor(api: Api, call: string): Promise<string> {
+  const { AIRLOCK_HOME: home, AIRLOCK_VAULT_KEY_FILE: elsewhere } = readSettings();
+  return proveKey(api, elsewhere ?? homePaths(home).vaultKey, call);
+}
