@@ -22,7 +22,7 @@ function redactAddress(_whole: string, scheme: string, rest: string): string {
 
 /** A place among the image's programs, as stack frames and "not found" name it, with what could hang on it. */
 const programPath =
-  /(?<![\w.~%@-])(\/usr\/(?:local\/)?(?:bin|sbin|lib|libexec|share)\/|\/\$bunfs\/root\/)([\w@./-]*)([?#][^\s"'<>)]*)?/g;
+  /(?<![\w.~%@-])(\/usr\/(?:local\/)?(?:bin|sbin|lib|libexec|share)\/|\/\$bunfs\/root\/)([\w@+./-]*)([?#][^\s"'<>)]*)?/g;
 /** `UserRefreshClientError`: words put together, each with a vowel; a random text is not. */
 const compound = /^[a-z]{0,14}(?:[A-Z]{2,5}(?=[A-Z][a-z]|\d?$)|[A-Z][a-z]{1,13}\d?)+$/;
 const nameless = /[b-df-hj-np-tv-xz]{5}|(?![AEIOUY])[A-Z][b-df-hj-np-tv-xz]+(?=[A-Z\d]|$)/;
@@ -40,9 +40,19 @@ function isMixed(part: string): boolean {
   return changes > 2;
 }
 
+/** As files are called: words, numbers, capitals, and what they make together. */
+const isPlain = (part: string): boolean =>
+  /^(?:[a-z]*\d{0,4}|\d+[a-z]*|[A-Z]{2,10}|[A-Z][a-z]+)$/.test(part) || isName(part);
+
+/** Characters of a path that are no name, such as those in `chunk-7QVYU63E`: more of them in one path are a secret in pieces. */
+const oddAtMost = 12;
+
 /** Below the image's program folders everything is public but what is put there as if it were a name. */
 function redactProgramPath(_whole: string, folder: string, rest: string, tail: string | undefined): string {
-  const parts = rest.split(/([/._@-])/).map((part) => (isMixed(part) ? gone : part));
+  const all = rest.split(/([/._@+-])/);
+  const odd = all.filter((part, at) => at % 2 === 0 && !isPlain(part));
+  const isSecret = odd.join('').length > oddAtMost;
+  const parts = all.map((part) => (isMixed(part) || (isSecret && odd.includes(part)) ? gone : part));
   return `${folder}${parts.join('')}${tail === undefined ? '' : '?…'}`;
 }
 
