@@ -226,7 +226,7 @@ describe('the page of the administrator', () => {
       '2.1.197',
       expect.stringMatching(/^2\.1\.332\s/) as string,
       expect.stringMatching(/^2\.1\.197, .+\d/) as string,
-      'yes',
+      'yes\nNot handed over: .claude.json: oauthAccount.newMember',
     ]);
     await row('Codex').getByText('at "opens"').waitFor();
     await row('Gemini CLI').getByText('not tried').waitFor();
