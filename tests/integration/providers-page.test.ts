@@ -200,6 +200,7 @@ describe('the box to try a CLI', () => {
     await page.getByLabel('Time limit').selectOption('1 minute');
     await askCodex('What is a symbolic link?');
     await page.getByText('Asking Airlock…').waitFor();
+    await expect.poll(() => calls.length).toBe(1);
     say(data({ status: 'starting the CLI VM' }));
     await page.getByText('Starting the CLI VM…').waitFor();
     say(data({ chunk: 'A symbolic link is a file\n' }));

@@ -13,7 +13,7 @@ import { createCredentialStore } from './credential/store.js';
 import { createDesktopProbe } from './desktop/probe.js';
 import { userVariables, type Variables } from './environment.js';
 import { healthOf } from './health.js';
-import { answer, type Gate } from './http.js';
+import { answer, type Api, type Gate } from './http.js';
 import { log } from './log.js';
 import { createLogin } from './login/login.js';
 import { createProcesses } from './processes.js';
@@ -60,8 +60,6 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     else desktop.stop();
   }
 
-  const read = (): Promise<Buffer | Error> => readDrive(settings.configDevice).catch((error: Error) => error);
-
   /** The agent starts before the system has named its disks, so it looks again until the drive is there. */
   async function takeFirst(): Promise<void> {
     // Without a configuration nothing is started.
@@ -70,14 +68,14 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     while (content instanceof Error && state.config() === null && !ending.signal.aborted) {
       if (performance.now() > settings.configWaitMs && state.error() === null) await take(content);
       await delay(driveRetryMs);
-      content = await read();
+      content = await readOrError(settings);
     }
     if (state.config() === null) await take(content);
   }
 
   const routes = createRoutes({
     health,
-    reload: async () => take(await read()),
+    reload: async () => take(await readOrError(settings)),
     login,
     credentials,
     custody: createCustody(credentials, home, user, log),
@@ -86,10 +84,13 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     powerOff: () => background.own(system.powerOff(), 'The VM could not be powered off'),
   });
 
-  background.own(takeFirst(), 'The configuration could not be looked for');
+  const first = takeFirst();
+  background.own(first, 'The configuration could not be looked for');
+  // An agent that has only just started again is about to know who may call: nobody is refused for that.
+  const begun = firstRead instanceof Error ? Promise.resolve() : first.catch(() => undefined);
   return {
     handle: (request, response) =>
-      background.own(answer(request, response, { routes, gate, log }), 'A request could not be answered'),
+      background.own(answerAfter(begun, request, response, { routes, gate, log }), 'A request could not be answered'),
     end: async () => {
       ending.abort();
       desktop.stop();
@@ -99,3 +100,17 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     },
   };
 }
+
+/** A look at the health waits for nothing. */
+async function answerAfter(
+  begun: Promise<void>,
+  request: IncomingMessage,
+  response: ServerResponse,
+  api: Api,
+): Promise<void> {
+  if (request.url !== '/health') await begun;
+  await answer(request, response, api);
+}
+
+const readOrError = ({ configDevice }: AgentSettings): Promise<Buffer | Error> =>
+  readDrive(configDevice).catch((error: Error) => error);
