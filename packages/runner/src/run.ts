@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
-import { aborted } from '@airlock/contract/deadline';
+import { aborted, raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { identifyProcess } from '@airlock/contract/process';
 import { RunnerSecrets, runnerFiles, VmSpec, type RunnerStatus } from '@airlock/contract/runner';
@@ -113,7 +113,7 @@ function bootEvents({ status, trouble, log }: Life): Pick<BootContext, 'onUpstre
 async function live(context: BootContext, life: Life): Promise<void> {
   const over = AbortSignal.any([life.stop.requested, life.trouble.signal]);
   try {
-    await boot(context, life, over);
+    await raceAbort(boot(context, life, over), over);
     await aborted(over);
   } catch (error) {
     // What was waited for fails as soon as anything ends the wait: the reason is what counts.

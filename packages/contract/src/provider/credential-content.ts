@@ -46,7 +46,7 @@ export function keepDeclared({ credentialFiles }: ProviderLogin, files: FileText
 }
 
 function keepLines(text: string, line: RegExp): { text: string; leftOut: string[] } {
-  const lines = text.split('\n').filter((one) => one !== '');
+  const lines = text.split(/\r?\n/).filter((one) => one !== '');
   const kept = lines.filter((one) => line.exec(one)?.[0] === one);
   return {
     text: kept.map((one) => `${one}\n`).join(''),

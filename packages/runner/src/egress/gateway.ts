@@ -105,16 +105,24 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   };
 }
 
+/** Requests behind the one of a connection that are borne: a client may have sent some ahead. */
+const unansweredAtMost = 16;
+
 /** The server listens nowhere: it is given connections whose head was judged, and the bare one in its place. */
 function takeRequests(ctx: Ctx): void {
   const { http, plain } = ctx;
   // Not in Node's types: a guest that has sent its end gets its answer.
   Object.assign(http, { httpAllowHalfOpen: true });
+  const unanswered = new WeakMap<Socket, number>();
   http.on('request', (incoming, response) => {
     const found = plain.get(incoming.socket);
     // Whatever follows the request of this connection is nobody's: the answer ends the connection.
     plain.delete(incoming.socket);
-    if (found) forward(incoming, response, found, (error) => record(ctx, found.way.route, error));
+    if (found) return forward(incoming, response, found, (error) => record(ctx, found.way.route, error));
+    // Node keeps each of them until the answer has gone: a guest that goes on and on loses the connection.
+    const more = (unanswered.get(incoming.socket) ?? 0) + 1;
+    unanswered.set(incoming.socket, more);
+    if (more > unansweredAtMost) incoming.socket.destroy();
   });
 }
 

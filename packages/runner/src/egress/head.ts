@@ -51,12 +51,16 @@ export async function readHead(guest: Socket, deadlineMs: number): Promise<Buffe
   }
 }
 
+/** Pieces of a head that are kept apart: a guest may send it byte by byte. */
+const piecesAtMost = 64;
+
 function collect(guest: Socket, resolve: (head: Buffer) => void, reject: (error: AppError) => void) {
   const chunks: Buffer[] = [];
   let size = 0;
   let last = '';
   return (chunk: Buffer): void => {
     chunks.push(chunk);
+    if (chunks.length > piecesAtMost) chunks.splice(0, chunks.length, Buffer.concat(chunks));
     // The end may begin three bytes before this chunk.
     const text = last + chunk.toString('latin1');
     const end = /\r\n\r\n|(?<!\r)\n/.exec(text);

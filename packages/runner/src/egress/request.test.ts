@@ -286,6 +286,15 @@ describe('limits of a guest', () => {
     await Promise.all(far.recordings.map(({ closed }) => closed));
   });
 
+  it('what follows its request is not kept, and costs the connection', async () => {
+    const { dial } = await open('direct');
+    const flood = dial();
+    flood.write(head(`GET ${url('/1')} HTTP/1.1`) + head(`GET ${url('/2')} HTTP/1.1`).repeat(1000));
+    await closed(flood.resume());
+    await Promise.all(far.recordings.map((one) => one.closed));
+    expect(Buffer.concat(far.recordings.map(({ bytes }) => bytes)).toString()).not.toContain('/2');
+  });
+
   it('has so many connections and no more; what is over is told, counted, and noted once', async () => {
     const noted: string[] = [];
     const { dial, send, counters } = await open('direct', {

@@ -38,6 +38,11 @@ export function forward(
     if (way.upstreamUrl !== null && answer.statusCode === 407) return end(upstreamAuthFailed(way.upstreamUrl));
     passBack(answer, response).catch((error: unknown) => end(egressFailed(hostAndPort(way.target), error)));
   });
+  // Node says of it neither an answer nor an error.
+  outgoing.on('upgrade', (_answer, socket) => {
+    socket.destroy();
+    end(egressFailed(hostAndPort(way.target), new Error('it answers 101')));
+  });
   outgoing.on('error', (error) => {
     // Whoever has left, or has the head of an answer, is told nothing; nor is anything known of the upstream by that.
     if (response.destroyed || response.headersSent) response.destroy();

@@ -152,6 +152,36 @@ describe('a guest that drips', () => {
   });
 });
 
+describe('a guest that answers with an upgrade', () => {
+  const serveUpgrade = (): Promise<number> =>
+    listen(
+      net.createServer((socket) => {
+        socket.on('error', () => socket.destroy());
+        socket.once('data', () => socket.write('HTTP/1.1 101 S\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n'));
+      }),
+    );
+
+  it.each(['reload', 'powerOff', 'health'] as const)('has answered %s with nothing', async (verb) => {
+    const agent = createGuestAgent(at(await serveUpgrade()), token);
+    await expect(agent[verb](new AbortController().signal)).rejects.toMatchObject({ code: 'guest_unreachable' });
+    agent.close();
+  });
+
+  it('has answered a call that is passed on with nothing', async () => {
+    const agent = createGuestAgent(at(await serveUpgrade()), token);
+    const failed: unknown[] = [];
+    const port = await serveHttp((request, response) => {
+      agent.forward(request, response, '/x').catch((error: unknown) => {
+        failed.push(error);
+        response.destroy();
+      });
+    });
+    await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow('fetch failed');
+    expect(failed).toMatchObject([{ code: 'guest_unreachable' }]);
+    agent.close();
+  });
+});
+
 describe('a guest that says too much', () => {
   const mib = 1024 * 1024;
   const status: RunnerStatus = {

@@ -76,10 +76,16 @@ function begin({ reach, token, pool }: Channel, { headers = {}, ...call }: Call)
   const to = reach();
   const where = 'path' in to ? { socketPath: to.path } : to;
   // Who calls says by the signal how long it may take; the time of the pool is for connections that rest.
-  return request({
+  const begun = request({
     ...{ ...where, agent: pool, timeout: 0, ...call },
     headers: { ...headers, authorization: `Bearer ${token}` },
   });
+  // Node ends such a call without an error or an answer: whoever waits for one would wait for ever.
+  begun.once('upgrade', (_answer, socket) => {
+    socket.destroy();
+    begun.emit('error', new Error('it answered 101, which nobody asked for'));
+  });
+  return begun;
 }
 
 async function ask(channel: Channel, method: string, path: string, signal: AbortSignal): Promise<Answer> {
