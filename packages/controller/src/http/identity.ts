@@ -64,6 +64,9 @@ export function addIdentity(server: Server, { users, connections, limits, reach 
     if (found) admit(request, found);
   });
   server.addHook('preParsing', async (request) => {
+    // Where there is none it would be opened, and ended, and hold the connection all the same.
+    if (request.ws && accessOf(request) !== 'ticket')
+      throw new AppError('invalid_request', 'There is no WebSocket at this path.');
     checkAccess(request);
     checkOrigin(request, reach());
     if (request.user) server.sockets.welcome(request.raw);

@@ -13,6 +13,7 @@ import type { HttpDeps, Server } from './deps.js';
 import { logFault, sendError, toAnswer } from './errors.js';
 import { addIdentity } from './identity.js';
 import { addressOf, createLimits, tooMany, trustOf } from './limits.js';
+import { createRefusals } from './refusals.js';
 import { addOpenApi } from './openapi.js';
 import { baseUrl, isHttps, originOfHost, type Reach } from './origin.js';
 import { addAuditRoutes } from './route/audit.js';
@@ -62,10 +63,13 @@ export async function buildServer(deps: HttpDeps): Promise<Server> {
   await server.register(cookie);
   await addProtection(server, deps, reach);
   const limits = createLimits(server);
+  const noteRefusal = createRefusals(deps.audit);
   server.setErrorHandler(async (error, request, reply) => {
     const answer = toAnswer(error, request.id);
     logFault(error, answer, request);
-    return sendError(reply, await limits.failed(answer, request, reply));
+    const told = await limits.failed(answer, request, reply);
+    if (told.code === 'login_token_invalid') await noteRefusal();
+    return sendError(reply, told);
   });
   addIdentity(server, { ...deps, limits, reach });
   await addOpenApi(server);

@@ -158,3 +158,13 @@ describe('an upload', () => {
     await once(socket, 'close');
   }, 20_000);
 });
+
+test('a WebSocket where there is none is refused before it is opened, and holds no connection', async () => {
+  await start({});
+  const ask = `GET /healthz HTTP/1.1\r\nhost: ${new URL(base).host}\r\nconnection: upgrade\r\nupgrade: websocket\r\n`;
+  const { socket, text } = await send(
+    `${ask}sec-websocket-version: 13\r\nsec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n`,
+  );
+  await soon(() => expect(socket.destroyed || socket.readableEnded).toBe(true));
+  expect(text()).toMatch(/^HTTP\/1\.1 400 /);
+});

@@ -90,7 +90,7 @@ export function createSockets(max: number, patience: Patience): Sockets {
       server.on('connection', (socket: Socket) => {
         all.open.set(socket, undefined);
         socket.once('close', () => all.open.delete(socket));
-        if (all.open.size > max * (1 - spare)) giveUpOne(all);
+        if (all.open.size > max * (1 - spare)) giveUpOne(all, socket);
       });
       server.on('request', (request, response) => follow(all, { request, response }));
       server.on('upgrade', ({ socket }) => all.open.delete(socket));
@@ -110,17 +110,19 @@ function follow({ open }: Watched, exchange: Exchange): void {
   exchange.response.once('close', () => put(undefined));
 }
 
-/** Ends the connection that rests for longest: of those that never brought anything of somebody signed in, or else of all that rest. */
-function giveUpOne({ open, friends, uploads }: Watched): void {
+/**
+ * Ends the connection that rests for longest: of those that never brought anything of somebody signed in, or else of all that rest; the
+ * one that has just come, `fresh`, only when no other can be.
+ */
+function giveUpOne({ open, friends, uploads }: Watched, fresh: Socket): void {
   let resting: Socket | undefined;
-  let newest: Socket | undefined;
   for (const [socket, doing] of open) {
+    if (socket === fresh) continue;
     if (!friends.has(socket)) return void socket.destroy();
     const isBusy = doing !== undefined && (doing.request.complete || uploads.has(doing.request));
     if (!isBusy) resting ??= socket;
-    newest = socket;
   }
-  (resting ?? newest)?.destroy();
+  (resting ?? fresh).destroy();
 }
 
 function upload({ patience, uploads }: Watched, request: IncomingMessage, silenceMs: number): () => void {

@@ -5,20 +5,19 @@
 const key = 'airlock.page';
 
 /** As it was when this page came to know of it: a page that shows one person never calls as another who signs in beside it. */
-let secret = localStorage.getItem(key);
+let secret = kept();
 
 export const pageSecret = (): string | null => secret;
 
 /** After signing in, or with null after signing out; other tabs notice. */
 export function keepPageSecret(next: string | null): void {
   secret = next;
-  if (next === null) localStorage.removeItem(key);
-  else localStorage.setItem(key, next);
+  withStorage((storage) => (next === null ? storage.removeItem(key) : storage.setItem(key, next)));
 }
 
 /** Takes over what another tab has kept. */
 export function adoptPageSecret(): void {
-  secret = localStorage.getItem(key);
+  secret = kept();
 }
 
 /** `onChange` is called when another tab has signed in or out. */
@@ -26,4 +25,17 @@ export function watchOtherTabs(onChange: () => void): void {
   window.addEventListener('storage', (event) => {
     if (event.key === key || event.key === null) onChange();
   });
+}
+
+function kept(): string | null {
+  return withStorage((storage) => storage.getItem(key)) ?? null;
+}
+
+/** Some browsers keep nothing for a page: then the sign-in lasts as long as the page. */
+function withStorage<T>(work: (storage: Storage) => T): T | undefined {
+  try {
+    return work(localStorage);
+  } catch {
+    return undefined;
+  }
 }

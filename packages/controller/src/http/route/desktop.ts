@@ -57,9 +57,9 @@ export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
     admit(request, await users.redeemDesktopTicket(request.query.ticket, request.params.id));
     const row = await vmOf(deps, request);
     assertMayView(userOf(request), row);
-    await noteVm(deps, request, row, { action: 'desktop_opened' });
     const release = viewers.take(userOf(request).id);
     try {
+      await noteVm(deps, request, row, { action: 'desktop_opened' });
       request.watchedSession = row.sessionId;
       request.desktop = await vms.openDesktop(row.id);
       endWith(request, request.desktop, release);

@@ -15,16 +15,13 @@ import {
   pageHeader,
 } from '@airlock/contract/login';
 import { AppError } from '@airlock/contract/errors';
-import type { Actor, Audit } from '../../audit/audit.js';
+import type { Actor } from '../../audit/audit.js';
 import { answers, noContent } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
 import { actorOf, byOf, cookieName, userOf } from '../identity.js';
 import { isHttps } from '../origin.js';
 
 const WhoAmI = z.strictObject({ user: User });
-
-/** Whoever has not signed in yet. */
-const nobody: Actor = { actorId: null, actorName: 'nobody', via: 'cookie' };
 
 /** `base`: URL at which people reach this controller. */
 export function addLoginRoutes(server: Server, deps: HttpDeps, base: () => string): void {
@@ -72,7 +69,7 @@ function addLinks(server: Server, { users, audit }: HttpDeps, base: () => string
       },
     },
     async (request) => {
-      const { user, expiresAt } = await noted(audit, () => users.accountOf(request.body.token));
+      const { user, expiresAt } = await users.accountOf(request.body.token);
       return { userName: user.name, expiresAt: expiresAt.toISOString() };
     },
   );
@@ -101,14 +98,14 @@ function addLogin(server: Server, { users, audit, revocation, settings }: HttpDe
     async (request, reply) => {
       const { token, replace } = request.body;
       const cookie = request.cookies[name];
-      const { user: account } = await noted(audit, () => users.accountOf(token));
+      const { user: account } = await users.accountOf(token);
       const present = cookie === undefined ? undefined : await users.holderOf(cookie);
       if (present && present.id !== account.id && !replace) {
         const details = { reason: 'other_user_signed_in', account: account.name };
         await audit.note({ actor: signedIn(present), action: 'sign_in_refused', userId: present.id, details });
         throw otherUserSignedIn();
       }
-      const { user, signIn, page, ...made } = await noted(audit, () => users.login(token));
+      const { user, signIn, page, ...made } = await users.login(token);
       await endFormer(request, cookie);
       await audit.note({ actor: signedIn(user), action: 'signed_in', userId: user.id, subject: signIn });
       void reply
@@ -124,7 +121,11 @@ function addLogin(server: Server, { users, audit, revocation, settings }: HttpDe
     if (cookie === undefined || typeof page !== 'string') return;
     const former = await users.byCookie(cookie, page);
     if (!former?.signIn) return;
-    await revocation.endSignIn(former.user.id, former.signIn.id, { actor: signedIn(former.user) });
+    const by = { actor: signedIn(former.user) };
+    // Another tab may have ended it meanwhile; the link is used up, and counts.
+    await revocation.endSignIn(former.user.id, former.signIn.id, by).catch((error: unknown) => {
+      if (AppError.from(error).code !== 'not_found') throw error;
+    });
   }
 }
 
@@ -145,19 +146,6 @@ const cookieOptions = ({ AIRLOCK_PUBLIC_URL: publicUrl }: HttpDeps['settings']) 
   ({ path: '/', httpOnly: true, sameSite: 'strict', secure: isHttps(publicUrl) }) as const;
 
 const signedIn = ({ id, name }: User): Actor => ({ actorId: id, actorName: name, via: 'cookie' });
-
-/** Notes a link that opens nothing. @throws what the use of the link throws */
-async function noted<T>(audit: Audit, use: () => Promise<T>): Promise<T> {
-  try {
-    return await use();
-  } catch (error) {
-    const { code } = AppError.from(error);
-    if (code === 'login_token_invalid') {
-      await audit.note({ actor: nobody, action: 'sign_in_refused', userId: null, details: { reason: code } });
-    }
-    throw error;
-  }
-}
 
 const madeByTokenOnly = (): AppError =>
   new AppError('forbidden', 'A browser makes no login links: they are made by API token only.', {
