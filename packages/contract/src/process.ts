@@ -80,7 +80,7 @@ function failure(
   result: Ended,
 ): AppError {
   if (ended === 'abort') return new AppError('aborted', `${file} was stopped because the operation was cancelled.`);
-  const details = { lastOutput: tail(result.output), exitCode: result.exitCode ?? null };
+  const details = { lastOutput: tail(result.output), exitCode: result.exitCode ?? null, signal: result.signal ?? null };
   const failed = (what: string): AppError => new AppError('command_failed', `${file} ${what}`, { details });
   if (ended === 'timeout') return failed(`did not end within ${timeoutMs} ms.`);
   if (result.code === 'ENOENT' || result.code === 'EACCES') return noSuchProgram(file, result.code);

@@ -86,7 +86,8 @@ async function makeFilledRoot({ inputs, workspace, debCache, signal, progress }:
     await fillStage(workspace.stage, inputs);
     if (inputs.browser)
       await fetchPinned(inputs.browser, join(workspace.stage, buildFolder, 'google-chrome.deb'), both);
-    await packStage(workspace.stage, stageTar, inputs.description.epoch, both);
+    const { epoch } = inputs.description;
+    await packStage({ stage: workspace.stage, pipe: stageTar, epoch, reader: root, signal: both });
   };
   const plan = { description: inputs.description, workspace, stageTar, debCache, chrome: inputs.browser !== null };
   const root = makeRoot(plan, both, (line) => {

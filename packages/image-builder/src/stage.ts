@@ -1,5 +1,6 @@
 /** Gathers what goes into the root besides Debian: CLIs, guest files, agent, and the scripts that the build runs in there. */
 import { dirname, join } from 'node:path';
+import { AppError } from '@airlock/contract/errors';
 import { guestPaths } from '@airlock/contract/guest';
 import { run } from '@airlock/contract/process';
 import { buildFolder } from './check/shell.js';
@@ -25,9 +26,29 @@ export async function makePipe(path: string, signal: AbortSignal): Promise<void>
   await run('mkfifo', ['--mode=0644', path], { signal });
 }
 
-/** Packs `stage` into `target`: everything belongs to root and is as old as `epoch` (seconds since 1970). */
-export async function packStage(stage: string, target: string, epoch: number, signal: AbortSignal): Promise<void> {
+export interface Packing {
+  stage: string;
+  /** Takes the tar. */
+  pipe: string;
+  /** How old everything is: seconds since 1970. */
+  epoch: number;
+  /** Settles when whoever reads the pipe has ended. */
+  reader: Promise<unknown>;
+  signal: AbortSignal;
+}
+
+/**
+ * Packs `stage` into `pipe`: everything belongs to root.
+ * @throws what the reader failed with, when it stopped reading; AppError command_failed
+ */
+export async function packStage({ stage, pipe, epoch, reader, signal }: Packing): Promise<void> {
   const same = ['--sort=name', `--mtime=@${epoch}`, '--owner=0', '--group=0', '--numeric-owner', '--format=gnu'];
   const modes = '--mode=u=rwX,go=rX';
-  await run('tar', ['--create', `--file=${target}`, `--directory=${stage}`, ...same, modes, '.'], { signal });
+  try {
+    await run('tar', ['--create', `--file=${pipe}`, `--directory=${stage}`, ...same, modes, '.'], { signal });
+  } catch (error) {
+    // Nobody reads any more. Why is for the reader to tell, which has not said it yet.
+    if (error instanceof AppError && error.details?.['signal'] === 'SIGPIPE') await reader;
+    throw error;
+  }
 }
