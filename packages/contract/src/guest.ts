@@ -190,6 +190,8 @@ const HeldCredential = z.object({
     .nullable(),
   /** What the last finished delivery was numbered; null when none was, or one was cut short. */
   generation: z.int().positive().max(999_999_999).nullable(),
+  /** Why what lies in its place cannot be read, with the file's name and never its content; absent when it can, or nothing is there. */
+  unreadable: receivedText(1024).optional(),
 });
 /** Of a provider that a newer agent has. */
 const UnknownCredential = z

@@ -6,7 +6,7 @@ import type { z } from 'zod';
  * (`credential-content.ts` has the usual ones); or, of a text, the lines that match as a whole. A member that the CLI can do without is
  * a `maybe`. Nothing that a CLI would run, load or go to may be among them.
  */
-export type CredentialContent = z.ZodType<object> | RegExp;
+export type CredentialContent = z.ZodObject | RegExp;
 
 export type CredentialFile = {
   /** Relative to the home folder. */

@@ -133,12 +133,27 @@ for (const { name, open, skip } of databases) {
         ...bundleOf('two'),
         files: [{ path: '.codex/auth.json', mode: 0o777, contentBase64: 'e30=' }],
       };
-      expect(await results()).toEqual(['conflict']);
+      for (const _look of [1, 2]) expect(await results()).toEqual(['conflict']);
       expect(await inVault()).toBe('one');
       expect(await summary()).toMatchObject({ generation: 1, error: { code: 'credential_invalid' } });
       refresh('three');
       expect(await results()).toEqual(['stored']);
       expect(await inVault()).toBe('three');
+    });
+
+    test('a file of the CLI that its agent cannot read is named to the person; the login is not called gone', async () => {
+      await connect('one');
+      played.guest.unreadable = '.claude.json has 5.00 MiB (5242880 bytes); at most 4.00 MiB are read.';
+      await custodian.sync(v.vmId);
+      const error = { code: 'credential_invalid', message: played.guest.unreadable };
+      const [told] = await custodian.list(v.owner.userId);
+      expect(told).toMatchObject({ state: 'active', error });
+      expect(told?.health).not.toBe('needs_login');
+      expect(tokenOf(await v.vault.read((await v.vault.list(v.owner.userId))[0] as never))).toBe('one');
+      // Once it can be read again, nothing is told any more.
+      played.guest.unreadable = '';
+      await custodian.sync(v.vmId);
+      expect(await custodian.list(v.owner.userId)).toMatchObject([{ error: null }]);
     });
 
     test('a new sign-in takes the older one into the vault before it is overwritten', async () => {

@@ -101,12 +101,17 @@ async function settled({ vm, owner, held, custody }: Case, { vault }: TendDeps):
 /** The VM holds what the vault has, or what its CLI has made of that since. */
 async function follow(one: Case, source: CredentialRow, deps: TendDeps): Promise<SyncReport['result']> {
   const { vm, guest, owner, held, custody } = one;
+  // Neither gone nor replaced: what it is now nobody knows.
+  if (held.unreadable !== undefined) throw new AppError('credential_invalid', held.unreadable);
   if (!held.complete) {
     if (source.state === 'active' && custody?.health !== 'needs_login')
       await deps.vault.note(owner, { health: 'needs_login', healthReason: 'The login is gone from the CLI VM.' });
     return 'missing';
   }
-  if (held.fingerprint === custody?.fingerprint) return 'unchanged';
+  if (held.fingerprint === custody?.fingerprint) {
+    await forgetInvalid(one, deps);
+    return 'unchanged';
+  }
   const bundle = await guest.call('GET', `/credentials/${owner.provider}`, CredentialBundle);
   let isNew: boolean;
   try {
@@ -119,6 +124,7 @@ async function follow(one: Case, source: CredentialRow, deps: TendDeps): Promise
   }
   // The fingerprint is older than the bundle: what has changed in between is seen at the next look.
   await deps.vault.note(owner, { fingerprint: held.fingerprint, ...expiryColumn(bundle) });
+  await forgetInvalid(one, deps);
   return isNew ? 'stored' : 'unchanged';
 }
 
@@ -150,6 +156,12 @@ async function tellInvalid(
   );
   await vault.note(owner, { error: error.toBody() });
   return 'conflict';
+}
+
+/** What the person was told at a look before is over. Of an API key that is still tried its own attempt tells. */
+async function forgetInvalid({ owner, custody, rows }: Case, { vault }: TendDeps): Promise<void> {
+  const isOver = custody?.error?.code === 'credential_invalid' && !rows.some(({ state }) => state === 'staged');
+  if (isOver) await vault.note(owner, { error: null });
 }
 
 function tellConflict(vm: VmRow, { provider }: Owner, { log }: TendDeps): void {

@@ -11,6 +11,8 @@ import type { TestStore } from '../store/testing.js';
 export interface PlayedGuest {
   bundle: CredentialBundle | null;
   generation: number | null;
+  /** Why what lies in the place of the login cannot be read; empty: it can. */
+  unreadable: string;
   /** What its CLI says of its login. */
   proof: Pick<CheckResult, 'ok' | 'exitCode' | 'output'>;
   /** Calls, such as `PUT /credentials/codex?generation=1`. */
@@ -37,7 +39,7 @@ const fingerprintOf = (bundle: CredentialBundle): string => JSON.stringify(bundl
 /** One CLI VM, `vmId`, whose row is in `store`. */
 export function playVms({ store }: TestStore, vmId: string, guard: CliGuard): PlayedVms {
   const guest: PlayedGuest = {
-    ...{ bundle: null, generation: null, calls: [], fails: null, meanwhile: null },
+    ...{ bundle: null, generation: null, calls: [], fails: null, meanwhile: null, unreadable: '' },
     proof: { ok: true, exitCode: 0, output: 'Logged in using ChatGPT' },
   };
   const destroyed: string[] = [];
@@ -123,7 +125,11 @@ export function playVms({ store }: TestStore, vmId: string, guard: CliGuard): Pl
   };
 }
 
-function listOf({ bundle, generation }: PlayedGuest): GuestCredentials {
+function listOf({ bundle, generation, unreadable }: PlayedGuest): GuestCredentials {
+  if (unreadable !== '') {
+    const held = { complete: false, fingerprint: null, generation: null, unreadable };
+    return { credentials: [{ provider: 'codex', ...held }] };
+  }
   const fingerprint = bundle && fingerprintOf(bundle);
   return { credentials: [{ provider: 'codex', complete: bundle !== null, fingerprint, generation }] };
 }

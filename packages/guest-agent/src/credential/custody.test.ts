@@ -73,6 +73,9 @@ it('goes on when the person has put something else in the place of a credential'
   await custody.deliver(bundle('one'), 3);
   await rm(join(home, '.codex/auth.json'));
   await symlink('/etc/passwd', join(home, '.codex/auth.json'));
-  expect(await codex()).toEqual({ provider: 'codex', complete: false, fingerprint: null, generation: null });
+  expect(await codex()).toEqual({
+    ...{ provider: 'codex', complete: false, fingerprint: null, generation: null },
+    unreadable: expect.stringContaining('.codex/auth.json is not a plain file') as string,
+  });
   expect(said.join()).toContain('codex');
 });

@@ -18,11 +18,13 @@ export interface Custody {
   remove(provider: ProviderId): Promise<void>;
 }
 
+/** Bytes: a number and a line break. */
+const markerBytes = 64;
 const markerOf = (provider: ProviderId): string => `.airlock/${provider}.generation`;
 
 export function createCustody(store: CredentialStore, home: string, user: UserIds, log: Log): Custody {
   async function generationOf(provider: ProviderId): Promise<number | null> {
-    const text = (await readUserFile(home, markerOf(provider)))?.content.toString('utf8').trim() ?? '';
+    const text = (await readUserFile(home, markerOf(provider), markerBytes))?.content.toString('utf8').trim() ?? '';
     return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : null;
   }
 
@@ -32,15 +34,25 @@ export function createCustody(store: CredentialStore, home: string, user: UserId
       return { provider, complete: fingerprint !== null, fingerprint, generation: await generationOf(provider) };
     } catch (error) {
       // What the person has put in the place of a credential file is no credential.
-      log(`The credential of ${provider} cannot be read: ${AppError.from(error).message}`);
-      return { provider, complete: false, fingerprint: null, generation: null };
+      const { message, hint } = AppError.from(error);
+      log(`The credential of ${provider} cannot be read: ${message}`);
+      return {
+        provider,
+        complete: false,
+        fingerprint: null,
+        generation: null,
+        unreadable: `${message} ${hint ?? ''}`.trim(),
+      };
     }
   }
 
   return {
     async list() {
       const known = Object.values(providers).filter(({ login }) => login !== null);
-      return { credentials: await Promise.all(known.map(({ id }) => entryOf(id))) };
+      const credentials: GuestCredentials['credentials'] = [];
+      // One after the other: the large files of all of them would be in memory together.
+      for (const { id } of known) credentials.push(await entryOf(id));
+      return { credentials };
     },
 
     async deliver(bundle, generation) {

@@ -1,50 +1,83 @@
-/** Changes some members of a JSON document that a CLI also keeps other things in. Pure. */
+/** Takes some members out of a JSON document that a CLI also keeps other things in, and changes them there. Pure. */
+import { findMembers, type Member } from './json-members.js';
 
 type Members = Record<string, unknown>;
 
 const isDocument = (value: unknown): value is Members =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The members of a JSON object; null when the text is anything else. */
-function membersOf(content: Buffer | null): Members | null {
-  if (content === null) return null;
-  try {
-    const value: unknown = JSON.parse(content.toString('utf8'));
-    return isDocument(value) ? value : null;
-  } catch {
-    // A document that no CLI could read holds nothing to keep.
-    return null;
-  }
+/** These members alone, as a document of their own; a text that is none when `content` is no JSON object. */
+export function pickMembers(content: Buffer, names: readonly string[]): Buffer {
+  const found = findMembers(content, new Set(names));
+  if (found === null) return Buffer.alloc(0);
+  const picked = [...lastOf(found.members).values()].map(({ name, value, end }) =>
+    Buffer.concat([Buffer.from(`${JSON.stringify(name)}:`), content.subarray(value, end)]),
+  );
+  return documentOf(picked, Buffer.from('{'), Buffer.from('}'));
 }
 
+const documentOf = (members: readonly Buffer[], before: Buffer, after: Buffer): Buffer =>
+  Buffer.concat([
+    before,
+    ...members.flatMap((member, at) => (at === 0 ? [member] : [Buffer.from(','), member])),
+    after,
+  ]);
+
+const lastOf = (members: readonly Member[]): Map<string, Member> => new Map(members.map((one) => [one.name, one]));
+
 /**
- * `existing` without the members of an earlier login (`outer.inner`), with the members of `delivered` in their places, however deep, in
- * the order that the document had. null: nothing is left. A document that is no JSON object is given up for the delivered one.
+ * `existing` without the members of an earlier login (`outer.inner`), with the members of `delivered` in their places, however deep.
+ * Everything else in it stays, byte for byte. null: nothing is left. What is no JSON object no CLI could read: it is given up for the
+ * delivered one.
  */
 export function mergeDocument(
   existing: Buffer | null,
   delivered: Buffer | null,
   loginMembers: readonly string[],
 ): Buffer | null {
-  const old = membersOf(existing);
-  if (old === null) return delivered;
-  const merged = merge(old, membersOf(delivered) ?? {}, loginMembers);
-  return Object.keys(merged).length === 0 ? null : Buffer.from(`${JSON.stringify(merged, null, 2)}\n`);
+  if (existing === null || findMembers(existing, new Set()) === null) return delivered;
+  const added: unknown = delivered === null ? {} : JSON.parse(delivered.toString('utf8'));
+  return merge(existing, isDocument(added) ? added : {}, loginMembers, '\n  ');
 }
 
-function merge(old: Members, added: Members, loginMembers: readonly string[]): Members {
-  const names = [...new Set([...Object.keys(old), ...Object.keys(added)])];
-  return Object.fromEntries(names.flatMap((name) => memberOf(name, old, added, loginMembers)));
+/** Of an object's text; `line` begins a member. null: no member is left of some. */
+function merge(text: Buffer, added: Members, loginMembers: readonly string[], line: string): Buffer | null {
+  const outer = loginMembers.map((name) => name.split('.')[0] ?? name);
+  const found = findMembers(text, new Set([...Object.keys(added), ...outer]));
+  if (found === null) return text;
+  const last = lastOf(found.members);
+  const parts: Buffer[] = [];
+  let at = found.open;
+  for (const member of found.members) {
+    // What is between two of these members, without the comma before the second one.
+    if (member.from > at) parts.push(text.subarray(at, member.from - 1));
+    const value = last.get(member.name) === member ? valueOf(text, member, added, { loginMembers, line }) : null;
+    if (value) parts.push(Buffer.concat([text.subarray(member.from, member.value), value]));
+    at = member.end === found.end ? found.end : text.indexOf(',', member.end) + 1;
+  }
+  if (at < found.end) parts.push(text.subarray(at, found.end));
+  for (const [name, value] of Object.entries(added)) {
+    if (!last.has(name)) parts.push(Buffer.from(`${line}${JSON.stringify(name)}: ${textOf(value, line)}`));
+  }
+  if (parts.length === 0 && !found.isEmpty) return null;
+  return documentOf(parts, text.subarray(0, found.open), text.subarray(found.end));
 }
 
-/** The member of this name as it is afterwards; none when it goes. */
-function memberOf(name: string, old: Members, added: Members, loginMembers: readonly string[]): [string, unknown][] {
-  const before = Object.hasOwn(old, name) ? old[name] : undefined;
+/** The value of a member that there is, as it is afterwards; null when it goes. */
+function valueOf(
+  text: Buffer,
+  { name, value, end }: Member,
+  added: Members,
+  { loginMembers, line }: { loginMembers: readonly string[]; line: string },
+): Buffer | null {
+  const before = text.subarray(value, end);
   const after = Object.hasOwn(added, name) ? added[name] : undefined;
-  if (loginMembers.includes(name)) return after === undefined ? [] : [[name, after]];
-  const inner = loginMembers.filter((one) => one.startsWith(`${name}.`)).map((one) => one.slice(name.length + 1));
-  if (!isDocument(before) || (after === undefined ? inner.length === 0 : !isDocument(after)))
-    return [[name, after ?? before]];
-  const merged = merge(before, isDocument(after) ? after : {}, inner);
-  return Object.keys(merged).length === 0 && Object.keys(before).length > 0 ? [] : [[name, merged]];
+  if (loginMembers.includes(name)) return after === undefined ? null : Buffer.from(textOf(after, line));
+  if (text[value] === 0x7b && (after === undefined || isDocument(after))) {
+    const inner = loginMembers.filter((one) => one.startsWith(`${name}.`)).map((one) => one.slice(name.length + 1));
+    return merge(before, after ?? {}, inner, `${line}  `);
+  }
+  return after === undefined ? before : Buffer.from(textOf(after, line));
 }
+
+const textOf = (value: unknown, line: string): string => JSON.stringify(value, null, 2).replaceAll('\n', line);

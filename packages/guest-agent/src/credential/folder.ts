@@ -7,7 +7,6 @@ import { mkdir, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { readOpen } from '@airlock/contract/file';
-import { bundleLimits } from '@airlock/contract/guest';
 import type { UserIds } from '../as-user.js';
 
 export interface ReadFileResult {
@@ -36,6 +35,17 @@ function full(path: string, error: unknown): AppError {
     hint: 'Remove something in it by a prompt; or set AIRLOCK_HOME_DISK_GIB to more and start the CLI VM again: its home grows.',
     cause: error,
   });
+}
+
+function tooLarge(path: string, size: number, limit: number): AppError {
+  const mib = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(2)} MiB`;
+  return new AppError(
+    'credential_invalid',
+    `${path} has ${mib(size)} (${size} bytes); at most ${mib(limit)} are read.`,
+    {
+      hint: 'Make it smaller: let its CLI clear its history, or remove from it what is not needed by a prompt.',
+    },
+  );
 }
 
 async function openChild(parent: FileHandle, name: string, create: UserIds | null): Promise<FileHandle> {
@@ -78,9 +88,9 @@ async function withParent<T>(
 
 /**
  * A file of the user, or null when there is none.
- * @throws AppError credential_invalid when it is anything but a plain file of acceptable size.
+ * @throws AppError credential_invalid when it is anything but a plain file of at most `limit` bytes
  */
-export async function readUserFile(home: string, path: string): Promise<ReadFileResult | null> {
+export async function readUserFile(home: string, path: string, limit: number): Promise<ReadFileResult | null> {
   try {
     return await withParent(home, path, null, async (folder, name) => {
       // O_NONBLOCK: a FIFO in this place must not hold the agent up.
@@ -89,10 +99,11 @@ export async function readUserFile(home: string, path: string): Promise<ReadFile
       try {
         const { mode, nlink } = await file.stat();
         const isPlain = (mode & constants.S_IFMT) === constants.S_IFREG && nlink === 1;
+        if (!isPlain) throw new AppError('credential_invalid', `${path} is not a plain file.`);
         // Whatever size it had a moment ago: its user may write to it meanwhile.
-        const content = isPlain ? await readOpen(file, bundleLimits.file) : null;
+        const content = await readOpen(file, limit);
         if (content !== null) return { content, mode: mode & 0o777 };
-        throw new AppError('credential_invalid', `${path} is not a plain file of at most ${bundleLimits.file} bytes.`);
+        throw tooLarge(path, (await file.stat()).size, limit);
       } finally {
         await file.close();
       }

@@ -3,10 +3,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bundleLimits } from '@airlock/contract/guest';
 import { expect, it } from 'vitest';
 import { temporaryFolder } from '../fixtures/config.js';
 import { readUserFile } from './folder.js';
+import { cliFileBytes } from './store.js';
 
 /** Has the file one size and the other, by turns, as fast as it can, until its input ends. */
 const flicker = `
@@ -33,14 +33,16 @@ it('is never read beyond the limit, also when it grows between the look at its s
     await once(user.stdout, 'data');
     const sizes: number[] = [];
     for (let look = 0; look < 400; look += 1) {
-      const file = await readUserFile(home, '.codex/auth.json').catch((error: { code: string }) => error.code);
+      const file = await readUserFile(home, '.codex/auth.json', cliFileBytes).catch(
+        (error: { code: string }) => error.code,
+      );
       if (typeof file === 'string') expect(file).toBe('credential_invalid');
       else sizes.push(file?.content.length ?? 0);
     }
     // Of both kinds, or nothing was shown.
     expect(sizes.length).toBeGreaterThan(10);
     expect(sizes.length).toBeLessThan(400);
-    expect(Math.max(...sizes)).toBeLessThanOrEqual(bundleLimits.file);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(cliFileBytes);
   } finally {
     user.stdin.end();
     await ended;

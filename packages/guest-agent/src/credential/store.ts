@@ -1,15 +1,21 @@
 /** The credential of each provider as files in the home folder: taken out, put in, removed, judged. */
 import { createHash } from 'node:crypto';
 import { AppError } from '@airlock/contract/errors';
-import type { CredentialBundle } from '@airlock/contract/guest';
+import { bundleLimits, type CredentialBundle } from '@airlock/contract/guest';
 import { keepDeclared } from '@airlock/contract/provider/credential-content';
 import type { CredentialFile, CredentialVerdict, FileTexts, ProviderLogin } from '@airlock/contract/provider/facts';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { answerBytes } from '@airlock/contract/received';
 import type { UserIds } from '../as-user.js';
 import type { LoginOf } from '../provider-login.js';
-import { mergeDocument } from './document.js';
+import { mergeDocument, pickMembers } from './document.js';
 import { readUserFile, removeUserFile, writeUserFile } from './folder.js';
+
+/**
+ * Bytes of a CLI's own document, which grows with what the CLI remembers: five times what may leave of it. Read, searched and merged it is
+ * in memory three times, far below the 64 MiB that nothing a guest has may cost.
+ */
+export const cliFileBytes = 4 * 1024 * 1024;
 
 /** What is in a bundle besides the content of its files, at most. */
 const envelopeBytes = 8 * 1024;
@@ -44,6 +50,24 @@ function checkedTexts(bundle: CredentialBundle, login: ProviderLogin): FileTexts
   throw new AppError('credential_invalid', `The bundle is not a complete credential: ${verdict.reason}.`);
 }
 
+/**
+ * What of a file is looked at. Of a document that the CLI shares with its login, and of any that is larger than what may leave, only the
+ * members that are declared; what is no JSON is no text then.
+ * @throws AppError credential_invalid for a file that is too large, or whose login is
+ */
+async function readLogin(home: string, { path, keeps, delivery }: CredentialFile): Promise<string | undefined> {
+  const isText = keeps instanceof RegExp;
+  const file = await readUserFile(home, path, isText ? bundleLimits.file : cliFileBytes);
+  if (file === null) return undefined;
+  const isWhole = isText || (delivery === 'replace' && file.content.length <= bundleLimits.file);
+  const text = isWhole ? file.content : pickMembers(file.content, Object.keys(keeps.shape));
+  if (text.length <= bundleLimits.file) return text.toString('utf8');
+  throw new AppError(
+    'credential_invalid',
+    `The login in ${path} has ${text.length} bytes; expected ${bundleLimits.file} at most.`,
+  );
+}
+
 /** @throws AppError credential_invalid when it is more than one answer may hold */
 function bundleOf(provider: ProviderId, { credentialFiles }: ProviderLogin, texts: FileTexts): CredentialBundle {
   const files = credentialFiles.flatMap(({ path, mode }) => {
@@ -59,9 +83,9 @@ export function createCredentialStore(home: string, user: UserIds, loginOf: Logi
   async function inspect(provider: ProviderId): ReturnType<CredentialStore['inspect']> {
     const login = loginOf(provider);
     const found = new Map<string, string>();
-    for (const { path } of login.credentialFiles) {
-      const file = await readUserFile(home, path);
-      if (file) found.set(path, file.content.toString('utf8'));
+    for (const rule of login.credentialFiles) {
+      const text = await readLogin(home, rule);
+      if (text !== undefined) found.set(rule.path, text);
     }
     const verdict = login.inspectCredential(found);
     return { verdict, files: verdict.complete ? (login.handOver?.(found) ?? found) : new Map() };
@@ -91,7 +115,7 @@ export function createCredentialStore(home: string, user: UserIds, loginOf: Logi
       await (delivered ? writeUserFile(home, path, { content: delivered, mode }, user) : removeUserFile(home, path));
       return;
     }
-    const existing = await readUserFile(home, path);
+    const existing = await readUserFile(home, path, cliFileBytes);
     const content = mergeDocument(existing?.content ?? null, delivered, rule.members);
     if (content === null) await removeUserFile(home, path);
     else if (existing === null || !content.equals(existing.content))

@@ -7,7 +7,7 @@ import { AppError } from '@airlock/contract/errors';
 import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
 import type { ProviderLogin } from '@airlock/contract/provider/facts';
 import type { ProviderId } from '@airlock/contract/provider/provider';
-import type { CredentialStore } from '../credential/store.js';
+import { cliFileBytes, type CredentialStore } from '../credential/store.js';
 import { readUserFile, writeUserFile } from '../credential/folder.js';
 import type { Variables } from '../environment.js';
 import type { Log } from '../log.js';
@@ -165,7 +165,7 @@ async function follow(followed: Followed, starting: Promise<Pty>): Promise<void>
 /** Writes the files that are not there yet; what the person or an earlier login has stays. */
 async function writeMissing(files: NonNullable<ProviderLogin['before']>, { home, user }: LoginDeps): Promise<void> {
   for (const { path, mode, text } of files) {
-    if ((await readUserFile(home, path)) !== null) continue;
+    if ((await readUserFile(home, path, cliFileBytes)) !== null) continue;
     await writeUserFile(home, path, { content: Buffer.from(text), mode }, user);
   }
 }
