@@ -86,7 +86,7 @@ export const settingDefinitions = {
   AIRLOCK_MAX_CONNECTIONS: {
     schema: z.coerce.number().int().min(20).max(100_000).default(2000),
     about:
-      'Connections that the controller holds at a time. The last tenth is kept free: for it those go that do nothing.',
+      'Connections that the controller holds at a time, viewers among them. The last tenth is kept free: for it those go that do nothing. A twentieth may rest for one user.',
   },
   AIRLOCK_UPSTREAM_PROXY: {
     schema: z

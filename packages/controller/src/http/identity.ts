@@ -69,7 +69,6 @@ export function addIdentity(server: Server, { users, connections, limits, reach 
       throw new AppError('invalid_request', 'There is no WebSocket at this path.');
     checkAccess(request);
     checkOrigin(request, reach());
-    if (request.user) server.sockets.welcome(request.raw);
   });
 }
 
@@ -95,6 +94,7 @@ export function admit(request: FastifyRequest, { user, signIn }: Identified): vo
   request.user = user;
   request.via = caller.via;
   request.signIn = caller.signIn;
+  request.server.sockets.welcome(request.raw, user.id);
 }
 
 const accessOf = (request: FastifyRequest): Access =>
@@ -136,9 +136,7 @@ async function byToken(users: Users, token: string): Promise<Identified | undefi
 function openLive(connections: Connections, request: FastifyRequest, reply: FastifyReply): Live {
   const { socket } = request.raw;
   const live = connections.open(() => socket.destroy());
-  // A WebSocket has no answer that closes, and other connections carry more than one request.
-  if (request.ws) socket.once('close', live.close);
-  else reply.raw.once('close', live.close);
+  request.server.sockets.whenOver(request.raw, reply.raw, live.close);
   return live;
 }
 

@@ -47,7 +47,9 @@ export function createLimits(server: Server): Limits {
   const underWay = createTally({ name: 'requests', limit: maxUnderWay, what: 'requests under way' });
   return {
     async count(request, reply) {
-      if (request.claimed !== null && !request.ws) reply.raw.once('close', underWay.take(request.claimed));
+      if (request.claimed !== null && !request.ws) {
+        server.sockets.whenOver(request.raw, reply.raw, underWay.take(request.claimed));
+      }
       const used = await ofUser(request);
       if (used.isAllowed || !used.isExceeded) return;
       void reply.header('retry-after', used.ttlInSeconds);

@@ -7,10 +7,11 @@ import { WebSocket } from 'ws';
 import { DesktopTicket } from '@airlock/contract/api';
 import { ErrorResponse, type ErrorBody } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
+import { createConnections, type Connections } from '../revocation/connections.js';
 import { useTestController, type Person } from './testing/controller.js';
 
 const c = useTestController();
-const soon = (check: () => void | Promise<void>): Promise<void> => vi.waitFor(check, { timeout: 20_000 });
+const soon = (check: () => void | Promise<void>): Promise<void> => vi.waitFor(check, { timeout: 20_000, interval: 10 });
 const auth = ({ token }: Person) => ({ authorization: `Bearer ${token}` });
 const times = <T>(count: number, work: () => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, work));
@@ -108,6 +109,40 @@ test('requests of one user under way are so many, whatever they wait for', async
   sockets.forEach((socket) => socket.destroy());
   await soon(async () => expect((await c.call('GET', '/api/me', { token: c.ada.token })).status).toBe(200));
 });
+
+test('requests that wait behind others on a connection that breaks are counted no longer, nor is what they opened', async () => {
+  const connections = createConnections();
+  let live = 0;
+  const counted: Connections = {
+    ...connections,
+    open(end) {
+      live++;
+      const one = connections.open(end);
+      let isOpen = true;
+      return { ...one, close: () => (isOpen && live--, (isOpen = false), one.close()) };
+    },
+  };
+  const { url: base, server } = await c.another({ connections: counted });
+  const { json } = await c.call('POST', '/api/vm/auth', { base, token: c.ada.token, body: { provider: 'codex' } });
+  const id = String(json.sessionId);
+  const ask = (path: string): string =>
+    `GET ${path} HTTP/1.1\r\nhost: ${new URL(base).host}\r\nauthorization: Bearer ${c.ada.token}\r\n\r\n`;
+  const pipelined = [`/api/vm/auth/${id}/events`, '/api/me', `/api/vm/auth/${id}/events`].map(ask).join('');
+  for (let turn = 0; turn < 100; turn++) {
+    const socket = connect(Number(new URL(base).port), '127.0.0.1');
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    socket.write(pipelined);
+    await once(socket, 'data');
+    // Each third before the last ones were looked at.
+    if (turn % 3 > 0) await soon(() => expect(c.sessions.listeners(id)).toBe(2));
+    socket.destroy();
+  }
+  await soon(() => expect([live, c.sessions.listeners(id)]).toEqual([0, 0]));
+  const answers = await times(100, () => c.call('GET', '/api/me', { base, token: c.ada.token }));
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+  await server.close();
+}, 60_000);
 
 test('homes that one user restores are two at a time', async () => {
   let begun = 0;

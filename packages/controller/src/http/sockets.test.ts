@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
 import { ErrorResponse } from '@airlock/contract/errors';
 import { usualPatience } from './sockets.js';
 import type { HttpDeps, Server } from './deps.js';
@@ -119,6 +120,48 @@ test('too many connections: those go that do nothing for anybody, and who works 
     change();
   }
   await soon(() => expect(events()).toBe(11));
+}, 30_000);
+
+const me = (person: Person): string => `${head('/api/me', [bearer(person)]).replace('POST', 'GET')}\r\n\r\n`;
+const isAnswered = ({ text }: Caller): void => expect(text()).toMatch(/^HTTP\/1\.1 200 /);
+
+test('viewers count among the connections, and none of them is the first to go', async () => {
+  const max = 40;
+  await start({ settings: { ...c.settings, AIRLOCK_MAX_CONNECTIONS: max, AIRLOCK_USER_VIEWERS: max } });
+  const { id } = c.vms.add(c.ada.user.id);
+  const view = async (): Promise<WebSocket> => {
+    const { ticket } = await c.users.createDesktopTicket(c.ada.user.id, id, null);
+    const viewer = new WebSocket(new URL(`/api/vm/${id}/desktop?ticket=${ticket}`, base.replace('http', 'ws')));
+    viewer.on('error', () => undefined);
+    await once(viewer, 'open');
+    return viewer;
+  };
+  const viewers: WebSocket[] = [];
+  while (viewers.length < max * 0.9) viewers.push(await view());
+  for (let turn = 0; turn < 20; turn++) {
+    const stranger = await send(`${head('/api/me').replace('POST', 'GET')}\r\n\r\n`);
+    await soon(() => expect(stranger.text() !== '' || stranger.socket.destroyed).toBe(true));
+  }
+  const bobs = await send(me(c.bob));
+  await soon(() => isAnswered(bobs));
+  expect(viewers.every(({ readyState }) => readyState === WebSocket.OPEN)).toBe(true);
+  viewers.forEach((viewer) => viewer.terminate());
+}, 30_000);
+
+test('what one user lets rest crowds out nobody: a twentieth of all connections, of which the oldest goes', async () => {
+  const max = 100;
+  await start({ settings: { ...c.settings, AIRLOCK_MAX_CONNECTIONS: max }, patience: usualPatience });
+  const adas = await send(me(c.ada));
+  await soon(() => isAnswered(adas));
+  const coming = await send(halfBody());
+  const bobs: Caller[] = [];
+  for (let turn = 0; turn < 10; turn++) {
+    const batch = await many(20, me(c.bob));
+    await soon(() => batch.forEach(isAnswered));
+    bobs.push(...batch);
+  }
+  await soon(() => expect(bobs.filter(({ socket }) => !socket.destroyed)).toHaveLength(max * 0.05));
+  expect([adas, coming].map(({ socket }) => socket.destroyed)).toEqual([false, false]);
 }, 30_000);
 
 describe('an upload', () => {

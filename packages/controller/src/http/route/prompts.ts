@@ -33,13 +33,14 @@ export function addPromptRoutes(server: Server, { vms, prompts, heartbeatMs = 15
       const user = userOf(request);
       const { id } = request.params;
       if (id !== 'me') assertMayPrompt(user, visibleVm(user, id, await vms.get(id)));
-      const run = await prompts.prepare(user.id, request.body);
+      const stream = promptStream(await prompts.prepare(user.id, request.body), heartbeatMs);
+      server.sockets.whenOver(request.raw, reply.raw, () => stream.destroy());
       return reply
         .type('text/event-stream')
         .header('cache-control', 'no-store')
         .header('x-accel-buffering', 'no')
         .serializer((payload: unknown) => String(payload))
-        .send(promptStream(run, heartbeatMs) as unknown as string);
+        .send(stream as unknown as string);
     },
   );
 }

@@ -136,7 +136,7 @@ function addEvents(server: Server, { sessions, settings, heartbeatMs = 15_000 }:
         throw error;
       });
       stream.once('close', release);
-      if (request.raw.socket.destroyed) stream.destroy();
+      server.sockets.whenOver(request.raw, reply.raw, () => stream.destroy());
       open.add(stream);
       stream.once('close', () => open.delete(stream));
       return reply

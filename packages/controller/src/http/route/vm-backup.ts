@@ -61,10 +61,8 @@ function addBackup(server: Server, deps: HttpDeps): void {
       await noteVm(deps, request, row, { action: 'home_backed_up' });
       const owner = (await users.list()).find(({ id }) => id === row.userId);
       const stream = await vms.backup(row.id, { passphrase, now, user: owner?.name ?? row.userId });
-      if (request.raw.socket.destroyed) {
-        stream.destroy();
-        throw new AppError('aborted', 'Whoever asked for the backup has hung up.');
-      }
+      server.sockets.whenOver(request.raw, reply.raw, () => stream.destroy());
+      if (stream.destroyed) throw new AppError('aborted', 'Whoever asked for the backup has hung up.');
       return reply
         .type(octets)
         .header('cache-control', 'no-store')
