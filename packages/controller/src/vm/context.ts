@@ -23,7 +23,7 @@ export interface VmDeps {
     openHomeKey(vmId: string): Promise<string>;
     dropHomeKey(vmId: string): Promise<void>;
   };
-  /** The user's own port at the upstream proxy. */
+  /** The user's own port at the upstream proxy. @throws AppError user_disabled for one who is kept out */
   proxyPort(userId: string): Promise<number>;
   /** Users who are signing in, or were after `since`: they are about to need their CLI VM. */
   signingIn(since: Date): Promise<ReadonlySet<string>>;

@@ -227,6 +227,8 @@ export interface TestVms {
   readonly userId: string;
   /** Keys of homes, by VM. */
   homeKeys: VmDeps['homeKeys'] & { held: Map<string, string> };
+  /** Users who are disabled. */
+  keptOut: Set<string>;
   /** Users who are signing in. */
   signingIn: Set<string>;
   /** The current image. */
@@ -287,7 +289,10 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
       engine: host.engine,
       images: { current: image, get: image, currentId: async () => host.imageId, manifest } as never,
       homeKeys: host.homeKeys,
-      proxyPort: async () => 10001,
+      async proxyPort(userId) {
+        if (host.keptOut.has(userId)) throw new AppError('user_disabled', 'They are disabled.');
+        return 10001;
+      },
       signingIn: async () => host.signingIn,
       host: { accel: 'tcg', accelReason: 'a test', driver: 'a-test', tscKhz: null },
       settings: { ...readSettings({ AIRLOCK_HOME: database.home, ...env, ...more }), AIRLOCK_VM_MEMORY_MIB: 1 },
@@ -315,6 +320,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
     await writeFile(join(host.database.home, 'rootfs.ext4'), randomBytes(1000));
     host.homeKeys = createTestHomeKeys();
     host.signingIn = new Set();
+    host.keptOut = new Set();
     host.imageId = 'img_000000';
     host.rootBytes = 1000;
     host.protocols = new Map();

@@ -26,7 +26,7 @@ export const noRoom: readonly ErrorCode[] = ['disk_full', 'capacity_exhausted'];
 const notOfRoot: readonly ErrorCode[] = [
   ...['aborted', 'shutting_down', 'vm_not_running', 'not_found', ...noRoom, 'home_key_lost'],
   ...['host_unsupported', 'vmm_missing', 'runner_claim_refused', 'config_invalid'],
-  ...['upstream_unreachable', 'upstream_auth_failed'],
+  ...['upstream_unreachable', 'upstream_auth_failed', 'user_disabled'],
 ] as const as readonly ErrorCode[];
 /** Ends that somebody from outside may have brought about: tried once more. */
 const maybeKilled: readonly ErrorCode[] = ['vm_lost', 'vmm_failed', 'runner_failed', 'guest_unreachable'];

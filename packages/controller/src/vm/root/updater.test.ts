@@ -56,6 +56,69 @@ describe('while VMs that stand still are updated by themselves', () => {
   });
 });
 
+describe('for a user who is disabled', () => {
+  const idle = (): Promise<void> => host.restart({ AIRLOCK_CLI_UPDATE: 'idle' });
+
+  test('no root is copied and nothing started by itself; others have their turn, and theirs comes when they are let in', async () => {
+    const vm = await still();
+    const other = newId('usr');
+    await addUser(host.database.store.db, other, 'bob', 10_002);
+    const second = await still({ userId: other });
+    host.keptOut.add(host.userId);
+    await idle();
+    await expectRow(second, { imageId: newer, rootUpdate: null });
+    await manyTurns();
+    expect(await row(vm)).toMatchObject({ imageId: older, rootUpdate: null, state: 'stopped' });
+    expect(host.engine.steps.filter((step) => step.endsWith(vm.id))).toEqual([]);
+    host.keptOut.clear();
+    await expectRow(vm, { imageId: newer, rootUpdate: null });
+  });
+
+  test.each([
+    ['waits to be copied', underWay({ now: true, run: true })],
+    ['was copied', underWay({ state: 'copied', now: true, run: true, to: { number: 2, imageId: newer } })],
+  ])('what was asked for and %s keeps waiting, and keeps no other one waiting', async (_what, rootUpdate) => {
+    const vm = await still({ rootUpdate });
+    const other = newId('usr');
+    await addUser(host.database.store.db, other, 'bob', 10_002);
+    const second = await still({ userId: other });
+    host.keptOut.add(host.userId);
+    await idle();
+    await expectRow(second, { imageId: newer, rootUpdate: null });
+    await manyTurns();
+    expect(await row(vm)).toMatchObject({ rootUpdate: { state: rootUpdate.state }, state: 'stopped' });
+    expect(host.engine.steps.filter((step) => step.endsWith(vm.id))).toEqual([]);
+  });
+
+  test('a root that the controller before was proving is not started', async () => {
+    const [from, to] = [
+      { number: 1, imageId: older },
+      { number: 2, imageId: newer },
+    ];
+    host.keptOut.add(host.userId);
+    const vm = await still({ rootNumber: 2, imageId: newer, rootUpdate: underWay({ state: 'proving', from, to }) });
+    await idle();
+    await host.vms.reconcile();
+    await manyTurns();
+    expect(await row(vm)).toMatchObject({ rootUpdate: { state: 'proving' }, state: 'stopped', error: null });
+    expect(host.engine.done).toEqual([]);
+  });
+
+  test('who is disabled while a root is copied: it is not started from it', async () => {
+    const vm = await still();
+    const copying = gate();
+    host.engine.diskGate = copying.opened;
+    await idle();
+    await expectRow(vm, { rootUpdate: { state: 'copying' } });
+    host.keptOut.add(host.userId);
+    copying.open();
+    await expectRow(vm, { rootUpdate: { state: 'copied' } });
+    await manyTurns();
+    expect(await row(vm)).toMatchObject({ rootUpdate: { state: 'copied' }, state: 'stopped', error: null });
+    expect(host.engine.done).toEqual([]);
+  });
+});
+
 describe('what was asked for first holds', () => {
   test('also when less is asked for while it waits', async () => {
     const vm = await still({ state: 'running' });

@@ -25,13 +25,29 @@ export function startUpdater(ctx: VmContext, everyMs: number): Loop {
 }
 
 async function turn(ctx: VmContext): Promise<void> {
-  const asked = await updating(ctx);
+  const asked = await ofPeople(ctx, await updating(ctx));
   for (const row of asked) {
     if (ctx.halted || ctx.signal.aborted) return;
     if (!ctx.updating.has(row.id)) await bringFurther(ctx, row).catch(hasToWait(ctx, row));
   }
   const isBusy = asked.some(({ rootUpdate }) => rootUpdate?.state === 'waiting' || rootUpdate?.state === 'copying');
   if (!isBusy && ctx.settings.AIRLOCK_CLI_UPDATE === 'idle') await askForOne(ctx);
+}
+
+/** Without those of users who are kept out: nothing of theirs is copied or started; what was begun waits until they are let in. */
+async function ofPeople(ctx: VmContext, found: readonly VmRow[]): Promise<VmRow[]> {
+  const keptOut = await Promise.all(found.map((row) => isKeptOut(ctx, row)));
+  return found.filter((_row, at) => !keptOut[at]);
+}
+
+async function isKeptOut({ proxyPort }: VmContext, { userId }: VmRow): Promise<boolean> {
+  try {
+    await proxyPort(userId);
+    return false;
+  } catch (error) {
+    if (['user_disabled', 'not_found'].includes(AppError.from(error).code)) return true;
+    throw error;
+  }
 }
 
 const hasToWait =
@@ -52,7 +68,8 @@ async function bringFurther(ctx: VmContext, row: VmRow): Promise<void> {
     });
   }
   const made = await makeRoot(ctx, row, true);
-  if (!made?.rootUpdate || (!made.rootUpdate.now && (await isInUse(ctx, made)))) return;
+  // Their user may have been kept out meanwhile.
+  if (!made?.rootUpdate || (await isKeptOut(ctx, made)) || (!made.rootUpdate.now && (await isInUse(ctx, made)))) return;
   // All were stopped while it was copied.
   if (ctx.halted || (made.state === 'stopped' && !(await hasRoomToStart(ctx, made)))) return;
   begin(ctx, made, () => replace(ctx, made));
@@ -110,7 +127,7 @@ async function askForOne(ctx: VmContext): Promise<void> {
   for (const row of await liveClis(ctx)) {
     const isUnderWay = row.rootUpdate !== null && row.rootUpdate.state !== 'failed';
     if (row.state !== 'stopped' || isUnderWay || hasImage(row, imageId) || !mayBegin(row.rootUpdate, imageId)) continue;
-    if (ctx.turns.has(row.id) || (await isInUse(ctx, row))) continue;
+    if (ctx.turns.has(row.id) || (await isInUse(ctx, row)) || (await isKeptOut(ctx, row))) continue;
     ctx.log.info(
       { vmId: row.id, from: row.imageId, imageId },
       'a CLI VM that stands still is brought to a newer image',
