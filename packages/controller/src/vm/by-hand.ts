@@ -4,13 +4,13 @@
  */
 import { AppError } from '@airlock/contract/errors';
 import { startKept } from './bring-up.js';
-import { beginUse } from './cli.js';
 import { stop, stopNow, stopRestNow } from './cli-stop.js';
 import type { VmContext } from './context.js';
 import { bringUp, isToCarryOver } from './root/replace.js';
 import { askToRun } from './root/rows.js';
 import * as rows from './rows.js';
 import { isFinal } from './transitions.js';
+import { beginUse } from './use.js';
 import type { VmRow } from './vm.js';
 
 /** See `Vms.stop`. */

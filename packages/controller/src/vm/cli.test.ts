@@ -6,7 +6,7 @@ import { newId } from '@airlock/contract/ids';
 import { addUser, silentLog } from '../store/testing.js';
 import { vms } from './table.js';
 import type { VmRow } from './vm.js';
-import { useVms } from './testing.js';
+import { gate, useVms } from './testing.js';
 
 const idleS = 600;
 const never = new AbortController().signal;
@@ -63,6 +63,27 @@ test('one in use is not stopped, however long that takes; its idle time begins a
   await pass(idleS + 1);
   await expect.poll(() => state(vm), { timeout: 10_000 }).toBe('stopped');
 });
+
+test('a check that somebody runs in one is a use of it until it answers', async () => {
+  const vm = await made();
+  const answer = gate();
+  vi.spyOn(host.engine, 'client').mockReturnValue({
+    call: async () => {
+      await answer.opened;
+      return { ok: true, exitCode: 0, output: '' };
+    },
+  } as never);
+  const checked = host.vms.runCheck(vm.id, 'proof_codex');
+  await expect.poll(() => host.vms.usesOf(userId)).toBe(1);
+  await pass(10 * idleS);
+  await sweep();
+  expect(await state(vm)).toBe('running');
+  answer.open();
+  expect(await checked).toMatchObject({ ok: true, name: 'proof_codex' });
+  expect(host.vms.usesOf(userId)).toBe(0);
+  await sweep();
+  expect(await state(vm)).toBe('running');
+}, 20_000);
 
 test('a sign-in counts as use', async () => {
   const vm = await made();

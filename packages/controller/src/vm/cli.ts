@@ -7,6 +7,7 @@ import { destroy } from './end.js';
 import { giveUp, insert } from './power.js';
 import { bringUp } from './root/replace.js';
 import * as rows from './rows.js';
+import { beginUse } from './use.js';
 import type { CliUse, VmRow } from './vm.js';
 import { endOf } from './wait.js';
 
@@ -107,14 +108,4 @@ function followLife({ changes }: VmContext, vmId: string): { ended: AbortSignal;
   };
   changes.on(vmId, onChange);
   return { ended: end.signal, forget: () => void changes.off(vmId, onChange) };
-}
-
-/** Counts one use of the user's CLI VM; the answer ends it. */
-export function beginUse({ uses }: VmContext, userId: string): () => void {
-  uses.set(userId, (uses.get(userId) ?? 0) + 1);
-  return () => {
-    const left = (uses.get(userId) ?? 0) - 1;
-    if (left > 0) uses.set(userId, left);
-    else uses.delete(userId);
-  };
 }

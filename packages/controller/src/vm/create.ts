@@ -12,7 +12,7 @@ import { ensureCli, useCli } from './cli.js';
 import { stop, stopIdle } from './cli-stop.js';
 import { createContext, type VmContext, type VmDeps } from './context.js';
 import { destroy, destroyDue, removeOld } from './end.js';
-import { guest, health, openDesktop, runCheck } from './guest.js';
+import { guest, health, openDesktop, runCheckInUse } from './guest.js';
 import { insert, launch, requireHomeDisk } from './power.js';
 import { reconcile } from './reconcile.js';
 import { checkRoom } from './room.js';
@@ -68,7 +68,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     list: (userId) => rows.list(ctx, userId),
     guest: (vmId) => guest(ctx, vmId),
     health: (vmId) => health(ctx, vmId),
-    runCheck: (vmId, name) => runCheck(ctx, vmId, name),
+    runCheck: (vmId, name) => runCheckInUse(ctx, vmId, name),
     openDesktop: (vmId) => openDesktop(ctx, vmId),
     scheduleDestroy: (vmId, at) => rows.scheduleDestroy(ctx, vmId, at),
     destroy: (vmId) => destroy(ctx, vmId),

@@ -6,6 +6,7 @@ import { withPrefix, type JsonClient } from '@airlock/contract/http-client';
 import { askForCheck } from './check.js';
 import type { VmContext } from './context.js';
 import * as rows from './rows.js';
+import { beginUse } from './use.js';
 import type { Reach, VmRow } from './vm.js';
 
 /** What the guard of CLI VMs is given. */
@@ -28,8 +29,19 @@ export async function health(ctx: VmContext, vmId: string): Promise<GuestHealth>
   return (await guest(ctx, vmId)).call('GET', '/health', GuestHealth);
 }
 
-/** Counts as use of the VM. */
-export async function runCheck(ctx: VmContext, vmId: string, name: CheckName): Promise<CheckResult> {
+/** See `Vms.runCheck`. A CLI takes longer to start than the shortest time after which a CLI VM is idle. */
+export async function runCheckInUse(ctx: VmContext, vmId: string, name: CheckName): Promise<CheckResult> {
+  const { kind, userId } = await requireUp(ctx, vmId);
+  const end = kind === 'cli' ? beginUse(ctx, userId) : () => undefined;
+  try {
+    return await runCheck(ctx, vmId, name);
+  } finally {
+    end();
+    await rows.touch(ctx, vmId);
+  }
+}
+
+async function runCheck(ctx: VmContext, vmId: string, name: CheckName): Promise<CheckResult> {
   const row = await requireUp(ctx, vmId);
   await rows.touch(ctx, vmId);
   return askForCheck(ctx, row, name);

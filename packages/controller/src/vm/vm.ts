@@ -142,6 +142,7 @@ export interface Vms {
   /** Calls the agent in the VM; paths as in contract/guest.ts. @throws AppError vm_not_running */
   guest(vmId: string): Promise<JsonClient>;
   health(vmId: string): Promise<GuestHealth>;
+  /** Runs a named check in the VM; a use of it until it answers. @throws AppError not_found, vm_not_running */
   runCheck(vmId: string, name: CheckName): Promise<CheckResult>;
   /** The VM's desktop as an RFB byte stream with security type None. @throws AppError desktop_not_ready, vm_not_running */
   openDesktop(vmId: string): Promise<BulkSocket>;
