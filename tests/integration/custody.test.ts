@@ -28,7 +28,7 @@ import { readSettings } from '@airlock/contract/settings';
 import { openStore } from '@airlock/controller/store/open';
 import { users } from '@airlock/controller/user/table';
 import { vms } from '@airlock/controller/vm/table';
-import { openBackup } from '@airlock/controller/vault/backup-file';
+import { BackedUp, openBackup } from '@airlock/controller/vault/backup-file';
 import { createVault } from '@airlock/controller/vault/create';
 import { loadVaultKeys } from '@airlock/controller/vault/key';
 import { createKeyRing } from '@airlock/controller/vault/ring';
@@ -99,7 +99,8 @@ async function backUp(): Promise<z.infer<typeof BackupResponse>> {
 async function inVault(): Promise<string> {
   const { backup } = await backUp();
   const [stored] = (await openBackup(passphrase, backup)).credentials;
-  return tokenIn(Buffer.from(stored?.bundle.files[0]?.contentBase64 ?? '', 'base64').toString());
+  const { bundle } = BackedUp.parse(stored);
+  return tokenIn(Buffer.from(bundle.files[0]?.contentBase64 ?? '', 'base64').toString());
 }
 
 /** A database with the admin, a CLI VM that runs, and a Codex login that nobody has delivered yet. */

@@ -264,8 +264,13 @@ export const RestoreResponse = z.strictObject({
     z.strictObject({
       /** `ada/codex`, or the id of a VM whose home key it is. */
       name: z.string(),
-      /** kept: what is here is as new. newer: what is here is newer and was left alone. absent: nothing here that it belongs to. */
-      result: z.enum(['restored', 'kept', 'newer', 'absent']),
+      /**
+       * kept: what is here is as new. newer: what is here is newer and was left alone. absent: nothing here that it belongs to. left_out:
+       * it is no credential, or no home key.
+       */
+      result: z.enum(['restored', 'kept', 'newer', 'absent', 'left_out']),
+      /** Why it was left out: the file and the member, never a value. */
+      reason: z.string().nullable(),
     }),
   ),
 });

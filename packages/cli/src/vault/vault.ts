@@ -41,7 +41,9 @@ export function addVault(program: Command): void {
     .action(backup);
   vault
     .command('restore <file>')
-    .description('Bring back from a backup what is missing here; newer things are left alone.')
+    .description(
+      'Bring back from a backup what is missing here; newer things are left alone. Ends with 1 when something was left out.',
+    )
     .option('--passphrase-file <path>', 'read the passphrase from this file; else it is typed, or piped')
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  airlock vault restore airlock-backup.jwe')
@@ -93,9 +95,18 @@ async function restore(file: string, { passphraseFile, json }: PassphraseFlags):
     print(
       table(
         ['WHAT', 'RESULT'],
-        done.entries.map(({ name, result }) => [name, meaning[result]]),
+        done.entries.map(({ name, result, reason }) => [
+          name,
+          [meaning[result], reason ?? ''].filter(Boolean).join(' '),
+        ]),
       ),
     );
+  const leftOut = done.entries.filter(({ result }) => result === 'left_out');
+  if (leftOut.length === 0) return;
+  note(
+    `${leftOut.length} of ${done.entries.length} could not be restored: ${leftOut.map(({ name }) => name).join(', ')}.`,
+  );
+  process.exitCode = 1;
 }
 
 const meaning: Record<RestoreResponse['entries'][number]['result'], string> = {
@@ -103,4 +114,5 @@ const meaning: Record<RestoreResponse['entries'][number]['result'], string> = {
   kept: 'kept: the same is here',
   newer: 'left alone: what is here is newer',
   absent: 'nothing here that it belongs to',
+  left_out: 'left out:',
 };

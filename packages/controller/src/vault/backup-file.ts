@@ -6,24 +6,27 @@ import { StoredBundle } from '@airlock/contract/guest';
 import { VmId } from '@airlock/contract/ids';
 import { ProviderId } from '@airlock/contract/provider/provider';
 
-export const BackupContent = z.strictObject({
+/** One credential of a backup. */
+export const BackedUp = z.strictObject({
+  /** The name: ids differ from database to database. */
+  user: z.string(),
+  provider: ProviderId,
+  generation: z.int().positive().max(999_999_999),
+  method: z.enum(['login', 'api_key']),
+  updatedAt: z.iso.datetime().refine((at) => Date.parse(at) >= 0),
+  bundle: StoredBundle,
+});
+export type BackedUp = z.infer<typeof BackedUp>;
+export const BackedUpHomeKey = z.strictObject({ vmId: VmId, key: z.base64().length(88) });
+
+/** Its entries are each judged by themselves. */
+const BackupContent = z.strictObject({
   version: z.literal(1),
   createdAt: z.iso.datetime(),
-  credentials: z.array(
-    z.strictObject({
-      /** The name: ids differ from database to database. */
-      user: z.string(),
-      provider: ProviderId,
-      generation: z.int().positive(),
-      method: z.enum(['login', 'api_key']),
-      updatedAt: z.iso.datetime(),
-      bundle: StoredBundle,
-    }),
-  ),
-  homeKeys: z.array(z.strictObject({ vmId: VmId, key: z.base64().length(88) })),
+  credentials: z.array(z.unknown()),
+  homeKeys: z.array(z.unknown()),
 });
 export type BackupContent = z.infer<typeof BackupContent>;
-export type BackedUp = BackupContent['credentials'][number];
 
 const header = { alg: 'PBES2-HS512+A256KW', enc: 'A256GCM', typ: 'airlock-backup' } as const;
 /** Rounds of PBKDF2 with SHA-512: about a second of one core; an attacker pays it for each guess. */
@@ -53,11 +56,14 @@ export async function openBackup(passphrase: string, backup: string): Promise<Ba
   }
   const parsed = BackupContent.safeParse(jsonOf(text));
   if (parsed.success) return parsed.data;
-  const where = parsed.error.issues.map(({ path }) => path.join('.') || 'the whole document').join(', ');
-  throw new AppError('backup_invalid', `The backup opens, but has an unexpected form: ${where}.`, {
+  throw new AppError('backup_invalid', `The backup opens, but has an unexpected form: ${whereIn(parsed.error)}.`, {
     hint: 'It may come from another version of Airlock.',
   });
 }
+
+/** What is wrong with the form of something in a backup, by the names of its members alone. */
+export const whereIn = ({ issues }: z.ZodError): string =>
+  issues.map(({ path }) => path.join('.') || 'all of it').join(', ');
 
 function whyNot(error: unknown): string {
   if (error instanceof errors.JWEDecryptionFailed)

@@ -1,6 +1,6 @@
 /** Making a backup: every active credential and every home key, under a passphrase. */
 import { eq } from 'drizzle-orm';
-import { sealBackup, type BackedUp, type BackupContent } from './backup-file.js';
+import { sealBackup, type BackedUp } from './backup-file.js';
 import type { VaultContext } from './context.js';
 import { homeContext, listHomeKeys } from './home-key.js';
 import { openRow } from './stage.js';
@@ -19,8 +19,8 @@ export async function backup(ctx: VaultContext, passphrase: string): Promise<Bac
     vmId,
     key: await ctx.ring.open(homeContext(vmId), sealed),
   }));
-  const content: BackupContent = {
-    version: 1,
+  const content = {
+    version: 1 as const,
     createdAt: new Date().toISOString(),
     credentials: await Promise.all(stored),
     homeKeys: await Promise.all(homeKeys),

@@ -51,6 +51,6 @@ function assertOwnFiles(provider: ProviderId, login: ProviderLogin, bundle: Cred
   if (bundle.provider === provider && others.length === 0) return;
   throw new AppError(
     'credential_invalid',
-    `The VM handed out "${others.join('", "') || bundle.provider}" as the ${provider} credential; expected each at most once: ${known.join(', ')}.`,
+    `"${others.join('", "') || bundle.provider}" is none of the ${provider} credential; expected each at most once: ${known.join(', ')}.`,
   );
 }

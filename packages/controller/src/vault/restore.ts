@@ -1,15 +1,19 @@
 /** Restoring a backup, judged as what comes out of a VM: never replaces what is newer here, nor what can be opened and is as new. */
 import { eq, sql } from 'drizzle-orm';
+import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
+import { VmId } from '@airlock/contract/ids';
+import { ProviderId } from '@airlock/contract/provider/provider';
+import { plainText } from '@airlock/contract/received';
 import type { Transaction } from '../store/store.js';
-import { openBackup, type BackedUp } from './backup-file.js';
+import { BackedUp, BackedUpHomeKey, openBackup, whereIn } from './backup-file.js';
 import { changing, judged, type VaultContext } from './context.js';
 import { homeContext } from './home-key.js';
 import { contextOf, of } from './rows.js';
 import { credentials, custody, homeKeys } from './table.js';
 import type { CredentialRow, RestoreResult, RestoredEntry } from './vault.js';
 
-/** `homes`: VMs that have a home now; the key of another one is not brought back. */
+/** `homes`: VMs that have a home now; the key of another one is not brought back. One bad entry keeps no other from being restored. */
 export async function restore(
   ctx: VaultContext,
   { passphrase, backup }: { passphrase: string; backup: string },
@@ -17,25 +21,54 @@ export async function restore(
 ): Promise<RestoredEntry[]> {
   const content = await openBackup(passphrase, backup);
   const entries: RestoredEntry[] = [];
-  // All before the first: a backup with something that is no credential changes nothing.
-  for (const entry of content.credentials.map((one) => ownPart(ctx, one))) {
-    entries.push({ name: `${entry.user}/${entry.provider}`, result: await restoreCredential(ctx, entry) });
+  for (const [at, found] of content.credentials.entries()) {
+    const { user, provider } = { ...(found as object) } as Record<string, unknown>;
+    const isNamed = typeof user === 'string' && ProviderId.safeParse(provider).success;
+    const name = isNamed ? `${plainText(user, 64)}/${String(provider)}` : `credential ${at + 1}`;
+    entries.push(await byItself(ctx, name, () => restoreCredential(ctx, ownPart(ctx, entryOf(BackedUp, found)))));
   }
-  for (const { vmId, key } of content.homeKeys) {
-    entries.push({ name: vmId, result: homes.has(vmId) ? await restoreHomeKey(ctx, vmId, key) : 'absent' });
+  for (const [at, found] of content.homeKeys.entries()) {
+    const named = z.looseObject({ vmId: VmId }).safeParse(found);
+    const name = named.data?.vmId ?? `home key ${at + 1}`;
+    entries.push(
+      await byItself(ctx, name, async () => {
+        const { vmId, key } = entryOf(BackedUpHomeKey, found);
+        return homes.has(vmId) ? restoreHomeKey(ctx, vmId, key) : 'absent';
+      }),
+    );
   }
   return entries;
 }
 
-/** @throws AppError backup_invalid, naming the entry */
-function ownPart(ctx: VaultContext, entry: BackedUp): BackedUp {
-  const { user, provider } = entry;
+/** What became of one entry. Why it was left out names files and members, and no value. */
+async function byItself(
+  { log }: VaultContext,
+  name: string,
+  work: () => Promise<RestoreResult>,
+): Promise<RestoredEntry> {
   try {
-    return { ...entry, bundle: judged(ctx, { userId: user, provider }, entry.bundle) };
+    return { name, result: await work(), reason: null };
   } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    throw new AppError('backup_invalid', `The backup's entry ${user}/${provider} is no credential. ${error.message}`);
+    const { code, message } = AppError.from(error);
+    log.warn(
+      { name, code, ...(error instanceof AppError ? { reason: message } : { err: error }) },
+      'an entry of a backup was left out',
+    );
+    return { name, result: 'left_out', reason: message };
   }
+}
+
+/** @throws AppError backup_invalid */
+function entryOf<T>(form: z.ZodType<T>, found: unknown): T {
+  const parsed = form.safeParse(found);
+  if (parsed.success) return parsed.data;
+  throw new AppError('backup_invalid', `It has an unexpected form: ${whereIn(parsed.error)}.`);
+}
+
+/** @throws AppError credential_invalid, naming what is wrong */
+function ownPart(ctx: VaultContext, entry: BackedUp): BackedUp {
+  const { user, provider, bundle } = entry;
+  return { ...entry, bundle: judged(ctx, { userId: user, provider }, bundle) };
 }
 
 async function restoreCredential(ctx: VaultContext, entry: BackedUp): Promise<RestoreResult> {

@@ -3,7 +3,7 @@
  * Each stored version is a generation. The lineage is the generation that `stage` gave: it names the login for good, whatever its CLI
  * makes of it by refreshing.
  */
-import type { VaultStatus } from '@airlock/contract/api';
+import type { RestoreResponse, VaultStatus } from '@airlock/contract/api';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import type { KeyProofs } from './proof.js';
@@ -77,7 +77,7 @@ export interface Vault {
   dropHomeKey(vmId: string): Promise<void>;
   /** Everything that is sealed, under a passphrase. */
   backup(passphrase: string): Promise<Backup>;
-  /** `homes`: VMs that have a home now; the key of another one is not brought back. @throws AppError backup_invalid */
+  /** `homes`: VMs that have a home now; the key of another one is not brought back. Each entry is judged by itself. @throws AppError backup_invalid */
   restore(passphrase: string, backup: string, homes: ReadonlySet<string>): Promise<RestoredEntry[]>;
   /** What keeps backups from whoever cannot read the vault key. */
   keyProofs: KeyProofs;
@@ -97,6 +97,8 @@ export interface RestoredEntry {
   /** `<user>/<provider>`, or the id of a VM. */
   name: string;
   result: RestoreResult;
+  /** Why it was left out, without a value of it; null otherwise. */
+  reason: string | null;
 }
 
-export type RestoreResult = 'restored' | 'kept' | 'newer' | 'absent';
+export type RestoreResult = RestoreResponse['entries'][number]['result'];

@@ -242,7 +242,7 @@ export function createTestVault({ proves }: Pick<KeyRing, 'proves'>): HttpDeps['
   const status = { keyId: 'key', oldKeyIds: [], sealed: 0, underOldKeys: 0, lost: 0 };
   return {
     backup: async () => ({ backup: 'sealed', credentials: 0, homeKeys: 0 }),
-    restore: async () => [{ name: 'ada/codex', result: 'kept' }],
+    restore: async () => [{ name: 'ada/codex', result: 'kept', reason: null }],
     keyProofs: createKeyProofs(proves),
     status: async () => status,
     rotate: async () => status,
