@@ -107,6 +107,11 @@ export const errorCatalogue = {
   home_key_lost: { status: 500, meaning: 'The key of the encrypted home of a CLI VM is missing or does not open.' },
   backup_invalid: { status: 400, meaning: 'The backup is damaged or not one of Airlock, or the passphrase is wrong.' },
   store_failed: { status: 500, meaning: 'The database could not be opened or migrated.' },
+  not_writable: {
+    status: 500,
+    meaning:
+      'A folder that Airlock writes to, of the state or of the vault key, is read-only for it or belongs to somebody else.',
+  },
   home_locked: { status: 409, meaning: 'Another controller already uses this AIRLOCK_HOME.' },
   controller_unreachable: { status: 502, meaning: 'No controller answers for this AIRLOCK_HOME.' },
   config_invalid: { status: 500, meaning: 'One or more settings are wrong.' },

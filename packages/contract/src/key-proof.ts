@@ -19,7 +19,7 @@ export function keyProof(key: Uint8Array, nonce: string, call: string): string {
 export async function proveKey(client: Pick<JsonClient, 'call'>, keyFile: string, call: string): Promise<string> {
   const text = await readFile(keyFile, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new AppError('forbidden', `${keyFile} cannot be read (${error.code ?? error.message}).`, {
-      hint: 'Backups of others’ secrets are made on the host, by the account that Airlock runs as.',
+      hint: 'Backups of others’ secrets are made on the host, by the account that Airlock runs as, with the AIRLOCK_VAULT_KEY_FILE of the controller.',
       cause: error,
     });
   });

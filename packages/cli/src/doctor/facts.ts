@@ -17,8 +17,10 @@ import { runProbe } from '@airlock/contract/run-probe';
 import type { HostProbe } from '@airlock/contract/runner';
 import { SystemStatus } from '@airlock/contract/api';
 import { upstreamUrlFor, type Settings } from '@airlock/contract/settings';
+import { whyNotWritable } from '@airlock/contract/writable';
 import { connect } from '../lib/api.js';
 import { packageListFile, programs } from '../lib/checkout.js';
+import { lookAtFolders, type FolderFacts } from './folders.js';
 
 export interface HostFacts {
   node: string;
@@ -28,6 +30,9 @@ export interface HostFacts {
   userNamespaces: boolean;
   /** The user's lines in /etc/subuid and /etc/subgid are there (needed for the same). */
   subordinateIds: boolean;
+  /** This process gets no rights that it has not, whatever it starts: in the service. No image can be built then, except by root. */
+  noNewPrivileges: boolean;
+  folders: FolderFacts;
   /** What the runner measured, or why it could not. */
   probe: HostProbe | { error: string };
   qbootRom: string | null;
@@ -64,6 +69,8 @@ export async function gatherFacts(settings: Settings): Promise<HostFacts> {
     uid: process.getuid?.() ?? -1,
     userNamespaces: succeeds('unshare', ['--user', '--map-root-user', 'true']),
     subordinateIds: hasSubordinateIds(),
+    noNewPrivileges: hasNoNewPrivileges(),
+    folders: lookAtFolders(settings),
     probe: probeHost(home),
     qbootRom: findQboot(),
     capacity: readHostCapacity(home),
@@ -106,6 +113,10 @@ async function hasSubordinateIds(): Promise<boolean> {
   return (await Promise.all(files)).every(owns);
 }
 
+async function hasNoNewPrivileges(): Promise<boolean> {
+  return /^NoNewPrivs:\s+1$/m.test(await readFile('/proc/self/status', 'utf8'));
+}
+
 async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
@@ -113,9 +124,10 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** The verdict is kept in the home's cache, once there is a home. */
+/** The verdict is kept in the home's cache, once there is a home that can be written to. */
 async function probeHost(home: string): Promise<HostFacts['probe']> {
-  const cache = (await exists(home)) && { cache: homePaths(home).hostProbe };
+  const keeps = (await exists(home)) && (await whyNotWritable(home, 'AIRLOCK_HOME')) === null;
+  const cache = keeps && { cache: homePaths(home).hostProbe };
   try {
     return await runProbe({ program: programs.runner, ...cache });
   } catch (error) {

@@ -13,6 +13,7 @@ import type { Settings } from '@airlock/contract/settings';
 import { othersMayRead } from '@airlock/contract/vault-key-file';
 import { mebibytes } from '../lib/output.js';
 import type { HostFacts } from './facts.js';
+import { outsideOfService } from './folders.js';
 
 export interface Finding {
   about: string;
@@ -87,6 +88,7 @@ export function judge(facts: HostFacts, settings: Settings): Finding[] {
     judgeUpstream(facts),
     ...judgeExtraCa(facts),
     ...judgeVaultKey(facts, settings),
+    ...judgeFolders(facts, settings),
   ];
 }
 
@@ -167,10 +169,17 @@ function judgeSecrets({ memoryFolder }: HostFacts, settings: Settings): Finding 
 export const ratherNotRoot =
   'Works, but a hole in QEMU would be root’s: rather run Airlock under an account of its own (deploy/airlock.service).';
 
+export const buildOutside =
+  'Build the image outside of the service, as docs/operations.md says: `air npx airlock image build`. Then start it again.';
+
 /** Only building an image needs these rights: an image that is there can be used without. */
-function judgeUser({ uid, userNamespaces, subordinateIds, image }: HostFacts): Finding {
+function judgeUser({ uid, noNewPrivileges, userNamespaces, subordinateIds, image }: HostFacts): Finding {
   if (uid === 0) return remark('User', 'root', ratherNotRoot);
   const problem = image === null ? blocks : remark;
+  // In the service, whose unit takes these rights, an image that is there is all that it needs.
+  if (noNewPrivileges && image !== null) return ok('User', `uid ${uid}, without new privileges`);
+  if (noNewPrivileges)
+    return blocks('User', `uid ${uid}, and no image can be built without new privileges`, buildOutside);
   const found = `uid ${uid}; the image cannot be built by this user: `;
   if (!userNamespaces) {
     return problem(
@@ -230,4 +239,13 @@ function judgeExtraCa({ extraCa }: HostFacts): Finding[] {
   if (extraCa === null) return [];
   if (extraCa.problem) return [blocks('Extra CA', `${extraCa.path} ${extraCa.problem}`, 'Correct AIRLOCK_EXTRA_CA.')];
   return [ok('Extra CA', `${extraCa.certificates} certificates in ${extraCa.path}`)];
+}
+
+/** A key that is there can be read where its folder cannot be written to: only a rotation fails. */
+function judgeFolders({ folders: { refused, service }, vaultKey }: HostFacts, settings: Settings): Finding[] {
+  const works = (about: string): boolean => about === 'Vault key' && vaultKey !== null;
+  return [
+    ...refused.map(({ about, found, todo }) => (works(about) ? remark : blocks)(about, found, todo)),
+    ...outsideOfService(service, settings).map(({ found, todo }) => remark('Service', found, todo)),
+  ];
 }

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { CreateLoginTokenResponse } from '@airlock/contract/login';
 import { AppError } from '@airlock/contract/errors';
 import { readSettings, type Settings } from '@airlock/contract/settings';
+import { whyNotWritable } from '@airlock/contract/writable';
 import { runAttached } from '../lib/attached.js';
 import { programs } from '../lib/checkout.js';
 import { note, print } from '../lib/output.js';
@@ -11,7 +12,7 @@ import { withApi } from '../lib/api.js';
 import { untilInterrupted } from '../lib/signals.js';
 import { describeFindings } from '../doctor/doctor.js';
 import { gatherFacts, type HostFacts } from '../doctor/facts.js';
-import { choose, judge, ratherNotRoot } from '../doctor/findings.js';
+import { buildOutside, choose, judge, ratherNotRoot } from '../doctor/findings.js';
 import { runController } from './controller-process.js';
 
 export function addUp(program: Command): void {
@@ -24,6 +25,8 @@ export function addUp(program: Command): void {
 }
 
 async function up(settings: Settings, stopVms: boolean): Promise<void> {
+  const refused = await whyNotWritable(settings.AIRLOCK_HOME, 'AIRLOCK_HOME');
+  if (refused) throw refused;
   await mkdir(settings.AIRLOCK_HOME, { recursive: true, mode: 0o700 });
   const facts = await gatherFacts(settings);
   if (facts.controller?.status) {
@@ -31,7 +34,7 @@ async function up(settings: Settings, stopVms: boolean): Promise<void> {
     return;
   }
   refuseIfBlocked(facts, settings);
-  await buildImage();
+  await buildImage(facts);
   note('Starting the controller …');
   await untilInterrupted((stop) =>
     runController({
@@ -69,8 +72,14 @@ function refuseIfBlocked(facts: HostFacts, settings: Settings): void {
 }
 
 /** The builder itself decides whether the current image is still the right one, and then returns at once. */
-async function buildImage(): Promise<void> {
+async function buildImage({ noNewPrivileges }: HostFacts): Promise<void> {
   const code = await runAttached(process.execPath, [programs.imageBuilder, 'build']);
   if (code === 0) return;
-  throw new AppError('image_build_failed', `The image builder ended with exit code ${code}; its own message is above.`);
+  throw new AppError(
+    'image_build_failed',
+    `The image builder ended with exit code ${code}; its own message is above.`,
+    {
+      hint: noNewPrivileges ? buildOutside : '',
+    },
+  );
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { inReadOnly, mayMount } from '@airlock/contract/fixtures/read-only';
 import { readControllerFile } from '@airlock/contract/home';
 import { openHome } from './home.js';
 
@@ -83,3 +84,17 @@ async function holdInChild(path: string): Promise<ChildProcess> {
   await once(child.stdout, 'data');
   return child;
 }
+
+const isSkipped = !(await mayMount());
+test.skipIf(isSkipped)(
+  'a home that the service may not write to is refused with the drop-in that widens it',
+  async () => {
+    const program = new URL('../../dist/lib/home.js', import.meta.url).href;
+    const said = await inReadOnly(
+      join(folder, '..'),
+      `const { openHome } = await import('${program}');
+    await openHome('${folder}').catch(({ code, message, hint }) => console.log(code, message, hint));`,
+    );
+    expect(said).toMatch(/^not_writable AIRLOCK_HOME is .*EROFS.*ReadWritePaths=.*airlock\.service\.d/);
+  },
+);

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { AppError } from '@airlock/contract/errors';
 import { makePrivateFolder, replaceFile } from '@airlock/contract/file';
 import { homePaths, readControllerFile, readToken, type ControllerFile } from '@airlock/contract/home';
+import { whyNotWritable } from '@airlock/contract/writable';
 import { takeLock } from './lock.js';
 import { newSecret } from './secret.js';
 
@@ -20,9 +21,11 @@ export interface Home {
 
 /**
  * Creates the folder when it is missing and takes it for this process.
- * @throws AppError home_locked when another controller has it.
+ * @throws AppError home_locked when another controller has it, not_writable
  */
 export async function openHome(path: string): Promise<Home> {
+  const refused = await whyNotWritable(path, 'AIRLOCK_HOME');
+  if (refused) throw refused;
   await makePrivateFolder(path);
   const { controllerFile, controllerLock } = homePaths(path);
   const lock = await takeLock(controllerLock);

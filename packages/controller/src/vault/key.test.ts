@@ -3,6 +3,7 @@ import { chmod, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { inReadOnly, mayMount } from '@airlock/contract/fixtures/read-only';
 import { othersMayRead } from '@airlock/contract/vault-key-file';
 import { loadVaultKeys, newVaultKey, storeVaultKeys } from './key.js';
 import { createKeyRing } from './ring.js';
@@ -65,4 +66,24 @@ test('a rotation that cannot write the key is refused with the reason, and chang
     code: 'vault_key_invalid',
   });
   expect(newVaultKey().id).not.toBe(key.id);
+});
+
+const isSkipped = !(await mayMount());
+test.skipIf(isSkipped)('one that the service may not write is told with ReadWritePaths= and the drop-in', async () => {
+  const path = join(apart, 'vault.key');
+  const program = new URL('../../dist/vault/key.js', import.meta.url).href;
+  const said = await inReadOnly(
+    apart,
+    `const { loadVaultKeys, newVaultKey, storeVaultKeys } = await import('${program}');
+    const say = ({ code, message, hint }) => console.log(code, message, hint);
+    await loadVaultKeys('${home}', '${path}').catch(say);
+    await storeVaultKeys('${home}', [newVaultKey()], '${path}').catch(say);`,
+  );
+  const lines = said.trim().split('\n');
+  expect(lines).toHaveLength(2);
+  for (const line of lines) {
+    expect(line).toMatch(/^vault_key_invalid .*vault\.key cannot be written.*AIRLOCK_VAULT_KEY_FILE.*EROFS/);
+    expect(line).toContain(`ReadWritePaths=${apart}\``);
+    expect(line).not.toContain('credentials');
+  }
 });

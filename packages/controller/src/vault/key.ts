@@ -4,10 +4,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import { access, open, readFile, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { replaceFile } from '@airlock/contract/file';
 import { homePaths } from '@airlock/contract/home';
-import { othersMayRead } from '@airlock/contract/vault-key-file';
+import { isSystemdCredential, othersMayRead } from '@airlock/contract/vault-key-file';
+import { whyNotWritable } from '@airlock/contract/writable';
 import { vaultKey, type VaultKey } from './jwe.js';
 
 const lineOf = (key: VaultKey): string => `${Buffer.from(key.bytes).toString('base64')}\n`;
@@ -31,7 +33,7 @@ export async function loadVaultKeys(home: string, elsewhere?: string): Promise<[
       await file.close();
     }
   } catch (error) {
-    if (!(await isThere(path))) throw notWritten(path, error);
+    if (!(await isThere(path))) throw await notWritten(path, error);
   }
   const { mode } = await stat(path);
   if (othersMayRead(path, mode)) {
@@ -46,8 +48,8 @@ export async function loadVaultKeys(home: string, elsewhere?: string): Promise<[
 /** Replaces the file in one step. @throws AppError vault_key_invalid where it cannot be written */
 export async function storeVaultKeys(home: string, keys: readonly VaultKey[], elsewhere?: string): Promise<void> {
   const path = elsewhere ?? homePaths(home).vaultKey;
-  await replaceFile(path, keys.map(lineOf).join('')).catch((error: unknown) => {
-    throw notWritten(path, error);
+  await replaceFile(path, keys.map(lineOf).join('')).catch(async (error: unknown) => {
+    throw await notWritten(path, error);
   });
 }
 
@@ -65,10 +67,16 @@ const isThere = (path: string): Promise<boolean> =>
     () => false,
   );
 
-const notWritten = (path: string, cause: unknown): AppError =>
-  new AppError('vault_key_invalid', `The vault key ${path} cannot be written (${(cause as Error).message}).`, {
-    hint: 'systemd’s credentials cannot be: make or change the key while AIRLOCK_VAULT_KEY_FILE is its source, then restart.',
-    cause,
-  });
+async function notWritten(path: string, cause: unknown): Promise<AppError> {
+  const message = `The vault key ${path} cannot be written (${(cause as Error).message}).`;
+  if (isSystemdCredential(path)) {
+    const hint =
+      'systemd’s credentials cannot be: make or change the key while AIRLOCK_VAULT_KEY_FILE is its source, then restart.';
+    return new AppError('vault_key_invalid', message, { hint, cause });
+  }
+  const refused = await whyNotWritable(dirname(path), 'The folder of AIRLOCK_VAULT_KEY_FILE');
+  const [why, hint] = refused ? [` ${refused.message}`, refused.hint] : ['', ''];
+  return new AppError('vault_key_invalid', `${message}${why}`, { hint, cause });
+}
 
 const parseKey = (line: string): VaultKey => vaultKey(Buffer.from(line.trim(), 'base64'));
