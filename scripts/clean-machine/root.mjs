@@ -18,7 +18,11 @@ export const homeOf = (user) => (user === 'root' ? '/root' : `/home/${users[user
  * @param {{suite: 'bookworm' | 'trixie', user: 'root' | 'sudo' | 'plain'}} machine
  */
 export async function makeRoot(path, { suite, user }) {
-  await debootstrap(path, suite, user);
+  await debootstrap(path, suite, [
+    'ca-certificates',
+    ...(suite === 'trixie' ? ['nodejs', 'npm'] : []),
+    ...(user === 'sudo' ? ['sudo'] : []),
+  ]);
   cpSync(caFolder, join(path, caFolder), { recursive: true });
   const inside = (...argv) => must(['chroot', path, ...argv]);
   await inside('update-ca-certificates');
@@ -33,17 +37,13 @@ export async function makeRoot(path, { suite, user }) {
   await inside('chown', '-R', `${users[user]}:`, home);
 }
 
-async function debootstrap(path, suite, user) {
+/** A Debian with these packages in the folder `path`, which is empty; its apt reaches the network as this host's does. */
+export async function debootstrap(path, suite, packages) {
   const { networkOptions, readAptSources, sourcesFor } = await import(
     join(checkout, 'packages/image-builder/dist/apt-sources.js')
   );
   const options = join(dirname(path), 'apt.conf');
   writeFileSync(options, networkOptions((await capture(['apt-config', 'dump'])).stdout).join('\n'));
-  const packages = [
-    'ca-certificates',
-    ...(suite === 'trixie' ? ['nodejs', 'npm'] : []),
-    ...(user === 'sudo' ? ['sudo'] : []),
-  ];
   const hook = `--setup-hook=copy-in ${options} /etc/apt/apt.conf.d`;
   const argv = [
     'mmdebstrap',
