@@ -239,6 +239,45 @@ describe('through an upstream', () => {
     expect(new Set(errors)).toEqual(new Set([code]));
   });
 
+  it('is not blamed for a 407, or for breaking off, of the other end, which it passes on', async () => {
+    let answer = 'HTTP/1.1 407 No\r\nproxy-authenticate: Basic realm="upstream"\r\ncontent-length: 0\r\n\r\n';
+    const server = net.createServer((socket) => {
+      socket.once('data', (head) => {
+        socket.end(head.toString().startsWith('CONNECT ') ? 'HTTP/1.1 200 OK\r\n\r\n' : answer);
+      });
+    });
+    const { counters } = await open({ upstreamUrl: `http://user:right@127.0.0.1:${await listen(server)}` });
+    const answers = [await get('http://evil.example/')];
+    answer = '';
+    answers.push(await get('http://evil.example/'));
+    answer = 'no HTTP\r\n\r\n';
+    answers.push(await get('http://evil.example/'));
+    for (const { status, body } of answers) {
+      expect(status).toBe(502);
+      expect(JSON.parse(body)).toMatchObject({ error: { code: 'egress_failed' } });
+    }
+    expect([errors, counters().lastError]).toEqual([[], null]);
+  });
+
+  it('tells failures that come by turns once a minute each', async () => {
+    let now = 0;
+    await open({ upstreamUrl: `http://user:wrong@127.0.0.1:${await fakeUpstream([])}`, now: () => now });
+    const turns = async (): Promise<void> => {
+      for (let turn = 0; turn < 10; turn += 1) {
+        await tunnel('login.example:443');
+        await tunnel('dropped.example:443');
+      }
+    };
+    await turns();
+    expect(errors).toEqual(['upstream_auth_failed', 'upstream_unreachable']);
+    now = 59_999;
+    await turns();
+    expect(errors).toHaveLength(2);
+    now = 60_000;
+    await turns();
+    expect(errors).toHaveLength(4);
+  });
+
   it('is tried with the hosts that come with it, but those dialled directly', async () => {
     const seen: string[] = [];
     const port = await fakeUpstream(seen);

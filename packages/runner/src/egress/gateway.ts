@@ -30,7 +30,7 @@ const defaultLimits = {
 
 export interface GatewayOptions extends Route {
   socketPath: string;
-  /** Called when `lastError` has changed. */
+  /** Called for each failure of the upstream that was not told within `toldAgainMs`: failures may come by turns, with each request. */
   onUpstreamError: (error: ErrorBody) => void;
   /** Called for each refusal by the policy, and for the first connection that is one too many. */
   onRefused?: (error: AppError) => void;
@@ -39,7 +39,12 @@ export interface GatewayOptions extends Route {
   resolve?: Resolve;
   /** Judges an address that a name was found to have; the policy by default. */
   checkAddress?: typeof checkAddress;
+  /** Milliseconds of a clock. */
+  now?: () => number;
 }
+
+/** Milliseconds for which the same failure is told once. */
+const toldAgainMs = 60_000;
 
 export interface Gateway {
   counters(): RunnerStatus['egress'];
@@ -73,6 +78,8 @@ interface Ctx {
   /** There was one connection too many. */
   wasFull: boolean;
   lastError: ErrorBody | null;
+  /** By the message of a failure of the present upstream: when it was told. There are as many as reasons. */
+  told: Map<string, number>;
 }
 
 /** Opens the gateway; it listens when the promise resolves. */
@@ -85,6 +92,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
       plain: new WeakMap(),
       wasFull: false,
       lastError: null,
+      told: new Map(),
     },
     http: createHttpServer(),
     total: { connections: 0, refused: 0, bytesUp: 0, bytesDown: 0 },
@@ -188,10 +196,11 @@ function record(ctx: Ctx, route: Route, error: AppError): AppError {
   if (error.code !== 'upstream_auth_failed' && error.code !== 'upstream_unreachable') return error;
   // What is wrong with an upstream that is not the present one any more is nobody's concern but the guest's who waits for it.
   if (route !== ctx.route) return error;
-  // Each request of the guest may fail in the same way: news is only what differs.
-  const isNews = ctx.lastError?.message !== error.message;
   ctx.lastError = error.toBody();
-  if (isNews) ctx.options.onUpstreamError(ctx.lastError);
+  const now = (ctx.options.now ?? performance.now.bind(performance))();
+  if (now - (ctx.told.get(error.message) ?? -Infinity) < toldAgainMs) return error;
+  ctx.told.set(error.message, now);
+  ctx.options.onUpstreamError(ctx.lastError);
   return error;
 }
 
@@ -218,6 +227,7 @@ function reroute(ctx: Ctx, { upstreamUrl, directHosts, allowedPrivateHosts = [] 
   if (JSON.stringify(next) === JSON.stringify(ctx.route)) return false;
   ctx.route = next;
   ctx.lastError = null;
+  ctx.told.clear();
   return true;
 }
 

@@ -7,9 +7,9 @@ import { pipeline } from 'node:stream/promises';
 import type { AppError } from '@airlock/contract/errors';
 import { fail } from './answer.js';
 import { maxHeadBytes, type Head } from './head.js';
-import { authorityOf, hostAndPort, pathOf } from './target.js';
+import { authorityOf, hostAndPort, pathOf, type Target } from './target.js';
 import { egressFailed } from './tunnel.js';
-import { upstreamAccess, upstreamAuthFailed, upstreamUnreachable } from './upstream.js';
+import { tryUpstream, upstreamAccess, upstreamUnreachable } from './upstream.js';
 import type { Way } from './way.js';
 
 /** What a plain request was found to be, and where it goes. */
@@ -29,13 +29,22 @@ export function forward(
   onError: (error: AppError) => void,
 ): void {
   const outgoing = httpRequest(optionsOf(head, way));
+  // From then on an upstream may pass on what the other end does: breaking off is no word of its own.
+  let hasConnected = false;
+  outgoing.once('socket', (socket) => socket.once('connect', () => (hasConnected = true)));
   const end = (error: AppError): void => {
     onError(error);
     fail(response, error);
     outgoing.destroy();
   };
+  const gone = new AbortController();
   outgoing.on('response', (answer) => {
-    if (way.upstreamUrl !== null && answer.statusCode === 407) return end(upstreamAuthFailed(way.upstreamUrl));
+    if (way.upstreamUrl !== null && answer.statusCode === 407) {
+      outgoing.destroy();
+      const unsure = (error: unknown): void => end(egressFailed(hostAndPort(way.target), error));
+      whoRefuses(way.upstreamUrl, way.target, gone.signal).then(end, unsure);
+      return;
+    }
     passBack(answer, response).catch((error: unknown) => end(egressFailed(hostAndPort(way.target), error)));
   });
   // Node says of it neither an answer nor an error.
@@ -46,16 +55,24 @@ export function forward(
   outgoing.on('error', (error) => {
     // Whoever has left, or has the head of an answer, is told nothing; nor is anything known of the upstream by that.
     if (response.destroyed || response.headersSent) response.destroy();
-    else
-      end(
-        way.upstreamUrl === null
-          ? egressFailed(hostAndPort(way.target), error)
-          : upstreamUnreachable(way.upstreamUrl, error),
-      );
+    else if (way.upstreamUrl === null || hasConnected) end(egressFailed(hostAndPort(way.target), error));
+    else end(upstreamUnreachable(way.upstreamUrl, error));
   });
-  response.once('close', () => outgoing.destroy());
+  response.once('close', () => {
+    gone.abort();
+    outgoing.destroy();
+  });
   if (head.body === 'none') outgoing.end();
   else incoming.pipe(outgoing);
+}
+
+/**
+ * What a 407 means: it may be the other end's, which an upstream passes on. What answers a CONNECT is the upstream itself.
+ */
+async function whoRefuses(upstreamUrl: string, target: Target, signal: AbortSignal): Promise<AppError> {
+  const problem = await tryUpstream(upstreamUrl, hostAndPort({ ...target, port: 443 }), signal);
+  if (problem?.code === 'upstream_auth_failed') return problem;
+  return egressFailed(hostAndPort(target), new Error('it answers 407'));
 }
 
 function optionsOf(head: Head, { target, upstreamUrl, lookup }: Way): RequestOptions {
