@@ -52,6 +52,11 @@ describe('addresses', () => {
     expect(isLocalName(name)).toBe(true);
   });
 
+  it('a domain that was taken out of the public DNS is a local name, one that stayed is not', () => {
+    expect(['x.mutual', 'x.shaw', 'x.guardian', 'x.volkswagen'].filter(isLocalName)).toHaveLength(4);
+    expect(['x.wed', 'x.google', 'x.zip', 'x.example'].filter(isLocalName)).toEqual([]);
+  });
+
   it.each(['claude.ai', 'localhost.example.com', 'internal.example.com', 'xn--80ak6aa92e.xn--p1ai', 'a_b.dev'])(
     '%s is not a local name',
     (name) => {
