@@ -40,9 +40,13 @@ hint says what to do next.\n\n| code | HTTP status | meaning |\n|---|---|---|\n$
 function audit(actions, everybody) {
   const named = everybody.map((action) => `\`${action}\``).join(', ');
   return `# Audit\n\n${note}
-What matters for security is written down before it is done: when, by whom, by a token, in a browser (\`cookie\`), or by Airlock itself
-(\`system\`), to whom, and to what. No secret is in it, and no text of a person or a guest. A record of something that then
-failed stays: the error was told to whoever asked.
+What matters for security is written down: when, by whom, by a token, in a browser (\`cookie\`), or by Airlock itself (\`system\`), to whom, and to
+what. No secret is in it, and no text of a person or a guest.
+
+What somebody does to people, tokens, sign-ins, sessions and credentials is written in the transaction that does it: both are there, or neither.
+What reaches beyond the database (a VM that is stopped, a backup, an API key that its CLI has yet to accept, the administrator’s token, which is a
+file) is written before it is done; a record of something that then failed stays, and the error was told to whoever asked. Nothing is
+written of what is not there, such as a sign-in under an invented id.
 
 Everybody reads what concerns them, so that nothing is done for a person unseen by that person: on the dashboard below *Activity*, or by
 \`GET /api/audit\`. ${named} concern everybody. An administrator reads everything: \`npx airlock audit\`, \`--user <name>\`, \`--json\`.

@@ -21,6 +21,7 @@ export const auditActions = {
   desktop_opened: 'The desktop of a sign-in was opened.',
   vm_created: 'A VM for checks was made.',
   vm_check_run: 'A check ran in a VM.',
+  vm_looked_into: 'What the agent in a VM reports was read by an administrator who is not its owner.',
   vm_stopped: 'A VM was stopped by hand.',
   vm_started: 'A VM was started by hand.',
   vm_updated: 'Another system was asked for under the home of a CLI VM.',

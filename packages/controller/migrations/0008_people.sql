@@ -13,6 +13,8 @@ ALTER TABLE tokens ADD COLUMN page_hash text;
 --> statement-breakpoint
 ALTER TABLE tokens ADD COLUMN sign_in text;
 --> statement-breakpoint
+ALTER TABLE tokens ADD COLUMN made_with text;
+--> statement-breakpoint
 ALTER TABLE tokens ADD COLUMN created_at timestamp(3) with time zone NOT NULL DEFAULT now();
 --> statement-breakpoint
 ALTER TABLE tokens ADD COLUMN last_used_at timestamp(3) with time zone;

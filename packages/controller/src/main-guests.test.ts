@@ -11,7 +11,7 @@ import type { CredentialSummary } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import { readSettings } from '@airlock/contract/settings';
-import { createAudit } from './audit/audit.js';
+import { createAudit, system } from './audit/audit.js';
 import { createCustodian } from './credential/create.js';
 import type { Custodian } from './credential/custodian.js';
 import { createCredentialGuard } from './credential/guard.js';
@@ -210,7 +210,7 @@ describe('a sign-in past its time ends, and its VM goes, while', { timeout: 30_0
   /** A sign-in that waits for its person. */
   async function addSession({ userId, vmId }: Owner): Promise<SessionRow> {
     const rows = rowsOfSessions();
-    const { id } = await rows.insert(userId, 'codex');
+    const { id } = await rows.insert(userId, 'codex', system);
     await rows.apply(id, 'vm_created', { patch: { browserVmId: vmId } });
     await rows.apply(id, 'desktop_ready');
     const login = { method: 'browser', attempt: 0, started: true, deviceCode: null, takesCode: false } as const;

@@ -69,10 +69,11 @@ export async function startController(options: StartOptions): Promise<Controller
     shutdown.add('lock', home.close);
     const store = await openStore(settings, log, options.onFatal);
     shutdown.add('store', store.close);
-    const users = await createUsers(store, { settings, adminToken: home.token, storeAdminToken: home.storeToken });
+    const audit = createAudit(store);
+    const keep = { adminToken: home.token, storeAdminToken: home.storeToken };
+    const users = await createUsers(store, { settings, audit, ...keep });
     const sweep = { name: 'sweep of tokens', everyMs: sweepIntervalMs, turn: () => users.sweep(), log };
     shutdown.add('sweeper', startLoop(sweep).stop);
-    const audit = createAudit(store);
     const details = { version: await version(), ...shownSettings(settings) };
     await audit.note({ actor: system, action: 'controller_started', userId: null, details });
     const parts = await options.makeParts({ store, users, audit });
@@ -85,7 +86,7 @@ export async function startController(options: StartOptions): Promise<Controller
     finishRotation(parts.vault, log);
     await parts.sessions.resume();
     const connections = createConnections();
-    const revocation = createRevocation({ ...parts, users, audit, connections, log });
+    const revocation = createRevocation({ ...parts, users, connections, log });
     shutdown.add('revocation', revocation.close);
     revocation.resume();
     const described = { describeSystem: describer(parts, store) };
@@ -95,7 +96,7 @@ export async function startController(options: StartOptions): Promise<Controller
     );
     await home.announce({ url, pid: process.pid });
     log.info({ url, home: home.path, database: store.kind }, 'ready');
-    return { url, loginUrl: await adminLogin({ users, audit }, home.token, url), stop: shutdown.run };
+    return { url, loginUrl: await adminLogin(users, home.token, url), stop: shutdown.run };
   } catch (error) {
     await shutdown.run('the start failed');
     throw error;
@@ -137,14 +138,9 @@ async function version(): Promise<string> {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-async function adminLogin(
-  { users, audit }: Pick<Foundation, 'users' | 'audit'>,
-  token: string,
-  url: string,
-): Promise<string> {
+async function adminLogin(users: Foundation['users'], token: string, url: string): Promise<string> {
   const admin = await users.byToken(token);
   if (!admin) throw new AppError('internal', 'The admin does not exist.');
   const link = await users.createLoginToken(admin.id);
-  await audit.note({ actor: system, action: 'login_link_created', userId: admin.id });
   return loginUrl(url, link.token);
 }

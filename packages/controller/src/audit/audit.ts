@@ -1,4 +1,7 @@
-/** The face of the audit folder: what was done, by whom and to whom. It is only added to. */
+/**
+ * The face of the audit folder: what was done, by whom and to whom. It is only added to. What somebody does to a row is noted in the
+ * transaction that does it (`tx`, `Noted`); what reaches beyond the database, before it is done. Nothing is noted of what is not there.
+ */
 import { and, desc, eq, inArray, lt, or } from 'drizzle-orm';
 import { concernsEverybody, type AuditRecord } from '@airlock/contract/audit';
 import type { Store, Transaction } from '../store/store.js';
@@ -17,6 +20,9 @@ export interface AuditEntry {
   subject?: string;
   details?: AuditRecord['details'];
 }
+
+/** Notes an act on `what`, which is there; called in the transaction that does it, or before what no transaction holds. */
+export type Noted<T> = (what: T, tx?: Transaction) => Promise<void>;
 
 export interface Audit {
   /** Resolves once it is written: what must not be done unseen waits for it. `tx`: with whatever else that writes, or not at all. */

@@ -1,4 +1,5 @@
 /** The custodian: looks into running CLI VMs every few seconds, and answers for each credential. */
+import type { Noted } from '../audit/audit.js';
 import { setMaxListeners } from 'node:events';
 import type { Logger } from 'pino';
 import { createBackground, type Background } from '@airlock/contract/background';
@@ -45,9 +46,9 @@ export function createCustodian(deps: CustodianDeps): Custodian {
     retire: (browserVmId, provider) => retire(deps, browserVmId, provider),
     list: async (userId) => summaries(await vault.list(userId), await vault.custody(userId), await vms.list(userId)),
     unconfirmed: () => countUnconfirmed(deps),
-    remove(owner) {
+    remove(owner, noted) {
       apiKeys.cancel(owner);
-      return remove(ctx, owner);
+      return remove(ctx, owner, noted);
     },
     async resume() {
       await apiKeys.resume();
@@ -138,8 +139,12 @@ async function countUnconfirmed({ vault, vms }: CustodianDeps): Promise<number> 
   return active.filter((row) => custody.some((held) => isOf(row, held))).length;
 }
 
-async function remove({ vault, vms, guard, reach }: Ctx, owner: Owner): ReturnType<Custodian['remove']> {
-  if (!(await vault.remove(owner)))
+async function remove(
+  { vault, vms, guard, reach }: Ctx,
+  owner: Owner,
+  noted?: Noted<Owner>,
+): ReturnType<Custodian['remove']> {
+  if (!(await vault.remove(owner, noted)))
     throw new AppError('not_found', `There is no ${owner.provider} credential to remove.`);
   const held = (await vault.custody(owner.userId)).find(({ provider }) => provider === owner.provider);
   const holder = await vms.get(held?.holderVmId ?? '');

@@ -2,6 +2,7 @@
  * The face of the credential folder: where the live copy of each credential is. The disk of the CLI VM that was given one holds
  * the live copy; the vault follows it. Nothing here ever logs anybody out: a copy is only ever removed.
  */
+import type { Noted } from '../audit/audit.js';
 import type { CredentialSummary, RemoveCredentialResponse } from '@airlock/contract/api';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import type { Owner } from '../vault/vault.js';
@@ -28,7 +29,7 @@ export interface Custodian {
   /** Asks the CLI in the CLI VM, which is started when it is stopped. @throws AppError not_found */
   check(owner: Owner): Promise<CredentialSummary>;
   /** @throws AppError not_found */
-  remove(owner: Owner): Promise<RemoveCredentialResponse>;
+  remove(owner: Owner, noted?: Noted<Owner>): Promise<RemoveCredentialResponse>;
   /**
    * Stages an API key and sees to its proof in the background, also across a restart; answers its lineage.
    * @throws AppError provider_unavailable, invalid_request (never with the key in it)

@@ -52,7 +52,6 @@ const acts: Act[] = [
     ...{ action: 'credential_stored', details: { method: 'api_key' } },
   },
   { as: 'ada', call: () => 'DELETE /api/credentials/codex', action: 'credential_removed' },
-  { as: 'ada', call: () => 'POST /api/vm/auth', body: { provider: 'codex' }, action: 'session_started' },
   { as: 'admin', call: () => `POST /api/users/${ada.user.id}/disable`, action: 'user_disabled' },
   { as: 'admin', call: () => `POST /api/users/${ada.user.id}/enable`, action: 'user_enabled' },
   { as: 'admin', call: () => `DELETE /api/users/${ada.user.id}`, action: 'user_removed' },
@@ -100,6 +99,43 @@ describe('what is noted', () => {
     expect(await c.vms.get(cli)).toMatchObject({ state: 'running' });
     await server.close();
   });
+});
+
+test('a look into the VM of somebody else is noted, for them to see; into one’s own it is not', async () => {
+  const look = (person: Person) => c.call('GET', `/api/vm/${cli}/health`, { token: person.token });
+  await look(ada);
+  expect((await newest(ada))?.action).not.toBe('vm_looked_into');
+  await look(c.admin);
+  expect(await newest(ada)).toMatchObject({ action: 'vm_looked_into', subject: cli, actorName: 'admin' });
+});
+
+test('of what is not there nothing is noted', async () => {
+  const { records } = await read(c.admin);
+  const nobody = `${ada.user.id.slice(0, -1)}${ada.user.id.endsWith('x') ? 'y' : 'x'}`;
+  const [user, signIn, vm] = [`/api/users/${nobody}`, newId('sgn'), `/api/vm/${newId('vm')}`];
+  const calls = [
+    ...[`POST ${user}/disable`, `POST ${user}/enable`, `DELETE ${user}`, `POST ${user}/rotate-token`],
+    ...[`DELETE ${user}/sign-ins`, `DELETE ${user}/sign-ins/${signIn}`, `DELETE /api/users/me/sign-ins/${signIn}`],
+    ...[`DELETE /api/users/${ada.user.id}/sign-ins/${signIn}`, 'DELETE /api/credentials/codex'],
+    ...[`POST ${vm}/stop`, `POST ${vm}/start`, `GET ${vm}/health`, `DELETE ${vm}`],
+  ];
+  for (const one of calls) {
+    const [method = '', path = ''] = one.split(' ');
+    expect(`${one} ${(await c.call(method, path, { token: c.admin.token })).json.error?.code}`).toBe(
+      `${one} not_found`,
+    );
+  }
+  expect((await read(c.admin)).records).toEqual(records);
+});
+
+test('what is made is noted with it: no VM for checks without a record', async () => {
+  const failing = { ...c.audit, note: () => Promise.reject(new Error('no room in the database')) };
+  const { url: base, server } = await c.another({ audit: failing });
+  const body = { kind: 'browser', leaseMinutes: 5 };
+  expect((await c.call('POST', '/api/vm', { base, token: c.admin.token, body })).status).toBe(500);
+  await c.call('POST', '/api/vm', { token: c.admin.token, body });
+  expect((await read(c.admin)).records[0]).toMatchObject({ action: 'vm_created', actorName: 'admin' });
+  await server.close();
 });
 
 describe('who reads it', () => {

@@ -10,6 +10,7 @@ import type { User } from '@airlock/contract/api';
 import { pageHeader } from '@airlock/contract/login';
 import type { Actor } from '../audit/audit.js';
 import { AppError } from '@airlock/contract/errors';
+import { hashSecret } from '../lib/secret.js';
 import type { Connections, Live } from '../revocation/connections.js';
 import type { By } from '../revocation/revocation.js';
 import type { Identified, Users } from '../user/user.js';
@@ -23,6 +24,8 @@ declare module 'fastify' {
     via: 'token' | 'cookie' | null;
     /** The browser's sign-in; null for a program. */
     signIn: string | null;
+    /** SHA-256 (hex) of the API token; null for a browser. */
+    tokenHash: string | null;
     live: Live | null;
   }
   interface FastifyContextConfig {
@@ -49,7 +52,8 @@ interface Identity {
 
 /** Adds the checks. The rate limit comes before the database is asked who calls. */
 export function addIdentity(server: Server, { users, connections, limits, reach }: Identity): void {
-  for (const member of ['user', 'via', 'claimed', 'signIn', 'live'] as const) server.decorateRequest(member, null);
+  const members = ['user', 'via', 'claimed', 'signIn', 'tokenHash', 'live'] as const;
+  for (const member of members) server.decorateRequest(member, null);
   server.addHook('onRequest', async (request, reply) => {
     checkHost(request, reach());
     if (accessOf(request) === 'public') return;
@@ -60,6 +64,7 @@ export function addIdentity(server: Server, { users, connections, limits, reach 
     await limits.count(request, reply);
     request.live = openLive(connections, request, reply);
     if (accessOf(request) === 'ticket') return;
+    if (request.via === 'token') request.tokenHash = hashSecret(secret);
     const found = await (request.via === 'token' ? byToken(users, secret) : users.byCookie(secret, page ?? ''));
     if (found) admit(request, found);
   });

@@ -1,5 +1,5 @@
 /** Revocation, put together from what each noun can end and forget of a user. Disabled first, so that a crash leaves nobody let in. */
-import { system, type Actor, type Audit, type AuditEntry } from '../audit/audit.js';
+import { system, type Actor } from '../audit/audit.js';
 import { createQueue, type Queue } from '../lib/keyed.js';
 import type { Log } from '../lib/log.js';
 import { startLoop, type Loop } from '../lib/loop.js';
@@ -15,7 +15,6 @@ export interface RevocationDeps {
   sessions: Pick<Sessions, 'cancelAll' | 'forget'>;
   vms: Pick<Vms, 'stopAllOf' | 'removeAllOf'>;
   vault: Pick<Vault, 'forget'>;
-  audit: Pick<Audit, 'note'>;
   connections: Connections;
   log: Log;
   /** Milliseconds between two looks for what broke off; 10 s by default. */
@@ -33,22 +32,15 @@ export function createRevocation(deps: RevocationDeps): Revocation {
   let sweep: Loop | undefined;
   return {
     disable: (userId, by) => keepOut(ctx, userId, 'disabled', by),
-    enable: async (userId, by) => {
-      const { name } = await users.get(userId);
-      await note(ctx, by, { action: 'user_enabled', userId, subject: name });
-      await users.letIn(userId);
-    },
+    enable: (userId, by) => users.letIn(userId, by.actor),
     remove: (userId, by) => keepOut(ctx, userId, 'removing', by),
     rotateToken: (userId, by) => rotateToken(ctx, userId, by),
     endSignIn: async (userId, signIn, by) => {
-      await note(ctx, by, { action: 'signed_out', userId, subject: signIn });
-      await users.endSignIn(userId, signIn);
+      await users.endSignIn(userId, signIn, by.actor);
       end(ctx, by, (caller) => caller.signIn === signIn);
     },
     signOutEverywhere: async (userId, by) => {
-      const { name } = await users.get(userId);
-      await note(ctx, by, { action: 'signed_out_everywhere', userId, subject: name });
-      const ended = await users.endSignIns(userId);
+      const ended = await users.endSignIns(userId, by.actor);
       end(ctx, by, (caller) => caller.userId === userId && caller.via === 'cookie');
       return ended;
     },
@@ -62,29 +54,17 @@ export function createRevocation(deps: RevocationDeps): Revocation {
   };
 }
 
-const note = ({ audit }: Context, { actor }: By, entry: Omit<AuditEntry, 'actor'>): Promise<void> =>
-  audit.note({ actor, ...entry });
-
 const end = ({ connections }: Context, { live }: By, which: (caller: Caller) => boolean): void =>
   connections.end(which, live);
 
 async function keepOut(ctx: Context, userId: string, how: 'disabled' | 'removing', by: By): Promise<void> {
-  const { users } = ctx;
-  await users.requireDispensable(userId);
-  const { name } = await users.get(userId);
-  const action = how === 'disabled' ? 'user_disabled' : 'user_removed';
-  await note(ctx, by, { action, userId, subject: name });
-  await users.keepOut(userId, how);
+  await ctx.users.keepOut(userId, how, by.actor);
   end(ctx, by, (caller) => caller.userId === userId);
   await ctx.work.run(userId, () => finish(ctx, userId, by.actor));
 }
 
 async function rotateToken(ctx: Context, userId: string, by: By): Promise<string> {
-  const { users } = ctx;
-  const { name, role } = await users.get(userId);
-  const action = role === 'admin' ? 'admin_token_rotated' : 'user_token_rotated';
-  await note(ctx, by, { action, userId, subject: name });
-  const token = await users.rotateToken(userId);
+  const token = await ctx.users.rotateToken(userId, by.actor);
   end(ctx, by, (caller) => caller.userId === userId && caller.via === 'token');
   return token;
 }

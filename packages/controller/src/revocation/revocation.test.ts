@@ -37,7 +37,7 @@ function open(): void {
   const guard = { starting: done, ready: done, proved: done, ending: done };
   vms = createVms({ ...host.deps, proxyPort: users.proxyPort, homeKeys: vault }, guard);
   revocation = createRevocation({
-    ...{ users, vms, vault, audit: createAudit(store), connections: createConnections(), log: silentLog, sweepMs: 20 },
+    ...{ users, vms, vault, connections: createConnections(), log: silentLog, sweepMs: 20 },
     sessions: { cancelAll: async (userId) => void cancelled.push(userId), forget: done },
   });
 }
@@ -54,7 +54,13 @@ beforeEach(async () => {
   await host.vms.close();
   const settings = { AIRLOCK_PROXY_PORT_BASE: 10001 };
   cancelled = [];
-  users = await createUsers(host.database.store, { settings, adminToken: 'A'.repeat(43), storeAdminToken: done });
+  const audit = createAudit(host.database.store);
+  users = await createUsers(host.database.store, {
+    settings,
+    audit,
+    adminToken: 'A'.repeat(43),
+    storeAdminToken: done,
+  });
   open();
 });
 afterEach(close);

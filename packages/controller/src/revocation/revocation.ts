@@ -1,4 +1,4 @@
-/** The face of the revocation folder: who is kept out, and what ends with that. Who asks is noted before anything is done. */
+/** The face of the revocation folder: who is kept out, and what ends with that. Who asks is noted with it. */
 import type { Actor } from '../audit/audit.js';
 import type { Live } from './connections.js';
 

@@ -25,7 +25,7 @@ export async function owned({ rows }: RunContext, userId: string, sessionId: str
   return row;
 }
 
-export async function start(ctx: RunContext, userId: string, providerId: ProviderId): Promise<Session> {
+export async function start(ctx: RunContext, userId: string, providerId: ProviderId, by: Actor): Promise<Session> {
   const provider = providers[providerId];
   if (provider.login === null) {
     throw new AppError('provider_unavailable', `Signing in to ${provider.name} is not part of this version yet.`, {
@@ -35,7 +35,7 @@ export async function start(ctx: RunContext, userId: string, providerId: Provide
   const row = await ctx.starts.run(userId, async () => {
     await requireQuota(ctx, userId);
     await ctx.vms.requireCapacity(userId, { browser: true });
-    return ctx.rows.insert(userId, providerId);
+    return ctx.rows.insert(userId, providerId, by);
   });
   run(ctx, row);
   return toSession(row);

@@ -1,7 +1,7 @@
 /** Sign-in sessions: one driver each while this controller lives, resumed from their rows after a restart. */
 import type { Logger } from 'pino';
 import { createBackground } from '@airlock/contract/background';
-import type { Audit } from '../audit/audit.js';
+import { system, type Audit } from '../audit/audit.js';
 import type { Store } from '../store/store.js';
 import { createQueue } from '../lib/keyed.js';
 import * as ask from './ask.js';
@@ -36,7 +36,7 @@ export function createSessions(deps: SessionDeps): Sessions {
     closing: false,
   };
   return {
-    start: (userId, provider) => ask.start(ctx, userId, provider),
+    start: (userId, provider, by = system) => ask.start(ctx, userId, provider, by),
     get: async (userId, sessionId) => toSession(await ask.owned(ctx, userId, sessionId)),
     list: async (userId) => (await rows.list(userId)).map(toSession),
     cancel: (userId, sessionId, by) => ask.cancel(ctx, userId, sessionId, by),

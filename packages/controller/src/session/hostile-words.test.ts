@@ -5,7 +5,7 @@ import { AppError } from '@airlock/contract/errors';
 import { CheckResult, GuestCredentials, LoginStatus } from '@airlock/contract/guest';
 import { readSettings } from '@airlock/contract/settings';
 import { findingOf, proofError } from '../credential/health.js';
-import { createAudit } from '../audit/audit.js';
+import { createAudit, system } from '../audit/audit.js';
 import { addUser, databases, silentLog, type TestStore } from '../store/testing.js';
 import { bundleOf, testVault } from '../vault/testing.js';
 import { newVaultKey } from '../vault/key.js';
@@ -36,7 +36,7 @@ for (const { name, open, skip } of databases) {
       await server.empty();
       await addUser(server.store.db, 'usr_ada');
       rows = createSessionRows(server.store.db, createAudit(server.store), settings);
-      ({ id } = await rows.insert('usr_ada', 'codex'));
+      ({ id } = await rows.insert('usr_ada', 'codex', system));
     });
 
     test('are stored as the notice and the error of a session', async () => {

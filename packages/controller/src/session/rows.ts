@@ -34,7 +34,7 @@ export interface SessionChange {
 type ClockSettings = Pick<Settings, 'AIRLOCK_BOOT_TIMEOUT_S' | 'AIRLOCK_SIGN_IN_TIMEOUT_S'>;
 
 export interface SessionRows {
-  insert(userId: string, provider: ProviderId): Promise<SessionRow>;
+  insert(userId: string, provider: ProviderId, by: Actor): Promise<SessionRow>;
   get(sessionId: string): Promise<SessionRow | undefined>;
   list(userId: string): Promise<SessionRow[]>;
   /** When the user started the newest session but `count - 1`; undefined when there are fewer. */
@@ -68,7 +68,7 @@ interface RowsContext {
 export function createSessionRows(db: Database, audit: RowsContext['audit'], settings: ClockSettings): SessionRows {
   const ctx: RowsContext = { db, audit, settings, changes: new EventEmitter().setMaxListeners(0) };
   return {
-    insert: (userId, provider) => insert(ctx, userId, provider),
+    insert: (userId, provider, by) => insert(ctx, { userId, provider }, by),
     get: (sessionId) => get(db, sessionId),
     list: (userId) => listOf(db, userId),
     startedAt: (userId, count) => startedAt(db, userId, count),
@@ -114,16 +114,21 @@ async function removeEnded(db: Database, before: Date): Promise<number> {
   return (await db.delete(authSessions).where(where).returning({ id: authSessions.id })).length;
 }
 
-async function insert({ db, settings }: RowsContext, userId: string, provider: ProviderId): Promise<SessionRow> {
+async function insert(
+  { db, audit, settings }: RowsContext,
+  { userId, provider }: Pick<SessionRow, 'userId' | 'provider'>,
+  actor: Actor,
+): Promise<SessionRow> {
   try {
     const unset = { deadlineAt: null, deadlineMaxAt: null };
     const clock = startClock('pending', unset, 'progress', { settings, now: new Date() });
-    const [row] = await db
-      .insert(authSessions)
-      .values({ id: newId('ses'), userId, provider, status: 'pending', steps: newSteps(), ...clock })
-      .returning();
-    if (!row) throw new AppError('internal', 'The row of a session was not returned.');
-    return row;
+    const values = { id: newId('ses'), userId, provider, status: 'pending', steps: newSteps(), ...clock } as const;
+    return await db.transaction(async (tx) => {
+      const [row] = await tx.insert(authSessions).values(values).returning();
+      if (!row) throw new AppError('internal', 'The row of a session was not returned.');
+      await audit.note({ actor, action: 'session_started', userId, subject: row.id, details: { provider } }, tx);
+      return row;
+    });
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
     throw new AppError('session_busy', `A sign-in for ${provider} is already under way.`, {

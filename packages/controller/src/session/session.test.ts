@@ -1,9 +1,11 @@
 /** Sign-ins on a real database, with VMs whose agents are scripted: every way through. */
-import { system } from '../audit/audit.js';
+import { createAudit, system } from '../audit/audit.js';
 import { describe, expect, test, vi } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import type { Session } from '@airlock/contract/session';
+import { readSettings } from '@airlock/contract/settings';
 import { gate } from '../vm/testing.js';
+import { createSessionRows } from './rows.js';
 import { authSessions } from './table.js';
 import { useDesk } from './testing/desk.js';
 import { bundleOf } from '../vault/testing.js';
@@ -356,4 +358,21 @@ describe('an agent that was killed', () => {
     await desk.until(id, 'completed');
     expect(await desk.storedToken()).toBe('token');
   });
+});
+
+test('a sign-in is noted with its row, as started by whoever did, or is not there', async () => {
+  const { store } = desk.store;
+  const audit = createAudit(store);
+  const settings = readSettings({ AIRLOCK_HOME: '/nowhere' });
+  const refusing = createSessionRows(store.db, { note: () => Promise.reject(new Error('no room')) }, settings);
+  await expect(refusing.insert(desk.ada, 'codex', system)).rejects.toThrow('no room');
+  expect(await refusing.list(desk.ada)).toEqual([]);
+  const actor = { actorId: desk.ada, actorName: 'ada', via: 'cookie' } as const;
+  const { id } = await desk.sessions.start(desk.ada, 'codex', actor);
+  await expect(desk.sessions.start(desk.ada, 'codex', actor)).rejects.toMatchObject({ code: 'session_busy' });
+  const records = (await audit.list({ userId: desk.ada, limit: 50 })).filter(
+    ({ action }) => action === 'session_started',
+  );
+  expect(records).toMatchObject([{ ...actor, subject: id, details: { provider: 'codex' } }]);
+  await desk.sessions.cancel(desk.ada, id, system);
 });

@@ -6,7 +6,7 @@ import type { ProviderId } from '@airlock/contract/provider/provider';
 
 export interface Sessions {
   /** Makes the session's row and sets it going; answers before any VM work. @throws AppError provider_unavailable, session_busy, quota_exceeded, image_missing, capacity_exhausted */
-  start(userId: string, provider: ProviderId): Promise<Session>;
+  start(userId: string, provider: ProviderId, by?: Actor): Promise<Session>;
   /** A session of this user. @throws AppError not_found, also for one of another user */
   get(userId: string, sessionId: string): Promise<Session>;
   /** Newest first, at most 50. */

@@ -5,7 +5,8 @@ import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import { hashSecret, newSecret } from '../lib/secret.js';
 import { violatedUnique } from '../store/open.js';
-import type { Known } from './known.js';
+import type { Actor } from '../audit/audit.js';
+import type { UsersContext } from './context.js';
 import { users } from './table.js';
 import type { Database } from '../store/store.js';
 
@@ -37,25 +38,22 @@ export async function ensureAdmin(db: Database, portBase: number): Promise<void>
 
 /** @throws AppError user_exists */
 export async function createUser(
-  { db, known }: { db: Database; known: Known },
+  { db, known, audit }: UsersContext,
   name: string,
   portBase: number,
+  actor: Actor,
 ): Promise<{ user: User; token: string }> {
   const token = newSecret();
   const tokenHash = hashSecret(token);
   for (let attempt = 1; ; attempt++) {
     try {
-      const [row] = await db
-        .insert(users)
-        .values({
-          id: newId('usr'),
-          name,
-          role: 'user',
-          proxyPort: nextPort(portBase),
-          tokenHash,
-        })
-        .returning();
-      if (!row) throw new AppError('internal', 'The database made no user and gave no reason.');
+      const values = { id: newId('usr'), name, role: 'user', proxyPort: nextPort(portBase), tokenHash } as const;
+      const row = await db.transaction(async (tx) => {
+        const [made] = await tx.insert(users).values(values).returning();
+        if (!made) throw new AppError('internal', 'The database made no user and gave no reason.');
+        await audit.note({ actor, action: 'user_created', userId: made.id, subject: name }, tx);
+        return made;
+      });
       known.add(tokenHash, row.id, null);
       return { user: toUser(row), token };
     } catch (error) {

@@ -16,7 +16,7 @@ interface KnownSecret {
 export interface Known {
   find(hash: string): KnownSecret | undefined;
   /**
-   * Once the row is written, and before anybody is told the secret. `expiresAt`: null for one that stays until it is forgotten.
+   * Once the row is written, and before it can be removed or anybody is told the secret. `expiresAt`: null for one that stays until it is forgotten.
    * `pageHash`: of the page secret that a cookie has to come with.
    */
   add(hash: string, userId: string, expiresAt: Date | null, pageHash?: string | null): void;

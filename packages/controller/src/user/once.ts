@@ -1,5 +1,5 @@
 /** One-time secrets in the table `tokens`: issued, redeemed once, swept. A used, expired or unknown one looks the same. */
-import { and, eq, lt, type SQL } from 'drizzle-orm';
+import { and, eq, lt } from 'drizzle-orm';
 import { hashSecret, newSecret } from '../lib/secret.js';
 import { tokens } from './table.js';
 import type { Database } from '../store/store.js';
@@ -22,9 +22,9 @@ export interface OnceContext {
 
 /** `holder`: whose it is, and what its kind needs besides. */
 export async function issue(
-  { db, known, now }: OnceContext,
+  { db, known, now }: Pick<OnceContext, 'known' | 'now'> & { db: Pick<Database, 'insert'> },
   kind: TokenRow['kind'],
-  holder: Pick<TokenRow, 'userId'> & Partial<Pick<TokenRow, 'id' | 'vmId' | 'pageHash' | 'signIn'>>,
+  holder: Pick<TokenRow, 'userId'> & Partial<Pick<TokenRow, 'id' | 'vmId' | 'pageHash' | 'signIn' | 'madeWith'>>,
 ): Promise<{ secret: string; expiresAt: Date }> {
   const secret = newSecret();
   const hash = hashSecret(secret);
@@ -49,16 +49,6 @@ export async function redeem(
     .returning();
   if (row) known.forget(hash);
   return row && row.expiresAt > now() ? row : undefined;
-}
-
-/** Takes out of use what `which` names, and tells what it was. */
-export async function revoke(
-  { db, known }: Pick<OnceContext, 'known'> & { db: Pick<Database, 'delete'> },
-  which: SQL | undefined,
-): Promise<TokenRow[]> {
-  const rows = await db.delete(tokens).where(which).returning();
-  for (const { hash } of rows) known.forget(hash);
-  return rows;
 }
 
 export async function removeExpired({ db, known, now }: OnceContext): Promise<void> {

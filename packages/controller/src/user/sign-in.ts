@@ -2,12 +2,14 @@
  * A browser signs in, and shows that it has. It has two secrets: a cookie, which it hands to every port of a host, and a page secret,
  * which only pages of one origin have. Neither is anything without the other.
  */
-import { and, eq, gt, isNull } from 'drizzle-orm';
+import { and, eq, gt, isNull, or } from 'drizzle-orm';
 import type { User } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import { hashSecret, newSecret, sameHash } from '../lib/secret.js';
-import { getActive, type UsersContext } from './context.js';
+import type { Actor } from '../audit/audit.js';
+import type { Transaction } from '../store/store.js';
+import { changing, requireActive, type UsersContext } from './context.js';
 import { toUser } from './create.js';
 import { issue, redeem } from './once.js';
 import { noteUse } from './sign-ins.js';
@@ -39,15 +41,53 @@ export async function accountOf(ctx: UsersContext, token: string): ReturnType<Us
   throw linkInvalid();
 }
 
+/** See `Users.createLoginToken`. */
+export function createLoginToken(
+  ctx: UsersContext,
+  userId: string,
+  { actor, madeWith }: { actor: Actor; madeWith: string | null },
+): ReturnType<Users['createLoginToken']> {
+  return changing(ctx, userId, async ({ tx, user }) => {
+    requireActive(user);
+    const { secret, expiresAt } = await issue({ ...ctx, db: tx }, 'login', { userId, madeWith });
+    await ctx.audit.note({ actor, action: 'login_link_created', userId }, tx);
+    return { token: secret, expiresAt };
+  });
+}
+
 /** See `Users.login`. */
 export async function login(ctx: UsersContext, token: string): ReturnType<Users['login']> {
-  const used = await redeem(ctx, 'login', token);
-  if (!used) throw linkInvalid();
-  const user = toUser(await getActive(ctx.db, used.userId));
-  const id = newId('sgn');
-  const page = newSecret();
-  const { secret, expiresAt } = await issue(ctx, 'cookie', { userId: user.id, id, pageHash: hashSecret(page) });
-  return { user, signIn: id, cookie: secret, page, expiresAt };
+  const { known, now, audit } = ctx;
+  const hash = hashSecret(token);
+  const userId = known.find(hash)?.userId;
+  if (userId === undefined) throw linkInvalid();
+  return changing(ctx, userId, async ({ tx, user: row, drop }) => {
+    const [used] = await drop(and(eq(tokens.hash, hash), eq(tokens.kind, 'login'), gt(tokens.expiresAt, now())));
+    if (!used || !(await isMakerGood(ctx, tx, used.madeWith))) throw linkInvalid();
+    const user = toUser(requireActive(row));
+    const id = newId('sgn');
+    const page = newSecret();
+    const holder = { userId, id, pageHash: hashSecret(page) };
+    const { secret, expiresAt } = await issue({ ...ctx, db: tx }, 'cookie', holder);
+    const actor = { actorId: userId, actorName: user.name, via: 'cookie' } as const;
+    await audit.note({ actor, action: 'signed_in', userId, subject: id }, tx);
+    return { user, signIn: id, cookie: secret, page, expiresAt };
+  });
+}
+
+/** Whether the API token of this hash is still one, and stays so until the transaction ends. Null: made by Airlock itself. */
+async function isMakerGood(
+  ctx: UsersContext,
+  db: Pick<Transaction, 'select'>,
+  madeWith: string | null,
+): Promise<boolean> {
+  if (madeWith === null) return true;
+  const makers = await db
+    .select()
+    .from(users)
+    .where(and(or(eq(users.tokenHash, madeWith), eq(users.name, 'admin')), isNull(users.disabledAt)))
+    .for('update');
+  return makers.some(({ tokenHash }) => tokenHash === madeWith || (tokenHash === null && ctx.adminHash === madeWith));
 }
 
 /** See `Users.redeemDesktopTicket`. */
@@ -68,9 +108,11 @@ type TokenRow = typeof tokens.$inferSelect;
 
 /** Undefined when the user is kept out, or the sign-in that asked for the ticket has ended. */
 async function holderOfTicket(
-  { db, now }: UsersContext,
-  { userId, signIn }: TokenRow,
+  ctx: UsersContext,
+  { userId, signIn, madeWith }: TokenRow,
 ): Promise<Identified | undefined> {
+  const { db, now } = ctx;
+  if (!(await isMakerGood(ctx, db, madeWith))) return undefined;
   const [user] = await db
     .select()
     .from(users)

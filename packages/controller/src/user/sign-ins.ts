@@ -2,8 +2,8 @@
 import { and, desc, eq, gt, isNull, lt, or } from 'drizzle-orm';
 import type { SignIn } from '@airlock/contract/sign-ins';
 import { AppError } from '@airlock/contract/errors';
-import type { UsersContext } from './context.js';
-import { revoke } from './once.js';
+import type { Actor } from '../audit/audit.js';
+import { changing, type UsersContext } from './context.js';
 import { tokens } from './table.js';
 
 type TokenRow = typeof tokens.$inferSelect;
@@ -39,14 +39,20 @@ export async function signIns({ db, now }: UsersContext, userId: string): Promis
 }
 
 /** See `Users.endSignIn`. */
-export async function endSignIn(ctx: UsersContext, userId: string, signIn: string): Promise<void> {
-  const ended = await revoke(ctx, and(ofUser(userId), eq(tokens.id, signIn)));
-  await revoke(ctx, eq(tokens.signIn, signIn));
-  if (ended.length === 0) throw new AppError('not_found', `There is no sign-in ${signIn}.`);
+export function endSignIn(ctx: UsersContext, userId: string, signIn: string, actor: Actor): Promise<void> {
+  return changing(ctx, userId, async ({ tx, drop }) => {
+    const ended = await drop(and(ofUser(userId), eq(tokens.id, signIn)));
+    if (ended.length === 0) throw new AppError('not_found', `There is no sign-in ${signIn}.`);
+    await drop(eq(tokens.signIn, signIn));
+    await ctx.audit.note({ actor, action: 'signed_out', userId, subject: signIn }, tx);
+  });
 }
 
 /** See `Users.endSignIns`. */
-export async function endSignIns(ctx: UsersContext, userId: string): Promise<number> {
-  const ended = await revoke(ctx, eq(tokens.userId, userId));
-  return ended.filter(({ kind }) => kind === 'cookie').length;
+export function endSignIns(ctx: UsersContext, userId: string, actor: Actor): Promise<number> {
+  return changing(ctx, userId, async ({ tx, user, drop }) => {
+    const ended = await drop(eq(tokens.userId, userId));
+    await ctx.audit.note({ actor, action: 'signed_out_everywhere', userId, subject: user.name }, tx);
+    return ended.filter(({ kind }) => kind === 'cookie').length;
+  });
 }

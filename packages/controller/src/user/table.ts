@@ -34,6 +34,8 @@ export const tokens = airlock.table(
     pageHash: text('page_hash'),
     /** For kind `desktop`: the sign-in that asked for it, with which it ends; null for an API token. */
     signIn: text('sign_in'),
+    /** For kinds `login` and `desktop`: SHA-256 (hex) of the API token that it was made with, with which it ends; null for none. */
+    madeWith: text('made_with'),
     createdAt: at('created_at').notNull().defaultNow(),
     lastUsedAt: at('last_used_at'),
   },

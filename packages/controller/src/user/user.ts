@@ -1,6 +1,10 @@
-/** The face of the user folder: people, their API tokens, login links and sign-ins. Secrets are stored as SHA-256 only. */
+/**
+ * The face of the user folder: people, their API tokens, login links and sign-ins. Secrets are stored as SHA-256 only. Every change is
+ * noted with it, as done `by` somebody, or else by Airlock itself; changes of one user never overlap.
+ */
 import type { ListedUser, User } from '@airlock/contract/api';
 import type { SignIn } from '@airlock/contract/sign-ins';
+import type { Actor } from '../audit/audit.js';
 
 /** Who has shown who they are. */
 export interface Identified {
@@ -27,37 +31,45 @@ export interface Users {
   /** The user's own port at the upstream proxy, which each start of a VM asks for. @throws AppError not_found, user_disabled */
   proxyPort(userId: string): Promise<number>;
   /** A new user with the next free proxy port; the token is returned this once. @throws AppError user_exists */
-  create(name: string): Promise<{ user: User; token: string }>;
-  /** A token in the place of the one there is, which is worth nothing any more, like every login link. @throws AppError not_found */
-  rotateToken(userId: string): Promise<string>;
-  /** @throws AppError not_found, last_admin */
-  requireDispensable(userId: string): Promise<void>;
+  create(name: string, by?: Actor): Promise<{ user: User; token: string }>;
+  /**
+   * A token in the place of the one there is, which is worth nothing any more, like every login link of this user, and every one that
+   * was made with it. @throws AppError not_found
+   */
+  rotateToken(userId: string, by?: Actor): Promise<string>;
   /**
    * Keeps the user out: token, cookies, links and tickets are worth nothing from now on. `removing`: for good; `forget` ends it.
    * @throws AppError not_found, last_admin
    */
-  keepOut(userId: string, how: 'disabled' | 'removing'): Promise<void>;
+  keepOut(userId: string, how: 'disabled' | 'removing', by?: Actor): Promise<void>;
   /** Lets a disabled user in again, by the token of before. @throws AppError not_found, user_disabled while one is being removed */
-  letIn(userId: string): Promise<void>;
+  letIn(userId: string, by?: Actor): Promise<void>;
   /** Removes the row of a user who is being removed, once nothing belongs to them; the name is free then. Idempotent. */
   forget(userId: string): Promise<void>;
   /** Browsers that are signed in, the newest first. */
   signIns(userId: string): Promise<Omit<SignIn, 'current'>[]>;
   /** @throws AppError not_found, also for one of another user */
-  endSignIn(userId: string, signIn: string): Promise<void>;
-  /** Ends every sign-in, login link and ticket; the API token stays. Answers how many sign-ins there were. */
-  endSignIns(userId: string): Promise<number>;
-  /** @throws AppError not_found, user_disabled */
-  createLoginToken(userId: string): Promise<{ token: string; expiresAt: Date }>;
+  endSignIn(userId: string, signIn: string, by?: Actor): Promise<void>;
+  /**
+   * Ends every sign-in, also one that is being made, every login link and ticket; the API token stays. Answers how many sign-ins there
+   * were. @throws AppError not_found
+   */
+  endSignIns(userId: string, by?: Actor): Promise<number>;
+  /** `madeWith`: hash of the API token that asks, with which the link ends; null for none. @throws AppError not_found, user_disabled */
+  createLoginToken(
+    userId: string,
+    by?: { actor: Actor; madeWith: string | null },
+  ): Promise<{ token: string; expiresAt: Date }>;
   /** Whose account a login token opens; it stays good. @throws AppError login_token_invalid */
   accountOf(token: string): Promise<{ user: User; expiresAt: Date }>;
   /** Trades a one-time login token for the two secrets of a sign-in. @throws AppError login_token_invalid, user_disabled */
   login(token: string): Promise<{ user: User; signIn: string; cookie: string; page: string; expiresAt: Date }>;
-  /** `signIn`: that which asks, with which the ticket ends; null for an API token. */
+  /** `signIn`: that which asks, with which the ticket ends; null for an API token, the hash of which is `madeWith`. */
   createDesktopTicket(
     userId: string,
     vmId: string,
     signIn: string | null,
+    madeWith?: string | null,
   ): Promise<{ ticket: string; expiresAt: Date }>;
   /** Who asked for it; good once. @throws AppError ticket_invalid */
   redeemDesktopTicket(ticket: string, vmId: string): Promise<Identified>;

@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { tokens } from './table.js';
+import { createAudit } from '../audit/audit.js';
 import { openEmbeddedTestStore, type TestStore } from '../store/testing.js';
 import type { Users } from './user.js';
 import { createUsers } from './users.js';
@@ -17,6 +18,7 @@ const open = () =>
     settings: { AIRLOCK_PROXY_PORT_BASE: 10001 },
     adminToken,
     storeAdminToken: async (token) => void stored.push(token),
+    audit: createAudit(database.store),
     now: () => now,
   });
 const later = (ms: number): void => {

@@ -5,19 +5,21 @@ import { AppError } from '@airlock/contract/errors';
 import { VmId } from '@airlock/contract/ids';
 import { ProviderId } from '@airlock/contract/provider/provider';
 import { plainText } from '@airlock/contract/received';
+import type { Noted } from '../audit/audit.js';
 import type { Transaction } from '../store/store.js';
 import { BackedUp, BackedUpHomeKey, openBackup, whereIn } from './backup-file.js';
 import { changing, judged, type VaultContext } from './context.js';
 import { homeContext } from './home-key.js';
 import { contextOf, of } from './rows.js';
 import { credentials, custody, homeKeys } from './table.js';
-import type { CredentialRow, RestoreResult, RestoredEntry } from './vault.js';
+import type { CredentialRow, Owner, RestoreResult, RestoredEntry } from './vault.js';
 
-/** `homes`: VMs that have a home now; the key of another one is not brought back. One bad entry keeps no other from being restored. */
+/** `homes`: VMs that have a home now; the key of another one is not brought back. One bad entry keeps no other from being restored. `noted`: of each credential that is. */
 export async function restore(
   ctx: VaultContext,
   { passphrase, backup }: { passphrase: string; backup: string },
   homes: ReadonlySet<string>,
+  noted?: Noted<Owner>,
 ): Promise<RestoredEntry[]> {
   const content = await openBackup(passphrase, backup);
   const entries: RestoredEntry[] = [];
@@ -25,7 +27,8 @@ export async function restore(
     const { user, provider } = { ...(found as object) } as Record<string, unknown>;
     const isNamed = typeof user === 'string' && ProviderId.safeParse(provider).success;
     const name = isNamed ? `${plainText(user, 64)}/${String(provider)}` : `credential ${at + 1}`;
-    entries.push(await byItself(ctx, name, () => restoreCredential(ctx, ownPart(ctx, entryOf(BackedUp, found)))));
+    const work = () => restoreCredential(ctx, ownPart(ctx, entryOf(BackedUp, found)), noted);
+    entries.push(await byItself(ctx, name, work));
   }
   for (const [at, found] of content.homeKeys.entries()) {
     const named = z.looseObject({ vmId: VmId }).safeParse(found);
@@ -71,7 +74,7 @@ function ownPart(ctx: VaultContext, entry: BackedUp): BackedUp {
   return { ...entry, bundle: judged(ctx, { userId: user, provider }, bundle) };
 }
 
-async function restoreCredential(ctx: VaultContext, entry: BackedUp): Promise<RestoreResult> {
+async function restoreCredential(ctx: VaultContext, entry: BackedUp, noted?: Noted<Owner>): Promise<RestoreResult> {
   const user = (await ctx.users.list()).find(({ name }) => name === entry.user);
   if (!user) return 'absent';
   const { provider, generation, method } = entry;
@@ -84,6 +87,7 @@ async function restoreCredential(ctx: VaultContext, entry: BackedUp): Promise<Re
     await tx.insert(credentials).values({ ...row, state: 'active', updatedAt: new Date(entry.updatedAt), sealed });
     const lastGeneration = sql<number>`greatest(${custody.lastGeneration}, ${generation}::integer)`;
     await tx.update(custody).set({ lastGeneration }).where(of(row, custody));
+    await noted?.(row, tx);
     return 'restored';
   });
 }

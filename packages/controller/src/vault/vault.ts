@@ -4,6 +4,7 @@
  * makes of it by refreshing.
  */
 import type { RestoreResponse, VaultStatus } from '@airlock/contract/api';
+import type { Noted } from '../audit/audit.js';
 import type { CredentialBundle } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import type { KeyProofs } from './proof.js';
@@ -57,7 +58,7 @@ export interface Vault {
    */
   writeBack(owner: Owner, vmId: string, from: number, bundle: CredentialBundle): Promise<number>;
   /** Removes every form of it, and uses a number up so that nobody who still has it can write it back. False: there was none. */
-  remove(owner: Owner): Promise<boolean>;
+  remove(owner: Owner, noted?: Noted<Owner>): Promise<boolean>;
   /** Removes everything of this user but the keys of homes, which go with their VMs. Idempotent. */
   forget(userId: string): Promise<void>;
   /** Rows of a user, or of everybody with null, newest generation first. */
@@ -78,7 +79,12 @@ export interface Vault {
   /** Everything that is sealed, under a passphrase. */
   backup(passphrase: string): Promise<Backup>;
   /** `homes`: VMs that have a home now; the key of another one is not brought back. Each entry is judged by itself. @throws AppError backup_invalid */
-  restore(passphrase: string, backup: string, homes: ReadonlySet<string>): Promise<RestoredEntry[]>;
+  restore(
+    passphrase: string,
+    backup: string,
+    homes: ReadonlySet<string>,
+    noted?: Noted<Owner>,
+  ): Promise<RestoredEntry[]>;
   /** What keeps backups from whoever cannot read the vault key. */
   keyProofs: KeyProofs;
   status(): Promise<VaultStatus>;

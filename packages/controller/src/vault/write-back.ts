@@ -1,4 +1,5 @@
 /** What happens to a credential after it was proved: its CLI refreshes it, or the person removes it. */
+import type { Noted } from '../audit/audit.js';
 import { and, eq } from 'drizzle-orm';
 import { AppError } from '@airlock/contract/errors';
 import type { CredentialBundle } from '@airlock/contract/guest';
@@ -37,7 +38,7 @@ export function writeBack(
   });
 }
 
-export function remove(ctx: VaultContext, owner: Owner): Promise<boolean> {
+export function remove(ctx: VaultContext, owner: Owner, noted?: Noted<Owner>): Promise<boolean> {
   return changing(ctx, owner, async (tx) => {
     const gone = await tx.delete(credentials).where(of(owner)).returning({ state: credentials.state });
     if (gone.length === 0) return false;
@@ -46,6 +47,7 @@ export function remove(ctx: VaultContext, owner: Owner): Promise<boolean> {
       .update(custody)
       .set({ health: 'unknown', healthReason: '', checkedAt: null, expiresAt: null, error: null })
       .where(of(owner, custody));
+    await noted?.(owner, tx);
     return true;
   });
 }

@@ -46,8 +46,8 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
   });
   return {
     requireCapacity: (userId, needs) => requireCapacity(ctx, userId, needs),
-    async createBrowser(request) {
-      const row = await insert(ctx, 'browser', request);
+    async createBrowser(request, noted) {
+      const row = await insert(ctx, 'browser', request, noted);
       launch(ctx, row);
       return row;
     },
@@ -59,7 +59,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     start: (vmId) => startByHand(ctx, vmId),
     restart: (vmId) => restartByHand(ctx, vmId),
     update: (vmId, request) => update(ctx, vmId, request),
-    updateAll: () => updateAll(ctx),
+    updateAll: (noted) => updateAll(ctx, noted),
     backup: (vmId, request) => backup(ctx, vmId, request),
     restore: (file, request) => restore(ctx, file, request),
     behind: (all) => behind(ctx, all),

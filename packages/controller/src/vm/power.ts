@@ -1,6 +1,7 @@
 /** Making and starting a VM: its row first, then folder, secrets and runner; on failure nothing of the start is left. */
 import { AppError } from '@airlock/contract/errors';
 import type { VmKind } from '@airlock/contract/api';
+import type { Noted } from '../audit/audit.js';
 import { homeDiskProtocol } from '@airlock/contract/guest';
 import type { ImageManifest } from '@airlock/contract/image';
 import { requireUnderstood, requireUnderstoodVm } from './age.js';
@@ -12,7 +13,7 @@ import type { VmRow } from './vm.js';
 import { watch } from './watch.js';
 
 /** The row of a new VM. @throws AppError image_missing, image_corrupt, as `requireHomeDisk`, capacity_exhausted, disk_full */
-export async function insert(ctx: VmContext, kind: VmKind, vm: rows.NewVm): Promise<VmRow> {
+export async function insert(ctx: VmContext, kind: VmKind, vm: rows.NewVm, noted?: Noted<VmRow>): Promise<VmRow> {
   const image = await ctx.images.current();
   const id = rows.newVmId();
   if (kind === 'cli') requireHomeDisk(image.manifest);
@@ -26,7 +27,13 @@ export async function insert(ctx: VmContext, kind: VmKind, vm: rows.NewVm): Prom
   };
   // Nobody is to sign in for nothing.
   const wanted = { userId: vm.userId, browser: kind === 'browser', cli: kind === 'cli' || vm.sessionId !== null };
-  return takeRoom(ctx, wanted, () => rows.insert(ctx, row));
+  return takeRoom(ctx, wanted, () =>
+    ctx.db.transaction(async (tx) => {
+      const made = await rows.insert({ db: tx }, row);
+      await noted?.(made, tx);
+      return made;
+    }),
+  );
 }
 
 /** @throws AppError image_too_new; image_too_old for an image whose guest does not find a home beside its root, too */

@@ -45,7 +45,7 @@ export async function get({ db }: RowContext, vmId: string): Promise<VmRow | und
 }
 
 export async function insert(
-  { db }: RowContext,
+  { db }: { db: Pick<Database, 'insert'> },
   vm: NewVm & Pick<VmRow, 'id' | 'kind' | 'imageId' | 'rootNumber' | 'accel'>,
 ): Promise<VmRow> {
   const values = { ...vm, state: firstState, timings: noTimings };

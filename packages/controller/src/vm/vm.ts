@@ -1,4 +1,5 @@
 /** The face of the vm folder: what sessions, desktop and http may ask of VMs. */
+import type { Noted } from '../audit/audit.js';
 import type { Readable } from 'node:stream';
 import type { Vm, VmUpdateKind } from '@airlock/contract/api';
 import type { BulkSocket } from '@airlock/contract/bulk-socket';
@@ -69,7 +70,10 @@ export interface Vms {
    * that nobody signs in for nothing. `destroyAt`: when it goes by itself (null: its session decides).
    * @throws AppError image_missing, image_corrupt, capacity_exhausted
    */
-  createBrowser(request: { userId: string; sessionId: string | null; destroyAt: Date | null }): Promise<VmRow>;
+  createBrowser(
+    request: { userId: string; sessionId: string | null; destroyAt: Date | null },
+    noted?: Noted<VmRow>,
+  ): Promise<VmRow>;
   /**
    * The user's CLI VM, running and ready: found, started or created with a full copy of the image's disk. `sessionId` is
    * noted on one that this call creates. `onProgress` gets one short sentence now and then.
@@ -114,7 +118,7 @@ export interface Vms {
    */
   update(vmId: string, request: { kind: VmUpdateKind; now: boolean }): Promise<VmRow>;
   /** `update` of every CLI VM that does not have the current image; answers which. @throws AppError as `update`, of the image */
-  updateAll(): Promise<VmRow[]>;
+  updateAll(noted: Noted<VmRow>): Promise<VmRow[]>;
   /**
    * What those of these VMs that are behind would get by an update, by their ids; of none while no image is current. A list is asked
    * for at once: many VMs have the same few images.

@@ -64,8 +64,9 @@ function addChange(server: Server, deps: HttpDeps): void {
     async (request) => {
       const owner = { userId: userOf(request).id, provider: requireProvider(request.params.provider).id };
       await assertNoSession(sessions, owner.userId, owner.provider);
-      await note(deps, request, { action: 'credential_removed', userId: owner.userId, subject: owner.provider });
-      return custodian.remove(owner);
+      return custodian.remove(owner, ({ userId, provider }, tx) =>
+        note(deps, request, { action: 'credential_removed', userId, subject: provider }, tx),
+      );
     },
   );
 

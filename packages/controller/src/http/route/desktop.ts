@@ -43,7 +43,8 @@ export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
     async (request) => {
       const row = await vmOf(deps, request);
       assertMayView(userOf(request), row);
-      const { ticket, expiresAt } = await users.createDesktopTicket(userOf(request).id, row.id, request.signIn);
+      const { signIn, tokenHash } = request;
+      const { ticket, expiresAt } = await users.createDesktopTicket(userOf(request).id, row.id, signIn, tokenHash);
       return { path: `/api/vm/${row.id}/desktop?ticket=${ticket}`, expiresAt: expiresAt.toISOString() };
     },
   );

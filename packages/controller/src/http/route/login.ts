@@ -39,7 +39,7 @@ export function addLoginRoutes(server: Server, deps: HttpDeps, base: () => strin
 /** The token stands behind `#`, so that no server and no log along the way sees it. */
 export const loginUrl = (base: string, token: string): string => `${base}/dashboard/login#token=${token}`;
 
-function addLinks(server: Server, { users, audit }: HttpDeps, base: () => string): void {
+function addLinks(server: Server, { users }: HttpDeps, base: () => string): void {
   server.post(
     '/api/login-tokens',
     {
@@ -52,8 +52,8 @@ function addLinks(server: Server, { users, audit }: HttpDeps, base: () => string
     async (request) => {
       if (request.via !== 'token') throw madeByTokenOnly();
       const user = await accountFor(userOf(request), request.body.userName);
-      const { token, expiresAt } = await users.createLoginToken(user.id);
-      await audit.note({ actor: actorOf(request), action: 'login_link_created', userId: user.id });
+      const by = { actor: actorOf(request), madeWith: request.tokenHash };
+      const { token, expiresAt } = await users.createLoginToken(user.id, by);
       return { url: loginUrl(base(), token), expiresAt: expiresAt.toISOString() };
     },
   );
@@ -105,9 +105,8 @@ function addLogin(server: Server, { users, audit, revocation, settings }: HttpDe
         await audit.note({ actor: signedIn(present), action: 'sign_in_refused', userId: present.id, details });
         throw otherUserSignedIn();
       }
-      const { user, signIn, page, ...made } = await users.login(token);
+      const { user, page, ...made } = await users.login(token);
       await endFormer(request, cookie);
-      await audit.note({ actor: signedIn(user), action: 'signed_in', userId: user.id, subject: signIn });
       void reply
         .setCookie(name, made.cookie, { ...cookieOptions(settings), expires: made.expiresAt })
         .header('cache-control', 'no-store');

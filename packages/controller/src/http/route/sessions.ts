@@ -9,7 +9,6 @@ import type { HttpDeps, Server } from '../deps.js';
 import { createTally } from '../../lib/quota.js';
 import { sessionEvents, type Subscribe } from '../session-stream.js';
 import { actorOf, userOf } from '../identity.js';
-import { note } from '../note.js';
 
 const params = z.strictObject({ id: SessionId });
 
@@ -21,8 +20,7 @@ export function addSessionRoutes(server: Server, deps: HttpDeps): void {
   addEvents(server, deps);
 }
 
-function addStart(server: Server, deps: HttpDeps): void {
-  const { sessions } = deps;
+function addStart(server: Server, { sessions }: HttpDeps): void {
   server.post(
     '/api/vm/auth',
     {
@@ -34,9 +32,7 @@ function addStart(server: Server, deps: HttpDeps): void {
     },
     async (request, reply) => {
       const userId = userOf(request).id;
-      const session = await sessions.start(userId, requireProvider(request.body.provider).id);
-      const details = { provider: session.provider };
-      await note(deps, request, { action: 'session_started', userId, subject: session.id, details });
+      const session = await sessions.start(userId, requireProvider(request.body.provider).id, actorOf(request));
       return reply.status(202).send({ sessionId: session.id, provider: session.provider, status: session.status });
     },
   );

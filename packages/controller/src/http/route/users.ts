@@ -7,8 +7,7 @@ import { SignInId, UserId } from '@airlock/contract/ids';
 import { RotateTokenResponse, SignInList, SignOutResponse } from '@airlock/contract/sign-ins';
 import { answers, noContent } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
-import { byOf, userOf } from '../identity.js';
-import { note } from '../note.js';
+import { actorOf, byOf, userOf } from '../identity.js';
 
 const config = { access: 'admin' } as const;
 const params = z.strictObject({ id: UserId });
@@ -21,8 +20,7 @@ export function addUserRoutes(server: Server, deps: HttpDeps): void {
   addSignIns(server, deps);
 }
 
-function addPeople(server: Server, deps: HttpDeps): void {
-  const { users } = deps;
+function addPeople(server: Server, { users }: HttpDeps): void {
   server.get(
     '/api/users',
     { config, schema: { response: answers(200, UserList), summary: 'All users' } },
@@ -41,10 +39,7 @@ function addPeople(server: Server, deps: HttpDeps): void {
     },
     async (request, reply) => {
       requireToken(request);
-      const made = await users.create(request.body.name);
-      const { id, name } = made.user;
-      await note(deps, request, { action: 'user_created', userId: id, subject: name });
-      return reply.status(201).send(made);
+      return reply.status(201).send(await users.create(request.body.name, actorOf(request)));
     },
   );
 }

@@ -7,7 +7,6 @@ import {
   RestoreResponse,
   VaultStatus,
 } from '@airlock/contract/api';
-import type { FastifyRequest } from 'fastify';
 import { answers } from '../answers.js';
 import type { VmRow } from '../../vm/vm.js';
 import type { HttpDeps, Server } from '../deps.js';
@@ -106,27 +105,14 @@ function addRestore(server: Server, deps: HttpDeps): void {
       const { passphrase, backup, keyProof } = request.body;
       vault.keyProofs.require(keyProof, 'POST /api/vault/restore');
       await note(deps, request, { action: 'vault_restored', userId: null });
-      const entries = await vault.restore(passphrase, backup, homesOf(await vms.list(null)));
-      await noteRestored(deps, request, entries);
+      const homes = homesOf(await vms.list(null));
+      const entries = await vault.restore(passphrase, backup, homes, ({ userId, provider }, tx) =>
+        note(deps, request, { action: 'credential_restored', userId, subject: provider }, tx),
+      );
       await custodian.syncAll();
       return { entries };
     },
   );
-}
-
-/** Each credential that came back, for its user. */
-async function noteRestored(
-  deps: HttpDeps,
-  request: FastifyRequest,
-  entries: RestoreResponse['entries'],
-): Promise<void> {
-  const users = await deps.users.list();
-  for (const { name, result } of entries) {
-    const [owner, subject] = name.split('/');
-    const user = users.find((one) => one.name === owner);
-    if (result !== 'restored' || !user || subject === undefined) continue;
-    await note(deps, request, { action: 'credential_restored', userId: user.id, subject });
-  }
 }
 
 /** VMs whose encrypted home is there, or may be. */

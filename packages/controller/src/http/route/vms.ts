@@ -77,8 +77,10 @@ function addList(server: Server, deps: HttpDeps, shown: Shown): void {
     },
     async (request, reply) => {
       const destroyAt = new Date(Date.now() + request.body.leaseMinutes * 60_000);
-      const row = await vms.createBrowser({ userId: userOf(request).id, sessionId: null, destroyAt });
-      await noteVm(deps, request, row, { action: 'vm_created' });
+      const wanted = { userId: userOf(request).id, sessionId: null, destroyAt };
+      const row = await vms.createBrowser(wanted, (made, tx) =>
+        noteVm(deps, request, made, { action: 'vm_created', tx }),
+      );
       return reply.status(202).send(await shown.one(row));
     },
   );
@@ -179,10 +181,8 @@ function addUpdate(server: Server, deps: HttpDeps, shown: Shown): void {
       },
     },
     async (request, reply) => {
-      const asked = await vms.updateAll();
-      // Not before: it is decided there which are behind.
       const details = { kind: 'update', now: false };
-      for (const row of asked) await noteVm(deps, request, row, { action: 'vm_updated', details });
+      const asked = await vms.updateAll((row) => noteVm(deps, request, row, { action: 'vm_updated', details }));
       return reply.status(202).send({ vms: await shown.all(asked) });
     },
   );
@@ -193,7 +193,11 @@ function addGuest(server: Server, deps: HttpDeps): void {
   server.get(
     '/api/vm/:id/health',
     { schema: { params: vmParams, response: answers(200, GuestHealth), summary: 'What the agent in the VM reports' } },
-    async (request) => vms.health((await vmOf(deps, request)).id),
+    async (request) => {
+      const row = await vmOf(deps, request);
+      if (row.userId !== userOf(request).id) await noteVm(deps, request, row, { action: 'vm_looked_into' });
+      return vms.health(row.id);
+    },
   );
 
   server.post(

@@ -102,12 +102,13 @@ export function useTestController(): TestController {
 /** What `useTestController` starts, for a program of its own; `close` ends it. */
 export async function startTestController(): Promise<TestController> {
   const database: TestStore = await openEmbeddedTestStore();
+  const audit = createAudit(database.store);
   const users = await createUsers(database.store, {
     settings: { AIRLOCK_PROXY_PORT_BASE: 10001 },
     adminToken,
     storeAdminToken: (token) => writeFile(homePaths(database.home).token, token),
+    audit,
   });
-  const audit = createAudit(database.store);
   const echo = await startEchoServer(join(database.home, 'echo.sock'));
   const key = newVaultKey();
   const lines: string[] = [];
@@ -133,7 +134,7 @@ export async function startTestController(): Promise<TestController> {
     sessions,
     connections,
     revocation: createRevocation({
-      ...{ users, audit, connections, sessions, vms, log },
+      ...{ users, connections, sessions, vms, log },
       vault: { forget: async () => void credentials.splice(0) },
     }),
     vms,

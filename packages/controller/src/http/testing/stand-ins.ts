@@ -155,7 +155,11 @@ export function createTestVms(target: EchoServer): TestVms {
   }
   const keep = { all: () => [...rows.values()], put: (row: VmRow) => rows.set(row.id, row) };
   const played: Partial<Vms> = {
-    createBrowser: async ({ userId, sessionId, destroyAt }) => add(userId, { sessionId, destroyAt, state: 'creating' }),
+    createBrowser: async ({ userId, sessionId, destroyAt }, noted) => {
+      const row = add(userId, { sessionId, destroyAt, state: 'creating' });
+      await noted?.(row);
+      return row;
+    },
     ensureCli: async (userId) => add(userId, { kind: 'cli' }),
     runCheck: async (_id, name) => {
       checks.push(name);
@@ -221,10 +225,12 @@ export function createTestCustodian(credentials: CredentialSummary[]): HttpDeps[
   return {
     list: async () => credentials,
     check: async ({ provider }) => credentials.find((one) => one.provider === provider) ?? missing(),
-    remove: async ({ provider }) => {
+    remove: async (owner, noted) => {
+      const { provider } = owner;
       const at = credentials.findIndex((one) => one.provider === provider);
       if (at < 0) missing();
       credentials.splice(at, 1);
+      await noted?.(owner);
       return { cliVm: 'pending' };
     },
     setApiKey: async ({ provider }, key) => {

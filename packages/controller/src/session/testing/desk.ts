@@ -130,6 +130,7 @@ export function useDesk(env: Record<string, string> = {}): Desk {
     const settings = { AIRLOCK_PROXY_PORT_BASE: 10001 };
     const users = await createUsers(desk.store.store, {
       ...{ settings, adminToken: 'A'.repeat(43), storeAdminToken: async () => undefined },
+      audit: createAudit(desk.store.store),
     });
     desk.ada = (await users.create('ada')).user.id;
     guard = createCredentialGuard({ vault: desk.vault, log: silentLog });

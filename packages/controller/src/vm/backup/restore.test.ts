@@ -236,7 +236,7 @@ describe('a controller that ends in the middle', () => {
     const { db } = host.database.store;
     // As SIGKILL leaves it between the row and the word that it is whole.
     const values = { id, userId: host.userId, sessionId: null, destroyAt: null, kind: 'cli', accel: 'tcg' } as const;
-    await rows.insert({ db, changes: undefined as never }, { ...values, imageId: 'img_000000', rootNumber: 1 });
+    await rows.insert({ db }, { ...values, imageId: 'img_000000', rootNumber: 1 });
     await host.homeKeys.sealHomeKey(id);
     await homes.write(id, homeBytes, exampleHome());
     await host.restart();

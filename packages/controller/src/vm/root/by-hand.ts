@@ -1,6 +1,7 @@
 /** Another root because somebody asks for it, and what a VM would get by it. */
 import type { VersionChange, VmUpdateKind } from '@airlock/contract/api';
 import type { ImageManifest } from '@airlock/contract/image';
+import type { Noted } from '../../audit/audit.js';
 import { clisOf } from '../../image/image.js';
 import { requireMade } from '../by-hand.js';
 import type { VmContext } from '../context.js';
@@ -32,12 +33,13 @@ export async function update(
 }
 
 /** See `Vms.updateAll`. */
-export async function updateAll(ctx: VmContext): Promise<VmRow[]> {
+export async function updateAll(ctx: VmContext, noted: Noted<VmRow>): Promise<VmRow[]> {
   const { manifest } = await ctx.images.current();
   requireHomeDisk(manifest);
   const asked: VmRow[] = [];
   for (const row of await liveClis(ctx)) {
     if (row.state === 'creating' || hasImage(row, manifest.id)) continue;
+    await noted(row);
     asked.push(await update(ctx, row.id, { kind: 'update', now: false }));
   }
   return asked;

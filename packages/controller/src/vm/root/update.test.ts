@@ -121,14 +121,19 @@ describe('an update', () => {
     host.imageId = newer;
     const copying = gate();
     host.engine.diskGate = copying.opened;
-    expect((await host.vms.updateAll()).map(({ id }) => id).toSorted()).toEqual([vm.id, second.id].toSorted());
+    const noted: string[] = [];
+    const note = async ({ id, rootUpdate }: VmRow): Promise<void> => void noted.push(`${id} ${rootUpdate?.state}`);
+    const asked = (await host.vms.updateAll(note)).map(({ id }) => id);
+    expect(asked.toSorted()).toEqual([vm.id, second.id].toSorted());
+    // Each before it was asked for.
+    expect(noted).toEqual(asked.map((id) => `${id} undefined`));
     await expectRow(vm, { rootUpdate: { state: 'copying' } });
     expect(await row(second)).toMatchObject({ rootUpdate: { state: 'waiting' } });
     copying.open();
     host.engine.diskGate = undefined;
     await expectRow(vm, updated);
     await expectRow(second, updated);
-    expect(await host.vms.updateAll()).toEqual([]);
+    expect(await host.vms.updateAll(note)).toEqual([]);
   });
 
   test('of a VM that is destroyed meanwhile ends with it', async () => {
