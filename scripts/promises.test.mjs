@@ -1,4 +1,4 @@
-/** A promise that nobody owns ends the program that it fails in: each way to hide one must be reported. */
+/** A promise that nobody owns fails where nobody is told of it: each way to hide one must be reported. */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { SystemStatus } from '@airlock/contract/api';
 import { CreateLoginTokenResponse } from '@airlock/contract/login';
 import type { CanaryReport } from '@airlock/contract/canary';
@@ -178,6 +178,21 @@ describe.skipIf(skip !== '')(`a controller ${skip}`, { timeout: 120_000 }, () =>
     }
     expect(await controller.exit).toEqual({ code: 1, signal: null });
     expect(controller.lines.join('\n')).toContain('The embedded database ended unexpectedly');
+  });
+
+  test('a promise that nobody waits for ends nothing when it fails, and is logged with its id; an uncaught throw does', async () => {
+    const stray =
+      "let n = 0; process.on('SIGUSR2', () => { const e = new Error('stray'); if (n++) throw e; Promise.reject(e); })";
+    const controller = start({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(stray)}` });
+    const { origin } = new URL((await controller.ready) ?? '');
+    controller.kill('SIGUSR2');
+    await vi.waitFor(
+      () => expect(controller.lines.join('\n')).toMatch(/"fault":"flt_\w+","msg":"a promise failed/),
+      10_000,
+    );
+    expect(SystemStatus.parse(await get(origin, '/api/system'))).toMatchObject({ database: 'pglite' });
+    controller.kill('SIGUSR2');
+    expect(await controller.exit).toEqual({ code: 1, signal: null });
   });
 
   test('a taken port and wrong settings are said in words', async () => {

@@ -5,6 +5,7 @@ import { readCanaryReport } from '@airlock/contract/canary-file';
 import { AppError, onFault } from '@airlock/contract/errors';
 import { makePrivateFolder } from '@airlock/contract/file';
 import { homePaths } from '@airlock/contract/home';
+import { newId } from '@airlock/contract/ids';
 import { readSettings, type Settings } from '@airlock/contract/settings';
 import { createCustodian } from './credential/create.js';
 import { createCredentialGuard } from './credential/guard.js';
@@ -85,7 +86,10 @@ async function main(): Promise<void> {
     log.fatal({ err: error }, 'the controller cannot go on');
     process.exit(1);
   };
-  process.on('unhandledRejection', onFatal);
+  // Nobody waits for this promise, so that nothing else went on from what failed. A throw that nobody catches has broken off something.
+  process.on('unhandledRejection', (error) =>
+    log.error({ err: error, fault: newId('flt') }, 'a promise failed that nobody waits for; the controller goes on'),
+  );
   process.on('uncaughtException', onFatal);
   // Until it is ready, and when it is asked twice, it ends at once: what a killed controller leaves is put right at the start.
   let endAtOnce = true;
