@@ -1,5 +1,5 @@
 /**
- * Starts deploy/airlock.service under a real systemd, in a throwaway Debian with this checkout and the image that is current here: sign-in
+ * Starts deploy/airlock.service under a real systemd, in a throwaway Debian with this checkout and its image: sign-in
  * by a link, doctor, a VM with its desktop, a restart that the VM outlives. Needs root; takes some minutes.
  */
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
@@ -91,6 +91,8 @@ async function main() {
   let machine;
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => void machine?.end());
   try {
+    // As operators do, outside of the service: in it none can be built.
+    await must([process.execPath, join(checkout, 'packages/image-builder/dist/main.js'), 'build']);
     await timed('A Debian with Airlock', () => makeTree(tree));
     machine = await boot(tree);
     await show(machine).catch(async (error) => {
