@@ -30,7 +30,7 @@ export async function resolveToDial(host: string, resolve: Resolve = resolveAll)
   try {
     return await inTime(resolve(host), directMs, missing);
   } catch (cause) {
-    throw AppError.from(cause).code === 'not_found' ? cause : missing(cause);
+    throw cause instanceof AppError ? cause : missing(cause);
   }
 }
 

@@ -2,6 +2,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { onFault } from '@airlock/contract/errors';
 import { ask } from './names.js';
 import { openRecorder, openTestGateway, type Recorder, type TestGateway } from './testing.js';
 import { checkOwnAndPublic, findWay, type Policy, type Route } from './way.js';
@@ -123,6 +124,14 @@ describe('through an upstream', () => {
     // Twenty connections, one question.
     expect(asked.filter((name) => name === 'late.example.com')).toHaveLength(1);
   });
+});
+
+it('a name that is not there is told to the guest, and is no fault that somebody has to look into', async () => {
+  const faults: unknown[] = [];
+  onFault((_id, error) => faults.push(error));
+  const { send } = await open({ upstreamUrl: null });
+  for (const request of requests('nowhere.example.com:443')) expect(statusOf(await send(request))).toBe(404);
+  expect(faults).toEqual([]);
 });
 
 describe.each(['direct', 'upstream'] as const)('AIRLOCK_ALLOWED_PRIVATE_HOSTS, %s', (mode) => {
