@@ -66,9 +66,9 @@ async function show(machine) {
   await timed('The service is started, and well', () => until(isWell, 180));
   await timed('A login link signs in', () => signIn(machine));
   await timed('doctor', async () => console.log(await airlock(machine, 'doctor')));
-  let vm;
+  let session, vm;
   await timed('A VM with its desktop', async () => {
-    await airlock(machine, 'auth start codex');
+    [session] = (await airlock(machine, 'auth start codex')).split(' ');
     vm = await until(running, 300);
   });
   await timed('A restart, which the VM outlives', async () => {
@@ -76,7 +76,7 @@ async function show(machine) {
     await until(isWell, 180);
     if ((await running()) !== vm) throw new Stop(`${vm} does not run any more.`, '', 1);
   });
-  await timed('The end of the VM', () => airlock(machine, `vm destroy ${vm} --yes`));
+  await timed('The end of the sign-in', () => airlock(machine, `auth cancel ${session}`));
   const restarts = await say(machine, 'systemctl show airlock.service --property=NRestarts --value');
   if (restarts !== '0') throw new Stop(`The service ended by itself ${restarts} times.`, '', 1);
 }

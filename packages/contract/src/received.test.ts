@@ -112,6 +112,7 @@ describe('a value that only a hostile process sends is refused', () => {
       LoginStatus,
       { ...login, deviceCode: { url: `https://a.example/${'x'.repeat(3000)}`, code: null } },
     ],
+    ['a boot that no database takes', RunnerStatus, { ...status, runner: { ...status.runner, bootId: '\ud800' } }],
     ['a time that there is not', RunnerStatus, { ...status, readyAt: 1e16 }],
     ['a figure that is none', GuestHealth, { ...health, uptimeMs: 1e300 }],
   ])('%s', (_what, schema, value) => expect(schema.safeParse(value).success).toBe(false));

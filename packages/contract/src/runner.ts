@@ -67,7 +67,7 @@ export const ProcessIdentity = z.strictObject({
   /** Field 22 of /proc/<pid>/stat: clock ticks between boot and process start. */
   startTicks: z.int().nonnegative(),
   /** /proc/sys/kernel/random/boot_id */
-  bootId: z.string().max(64),
+  bootId: z.string().regex(/^[\x20-\x7e]{1,64}$/),
 });
 export type ProcessIdentity = z.infer<typeof ProcessIdentity>;
 
