@@ -87,12 +87,13 @@ export function startAttempt(plan: LoginPlan, deps: LoginDeps): Attempt {
     look(false);
   }
 
-  async function start(): Promise<Pty> {
+  async function start(): Promise<Started> {
     await writeMissing(plan.login.before ?? [], deps);
+    const before = await currentFingerprint(provider, deps);
     ending.signal.throwIfAborted();
     const { home: cwd, user } = deps;
     pty = await startInPty({ argv: plan.argv, env: plan.env, cwd, user, size: screen.size, onOutput });
-    return pty;
+    return { running: pty, before };
   }
 
   const starting = start();
@@ -114,7 +115,7 @@ export function startAttempt(plan: LoginPlan, deps: LoginDeps): Attempt {
       if (!isRunning()) return;
       ending.abort(new AppError('aborted', 'The login was ended before its program had started.'));
       await starting.then(
-        (running) => running[how](),
+        ({ running }) => running[how](),
         () => deps.log('The login had not started when it was ended.', { provider }),
       );
       await done;
@@ -139,6 +140,12 @@ function createTypist(write: (keys: string) => void): { type(text: string): void
   };
 }
 
+interface Started {
+  running: Pty;
+  /** Of the credential that was there before the program ran; null for none. */
+  before: string | null;
+}
+
 interface Followed {
   provider: ProviderId;
   status: LoginStatus;
@@ -148,11 +155,11 @@ interface Followed {
 }
 
 /** Waits for the program's end and judges it. */
-async function follow(followed: Followed, starting: Promise<Pty>): Promise<void> {
+async function follow(followed: Followed, starting: Promise<Started>): Promise<void> {
   const { provider, status, deps } = followed;
-  const [before, running] = await Promise.all([currentFingerprint(provider, deps), starting]);
+  const { running, before } = await starting;
   const linger = new AbortController();
-  const lingered = endLingering(followed, running, before, linger.signal);
+  const lingered = endLingering(followed, { running, before }, linger.signal);
   status.exitCode = await running.ended;
   linger.abort();
   followed.onEnd();
@@ -182,8 +189,7 @@ async function currentFingerprint(provider: ProviderId, deps: LoginDeps): Promis
 /** Ends a CLI that goes on running although its new credential is complete; true when it had to. */
 async function endLingering(
   { provider, deps }: Followed,
-  pty: Pty,
-  before: string | null,
+  { running, before }: Started,
   signal: AbortSignal,
 ): Promise<boolean> {
   let completeMs = 0;
@@ -193,7 +199,7 @@ async function endLingering(
     const now = await currentFingerprint(provider, deps);
     completeMs = now === null || now === before ? 0 : completeMs + pollMs;
     if (completeMs < deps.lingerMs || signal.aborted) continue;
-    await pty.stop();
+    await running.stop();
     return true;
   }
   return false;

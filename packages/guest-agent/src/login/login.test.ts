@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { LoginStatus } from '@airlock/contract/guest';
 import type { ProviderLogin } from '@airlock/contract/provider/facts';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { createCredentialStore } from '../credential/store.js';
+import { createCredentialStore, type CredentialStore } from '../credential/store.js';
 import { userVariables } from '../environment.js';
 import { addProgram, exampleConfig, temporaryFolder, testSettings } from '../fixtures/config.js';
 import type { UserIds } from '../as-user.js';
@@ -25,7 +25,12 @@ interface Bench {
 }
 
 /** A login whose `codex` is this shell script, described as codex with these changes. */
-async function benchFor(script: string, user = self, changes: Partial<ProviderLogin> = {}): Promise<Bench> {
+async function benchFor(
+  script: string,
+  user = self,
+  changes: Partial<ProviderLogin> = {},
+  seen = (credentials: CredentialStore): CredentialStore => credentials,
+): Promise<Bench> {
   const folder = await temporaryFolder();
   const settings = await testSettings(folder);
   await addProgram(folder, 'codex', script);
@@ -35,7 +40,7 @@ async function benchFor(script: string, user = self, changes: Partial<ProviderLo
     home: settings.home,
     user,
     variables: () => userVariables(exampleConfig(), settings),
-    credentials: createCredentialStore(settings.home, user, describe),
+    credentials: seen(createCredentialStore(settings.home, user, describe)),
     log: () => undefined,
     lingerMs: 1000,
   });
@@ -162,6 +167,22 @@ describe('createLogin', () => {
 
   it('ends a CLI that stays although its credential is complete', async () => {
     const { login } = await benchFor(`${sayUrl}; ${writeAuth}; exec sleep 300`);
+    login.start('codex');
+    await until(login, 'succeeded', 'failed');
+    expect(login.status()).toMatchObject({ state: 'succeeded', exitCode: null });
+  });
+
+  it('takes what a CLI wrote at once for new, however slow the look at what was there before', async () => {
+    let looks = 0;
+    const slow = (credentials: CredentialStore): CredentialStore => ({
+      ...credentials,
+      fingerprint: async (provider) => {
+        looks += 1;
+        if (looks === 1) await vi.waitUntil(() => credentials.fingerprint(provider), 1000).catch(() => null);
+        return credentials.fingerprint(provider);
+      },
+    });
+    const { login } = await benchFor(`${sayUrl}; ${writeAuth}; exec sleep 300`, self, {}, slow);
     login.start('codex');
     await until(login, 'succeeded', 'failed');
     expect(login.status()).toMatchObject({ state: 'succeeded', exitCode: null });
