@@ -25,6 +25,8 @@ export async function rotateToken(ctx: UsersContext, userId: string, actor: Acto
       return user.tokenHash;
     }
     const former = ctx.adminHash;
+    // Whoever reads the file finds a token that is good, also when the transaction fails after it.
+    known.add(hash, userId, null);
     // The file first: a crash here leaves a token that the next start takes.
     await ctx.storeAdminToken(token);
     ctx.adminHash = hash;

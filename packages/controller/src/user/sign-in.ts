@@ -86,7 +86,8 @@ async function isMakerGood(
     .select()
     .from(users)
     .where(and(or(eq(users.tokenHash, madeWith), eq(users.name, 'admin')), isNull(users.disabledAt)))
-    .for('update');
+    // Shared: who changes a maker waits, and those who sign in by the links of one do not wait for each other.
+    .for('share');
   return makers.some(({ tokenHash }) => tokenHash === madeWith || (tokenHash === null && ctx.adminHash === madeWith));
 }
 

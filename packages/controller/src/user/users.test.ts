@@ -12,12 +12,16 @@ let now: Date;
 let users: Users;
 /** What the file of the admin's token got. */
 const stored: string[] = [];
+let onStored: (token: string) => void = () => undefined;
 
 const open = () =>
   createUsers(database.store, {
     settings: { AIRLOCK_PROXY_PORT_BASE: 10001 },
     adminToken,
-    storeAdminToken: async (token) => void stored.push(token),
+    storeAdminToken: async (token) => {
+      stored.push(token);
+      onStored(token);
+    },
     audit: createAudit(database.store),
     now: () => now,
   });
@@ -264,6 +268,15 @@ describe('a token that is rotated', () => {
     );
     expect(good).toEqual([false, false, false, false, false, true]);
   });
+});
+
+test('the new token of the admin is good as soon as a script can read it from its file', async () => {
+  const read = new Promise<boolean>((resolve) => {
+    onStored = (token) => setImmediate(() => void users.byToken(token).then((user) => resolve(user !== undefined)));
+  });
+  await users.rotateToken(await adminId());
+  onStored = () => undefined;
+  expect(await read).toBe(true);
 });
 
 describe('sign-ins', () => {

@@ -66,5 +66,17 @@ for (const { name: database, open, skip } of databases) {
       expect(leftOut[2]?.reason).toContain('".bashrc" is none of the codex credential');
       for (const { reason } of leftOut) expect(reason).toMatch(/^(?!.*canary).{10,300}$/);
     });
+
+    test('what is no fault of an entry ends the restore, and a second one goes on', async () => {
+      const updatedAt = new Date().toISOString();
+      const entry = { user: 'ada', provider: 'codex', generation: 9, method: 'login', updatedAt } as const;
+      const credentials = [{ ...entry, bundle: bundleOf('two') }];
+      const made = await sealBackup(passphrase, { version: 1, createdAt: updatedAt, homeKeys: [], credentials });
+      const lost = async (): Promise<never> => {
+        throw new Error('the connection was lost');
+      };
+      await expect(v.vault.restore(passphrase, made, new Set(), lost)).rejects.toThrow('the connection was lost');
+      expect(await v.vault.restore(passphrase, made, new Set())).toMatchObject([{ result: 'restored' }]);
+    });
   });
 }

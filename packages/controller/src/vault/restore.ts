@@ -1,7 +1,7 @@
 /** Restoring a backup, judged as what comes out of a VM: never replaces what is newer here, nor what can be opened and is as new. */
 import { eq, sql } from 'drizzle-orm';
 import { z } from 'zod';
-import { AppError } from '@airlock/contract/errors';
+import { AppError, type ErrorCode } from '@airlock/contract/errors';
 import { VmId } from '@airlock/contract/ids';
 import { ProviderId } from '@airlock/contract/provider/provider';
 import { plainText } from '@airlock/contract/received';
@@ -43,7 +43,9 @@ export async function restore(
   return entries;
 }
 
-/** What became of one entry. Why it was left out names files and members, and no value. */
+const faultsOfEntries: readonly ErrorCode[] = ['backup_invalid', 'credential_invalid'];
+
+/** What became of one entry. Why it was left out names files and members, and no value. @throws what is no fault of the entry */
 async function byItself(
   { log }: VaultContext,
   name: string,
@@ -52,12 +54,10 @@ async function byItself(
   try {
     return { name, result: await work(), reason: null };
   } catch (error) {
-    const { code, message } = AppError.from(error);
-    log.warn(
-      { name, code, ...(error instanceof AppError ? { reason: message } : { err: error }) },
-      'an entry of a backup was left out',
-    );
-    return { name, result: 'left_out', reason: message };
+    if (!(error instanceof AppError) || !faultsOfEntries.includes(error.code)) throw error;
+    const { code, message: reason } = error;
+    log.warn({ name, code, reason }, 'an entry of a backup was left out');
+    return { name, result: 'left_out', reason };
   }
 }
 
