@@ -8,6 +8,10 @@
  *   GET    /login                  LoginStatus
  *   POST   /login/input            LoginInput → LoginStatus; invalid_request for what is no code; 409 login_running when none is asked for
  *   DELETE /login                  LoginStatus; ends the CLI and every process it started
+ *   GET    /login/terminal         LoginTerminal
+ *   POST   /desktop/paste          DesktopPaste → DesktopPasted; in a browser VM only, as are the next two; desktop_not_ready
+ *   GET    /desktop/copied         DesktopCopied
+ *   POST   /desktop/size           DesktopSize → 204 once display and windows have it
  *   GET    /credentials            GuestCredentials: what is there, without content; cheap enough to be asked every few seconds
  *   GET    /credentials/:provider  CredentialBundle; 404 not_found until the CLI wrote a complete one
  *   PUT    /credentials/:provider  CredentialBundle → 204; files arrive atomically with owner and mode. `?generation=N`: noted
@@ -41,13 +45,16 @@ import { answerBytes, largeAnswers, receivedText } from './received.js';
 /**
  * What an agent understands; its image's manifest says which. 1: as first released. 2: checks of versions are called
  * `version_<provider>`. 3: the home may be on a disk of its own.
+ * 4: the routes below /desktop, and the login's terminal.
  */
-export const guestProtocol = 3;
+export const guestProtocol = 4;
 /** Of agents that are understood: the oldest, which is at least one behind, and the newest. Beyond them a VM is not started. */
 export const oldestGuestProtocol = 1;
 export const newestGuestProtocol = guestProtocol + 1;
 /** The first that finds a home on a disk of its own. */
 export const homeDiskProtocol = 3;
+/** The first whose agent knows the routes below /desktop and the login's terminal. */
+export const desktopProtocol = 4;
 
 /** Where the guest finds things; baked into the image, so both sides must agree. */
 export const guestPaths = {

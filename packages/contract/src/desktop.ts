@@ -1,0 +1,54 @@
+/** What a person does with a desktop besides looking at it and pressing keys: size, paste, copy, and reading the login's terminal. */
+import { z } from 'zod';
+import { named } from './named.js';
+import { answerBytes, largeAnswers, receivedText } from './received.js';
+
+/** Pixels. The display is made as large as `largest` and shows a part of that. */
+export const desktopSizes = {
+  smallest: { width: 360, height: 480 },
+  /** Until somebody asks for another. */
+  usual: { width: 1280, height: 800 },
+  largest: { width: 2560, height: 1600 },
+} as const;
+const { smallest, largest } = desktopSizes;
+const sides = {
+  width: z.int().min(smallest.width).max(largest.width),
+  height: z.int().min(smallest.height).max(largest.height),
+};
+/** The agent's `POST /desktop/size`; the windows are laid out anew. */
+export const DesktopSize = z.object(sides);
+export type DesktopSize = z.infer<typeof DesktopSize>;
+/** `POST /api/vm/:id/desktop/size` */
+export const DesktopSizeRequest = z.strictObject(sides);
+
+/** Characters (UTF-16 units) of one paste, and of what is copied out: whole in one request of X11. */
+export const clipboardCharacters = 65_536;
+
+const paste = {
+  text: z.string().min(1).max(clipboardCharacters),
+  /** A secret: the clipboard is emptied as soon as it was fetched. */
+  masked: z.boolean().default(false),
+};
+/** The agent's `POST /desktop/paste`: `text` is put where the keyboard of the desktop is. */
+export const DesktopPaste = z.object(paste);
+export type DesktopPaste = z.infer<typeof DesktopPaste>;
+/** `POST /api/vm/:id/desktop/paste`; never stored or logged. */
+export const DesktopPasteRequest = z.strictObject(paste);
+/** `fetched`: a program has taken the text; otherwise nothing there takes a paste, and the clipboard is as empty as before. */
+export const DesktopPasted = z.object({ fetched: z.boolean() }).register(named, { id: 'DesktopPasted' });
+export type DesktopPasted = z.infer<typeof DesktopPasted>;
+
+/** What was copied in the desktop last; null when nothing was. */
+export const DesktopCopied = z
+  .object({ text: receivedText(clipboardCharacters).nullable() })
+  .register(largeAnswers, { bytes: answerBytes.bundle });
+export type DesktopCopied = z.infer<typeof DesktopCopied>;
+
+/** The terminal of the login as it stands, without secrets; no lines before a login has begun. */
+export const LoginTerminal = z
+  .object({
+    columns: z.int().min(1).max(500),
+    lines: z.array(receivedText(500)).max(200),
+  })
+  .register(largeAnswers, { bytes: answerBytes.bundle });
+export type LoginTerminal = z.infer<typeof LoginTerminal>;
