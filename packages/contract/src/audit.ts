@@ -18,7 +18,8 @@ export const auditActions = {
   signed_out_everywhere: 'Every browser was signed out of the dashboard.',
   session_started: 'A sign-in at a provider was started.',
   session_ended: 'A sign-in at a provider ended.',
-  desktop_opened: 'The desktop of a sign-in was opened.',
+  desktop_opened:
+    'The desktop of a sign-in was opened; or, by whoever did not look at it, pasted into, copied from, resized, or its terminal read (`by`).',
   vm_created: 'A VM for checks was made.',
   vm_check_run: 'A check ran in a VM.',
   vm_looked_into: 'What the agent in a VM reports was read by an administrator who is not its owner.',

@@ -64,7 +64,8 @@ export const errorCatalogue = {
   },
   image_too_old: {
     status: 409,
-    meaning: 'The golden image comes from a version that this one does not understand any more.',
+    meaning:
+      'The golden image comes from a version that this one does not understand any more, or whose VMs cannot do what was asked.',
   },
   image_too_new: {
     status: 409,

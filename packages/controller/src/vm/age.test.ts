@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
-import { guestProtocol, newestGuestProtocol, oldestGuestProtocol } from '@airlock/contract/guest';
+import { desktopProtocol, guestProtocol, newestGuestProtocol, oldestGuestProtocol } from '@airlock/contract/guest';
 import { requireUnderstood } from './age.js';
 import { useVms } from './testing.js';
 import type { VmRow } from './vm.js';
@@ -67,4 +67,15 @@ test('agents within the range are understood, those beyond it are named', () => 
   const found = `VM vm_1, which is of the golden image img_1, speaks protocol ${image.guestProtocol}; this version of Airlock understands ${oldestGuestProtocol} to ${newestGuestProtocol}.`;
   expect(() => requireUnderstood(image, 'vm_1')).toThrow(found);
   expect(() => requireUnderstood(image, null)).toThrow('The agent of the golden image img_1 speaks');
+});
+
+test('a desktop is not asked for what its agent does not know, and says what helps', async () => {
+  const { id, imageId } = await host.vms.createBrowser({ userId: host.userId, sessionId: null, destroyAt: null });
+  await expect.poll(() => host.vms.get(id), { timeout: 5000 }).toMatchObject({ state: 'running' });
+  await host.vms.desktopGuest(id);
+  host.protocols.set(imageId, desktopProtocol - 1);
+  const hint = expect.stringContaining('`npx airlock image build`') as string;
+  await expect(host.vms.desktopGuest(id)).rejects.toMatchObject({ code: 'image_too_old', hint });
+  await host.vms.guest(id);
+  await expect(host.vms.desktopGuest((await made()).id)).rejects.toMatchObject({ code: 'desktop_not_ready' });
 });

@@ -1,6 +1,6 @@
 /** Whether this controller and the agent of an image understand each other; contract/guest.ts says which do. */
 import { AppError } from '@airlock/contract/errors';
-import { newestGuestProtocol, oldestGuestProtocol } from '@airlock/contract/guest';
+import { desktopProtocol, newestGuestProtocol, oldestGuestProtocol } from '@airlock/contract/guest';
 import type { ImageManifest } from '@airlock/contract/image';
 import type { VmContext } from './context.js';
 import type { VmRow } from './vm.js';
@@ -26,6 +26,17 @@ export function requireUnderstood({ id, guestProtocol }: Aged, vmId: string | nu
 export async function requireUnderstoodVm({ images }: VmContext, { id, kind, imageId }: VmRow): Promise<void> {
   const manifest = await images.manifest(imageId).catch(() => null);
   if (manifest !== null) requireUnderstood(manifest, kind === 'cli' ? id : null);
+}
+
+/** A browser VM lives with the image that it was made from. @throws AppError image_too_old */
+export async function requireDesktop({ imageId }: VmRow, images: Pick<VmContext['images'], 'manifest'>): Promise<void> {
+  const { guestProtocol } = (await images.manifest(imageId).catch(() => null)) ?? { guestProtocol: desktopProtocol };
+  if (guestProtocol >= desktopProtocol) return;
+  throw new AppError(
+    'image_too_old',
+    `This desktop can be seen and typed into, and no more: the agent of its golden image ${imageId} speaks protocol ${guestProtocol}, and paste, copy, sizes and the terminal need ${desktopProtocol}.`,
+    { hint: `${hintOfOld(null)} Sign-ins that are started after that have it.` },
+  );
 }
 
 function hintOfOld(vmId: string | null): string {

@@ -12,7 +12,7 @@ import { ensureCli, useCli } from './cli.js';
 import { stop, stopIdle } from './cli-stop.js';
 import { createContext, type VmContext, type VmDeps } from './context.js';
 import { destroy, destroyDue, removeOld } from './end.js';
-import { guest, health, openDesktop, runCheckInUse } from './guest.js';
+import { desktopGuest, guest, health, openDesktop, runCheckInUse } from './guest.js';
 import { insert, launch, requireHomeDisk } from './power.js';
 import { reconcile } from './reconcile.js';
 import { checkRoom } from './room.js';
@@ -67,6 +67,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     get: (vmId) => rows.get(ctx, vmId),
     list: (userId) => rows.list(ctx, userId),
     guest: (vmId) => guest(ctx, vmId),
+    desktopGuest: (vmId) => desktopGuest(ctx, vmId),
     health: (vmId) => health(ctx, vmId),
     runCheck: (vmId, name) => runCheckInUse(ctx, vmId, name),
     openDesktop: (vmId) => openDesktop(ctx, vmId),

@@ -3,6 +3,7 @@ import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import { AppError } from '@airlock/contract/errors';
 import { GuestHealth, type CheckName, type CheckResult } from '@airlock/contract/guest';
 import { withPrefix, type JsonClient } from '@airlock/contract/http-client';
+import { requireDesktop } from './age.js';
 import { askForCheck } from './check.js';
 import type { VmContext } from './context.js';
 import * as rows from './rows.js';
@@ -23,6 +24,12 @@ export const reachOf = (ctx: VmContext): Reach => ({
 export async function guest(ctx: VmContext, vmId: string): Promise<JsonClient> {
   await requireUp(ctx, vmId);
   return withPrefix(ctx.engine.client(vmId), '/guest');
+}
+
+/** See `Vms.desktopGuest`. */
+export async function desktopGuest(ctx: VmContext, vmId: string): Promise<JsonClient> {
+  await requireDesktop(await requireDesktopVm(ctx, vmId), ctx.images);
+  return guest(ctx, vmId);
 }
 
 export async function health(ctx: VmContext, vmId: string): Promise<GuestHealth> {
@@ -48,9 +55,15 @@ async function runCheck(ctx: VmContext, vmId: string, name: CheckName): Promise<
 }
 
 export async function openDesktop(ctx: VmContext, vmId: string): Promise<BulkSocket> {
+  await requireDesktopVm(ctx, vmId);
+  return ctx.engine.openDesktop(vmId);
+}
+
+/** @throws AppError not_found, vm_not_running, desktop_not_ready */
+async function requireDesktopVm(ctx: VmContext, vmId: string): Promise<VmRow> {
   const row = await requireUp(ctx, vmId);
   if (row.kind !== 'browser') throw new AppError('desktop_not_ready', `VM ${vmId} has no desktop.`);
-  return ctx.engine.openDesktop(vmId);
+  return row;
 }
 
 /** @throws AppError not_found, vm_not_running */

@@ -209,7 +209,7 @@ export function standInVms(keep: RowKeep, verbs: Partial<Vms>): Vms {
     ...{ updateAll: refuse, backup: refuse, restore: refuse },
     behind: async () => new Map(),
     ...{ createBrowser: refuse, ensureCli: refuse, useCli: refuse, waitReady: refuse },
-    ...{ guest: refuse, health: refuse, runCheck: refuse, openDesktop: refuse },
+    ...{ guest: refuse, desktopGuest: refuse, health: refuse, runCheck: refuse, openDesktop: refuse },
     ...{ requireCapacity: nothing, stopAll: nothing, stopAllOf: nothing, removeAllOf: nothing },
     ...{ reconcile: nothing, close: nothing },
     lostFolders: async () => [],

@@ -145,6 +145,11 @@ export interface Vms {
   list(userId: string | null): Promise<VmRow[]>;
   /** Calls the agent in the VM; paths as in contract/guest.ts. @throws AppError vm_not_running */
   guest(vmId: string): Promise<JsonClient>;
+  /**
+   * The same, of a browser VM, for the routes below /desktop and the login's terminal.
+   * @throws AppError desktop_not_ready for a CLI VM, vm_not_running, image_too_old when its agent does not know them
+   */
+  desktopGuest(vmId: string): Promise<JsonClient>;
   health(vmId: string): Promise<GuestHealth>;
   /** Runs a named check in the VM; a use of it until it answers. @throws AppError not_found, vm_not_running */
   runCheck(vmId: string, name: CheckName): Promise<CheckResult>;

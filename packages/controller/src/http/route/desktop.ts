@@ -11,6 +11,7 @@ import type { HttpDeps, Server } from '../deps.js';
 import { admit, userOf } from '../identity.js';
 import { noteVm } from '../note.js';
 import { assertMayView } from '../vm.js';
+import { addHandRoutes } from './desktop-hands.js';
 import { vmOf, vmParams } from './vms.js';
 
 declare module 'fastify' {
@@ -25,9 +26,8 @@ const query = z.strictObject({ ticket: z.string().min(16).max(128) });
 
 export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
   const { vms, sessions, users, settings } = deps;
-  const limit = settings.AIRLOCK_USER_VIEWERS;
-  const what = 'views of desktops at a time';
-  const viewers = createTally({ name: 'viewers', limit, what, setting: 'AIRLOCK_USER_VIEWERS' });
+  const views = createViews(settings.AIRLOCK_USER_VIEWERS);
+  addHandRoutes(server, { ...deps, isWatching: views.has });
   server.decorateRequest('desktop', null);
   server.decorateRequest('watchedSession', null);
 
@@ -58,7 +58,7 @@ export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
     admit(request, await users.redeemDesktopTicket(request.query.ticket, request.params.id));
     const row = await vmOf(deps, request);
     assertMayView(userOf(request), row);
-    const release = viewers.take(userOf(request).id);
+    const release = views.open(userOf(request).id, row.id);
     try {
       await noteVm(deps, request, row, { action: 'desktop_opened' });
       request.watchedSession = row.sessionId;
@@ -84,6 +84,26 @@ export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
       joinTunnel(socket, desktop, deps.log, () => watchedSession !== null && sessions.noteActivity(watchedSession));
     },
   );
+}
+
+/** Views of desktops that are open, so many of a user at a time. */
+function createViews(limit: number) {
+  const what = 'views of desktops at a time';
+  const tally = createTally({ name: 'viewers', limit, what, setting: 'AIRLOCK_USER_VIEWERS' });
+  const all = new Set<{ userId: string; vmId: string }>();
+  return {
+    has: (userId: string, vmId: string): boolean => [...all].some((one) => one.userId === userId && one.vmId === vmId),
+    /** Until the returned function is called, which is idempotent. @throws AppError quota_exceeded */
+    open(userId: string, vmId: string): () => void {
+      const release = tally.take(userId);
+      const view = { userId, vmId };
+      all.add(view);
+      return () => {
+        all.delete(view);
+        release();
+      };
+    },
+  };
 }
 
 /** Ends the way to the desktop with the viewer's connection, and gives the viewer's place back. */

@@ -1,0 +1,160 @@
+/**
+ * What a person does with a desktop besides looking and pressing keys: paste, copy, size, and reading the login's terminal. The texts
+ * go through and stay nowhere: not in the log, the audit or an error, whatever the guest says of them.
+ */
+import { z } from 'zod';
+import {
+  clipboardCharacters,
+  DesktopCopied,
+  DesktopPasted,
+  DesktopPasteRequest,
+  DesktopSizeRequest,
+  LoginTerminal,
+} from '@airlock/contract/desktop';
+import { AppError, type ErrorCode } from '@airlock/contract/errors';
+import { SessionId } from '@airlock/contract/ids';
+import type { FastifyRequest } from 'fastify';
+import type { VmRow } from '../../vm/vm.js';
+import { answers, noContent } from '../answers.js';
+import type { HttpDeps, Server } from '../deps.js';
+import { userOf } from '../identity.js';
+import { noteVm } from '../note.js';
+import { assertMayView, visibleVm } from '../vm.js';
+import { vmOf, vmParams } from './vms.js';
+
+/** Milliseconds for an answer of the agent, which gives a paste three seconds; a guest under emulation takes its time for the rest. */
+const timeoutMs = 15_000;
+/** Bytes of the longest paste as JSON, each character of which may be an escape such as \u0007. */
+const pasteBytes = 6 * clipboardCharacters + 1024;
+
+/** `isWatching`: the user has the desktop open, which is noted. */
+export interface HandDeps extends HttpDeps {
+  isWatching(userId: string, vmId: string): boolean;
+}
+
+export function addHandRoutes(server: Server, deps: HandDeps): void {
+  addPaste(server, deps);
+  addSize(server, deps);
+  addCopied(server, deps);
+  addTerminal(server, deps);
+}
+
+type OfVm = FastifyRequest<{ Params: { id: string } }>;
+
+function addPaste(server: Server, deps: HandDeps): void {
+  server.post(
+    '/api/vm/:id/desktop/paste',
+    {
+      bodyLimit: pasteBytes,
+      schema: {
+        params: vmParams,
+        body: DesktopPasteRequest,
+        response: answers(200, DesktopPasted),
+        summary: 'Put a text where the keyboard of the desktop is; it is kept nowhere',
+      },
+    },
+    async (request) => {
+      const row = await viewed(deps, request, 'paste');
+      used(deps, row);
+      const guest = await deps.vms.desktopGuest(row.id);
+      const { body } = request;
+      return unspoken('take the paste', guest.call('POST', '/desktop/paste', DesktopPasted, { body, timeoutMs }));
+    },
+  );
+}
+
+function addSize(server: Server, deps: HandDeps): void {
+  server.post(
+    '/api/vm/:id/desktop/size',
+    {
+      schema: {
+        params: vmParams,
+        body: DesktopSizeRequest,
+        response: answers(204, noContent),
+        summary: 'Give the desktop another size, in pixels, and lay its windows out anew',
+      },
+    },
+    async (request, reply) => {
+      const row = await viewed(deps, request, 'size');
+      const guest = await deps.vms.desktopGuest(row.id);
+      const { body } = request;
+      await unspoken('take the size', guest.call('POST', '/desktop/size', null, { body, timeoutMs }));
+      return reply.status(204).send(undefined);
+    },
+  );
+}
+
+function addCopied(server: Server, deps: HandDeps): void {
+  server.get(
+    '/api/vm/:id/desktop/copied',
+    {
+      schema: {
+        params: vmParams,
+        response: answers(200, DesktopCopied),
+        summary: 'What was copied in the desktop last',
+      },
+    },
+    async (request) => {
+      const row = await viewed(deps, request, 'copied');
+      used(deps, row);
+      const guest = await deps.vms.desktopGuest(row.id);
+      return unspoken('say what was copied', guest.call('GET', '/desktop/copied', DesktopCopied, { timeoutMs }));
+    },
+  );
+}
+
+function addTerminal(server: Server, deps: HandDeps): void {
+  server.get(
+    '/api/vm/auth/:id/terminal',
+    {
+      schema: {
+        params: z.strictObject({ id: SessionId }),
+        response: answers(200, LoginTerminal),
+        summary: 'What the CLI of a sign-in shows in its terminal, without secrets',
+      },
+    },
+    async (request) => {
+      const { id: userId } = userOf(request);
+      const { browserVmId } = await deps.sessions.get(userId, request.params.id);
+      if (browserVmId === null) throw new AppError('desktop_not_ready', 'The VM of this sign-in is not there yet.');
+      const row = visibleVm(userOf(request), browserVmId, await deps.vms.get(browserVmId));
+      await noteView(deps, request, row, 'terminal');
+      const guest = await deps.vms.desktopGuest(row.id);
+      return unspoken('show the terminal', guest.call('GET', '/login/terminal', LoginTerminal, { timeoutMs }));
+    },
+  );
+}
+
+/** The VM of the path, for whoever may see its desktop. @throws AppError */
+async function viewed(deps: HandDeps, request: OfVm, by: string): Promise<VmRow> {
+  const row = await vmOf(deps, request);
+  await noteView(deps, request, row, by);
+  return row;
+}
+
+/** Whoever has the desktop open is in the audit with that: not with each letter besides. @throws AppError */
+async function noteView(deps: HandDeps, request: FastifyRequest, row: VmRow, by: string): Promise<void> {
+  const user = userOf(request);
+  assertMayView(user, row);
+  if (deps.isWatching(user.id, row.id)) return;
+  await noteVm(deps, request, row, { action: 'desktop_opened', details: { by } });
+}
+
+/** The hands of the person are at the desktop; the size follows a window, and the terminal is only looked at. */
+function used({ sessions }: HandDeps, { sessionId }: VmRow): void {
+  if (sessionId !== null) sessions.noteActivity(sessionId);
+}
+
+/** What is passed on of the ways in which a call to the guest fails. */
+const told: readonly ErrorCode[] = ['guest_unreachable', 'runner_failed', 'vm_not_running', 'desktop_not_ready'];
+
+/** The guest's own words about a text may hold the text, and so may the words about an answer that is no JSON: neither goes on. */
+async function unspoken<T>(what: string, answer: Promise<T>): Promise<T> {
+  return answer.catch((error: unknown) => {
+    const { code } = AppError.from(error);
+    throw new AppError(told.includes(code) ? code : 'guest_refused', `The desktop did not ${what}.`, {
+      hint: 'Try again in a moment. When it lasts, cancel this sign-in, and start a new one.',
+      details: { guest: code },
+    });
+  });
+}
