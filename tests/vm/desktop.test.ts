@@ -5,7 +5,8 @@ import { connect } from 'node:net';
 import { createWebSocketStream, WebSocket } from 'ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CreateUserResponse, DesktopTicket, Vm } from '@airlock/contract/api';
-import { CheckResult, desktopSize, GuestHealth, versionName } from '@airlock/contract/guest';
+import { desktopSizes } from '@airlock/contract/desktop';
+import { CheckResult, GuestHealth, versionName } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
 import { apiClient, endController, refusal, untilVm } from '../support/api.js';
 import { startController, type RunningController } from '../support/controller.js';
@@ -115,7 +116,7 @@ async function close(): Promise<void> {
 
 describe('the desktop of a browser VM', () => {
   it('is 1280x800 and shows a browser and a terminal side by side, by itself', async () => {
-    expect({ width: desktop.width, height: desktop.height }).toEqual(desktopSize);
+    expect({ width: desktop.width, height: desktop.height }).toEqual(desktopSizes.usual);
     const health = await api.call('GET', `/api/vm/${vm.id}/health`, GuestHealth);
     expect(health.desktop).toEqual({ display: true, vnc: true, windowManager: true, terminal: true, browser: true });
     const image = await desktop.waitFor(

@@ -3,9 +3,9 @@ import { z } from 'zod';
 import { named } from './named.js';
 import { answerBytes, largeAnswers, receivedText } from './received.js';
 
-/** Pixels. The display is made as large as `largest` and shows a part of that. */
+/** Pixels. The display is made as large as `largest` and shows a part of that. No window of Chromium is narrower than `smallest`. */
 export const desktopSizes = {
-  smallest: { width: 360, height: 480 },
+  smallest: { width: 500, height: 480 },
   /** Until somebody asks for another. */
   usual: { width: 1280, height: 800 },
   largest: { width: 2560, height: 1600 },
@@ -20,6 +20,33 @@ export const DesktopSize = z.object(sides);
 export type DesktopSize = z.infer<typeof DesktopSize>;
 /** `POST /api/vm/:id/desktop/size` */
 export const DesktopSizeRequest = z.strictObject(sides);
+
+export interface Area {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+/** Pixels. A desktop that is as wide has the terminal beside the browser, a narrower one below it. */
+const sideBySide = 1000;
+/** Pixels of the terminal with its frame: 54 columns beside the browser; below it two fifths of the height. */
+const terminalWidth = 448;
+
+/** Where browser and terminal are, frames included. The terminal, whose size is whole characters, may be smaller by less than one. */
+export function layoutOf({ width, height }: DesktopSize): { browser: Area; terminal: Area } {
+  if (width >= sideBySide) {
+    const left = width - terminalWidth;
+    return {
+      browser: { x: 0, y: 0, width: left, height },
+      terminal: { x: left, y: 0, width: terminalWidth, height },
+    };
+  }
+  const above = Math.round(height * 0.6);
+  return {
+    browser: { x: 0, y: 0, width, height: above },
+    terminal: { x: 0, y: above, width, height: height - above },
+  };
+}
 
 /** Characters (UTF-16 units) of one paste, and of what is copied out: whole in one request of X11. */
 export const clipboardCharacters = 65_536;

@@ -75,13 +75,6 @@ export const guestPaths = {
 } as const;
 export const guestPorts = { agent: 8080, vnc: 5901 } as const;
 export const guestUser = { name: 'airlock', uid: 1000, gid: 1000 } as const;
-/** Desktop size in pixels. */
-export const desktopSize = { width: 1280, height: 800 } as const;
-/** Where the image's window manager puts the two windows, title bar included, in pixels. */
-export const desktopLayout = {
-  browser: { x: 0, y: 0, width: 832, height: 800 },
-  terminal: { x: 832, y: 0, width: 446, height: 788 },
-} as const;
 /** The page that the image's browser opens first: its title, and the colour of its background, which tells it from a blank window. */
 export const startPage = { title: 'Airlock', background: [0xdf, 0xe8, 0xf2] } as const;
 /** The address and port at which a guest finds its egress gateway, the only thing it can reach. */

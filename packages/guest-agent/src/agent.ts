@@ -10,7 +10,7 @@ import { readDrive } from './config/drive.js';
 import { createConfigState } from './config/state.js';
 import { createCustody } from './credential/custody.js';
 import { createCredentialStore } from './credential/store.js';
-import { createDesktopProbe } from './desktop/probe.js';
+import { createDesktop } from './desktop/desktop.js';
 import { userVariables, type Variables } from './environment.js';
 import { healthOf } from './health.js';
 import { answer, type Api, type Gate } from './http.js';
@@ -41,7 +41,7 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
   const system = createSystem(settings, processes, log);
   const { user } = system;
   const state = createConfigState((config) => applyConfig(config, settings, system, processes), log);
-  const desktop = createDesktopProbe(settings, log);
+  const desktop = createDesktop(settings, log);
   const credentials = createCredentialStore(home, user, loginOf);
   const variables = (): Variables => {
     const config = state.config();
@@ -56,8 +56,7 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
 
   async function take(read: Buffer | Error): Promise<void> {
     await state.take(read);
-    if (state.config()?.kind === 'browser') desktop.start();
-    else desktop.stop();
+    desktop[state.config()?.kind === 'browser' ? 'start' : 'stop']();
   }
 
   /** The agent starts before the system has named its disks, so it looks again until the drive is there. */
@@ -77,6 +76,7 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     health,
     reload: async () => take(await readOrError(settings)),
     login,
+    desktop,
     credentials,
     custody: createCustody(credentials, home, user, log),
     check: (name) => runCheck(name, { home, user, variables, processes }),

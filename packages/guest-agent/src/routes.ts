@@ -1,4 +1,5 @@
 /** The routes of the protocol in the contract's guest.ts, on top of the parts that do the work. */
+import { DesktopPaste, DesktopSize } from '@airlock/contract/desktop';
 import { AppError } from '@airlock/contract/errors';
 import {
   CheckName,
@@ -14,6 +15,7 @@ import { requireProvider } from '@airlock/contract/provider/registry';
 import type { z } from 'zod';
 import type { Custody } from './credential/custody.js';
 import type { CredentialStore } from './credential/store.js';
+import type { Desktop } from './desktop/desktop.js';
 import type { Answer, Route } from './http.js';
 import type { Login } from './login/login.js';
 import type { Prompts } from './prompt/prompts.js';
@@ -23,6 +25,7 @@ export interface RouteDeps {
   /** Reads the config drive again and applies what is new. */
   reload: () => Promise<void>;
   login: Login;
+  desktop: Pick<Desktop, 'paste' | 'copied' | 'resize'>;
   credentials: CredentialStore;
   custody: Custody;
   check: (name: CheckName) => Promise<CheckResult>;
@@ -54,7 +57,13 @@ function bundleFor(provider: ProviderId, body: unknown): CredentialBundle {
 }
 
 export function createRoutes(deps: RouteDeps): Route[] {
-  return [...vmRoutes(deps), ...loginRoutes(deps), ...credentialRoutes(deps), ...cliRoutes(deps)];
+  return [
+    ...vmRoutes(deps),
+    ...loginRoutes(deps),
+    ...desktopRoutes(deps),
+    ...credentialRoutes(deps),
+    ...cliRoutes(deps),
+  ];
 }
 
 function vmRoutes({ health, reload, powerOff }: RouteDeps): Route[] {
@@ -96,6 +105,7 @@ function loginRoutes({ login }: RouteDeps): Route[] {
       handle: (_, body) => ok(login.input(parse(LoginInput, body, 'login input').code)),
     },
     { method: 'GET', path: /^\/login$/, body: false, handle: () => ok(login.status()) },
+    { method: 'GET', path: /^\/login\/terminal$/, body: false, handle: () => ok(login.terminal()) },
     {
       method: 'DELETE',
       path: /^\/login$/,
@@ -103,6 +113,28 @@ function loginRoutes({ login }: RouteDeps): Route[] {
       handle: async () => {
         await login.stop();
         return ok(login.status());
+      },
+    },
+  ];
+}
+
+/** What a person does with the desktop besides RFB. */
+function desktopRoutes({ desktop }: RouteDeps): Route[] {
+  return [
+    {
+      method: 'POST',
+      path: /^\/desktop\/paste$/,
+      body: true,
+      handle: async (_, body) => ok(await desktop.paste(parse(DesktopPaste, body, 'text to paste'))),
+    },
+    { method: 'GET', path: /^\/desktop\/copied$/, body: false, handle: async () => ok(await desktop.copied()) },
+    {
+      method: 'POST',
+      path: /^\/desktop\/size$/,
+      body: true,
+      handle: async (_, body) => {
+        await desktop.resize(parse(DesktopSize, body, 'size of a desktop'));
+        return noContent;
       },
     },
   ];

@@ -50,6 +50,10 @@ ln -sfn /run/airlock/localtime /etc/localtime
 find /usr/share/fonts -type d -exec touch --date=@1700000000 {} +
 fc-cache --system-only --force
 
+# The keyboard of every display: AltGr and dead keys for 172 Latin letters. Xvfb takes no layout, only the default of "us".
+perl -0pi -e 's/^default +(partial [^\n]*\nxkb_symbols "basic")/$1/m; s/^(partial [^\n]*\nxkb_symbols "altgr-intl")/default $1/m' \
+	/usr/share/X11/xkb/symbols/us
+
 # Whatever asks for a web browser by Debian's own name gets the visible one. Packages of browsers give themselves up to 200.
 update-alternatives --quiet --install /usr/bin/x-www-browser x-www-browser /usr/local/bin/airlock-open-url 300
 

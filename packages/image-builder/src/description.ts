@@ -38,6 +38,12 @@ export const description = {
     // Chinese, Japanese, Korean; emoji
     'fonts-wqy-microhei',
     'fonts-noto-color-emoji',
+    // Hindi, Bengali, Tamil, Telugu, Thai
+    'fonts-lohit-deva',
+    'fonts-lohit-beng-bengali',
+    'fonts-lohit-taml',
+    'fonts-lohit-telu',
+    'fonts-tlwg-loma-ttf',
   ],
   /** What dpkg leaves out. finish.sh takes away what packages must have while they are installed. */
   leftOut: [

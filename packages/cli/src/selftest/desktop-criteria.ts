@@ -1,11 +1,14 @@
 /** Criteria 3 to 6: what a person sees on the desktop and can do there, measured on the pixels that come through the tunnel. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { desktopLayout, desktopSize, type GuestHealth } from '@airlock/contract/guest';
+import { desktopSizes, layoutOf } from '@airlock/contract/desktop';
+import type { GuestHealth } from '@airlock/contract/guest';
 import { countChanges, countColours, cut, type Area } from './frame.js';
 import { keysyms, type RfbClient } from './rfb.js';
 import type { Outcome } from './report.js';
 
-const { browser, terminal } = desktopLayout;
+const { usual } = desktopSizes;
+const layout = layoutOf(usual);
+const { browser, terminal } = layout;
 /** Below the address bar: only a page that loads changes much here. */
 const page: Area = { ...browser, y: 140, height: browser.height - 140 };
 /** The empty part of the browser's tab strip. */
@@ -22,7 +25,7 @@ const leastPage = (page.width * page.height) / 10;
 
 export function checkSize({ screen }: RfbClient, connectMs: number): Outcome {
   const size = `${screen.width}x${screen.height}`;
-  const pass = screen.width === desktopSize.width && screen.height === desktopSize.height;
+  const pass = screen.width === usual.width && screen.height === usual.height;
   return { pass, figure: `${Math.round(connectMs)} ms to the first frame, ${size}` };
 }
 
@@ -34,7 +37,7 @@ export async function checkVisible(
   limitMs = 60_000,
 ): Promise<Outcome> {
   const known = health.desktop?.[part] ?? false;
-  const colours = (): number => countColours(cut(rfb.screen, desktopLayout[part]));
+  const colours = (): number => countColours(cut(rfb.screen, layout[part]));
   const ms = known ? await untilTrue(rfb, () => colours() >= leastColours, limitMs) : null;
   const figure = `${colours()} colours in its area, window ${known ? 'found' : 'not found'} by the agent`;
   return { pass: ms !== null, figure };

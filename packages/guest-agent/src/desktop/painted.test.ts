@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
-import { desktopLayout, startPage } from '@airlock/contract/guest';
+import { desktopSizes, layoutOf } from '@airlock/contract/desktop';
+import { startPage } from '@airlock/contract/guest';
 import { isPainted, sampleLines } from './painted.js';
 
 const [red, green, blue] = startPage.background;
@@ -27,9 +28,9 @@ it.each([
   expect(isPainted(title, lines)).toBe(expected);
 });
 
-it('looks inside the page area only', () => {
-  const { browser } = desktopLayout;
-  for (const { x, y, width } of sampleLines) {
+it.each(Object.values(desktopSizes))('looks inside the page area only, on a desktop of $width x $height', (size) => {
+  const { browser } = layoutOf(size);
+  for (const { x, y, width } of sampleLines(size)) {
     expect(x).toBeGreaterThan(browser.x);
     expect(x + width).toBeLessThan(browser.x + browser.width);
     expect(y).toBeGreaterThan(browser.y + 120);

@@ -1,18 +1,23 @@
 /** Whether the browser shows a page, judged by its title and some lines of its page area. Pure. */
-import { desktopLayout, startPage } from '@airlock/contract/guest';
+import { layoutOf, type DesktopSize } from '@airlock/contract/desktop';
+import { startPage } from '@airlock/contract/guest';
 
-const { browser } = desktopLayout;
 /** Pixels between the window's top and the page: tabs and address bar, with room to spare. */
 const toolbars = 160;
 /** So much of a line is kept away from the window's edges and its scroll bar. */
 const margin = 24;
+const lines = 7;
 
-/** Where to look: seven lines across the page area. */
-export const sampleLines = Array.from({ length: 7 }, (_, index) => ({
-  x: browser.x + margin,
-  y: browser.y + toolbars + index * 90,
-  width: browser.width - 2 * margin,
-}));
+/** Where to look: lines across the page area of a desktop of this size. */
+export function sampleLines(size: DesktopSize): { x: number; y: number; width: number }[] {
+  const { browser } = layoutOf(size);
+  const apart = Math.floor((browser.height - toolbars - margin) / (lines - 1));
+  return Array.from({ length: lines }, (_, index) => ({
+    x: browser.x + margin,
+    y: browser.y + toolbars + index * apart,
+    width: browser.width - 2 * margin,
+  }));
+}
 
 const [red, green, blue] = startPage.background;
 const colourOfStartPage = (blue | (green << 8) | (red << 16)) >>> 0;

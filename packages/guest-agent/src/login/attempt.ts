@@ -3,6 +3,7 @@
  * status that goes on changing until `done`, and then no process of it.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { LoginTerminal } from '@airlock/contract/desktop';
 import { AppError } from '@airlock/contract/errors';
 import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
 import type { ProviderLogin } from '@airlock/contract/provider/facts';
@@ -37,6 +38,7 @@ export interface LoginPlan {
 
 export interface Attempt {
   readonly status: LoginStatus;
+  terminal(): LoginTerminal;
   isRunning(): boolean;
   /** Types a code and Enter. */
   type(code: string): void;
@@ -106,6 +108,7 @@ export function startAttempt(plan: LoginPlan, deps: LoginDeps): Attempt {
 
   return {
     status,
+    terminal: screen.terminal,
     isRunning,
     type: (code) => {
       screen.hide(code);

@@ -1,17 +1,21 @@
 /**
  * The logins of CLIs in this VM, one at a time; the last one's result stays until the next begins.
  */
+import type { LoginTerminal } from '@airlock/contract/desktop';
 import { AppError } from '@airlock/contract/errors';
 import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { providers } from '@airlock/contract/provider/registry';
 import { idle, startAttempt, type Attempt, type LoginDeps, type LoginPlan } from './attempt.js';
 import { acceptedCode } from './patterns.js';
+import { defaultSize } from './screen.js';
 
 export interface Login {
   /** @throws AppError login_running, or provider_unavailable when this provider has no such way to sign in. */
   start(provider: ProviderId, method?: LoginMethod): LoginStatus;
   status(): LoginStatus;
+  /** What stands on the CLI's terminal, also after its end. */
+  terminal(): LoginTerminal;
   /**
    * Types a code that the provider's page showed, and Enter.
    * @throws AppError login_running when the CLI asks for none, or invalid_request for something that is no such code.
@@ -58,6 +62,7 @@ export function createLogin(deps: LoginDeps): Login {
   return {
     start,
     status: () => current?.status ?? idle,
+    terminal: () => current?.terminal() ?? { columns: defaultSize.columns, lines: [] },
     input,
     stop: () => end('stop'),
     kill: () => end('kill'),

@@ -1,5 +1,6 @@
 /** What real CLIs showed on their terminals, in any pieces and with anything invisible between, is understood alike. */
 import * as fc from 'fast-check';
+import { LoginTerminal } from '@airlock/contract/desktop';
 import { providerIds } from '@airlock/contract/provider/provider';
 import { readCases, readRecording } from '@airlock/contract/provider/testing';
 import { describe, expect, it } from 'vitest';
@@ -100,5 +101,27 @@ describe.each(recorded)('$provider $file, by $method', (recording) => {
       }),
       { numRuns: 60 },
     );
+  });
+});
+
+describe('the terminal of a login that is looked at', () => {
+  const screen = createScreen(loginOf('codex'), 'browser');
+  it('is shown as it stands, without secrets, in lines no wider than it is', () => {
+    screen.hide('TYPED-BY-THE-PERSON-1');
+    screen.feed('Starting\r\n\x1b[1mOpen https://auth.openai.com/oauth/authorize?state=verysecretstate\x1b[0m\r\n');
+    screen.feed(`Bearer abcdefgh12345678\r\nTYPED-BY-THE-PERSON-1\r\n${'word '.repeat(40)}end`);
+    const { columns, lines } = screen.terminal();
+    expect(columns).toBe(80);
+    expect(lines[0]).toBe('Starting');
+    expect(lines.join('\n')).not.toMatch(/verysecret|abcdefgh|TYPED/);
+    expect(lines.join('')).toContain('auth.openai.com');
+    expect(lines.at(-1)).toMatch(/end$/);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(LoginTerminal.parse(screen.terminal())).toEqual({ columns, lines });
+  });
+  it('keeps the last two hundred lines', () => {
+    screen.feed(Array.from({ length: 450 }, (_, line) => `\r\nline ${line}`).join(''));
+    const { lines } = screen.terminal();
+    expect([lines.length, lines.at(-1)]).toEqual([200, 'line 449']);
   });
 });

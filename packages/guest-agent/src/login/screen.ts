@@ -2,6 +2,7 @@
  * What stands on the terminal of a login, and what it means: the page that was opened, the code to take to another device,
  * whether a code may be pasted, which keys are wanted. Pure: output in, keys out.
  */
+import type { LoginTerminal } from '@airlock/contract/desktop';
 import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
 import type { ProviderLogin } from '@airlock/contract/provider/facts';
 import { redactedTail, withoutSecrets } from '../redact.js';
@@ -17,11 +18,15 @@ export interface Screen {
   feed(chunk: string): string;
   /** `isFinal`: no more output will come. */
   read(isFinal: boolean): ScreenStatus;
+  /** For a person to look at: without secrets, in lines no wider than the terminal. */
+  terminal(): LoginTerminal;
   /** From now on this text is shown nowhere. */
   hide(secret: string): void;
 }
 
-const defaultSize: TerminalSize = { columns: 80, rows: 24 };
+export const defaultSize: TerminalSize = { columns: 80, rows: 24 };
+/** Of a terminal that is shown: lines, and characters in all. */
+const shown = { lines: 200, characters: 16_000 } as const;
 
 export function createScreen(login: ProviderLogin, method: LoginMethod): Screen {
   const size = login.terminal ?? defaultSize;
@@ -62,6 +67,18 @@ export function createScreen(login: ProviderLogin, method: LoginMethod): Screen 
         lastOutput: redactedTail(withoutSecrets(text, secrets), 20, 4000),
       };
     },
+    terminal: () => {
+      const text = redactedTail(withoutSecrets(terminal.text(), secrets), shown.lines, shown.characters);
+      return { columns: size.columns, lines: text.split('\n').flatMap(wrapAt(size.columns)).slice(-shown.lines) };
+    },
     hide: (secret) => secrets.push(secret),
   };
 }
+
+const wrapAt =
+  (columns: number) =>
+  (line: string): string[] => {
+    const characters = [...line];
+    const pieces = Math.max(1, Math.ceil(characters.length / columns));
+    return Array.from({ length: pieces }, (_, at) => characters.slice(at * columns, (at + 1) * columns).join(''));
+  };

@@ -5,7 +5,7 @@
 import { AppError } from '@airlock/contract/errors';
 import { tail } from '@airlock/contract/process';
 import { isBelow, mayChange, unexpected } from './changes.js';
-import { ask, healed, untilUsable } from './heal.js';
+import { ask, healed, tryPasteAndSize, untilUsable } from './heal.js';
 import { parts, type Part } from './helper.js';
 import { startGateVm, type GateVm } from './vm.js';
 
@@ -76,6 +76,10 @@ async function judge(vm: GateVm, report: GateReport, options: GateOptions): Prom
     (await step('screen and typing', async () => {
       figures['usable_ms'] = (await untilUsable(vm, limitMs(), options.signal)).ms;
       return 'browser and terminal are drawn, and what is typed appears';
+    })) &&
+    (await step('paste and size', async () => {
+      await tryPasteAndSize(vm, options.signal);
+      return 'a pasted text is taken, and the screen is as large as was asked for';
     })) &&
     (await step('time of the boot', async () => (await ask(vm, 'times', limitMs(), options.signal)).join('\n')));
   const unchanged = (): Promise<boolean> =>

@@ -1,5 +1,6 @@
 /** Questions to the gate's helper; killing parts of the desktop, and waiting until a person could use it again. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { desktopSizes } from '@airlock/contract/desktop';
 import { AppError } from '@airlock/contract/errors';
 import { answerOf, orderOf, reportOf, type Part, type Question } from './helper.js';
 import { changesIn, missingOn, page, terminalText, terminalTop, wrongSize } from './judge.js';
@@ -68,6 +69,21 @@ async function tryOut(screen: Screen): Promise<void> {
   screen.press(keys.backspace);
   // Another answer of the server: it has taken the key.
   await screen.look(terminalText);
+}
+
+/** The terminal has the keyboard, as `untilUsable` leaves it. @throws AppError guest_refused */
+export async function tryPasteAndSize(vm: GateVm, signal: AbortSignal): Promise<void> {
+  if (!(await vm.paste(' '))) throw new AppError('guest_refused', 'The terminal does not take a paste.');
+  const { smallest, usual } = desktopSizes;
+  for (const size of [smallest, usual]) {
+    await vm.resize(size);
+    await until(`screen of ${size.width}x${size.height}`, lookTimeoutMs, signal, async () => {
+      const screen = await openScreen(await vm.openDesktop());
+      screen.close();
+      if (screen.width !== size.width || screen.height !== size.height)
+        throw new Error(`it has ${screen.width}x${screen.height}`);
+    });
+  }
 }
 
 /** A picture in which the terminal is as it was a moment before: its cursor has been redrawn for the focus. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { desktopLayout, desktopSize } from '@airlock/contract/guest';
+import { desktopSizes, layoutOf } from '@airlock/contract/desktop';
 import { changesIn, colours, missingOn, terminalText, wrongSize } from './judge.js';
 import type { Box, Picture } from './screen.js';
 
@@ -11,13 +11,14 @@ function fill({ width, data }: Picture, box: Box, colour: Rgb): void {
   }
 }
 
-const { browser, terminal } = desktopLayout;
+const { usual } = desktopSizes;
+const { browser, terminal } = layoutOf(usual);
 const letters = (x: number, y: number): Box => ({ x, y, width: 60, height: 10 });
 
 /** A desktop on which all is there, but for what `except` leaves out. */
 function desktop(except?: 'page' | 'letters' | 'terminal' | 'prompt' | 'title'): Picture {
-  const picture = { ...desktopSize, data: Buffer.alloc(desktopSize.width * desktopSize.height * 4) };
-  fill(picture, { x: 0, y: 0, ...desktopSize }, colours.desktop);
+  const picture = { ...usual, data: Buffer.alloc(usual.width * usual.height * 4) };
+  fill(picture, { x: 0, y: 0, ...usual }, colours.desktop);
   fill(picture, browser, except === 'page' ? [255, 255, 255] : colours.startPage);
   if (except !== 'letters') fill(picture, letters(300, 400), [36, 48, 60]);
   if (except !== 'terminal') fill(picture, terminal, colours.terminal);
@@ -63,4 +64,20 @@ describe('the colours', () => {
   ])('are those of %s', async (path, text) => {
     expect(await readFile(new URL(`../../guest/${path}`, import.meta.url), 'utf8')).toContain(text);
   });
+});
+
+it('the window manager puts both windows where a desktop of the usual size has them, until the agent does', async () => {
+  const text = await readFile(new URL('../../guest/usr/share/airlock/openbox.xml', import.meta.url), 'utf8');
+  const place = ({ x, y }: { x: number; y: number }): string =>
+    `<position force="yes"><x>${x}</x><y>${y}</y></position>`;
+  expect(text).toMatch(
+    new RegExp(
+      `role="browser"[^]*${place(browser)}[^]*<size><width>${browser.width}</width><height>${browser.height}</height>`,
+    ),
+  );
+  expect(text).toMatch(new RegExp(`class="XTerm"[^]*${place(terminal)}`));
+  const boot = await readFile(new URL('../../guest/usr/lib/airlock/usual-size', import.meta.url), 'utf8');
+  expect(boot.match(/airlock-\d+x\d+/g)).toEqual(
+    Array.from({ length: 3 }, () => `airlock-${usual.width}x${usual.height}`),
+  );
 });

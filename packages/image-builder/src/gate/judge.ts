@@ -1,5 +1,6 @@
 /** What a picture of the desktop must show, judged by colours that the image's own files give the two windows. Pure. */
-import { desktopLayout, desktopSize, startPage } from '@airlock/contract/guest';
+import { desktopSizes, layoutOf } from '@airlock/contract/desktop';
+import { startPage } from '@airlock/contract/guest';
 import type { Box, Picture } from './screen.js';
 
 type Rgb = readonly [number, number, number];
@@ -13,7 +14,8 @@ export const colours = {
   desktop: [0x2e, 0x3a, 0x46],
 } as const satisfies Record<string, Rgb>;
 
-const { browser, terminal } = desktopLayout;
+const { usual } = desktopSizes;
+const { browser, terminal } = layoutOf(usual);
 /** A band across the middle of the page, with its letters: a whole picture takes seconds to come out of an emulated VM. */
 export const page: Box = { x: browser.x + 16, y: 330, width: browser.width - 32, height: 220 };
 /** The terminal's top, with its title bar. */
@@ -45,8 +47,8 @@ export function changesIn(before: Picture, after: Picture, { x, y, width, height
 
 /** What is wrong with the size of a screen; empty when nothing is. */
 export function wrongSize({ width, height }: Pick<Picture, 'width' | 'height'>): string[] {
-  if (width === desktopSize.width && height === desktopSize.height) return [];
-  return [`a screen of ${desktopSize.width}x${desktopSize.height}: it has ${width}x${height}`];
+  if (width === usual.width && height === usual.height) return [];
+  return [`a screen of ${usual.width}x${usual.height}: it has ${width}x${height}`];
 }
 
 /** What is missing in `page` and `terminalTop` of a desktop that nobody has touched yet; empty when all is there. */

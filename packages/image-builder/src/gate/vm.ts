@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { bootTimeoutMs, chooseHost } from '@airlock/contract/capacity';
+import { DesktopPasted, type DesktopSize } from '@airlock/contract/desktop';
 import { AppError } from '@airlock/contract/errors';
 import { GuestHealth } from '@airlock/contract/guest';
-import { createJsonClient } from '@airlock/contract/http-client';
+import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
 import { imageFiles } from '@airlock/contract/image';
 import { tail } from '@airlock/contract/process';
@@ -31,6 +32,10 @@ export interface GateVm {
   /** Resolves with the last status when the VM is ready. @throws AppError why it will never be */
   untilReady(): Promise<RunnerStatus>;
   health(): Promise<GuestHealth>;
+  /** Gives the desktop another size. */
+  resize(size: DesktopSize): Promise<void>;
+  /** Pastes where the keyboard is; false: no program took it. */
+  paste(text: string): Promise<boolean>;
   /** A new RFB stream that wants no password. @throws AppError desktop_not_ready */
   openDesktop(): Promise<Duplex>;
   /** Writes into the config drive's first slot, which the first generation does not use. */
@@ -142,6 +147,7 @@ async function powerOn(
     accel: spec.accel,
     untilReady,
     health: () => client.call('GET', '/guest/health', GuestHealth, { signal, timeoutMs: 15_000 }),
+    ...handsOf(client, signal),
     openDesktop: () => upgrade(socketPath, signal),
     console,
     async writeDrive(bytes) {
@@ -159,6 +165,18 @@ async function powerOn(
       }
       await client.close();
       await remove();
+    },
+  };
+}
+
+/** What the agent does with the desktop besides RFB. */
+function handsOf(client: JsonClient, signal: AbortSignal): Pick<GateVm, 'resize' | 'paste'> {
+  const call = { signal, timeoutMs: 15_000 };
+  return {
+    resize: async (body) => client.call('POST', '/guest/desktop/size', null, { body, ...call }),
+    async paste(text) {
+      const body = { text, masked: false };
+      return (await client.call('POST', '/guest/desktop/paste', DesktopPasted, { body, ...call })).fetched;
     },
   };
 }

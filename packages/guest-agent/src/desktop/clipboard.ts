@@ -1,0 +1,80 @@
+/**
+ * Puts text where the keyboard of the desktop is: offers it, presses "paste", and knows by a program's request that it has arrived.
+ * One paste at a time.
+ */
+import type { DesktopPaste } from '@airlock/contract/desktop';
+import { getInputFocus } from '../x11/requests.js';
+import type { XDisplay } from '../x11/x11.js';
+import { pressPaste } from './chord.js';
+import { offerText, type Offer } from './offer.js';
+
+export interface Clipboard {
+  /** False: no program took it, and the clipboard is empty. @throws Error when the X server is gone */
+  paste(paste: DesktopPaste): Promise<boolean>;
+  /** Whether a window is that of a text that was pasted. */
+  isOwn(window: number): boolean;
+}
+
+/** Milliseconds. */
+const limits = {
+  /** Nobody has asked for anything: perhaps no window had the keyboard. It is pressed again. */
+  again: 1000,
+  /** In all, while nobody asks. */
+  silent: 3000,
+  /** In all, once a program has asked what there is: one that is busy will ask for the text. */
+  asked: 8000,
+} as const;
+
+export function createClipboard(display: XDisplay): Clipboard {
+  let offer: Offer | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  /** Pressed since a text was fetched: a program that was busy takes all of them at once. */
+  let presses = 0;
+
+  async function put({ text, masked }: DesktopPaste): Promise<boolean> {
+    let [isAsked, isFetched] = [false, false];
+    let wake = (): void => undefined;
+    const pause = (ms: number): Promise<void> =>
+      new Promise((resolve) => {
+        const timer = setTimeout(resolve, ms);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    const offered = await offerText(display, text, (isForText) => {
+      if (presses === 0) return;
+      isAsked = true;
+      isFetched ||= isForText;
+      // Whatever is fetched after it was pressed twice would be there twice.
+      if (isForText && (masked || presses > 1)) offered.end();
+      wake();
+    });
+    offer?.end();
+    offer = offered;
+    const startedAt = performance.now();
+    const left = (): number => startedAt + (isAsked ? limits.asked : limits.silent) - performance.now();
+    const isOwner = await offered.own();
+    while (isOwner && !isFetched && left() > 0) {
+      if (!isAsked) {
+        presses += 1;
+        await pressPaste(display);
+      }
+      if (!isFetched) await pause(Math.min(left(), isAsked ? limits.asked : limits.again));
+    }
+    if (isFetched) presses = 0;
+    else offered.end();
+    // It has what it was given, and the clipboard is as it is to be.
+    await display.ask(getInputFocus());
+    return isFetched;
+  }
+
+  return {
+    paste: (paste) => {
+      const turn = last.then(async () => put(paste));
+      last = turn.catch(() => undefined);
+      return turn;
+    },
+    isOwn: (window) => offer?.window === window,
+  };
+}
