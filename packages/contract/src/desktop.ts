@@ -51,6 +51,12 @@ export function layoutOf({ width, height }: DesktopSize): { browser: Area; termi
 /** Characters (UTF-16 units) of one paste, and of what is copied out: whole in one request of X11. */
 export const clipboardCharacters = 65_536;
 
+/**
+ * What the keyboard of the desktop, `us(altgr-intl)`, has beyond ASCII; each one's keysym is its code point. x11vnc makes keys for eighteen
+ * others, and loses all further ones without a word: what is not here is pasted.
+ */
+export const keyboardCharacters = '¡¢£¤¥¦§©«¬®°±²³µ¶·¹»¼½¾¿×÷ÁÄÅÆÇÉËÍÏÐÑÓÖØÚÜÞßáäåæçéëíïðñóöøúüþ';
+
 const paste = {
   text: z.string().min(1).max(clipboardCharacters),
   /** A secret: the clipboard is emptied as soon as it was fetched. */

@@ -18,57 +18,84 @@ export interface Offer {
   readonly window: number;
   /** False: another program has become the owner in the same moment. */
   own(): Promise<boolean>;
+  /** From now on the text is given out once, and no more. */
+  giveOnce(): void;
   /** Leaves both selections empty, unless another program owns them by now. */
   end(): void;
 }
 
+export interface Offers {
+  /** In the place of the one before. `onRequest`: somebody was answered; `isForText`: with the text, and not only with what there is. */
+  offer(text: string, onRequest: (isForText: boolean) => void): Promise<Offer>;
+}
+
 /** So often one text is given out; who wants it more often wants something else. */
-const mostRequests = 1000;
+const mostTexts = 1000;
 
-/** `onRequest`: somebody has asked, and was answered; `isForText`: with the text, and not only with what there is. */
-export async function offerText(
-  display: XDisplay,
-  text: string,
-  onRequest: (isForText: boolean) => void,
-): Promise<Offer> {
-  const window = display.newId();
-  const valueOf = await valuesOf(display, text);
-  const selections = [await display.atom('CLIPBOARD'), atoms.primary];
-  let requests = 0;
+interface Current {
+  window: number;
+  valueOf: (target: number) => PropertyValue | null;
+  onRequest: (isForText: boolean) => void;
+  /** How often the text may still be given out. */
+  texts: number;
+}
 
-  function answer(event: Buffer): void {
-    if (event.readUInt8(0) !== eventKinds.selectionRequest || event.readUInt32LE(8) !== window) return;
-    const [time = 0, requestor = 0, selection = 0, target = 0, named = 0] = [4, 12, 16, 20, 24].map((at) =>
-      event.readUInt32LE(at),
-    );
-    const value = valueOf(target);
-    const property = value ? named || target : atoms.none;
-    if (value) display.send(changeProperty(requestor, property, value));
-    const notify = Buffer.alloc(32);
-    notify.writeUInt8(eventKinds.selectionNotify, 0);
-    words(time, requestor, selection, target, property).copy(notify, 4);
-    display.send(sendEvent(requestor, 0, notify));
-    requests += 1;
-    if (requests === mostRequests) end();
-    onRequest(value?.format === 8);
-  }
-  const stop = display.listen(answer);
-  function end(): void {
-    stop();
+/** Every request is answered, also one that comes for a text that is gone: Chromium hangs for ever without. */
+export function createOffers(display: XDisplay): Offers {
+  let current: Current | null = null;
+
+  function end(window: number): void {
+    if (current?.window !== window) return;
+    current = null;
     // With their window the selections are nobody's.
     display.send(destroyWindow(window));
   }
+  display.listen((event) => {
+    if (event.readUInt8(0) !== eventKinds.selectionRequest) return;
+    const asked = current?.window === event.readUInt32LE(8) ? current : null;
+    const value = asked?.valueOf(event.readUInt32LE(20)) ?? null;
+    const isText = value?.format === 8;
+    const isGiven = asked !== null && !(isText && asked.texts === 0);
+    answer(display, event, isGiven ? value : null);
+    if (!isGiven) return;
+    if (isText) asked.texts -= 1;
+    asked.onRequest(isText);
+  });
 
   return {
-    window,
-    own: async () => {
-      display.send(createWindow(window, display.root));
-      for (const selection of selections) display.send(setSelectionOwner(window, selection));
-      const owners = await Promise.all(selections.map(async (selection) => display.ask(getSelectionOwner(selection))));
-      return owners.every((owner) => owner?.readUInt32LE(8) === window);
+    async offer(text, onRequest) {
+      const [valueOf, clipboard] = await Promise.all([valuesOf(display, text), display.atom('CLIPBOARD')]);
+      const selections = [clipboard, atoms.primary];
+      const window = display.newId();
+      if (current) end(current.window);
+      const made: Current = { window, valueOf, onRequest, texts: mostTexts };
+      current = made;
+      return {
+        window,
+        own: async () => {
+          display.send(createWindow(window, display.root));
+          for (const selection of selections) display.send(setSelectionOwner(window, selection));
+          const owners = await Promise.all(selections.map(async (one) => display.ask(getSelectionOwner(one))));
+          return owners.every((owner) => owner?.readUInt32LE(8) === window);
+        },
+        giveOnce: () => void (made.texts = 1),
+        end: () => end(window),
+      };
     },
-    end,
   };
+}
+
+/** `event`: a SelectionRequest. */
+function answer(display: XDisplay, event: Buffer, value: PropertyValue | null): void {
+  const [time = 0, requestor = 0, selection = 0, target = 0, named = 0] = [4, 12, 16, 20, 24].map((at) =>
+    event.readUInt32LE(at),
+  );
+  const property = value ? named || target : atoms.none;
+  if (value) display.send(changeProperty(requestor, property, value));
+  const notify = Buffer.alloc(32);
+  notify.writeUInt8(eventKinds.selectionNotify, 0);
+  words(time, requestor, selection, target, property).copy(notify, 4);
+  display.send(sendEvent(requestor, 0, notify));
 }
 
 /** What is answered for a target; null for one that is not had. */
