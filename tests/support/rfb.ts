@@ -39,6 +39,8 @@ export interface Rfb {
   waitForChange(before: RgbaImage, box: Box, timeoutMs: number, minPixels?: number): Promise<RgbaImage>;
   /** Presses and releases; with several names the first ones are held meanwhile, as in `press('Control', 'l')`. */
   press(...keys: (KeyName | string)[]): void;
+  /** Presses and releases a key that has no name here, by its X keysym. */
+  pressKeysym(keysym: number): void;
   /** Types the characters one after the other; a line feed is Enter. */
   type(text: string): void;
   move(x: number, y: number): void;
@@ -98,6 +100,7 @@ function face(screen: Screen, stream: Duplex, timeoutMs: number): Omit<Rfb, 'wid
     waitForChange: async (before, box, waitMs, minPixels = 1) =>
       waitFor('a change on the screen', (image) => countChanges(before, image, box, 0) >= minPixels, waitMs),
     press,
+    pressKeysym: (keysym) => [true, false].forEach((down) => key(keysym, down)),
     type: (text) => [...text].forEach((character) => press(character)),
     move: (x, y) => send(pointerEvent(x, y, 0)),
     click: (x, y, button = 1) =>

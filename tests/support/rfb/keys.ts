@@ -6,6 +6,7 @@ const named = {
   Backspace: 0xff08,
   Escape: 0xff1b,
   Delete: 0xffff,
+  Insert: 0xff63,
   Home: 0xff50,
   End: 0xff57,
   ArrowLeft: 0xff51,

@@ -1,0 +1,222 @@
+/** What a person does with their hands in the desktop: paste and copy, keys, pop-ups, sizes; in one VM, with the image's own programs. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { desktopSizes, keyboardCharacters, layoutOf, type DesktopSize } from '@airlock/contract/desktop';
+import { shareOf } from '@airlock/image-builder/gate/judge';
+import { createTestHome, type TestHome } from '../support/home.js';
+import { openKeyboardDesk, type Field, type KeyboardDesk } from '../support/keyboard.js';
+import { takeSnapshot, untilNoLeaks, type Snapshot } from '../support/leaks.js';
+
+const sample = 'Ünï日本€😀';
+const long = Array.from({ length: 64 }, (_, line) => `${line}\t${sample} ${'x'.repeat(48)}`).join('\n');
+const terminalColour = [0x1d, 0x24, 0x2c] as const;
+const unprintable = { numLock: 0xff7f, capsLock: 0xffe5, keypad1: 0xffb1 };
+
+let before: Snapshot;
+let home: TestHome;
+let desk: KeyboardDesk;
+
+beforeAll(async () => {
+  home = await createTestHome();
+  before = await takeSnapshot({ home: home.path });
+  desk = await openKeyboardDesk(home);
+}, 480_000);
+afterAll(async () => {
+  await desk.close();
+  await home.remove();
+});
+
+describe('a paste', () => {
+  it.each<[Field, string]>([
+    ['input', sample],
+    ['password', sample],
+    ['textarea', long],
+    ['editable', `one\n\ttwo ${sample}`],
+  ])('is exact in a field of the browser: %s', async (field, text) => {
+    await desk.focus(field);
+    expect(await desk.paste(text)).toBe(true);
+    await desk.untilTold('the text to be in the field', (told) => told[field] === text);
+  });
+
+  it('is exact in the terminal, with line ends and tabs', async () => {
+    await desk.focusTerminal();
+    const told = await desk.terminalFile(async () => expect(await desk.paste(long)).toBe(true));
+    expect(told).toBe(`${long}\n`);
+  });
+
+  it('is the newest, ten times in a row', async () => {
+    await desk.focus('textarea');
+    const texts = Array.from({ length: 10 }, (_, turn) => `${turn}${sample}\n`);
+    for (const text of texts) expect(await desk.paste(text)).toBe(true);
+    await desk.untilTold('all ten, in order', ({ textarea }) => textarea === texts.join(''));
+  });
+
+  it('brings 27 letters of other scripts in one session', async () => {
+    await desk.focus('input');
+    const letters = [...'αβγδεζηθικλμнопрстуфхцчшщъы'];
+    expect(letters).toHaveLength(27);
+    for (const letter of letters) await desk.paste(letter);
+    await desk.untilTold('all letters', ({ input }) => input === letters.join(''));
+  });
+
+  it('that is masked leaves the clipboard empty, and is not what was copied', async () => {
+    await desk.focus('password');
+    expect(await desk.paste('correct horse', true)).toBe(true);
+    await desk.untilTold('the password', ({ password }) => password === 'correct horse');
+    await desk.focus('input');
+    desk.rfb().press('Shift', 'Insert');
+    desk.rfb().type('end');
+    await desk.untilTold('nothing but what was typed', ({ input }) => input === 'end');
+    expect(await desk.copied()).not.toBe('correct horse');
+  });
+});
+
+it('what is copied in the browser comes out', async () => {
+  await desk.focus('textarea');
+  await desk.paste(long);
+  await desk.untilTold('the text', ({ textarea }) => textarea === long);
+  desk.rfb().press('Control', 'a');
+  desk.rfb().press('Control', 'c');
+  await expect.poll(() => desk.copied(), { timeout: 30_000, interval: 500 }).toBe(long);
+});
+
+describe('keys', () => {
+  const ascii = Array.from({ length: 95 }, (_, index) => String.fromCharCode(32 + index)).join('');
+  it.each([
+    ['of ASCII', ascii],
+    ['beyond it that the keyboard has', keyboardCharacters],
+  ])('%s type what is on them', async (_what, text) => {
+    await desk.focus('input');
+    desk.rfb().type(text);
+    const told = await desk.untilTold('all of them', ({ input }) => input.length === text.length);
+    expect(told.input).toBe(text);
+  });
+
+  it('of the keypad with Num Lock, and letters with Caps Lock, are as the person’s own keyboard makes them', async () => {
+    await desk.focus('input');
+    const { rfb } = desk;
+    rfb().pressKeysym(unprintable.numLock);
+    for (let digit = 0; digit < 6; digit += 1) rfb().pressKeysym(unprintable.keypad1 + digit);
+    rfb().pressKeysym(unprintable.capsLock);
+    rfb().type('HELLO');
+    rfb().pressKeysym(unprintable.capsLock);
+    const told = await desk.untilTold('what was typed', ({ input }) => input.length === 11);
+    expect(told.input).toBe('123456HELLO');
+  });
+});
+
+describe('windows', () => {
+  it('a pop-up has a frame and a close button, lies within the screen, and gives the keyboard back', async () => {
+    await desk.focus('input');
+    desk.click('popup');
+    const { popup } = await desk.untilTold('a pop-up in its place', (told) => (told.popup?.y ?? 0) > 0);
+    if (popup === null) throw new Error('no pop-up');
+    expect(popup.width).toBe(500);
+    expect([popup.x > 0, popup.x + popup.width < desktopSizes.usual.width, popup.y > 15]).toEqual([true, true, true]);
+    desk.rfb().click(popup.x + popup.width - 10, popup.y - 11);
+    await desk.untilTold(
+      'the pop-up to be closed, and the keyboard to be back',
+      (told) => told.popup === null && told.focus !== '',
+    );
+  });
+
+  it('comes back by itself when a program makes it an icon', async () => {
+    await desk.focus('input');
+    await desk.focusTerminal();
+    const told = await desk.terminalFile(async () => desk.paste(iconify));
+    desk.rfb().type('node $F\n');
+    expect(told).toContain('WM_CHANGE_STATE');
+    await desk.focus('input');
+    expect(desk.told().focus).toBe('input');
+  });
+
+  it('the terminal is maximised and restored by its title', async () => {
+    const { terminal } = layoutOf(desktopSizes.usual);
+    const corner = { x: 40, y: 500, width: 200, height: 200 };
+    const twice = (x: number): void => [0, 1].forEach(() => desk.rfb().click(x, terminal.y + 10));
+    const isTerminal = async (wanted: boolean): Promise<unknown> =>
+      desk
+        .rfb()
+        .waitFor(
+          'the terminal there',
+          ({ data, ...image }) =>
+            shareOf({ ...image, data: Buffer.from(data) }, corner, terminalColour) > 0.9 === wanted,
+          30_000,
+        );
+    await isTerminal(false);
+    twice(terminal.x + 200);
+    await isTerminal(true);
+    twice(600);
+    await expect(isTerminal(false)).resolves.toBeDefined();
+  });
+});
+
+it('scripts that many people read are drawn, each letter as its own', async () => {
+  expect(desk.told().unreadable).toEqual([]);
+});
+
+describe('a size', () => {
+  const random = (low: number, high: number): number => low + Math.floor(Math.random() * (high - low + 1));
+  const { smallest, usual, largest } = desktopSizes;
+  const some = Array.from({ length: 3 }, () => ({
+    width: random(smallest.width, largest.width),
+    height: random(smallest.height, largest.height),
+  }));
+
+  async function has(size: DesktopSize): Promise<void> {
+    await desk.resize(size);
+    const rfb = await desk.reconnect();
+    expect({ width: rfb.width, height: rfb.height }).toEqual(size);
+    const { browser, terminal } = layoutOf(size);
+    await desk.untilTold(
+      'the browser to be as large as its place',
+      ({ width, height }) => width === browser.width && height === browser.height,
+    );
+    const inside = { x: terminal.x + 40, y: terminal.y + terminal.height - 80, width: 200, height: 40 };
+    const picture = await rfb.waitFor(
+      'the terminal in its place',
+      ({ data, ...image }) => shareOf({ ...image, data: Buffer.from(data) }, inside, terminalColour) > 0.8,
+      30_000,
+    );
+    // What another viewer gets, who has seen nothing of the change.
+    const other = await (await desk.reconnect()).capture();
+    expect([other.width, other.height]).toEqual([picture.width, picture.height]);
+  }
+
+  it.each([
+    ['landscape', { width: 1920, height: 1080 }],
+    ['portrait, browser above terminal', { width: 500, height: 1080 }],
+    ['the smallest', smallest],
+    ['the largest', largest],
+    ['the usual one again', usual],
+  ])('%s: screen and both windows have it', async (_what, size) => {
+    await has(size);
+    expect(desk.told()).toMatchObject({ height: layoutOf(size).browser.height });
+  });
+
+  it('of any kind, fifty in a row, and the next is as exact as the first', async () => {
+    for (let turn = 0; turn < 50; turn += 1)
+      await desk.resize({
+        width: random(smallest.width, largest.width),
+        height: random(smallest.height, largest.height),
+      });
+    for (const size of some) await has(size);
+    await has(usual);
+    expect(desk.told().width).toBe(layoutOf(usual).browser.width);
+  }, 300_000);
+});
+
+it('nothing is left of the VM', async () => {
+  await desk.close();
+  await untilNoLeaks(before, 20_000);
+}, 90_000);
+
+/** A program as small as it gets: makes every window of the desktop an icon, by the window manager. */
+const iconify = String.raw`const s = require('net').connect('/tmp/.X11-unix/X0');
+const w = (...v) => Buffer.from(Uint32Array.from(v).buffer);
+const atom = (n) => { const b = Buffer.alloc(Math.ceil(n.length / 4) * 4); b.write(n); return Buffer.concat([Buffer.from([16, 0, 2 + b.length / 4, 0, n.length, 0, 0, 0]), b]); };
+let root, state, bytes = Buffer.alloc(0), step = 0;
+s.write(Buffer.from([108, 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+s.on('data', (d) => { bytes = Buffer.concat([bytes, d]);
+if (step === 0 && bytes.length >= 8 && bytes.length >= 8 + 4 * bytes.readUInt16LE(6)) { root = bytes.readUInt32LE(40 + Math.ceil(bytes.readUInt16LE(24) / 4) * 4 + 8 * bytes[29]); bytes = Buffer.alloc(0); step = 1; s.write(Buffer.concat([atom('WM_CHANGE_STATE'), atom('_NET_CLIENT_LIST')])); }
+if (step === 1 && bytes.length >= 64) { state = bytes.readUInt32LE(8); const list = bytes.readUInt32LE(40); bytes = Buffer.alloc(0); step = 2; s.write(Buffer.concat([Buffer.from([20, 0, 6, 0]), w(root, list, 0, 0, 64)])); }
+if (step === 2 && bytes.length >= 32 && bytes.length >= 32 + 4 * bytes.readUInt32LE(4)) { for (let i = 0; i < bytes.readUInt32LE(16); i++) s.write(Buffer.concat([Buffer.from([25, 0, 11, 0]), w(root, 0x180000), Buffer.from([33, 32, 0, 0]), w(bytes.readUInt32LE(32 + 4 * i), state, 3, 0, 0, 0, 0)])); s.end(); } });`;
