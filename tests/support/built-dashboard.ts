@@ -1,7 +1,9 @@
 /** The built dashboard in a real browser, with every answer of the controller given by the test: no server, no connection. */
 import { mkdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
 import type { Browser, BrowserContextOptions, Page, Route } from 'playwright-core';
 
 export const dashboardOrigin = 'http://127.0.0.1:9';
@@ -19,7 +21,10 @@ export interface ApiCall {
 /** Returns the answer's JSON, or has answered by `route` itself and returns undefined. */
 export type Answer = (call: ApiCall) => unknown;
 
-/** A page of its own cookies and storage; `page.context().close()` ends it. */
+/**
+ * A page of its own cookies and storage; `page.context().close()` ends it. It is that of `dashboardOrigin`, or any other origin that
+ * the test opens.
+ */
 export async function openDashboard(browser: Browser, answer: Answer, options: BrowserContextOptions = {}) {
   const context = await browser.newContext({ viewport: desktopSize, ...options });
   await context.grantPermissions(['clipboard-read', 'clipboard-write', 'local-network-access'], {
@@ -35,6 +40,7 @@ async function handle(route: Route, answer: Answer): Promise<void> {
   const request = route.request();
   const { pathname } = new URL(request.url());
   if (!pathname.startsWith('/api/')) return serveFile(route, pathname);
+  // `playDesktop` gives the tickets of a desktop that is there.
   if (pathname.endsWith('/events') || pathname.endsWith('/desktop-ticket')) return route.abort();
   const body = (request.postDataJSON() ?? {}) as Record<string, string>;
   const json = await answer({ call: `${request.method()} ${pathname}`, body, route });
@@ -48,19 +54,52 @@ async function serveFile(route: Route, pathname: string): Promise<void> {
   return route.fulfill({ body: await readFile(join(built, file)), contentType });
 }
 
-/** Below $TEST_SCREENSHOTS, where that is set: wide, as on a phone, and both in dark. */
+/**
+ * The page as it is: axe-core finds nothing in it that keeps somebody out, wide in light and as on a phone in dark. Below
+ * $TEST_SCREENSHOTS, where that is set, its pictures are, of both in both.
+ */
 export async function screenshots(page: Page, name: string): Promise<void> {
   const folder = process.env['TEST_SCREENSHOTS'];
-  if (folder === undefined) return;
-  await mkdir(folder, { recursive: true });
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme });
-    for (const [width, viewport] of [['', desktopSize] as const, ['-phone', phoneSize] as const]) {
-      await page.setViewportSize(viewport);
+  for (const [width, viewport] of [['', desktopSize] as const, ['-phone', phoneSize] as const]) {
+    await page.setViewportSize(viewport);
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const isChecked = (width === '') === (colorScheme === 'light');
+      if (!isChecked && folder === undefined) continue;
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      // Mantine follows by a script of its own.
+      await page.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor();
+      if (isChecked) await expectAccessible(page, `${name}${width}, ${colorScheme}`);
+      if (folder === undefined) continue;
+      await mkdir(folder, { recursive: true });
       const path = join(folder, `${name}${width}${colorScheme === 'dark' ? '-dark' : ''}.png`);
       await page.screenshot({ path, fullPage: true, animations: 'disabled' });
     }
   }
-  await page.emulateMedia({ colorScheme: null });
+  await page.emulateMedia({ colorScheme: null, reducedMotion: null });
   await page.setViewportSize(desktopSize);
+}
+
+const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+/** WCAG 2.2, A and AA. */
+const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+
+/** @throws Error with what axe-core finds */
+export async function expectAccessible(page: Page, what: string): Promise<void> {
+  // A colour in the middle of its change is none that stays.
+  await page.addStyleTag({ content: '* { transition: none !important; }' });
+  await page.evaluate(await readFile(axePath, 'utf8'));
+  const found = await page.evaluate(async (runOnly) => {
+    const { violations } = await (window as unknown as { axe: Axe }).axe.run(document, { runOnly });
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
+  }, rules);
+  expect(found, what).toEqual([]);
+}
+
+/** The part of axe-core that is used. */
+interface Axe {
+  run(
+    within: Document,
+    options: { runOnly: string[] },
+  ): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
 }

@@ -98,12 +98,20 @@ export function reachOf(server: Server, { settings }: Pick<HttpDeps, 'settings'>
   return { host: settings.AIRLOCK_HOST, port, publicUrl: settings.AIRLOCK_PUBLIC_URL };
 }
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Asked each second by every page that shows a desktop: not a line of the log each time. */
+    quiet?: boolean;
+  }
+}
+
 const pathOf = (url: string): string => url.split('?', 1)[0] ?? '';
 
 /** One line a request, without the query: it can hold a ticket. */
 function logRequests(server: Server): void {
   server.addHook('onResponse', async (request, reply) => {
-    request.log.info(
+    const { quiet = false } = request.routeOptions.config;
+    request.log[quiet && reply.statusCode < 400 ? 'debug' : 'info'](
       {
         method: request.method,
         path: pathOf(request.url),

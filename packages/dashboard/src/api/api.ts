@@ -15,6 +15,7 @@ import {
   type VmUpdateKind,
 } from '@airlock/contract/api';
 import { LoginAccount, LoginResponse } from '@airlock/contract/login';
+import { DesktopCopied, DesktopPasted, LoginTerminal, type DesktopSize } from '@airlock/contract/desktop';
 import { AuditList } from '@airlock/contract/audit';
 import { SignInList, SignOutResponse } from '@airlock/contract/sign-ins';
 import type { LoginMethod } from '@airlock/contract/guest';
@@ -25,8 +26,11 @@ import { keepPageSecret } from './page-secret.js';
 import { NoContent, request, requestStream } from './request.js';
 
 const UserAnswer = z.strictObject({ user: User });
+const Health = z.object({ status: z.literal('ok') });
 const ownSignIns = '/api/users/me/sign-ins';
 const vmAuth = (sessionId: string) => `/api/vm/auth/${encodeURIComponent(sessionId)}`;
+
+const desktop = (vmId: string, verb: string) => `/api/vm/${encodeURIComponent(vmId)}/desktop/${verb}`;
 
 const credential = (provider: ProviderId, verb = '') => `/api/credentials/${provider}${verb}`;
 
@@ -70,6 +74,17 @@ export function createApi() {
       requestStream('GET', `${vmAuth(sessionId)}/events`, { signal }),
     desktopTicket: (vmId: string, signal?: AbortSignal) =>
       request('POST', `/api/vm/${encodeURIComponent(vmId)}/desktop-ticket`, DesktopTicket, { signal }),
+    /** `masked`: the VM's clipboard is emptied as soon as the text was fetched. Resolves to whether it was. */
+    pasteIntoDesktop: async (vmId: string, text: string, masked: boolean) =>
+      (await request('POST', desktop(vmId, 'paste'), DesktopPasted, { body: { text, masked } })).fetched,
+    /** Pixels. */
+    sizeDesktop: (vmId: string, { width, height }: DesktopSize) =>
+      request('POST', desktop(vmId, 'size'), NoContent, { body: { width, height } }),
+    copiedInDesktop: async (vmId: string) => (await request('GET', desktop(vmId, 'copied'), DesktopCopied)).text,
+    loginTerminal: (sessionId: string, signal?: AbortSignal) =>
+      request('GET', `${vmAuth(sessionId)}/terminal`, LoginTerminal, { signal }),
+    /** Whether the controller answers at all; signed in or not. */
+    answers: (signal: AbortSignal) => request('GET', '/healthz', Health, { signal }),
     /** The events of one prompt's answer, as server-sent events; `signal` cancels the prompt. */
     prompt: (body: { provider: ProviderId; prompt: string; timeoutS?: number }, signal: AbortSignal) =>
       requestStream('POST', '/api/vm/me/cli/prompt', { body, signal }),

@@ -2,6 +2,8 @@
  * The page secret of this browser's sign-in. The cookie reaches every port of the host; this lies in the storage of one origin, and
  * goes beside the cookie as a header. All tabs of the origin share it.
  */
+import { withStorage } from '../ui/storage.js';
+
 const key = 'airlock.page';
 
 /** As it was when this page came to know of it: a page that shows one person never calls as another who signs in beside it. */
@@ -29,13 +31,4 @@ export function watchOtherTabs(onChange: () => void): void {
 
 function kept(): string | null {
   return withStorage((storage) => storage.getItem(key)) ?? null;
-}
-
-/** Some browsers keep nothing for a page: then the sign-in lasts as long as the page. */
-function withStorage<T>(work: (storage: Storage) => T): T | undefined {
-  try {
-    return work(localStorage);
-  } catch {
-    return undefined;
-  }
 }

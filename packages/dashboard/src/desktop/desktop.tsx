@@ -1,50 +1,123 @@
-/** The desktop of a VM, to see and to use. */
-import { useState } from 'react';
+/** The desktop of a VM, to see and to use, with the tools above it. */
+import { useCallback, useRef, useState, type KeyboardEvent } from 'react';
+import { CopiedText } from './copied-text.js';
 import styles from './desktop.module.css';
-import { SoftKeyboard } from './soft-keyboard.js';
+import { characterKeysym, isTypable, type Stroke } from './keys.js';
+import { LoginTerminal } from './login-terminal.js';
+import { Tools } from './tools.js';
+import { TypeThis } from './type-this.js';
+import { useNotice } from './use-notice.js';
+import { usePersonKeys } from './use-person-keys.js';
+import { useSize } from './use-size.js';
 import { useViewer } from './use-viewer.js';
-import type { ViewerState } from './viewer.js';
+import type { Viewer, ViewerState } from './viewer.js';
 
-export function Desktop({ vmId }: { vmId: string }) {
+/** What lies over the desktop. */
+export type Panel = { name: 'type' } | { name: 'terminal' } | { name: 'copied'; text: string };
+
+export function Desktop({ vmId, sessionId }: { vmId: string; sessionId: string }) {
   const { ref, viewer, state } = useViewer(vmId);
-  const [zoomed, setZoomed] = useState(false);
-  const zoom = () => {
-    viewer?.setZoomed(!zoomed);
-    setZoomed(!zoomed);
+  const says = useNotice();
+  const [panel, setPanel] = useState<Panel | null>(null);
+  const [screen, setScreen] = useState<HTMLElement | null>(null);
+  const tools = useRef<HTMLElement>(null);
+  const catcher = useRef<HTMLTextAreaElement>(null);
+  const onLeave = useCallback(() => firstShown(tools.current)?.focus(), []);
+  usePersonKeys({ screen, catcher, viewer, say: says, onLeave });
+  const isConnected = state.name === 'connected' || state.name === 'silent';
+  const size = useSize({ vmId, place: screen, isConnected, onProblem: says.sayProblem });
+
+  const close = () => {
+    setPanel(null);
+    viewer?.focus();
+  };
+  const stroke = async (one: Stroke) => {
+    const problem = 'text' in one ? (await viewer?.queue.type(one.text))?.problem : viewer?.queue.press(one.keysym);
+    if (problem) says.sayProblem(problem);
+  };
+  const typeSecret = async (text: string) => {
+    close();
+    const problem = viewer === null ? null : await typeOrPaste(viewer, text);
+    if (problem === null) says.say('It was typed on the desktop.');
+    else says.sayProblem(problem);
   };
   return (
     <div className={styles.desktop}>
+      <Tools
+        ref={tools}
+        {...{ vmId, viewer, says, panel, size }}
+        onPanel={setPanel}
+        onStroke={(one) => void stroke(one)}
+      />
       <div
+        ref={setScreen}
         className={styles.screen}
         data-testid="desktop"
         data-state={state.name}
-        data-zoomed={zoomed}
-        role="application"
-        aria-label="Desktop of the private computer: what you type and click here happens there"
+        data-problem={says.notice?.tone === 'problem'}
       >
         <div ref={ref} className={styles.canvas} />
+        <textarea ref={catcher} className={styles.unseen} inputMode="none" tabIndex={-1} aria-label="Pasted text" />
         <Veil state={state} />
-      </div>
-      <div className={styles.tools}>
-        <SoftKeyboard onKey={(keysym) => viewer?.sendKey(keysym)} />
-        <button type="button" className={styles.tool} aria-pressed={zoomed} onClick={zoom} data-testid="zoom">
-          {zoomed ? 'Show all' : 'Zoom in'}
-        </button>
-        <p className={styles.hint}>
-          {zoomed
-            ? 'Drag to move the picture, tap to click.'
-            : 'This works best on a larger screen. Tap to click, hold for a right click.'}
-        </p>
+        {panel !== null && (
+          <PanelView panel={panel} sessionId={sessionId} onType={(text) => void typeSecret(text)} onClose={close} />
+        )}
+        <output className={styles.notice} data-tone={says.notice?.tone} data-testid="desktop-notice">
+          {says.notice?.text}
+        </output>
       </div>
     </div>
   );
 }
 
+interface PanelProps {
+  panel: Panel;
+  sessionId: string;
+  onType: (text: string) => void;
+  onClose: () => void;
+}
+
+function PanelView({ panel, sessionId, onType, onClose }: PanelProps) {
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === 'Escape') onClose();
+  };
+  return (
+    <dialog
+      open
+      className={styles.panel}
+      data-name={panel.name}
+      aria-label={panelNames[panel.name]}
+      onKeyDown={onKeyDown}
+    >
+      {panel.name === 'type' && <TypeThis onType={onType} onClose={onClose} />}
+      {panel.name === 'copied' && <CopiedText text={panel.text} onClose={onClose} />}
+      {panel.name === 'terminal' && <LoginTerminal sessionId={sessionId} onClose={onClose} />}
+    </dialog>
+  );
+}
+
+const panelNames = { type: 'Type this', terminal: 'What the CLI says', copied: 'Copied text' } as const;
+
+const firstShown = (within: HTMLElement | null): HTMLElement | undefined =>
+  [...(within?.querySelectorAll('button') ?? [])].find(({ offsetParent }) => offsetParent !== null);
+
+/** By keys where the desktop's keyboard has all of it: then it is in no clipboard at all. */
+async function typeOrPaste({ queue }: Viewer, text: string) {
+  if (!isTypable(text)) return (await queue.paste(text, true)).problem;
+  for (const character of text) queue.press(characterKeysym(character) ?? 0);
+  return null;
+}
+
 /** Lies over the desktop while it is not connected. */
 function Veil({ state }: { state: ViewerState }) {
   return (
-    <div className={styles.veil} data-shown={state.name !== 'connected'} aria-live="polite">
+    <div className={styles.veil} data-shown={state.name !== 'connected'} data-state={state.name} aria-live="polite">
       {state.name === 'connecting' && <p>Connecting to the desktop…</p>}
+      {state.name === 'silent' && (
+        <p>
+          Airlock does not answer. <span>What you see may be old; what you type may arrive late.</span>
+        </p>
+      )}
       {state.name === 'retrying' && (
         <p>
           {state.reason ?? 'The connection to the desktop dropped.'} <span>Trying again…</span>

@@ -12,7 +12,7 @@ declare module '@novnc/novnc' {
   }
 
   export default class RFB {
-    constructor(target: HTMLElement, url: string, options?: RfbOptions);
+    constructor(target: HTMLElement, socket: WebSocket, options?: RfbOptions);
     scaleViewport: boolean;
     clipViewport: boolean;
     dragViewport: boolean;
@@ -21,7 +21,7 @@ declare module '@novnc/novnc' {
     showDotCursor: boolean;
     background: string;
     focus(options?: FocusOptions): void;
-    /** Presses and releases the key when `down` is left out. `code` may be null. */
+    /** Presses and releases the key when `down` is left out. `code` may be null. Every key of the keyboard goes through it, too. */
     sendKey(keysym: number, code: string | null, down?: boolean): void;
     disconnect(): void;
     addEventListener<K extends keyof RfbEventMap>(type: K, listener: (event: RfbEventMap[K]) => void): void;

@@ -1,12 +1,12 @@
 /** Opens a phone's on-screen keyboard, and passes what is typed on to the desktop. */
 import { useRef, type KeyboardEvent } from 'react';
 import styles from './desktop.module.css';
-import { keysBetween, namedKeysym } from './typing.js';
+import { namedKeysym, strokesBetween, type Stroke } from './keys.js';
 
 /** Something to delete, so that the keyboard reports Backspace even before anything was typed. */
 const filler = '_'.repeat(64);
 
-export function SoftKeyboard({ onKey }: { onKey: (keysym: number) => void }) {
+export function SoftKeyboard({ onStroke }: { onStroke: (stroke: Stroke) => void }) {
   const field = useRef<HTMLTextAreaElement>(null);
   const known = useRef(filler);
 
@@ -17,7 +17,7 @@ export function SoftKeyboard({ onKey }: { onKey: (keysym: number) => void }) {
     field.current.setSelectionRange(filler.length, filler.length);
   };
   const onInput = (value: string) => {
-    for (const keysym of keysBetween(known.current, value)) onKey(keysym);
+    strokesBetween(known.current, value).forEach(onStroke);
     known.current = value;
   };
   const onKeyDown = (event: KeyboardEvent) => {
@@ -25,11 +25,11 @@ export function SoftKeyboard({ onKey }: { onKey: (keysym: number) => void }) {
     if (keysym === null) return;
     event.preventDefault();
     reset();
-    onKey(keysym);
+    onStroke({ keysym });
   };
 
   return (
-    <>
+    <span className={styles.touch}>
       <button
         type="button"
         className={styles.tool}
@@ -40,7 +40,7 @@ export function SoftKeyboard({ onKey }: { onKey: (keysym: number) => void }) {
       </button>
       <textarea
         ref={field}
-        className={styles.typing}
+        className={styles.unseen}
         defaultValue={filler}
         aria-label="Type here to type on the desktop"
         tabIndex={-1}
@@ -52,6 +52,6 @@ export function SoftKeyboard({ onKey }: { onKey: (keysym: number) => void }) {
         onKeyDown={onKeyDown}
         onBlur={reset}
       />
-    </>
+    </span>
   );
 }

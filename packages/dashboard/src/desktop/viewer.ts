@@ -3,19 +3,24 @@
  * until it is closed. Owns the noVNC object; leaves the element empty.
  */
 import { AppError } from '@airlock/contract/errors';
-import RFB from '@novnc/novnc';
 import { backoffMs, pause } from '../ui/backoff.js';
+import { createInputQueue, type InputQueue } from './input-queue.js';
+import { leaveKeys } from './person-keys.js';
+import { OrderedRfb } from './rfb.js';
+import { watchSilence } from './silence.js';
 
 export type ViewerState =
   | { name: 'connecting' }
   | { name: 'connected' }
+  /** Connected, and Airlock does not answer: the network is gone, or very slow. */
+  | { name: 'silent' }
   /** Until it is connected again. `reason` is one sentence, or null when the connection simply dropped. */
   | { name: 'retrying'; reason: string | null };
 
 export interface Viewer {
+  /** What is typed and pasted, in its order. */
+  queue: InputQueue;
   focus(): void;
-  /** Presses and releases the key with this X11 keysym. */
-  sendKey(keysym: number): void;
   /** True shows pixels at their own size and lets a finger move the picture; false fits all of it in. */
   setZoomed(zoomed: boolean): void;
   close(): void;
@@ -24,76 +29,114 @@ export interface Viewer {
 interface ViewerOptions {
   /** A new one-time ticket: the WebSocket path with the ticket in it. */
   ticket(signal: AbortSignal): Promise<{ path: string }>;
+  /** See `Wire`. */
+  paste(text: string, masked: boolean): Promise<boolean>;
+  /** Rejects unless Airlock answers. */
+  ask(signal: AbortSignal): Promise<unknown>;
   onState(state: ViewerState): void;
 }
 
 /** A connection that lived this long counts as good: the next failure starts the back-off anew. */
 const settledMs = 10_000;
 const connectDeadlineMs = 20_000;
+/** After a longer silence (ms) nobody knows whether the connection lives: it is made anew. */
+const doubtfulMs = 5000;
 
 /** Starts connecting at once. */
-export function openViewer(target: HTMLElement, { ticket, onState }: ViewerOptions): Viewer {
+export function openViewer(target: HTMLElement, options: ViewerOptions): Viewer {
   const closed = new AbortController();
-  let rfb: RFB | null = null;
-  let zoomed = false;
-
-  const applyZoom = () => {
-    if (rfb === null) return;
-    rfb.clipViewport = zoomed;
-    rfb.dragViewport = zoomed;
-    rfb.scaleViewport = !zoomed;
-  };
-
-  const connectOnce = async (): Promise<{ reason: string | null; settled: boolean }> => {
-    const { path } = await ticket(closed.signal);
-    closed.signal.throwIfAborted();
-    let connectedAtMs: number | null = null;
-    const current = new RFB(target, socketUrl(path), { shared: true });
-    rfb = current;
-    current.resizeSession = false;
-    current.focusOnClick = true;
-    current.showDotCursor = true;
-    current.background = 'transparent';
-    applyZoom();
-    current.addEventListener('connect', () => {
-      connectedAtMs = performance.now();
-      onState({ name: 'connected' });
-      if (mayTakeFocus(target)) current.focus({ preventScroll: true });
-    });
-    const reason = await untilDisconnected(current, closed.signal);
-    rfb = null;
-    return { reason, settled: connectedAtMs !== null && performance.now() - connectedAtMs > settledMs };
-  };
-
-  const run = async () => {
-    let failures = 0;
-    onState({ name: 'connecting' });
-    while (!closed.signal.aborted) {
-      const { reason, settled } = await connectOnce().catch((error: unknown) => ({
-        reason: AppError.from(error).message,
-        settled: false,
-      }));
-      if (closed.signal.aborted) return;
-      failures = settled ? 1 : failures + 1;
-      onState({ name: 'retrying', reason });
-      await pause(backoffMs(failures), closed.signal);
-    }
-  };
-
-  void run();
+  const view: View = { ...options, target, rfb: null, zoomed: false, signal: closed.signal };
+  const queue = createInputQueue({ key: (key) => view.rfb?.sendNow(key), paste: options.paste });
+  void run(view, queue);
   return {
-    focus: () => rfb?.focus({ preventScroll: true }),
-    sendKey: (keysym) => rfb?.sendKey(keysym, null),
+    queue,
+    focus: () => view.rfb?.focus({ preventScroll: true }),
     setZoomed: (value) => {
-      zoomed = value;
-      applyZoom();
+      view.zoomed = value;
+      applyZoom(view);
     },
     close: () => closed.abort(),
   };
 }
 
+interface View extends ViewerOptions {
+  target: HTMLElement;
+  rfb: OrderedRfb | null;
+  zoomed: boolean;
+  signal: AbortSignal;
+}
+
+function applyZoom({ rfb, zoomed }: View): void {
+  if (rfb === null) return;
+  rfb.clipViewport = zoomed;
+  rfb.dragViewport = zoomed;
+  rfb.scaleViewport = !zoomed;
+}
+
+async function run(view: View, queue: InputQueue): Promise<void> {
+  const { signal, onState } = view;
+  let failures = 0;
+  onState({ name: 'connecting' });
+  while (!signal.aborted) {
+    const { reason, settled } = await connectOnce(view, queue).catch((error: unknown) => ({
+      reason: AppError.from(error).message,
+      settled: false,
+    }));
+    view.rfb = null;
+    queue.reset();
+    if (signal.aborted) return;
+    failures = settled ? 1 : failures + 1;
+    onState({ name: 'retrying', reason });
+    await pause(backoffMs(failures), signal);
+  }
+}
+
+async function connectOnce(view: View, queue: InputQueue): Promise<{ reason: string | null; settled: boolean }> {
+  const { target, signal, onState } = view;
+  const { path } = await view.ticket(signal);
+  signal.throwIfAborted();
+  let connectedAtMs: number | null = null;
+  const rfb = new OrderedRfb(target, socketUrl(path), (key) => queue.key(key));
+  view.rfb = rfb;
+  rfb.resizeSession = false;
+  rfb.focusOnClick = true;
+  rfb.showDotCursor = true;
+  rfb.background = 'transparent';
+  applyZoom(view);
+  const over = new AbortController();
+  rfb.addEventListener('connect', () => {
+    connectedAtMs = performance.now();
+    nameCanvas(target);
+    onState({ name: 'connected' });
+    if (mayTakeFocus(target)) rfb.focus({ preventScroll: true });
+    void watchSilence(
+      {
+        heardAt: () => rfb.heardAt,
+        ask: (asking) => view.ask(asking),
+        onSilence: (tookMs) => {
+          if (tookMs !== null && tookMs > doubtfulMs) rfb.disconnect();
+          else onState({ name: tookMs === null ? 'silent' : 'connected' });
+        },
+      },
+      AbortSignal.any([over.signal, signal]),
+    );
+  });
+  const reason = await untilDisconnected(rfb, signal);
+  over.abort();
+  return { reason, settled: connectedAtMs !== null && performance.now() - connectedAtMs > settledMs };
+}
+
+/** What the keyboard reaches and a screen reader says, once noVNC has made it. */
+function nameCanvas(target: HTMLElement): void {
+  const canvas = target.querySelector('canvas');
+  if (canvas === null) return;
+  canvas.tabIndex = 0;
+  canvas.role = 'application';
+  canvas.ariaLabel = `Desktop of the private computer: what you type and click here happens there. ${leaveKeys} leaves it.`;
+}
+
 /** Resolves when the connection is over, with a reason where there is a better one than "it dropped". */
-function untilDisconnected(rfb: RFB, signal: AbortSignal): Promise<string | null> {
+function untilDisconnected(rfb: OrderedRfb, signal: AbortSignal): Promise<string | null> {
   return new Promise((resolve) => {
     let reason: string | null = null;
     const giveUp = (why: string | null) => {

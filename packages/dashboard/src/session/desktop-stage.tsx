@@ -12,7 +12,9 @@ export function DesktopStage({ session, stepsOpen }: { session: Session; stepsOp
     <main className={styles.stage} data-steps-open={stepsOpen}>
       <div className={styles.desktop}>
         <Suspense fallback={null}>
-          {session.browserVmId !== null && <Desktop key={session.browserVmId} vmId={session.browserVmId} />}
+          {session.browserVmId !== null && (
+            <Desktop key={session.browserVmId} vmId={session.browserVmId} sessionId={session.id} />
+          )}
         </Suspense>
       </div>
       <aside id="session-steps" className={styles.steps}>

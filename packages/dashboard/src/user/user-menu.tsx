@@ -18,9 +18,7 @@ export function UserMenu() {
           aria-label={`Account menu of ${user.name}`}
           data-testid="user-menu"
         >
-          <span className={styles.avatar} aria-hidden="true">
-            {user.name.slice(0, 1)}
-          </span>
+          <span className={styles.avatar} data-initial={user.name.slice(0, 1)} />
           <span className={styles.name}>{user.name}</span>
         </button>
       </Menu.Target>

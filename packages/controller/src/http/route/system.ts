@@ -13,7 +13,7 @@ export function addSystemRoutes(server: Server, deps: HttpDeps): void {
   server.get(
     '/healthz',
     {
-      config: { access: 'public' },
+      config: { access: 'public', quiet: true },
       schema: { response: answers(200, Health), summary: 'Answers while the controller serves' },
     },
     async () => ({ status: 'ok' as const }),

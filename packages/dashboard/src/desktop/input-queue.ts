@@ -1,0 +1,139 @@
+/**
+ * All that a person does at the keyboard of a desktop, in its order: keys go at once, and wait while a text is pasted, which takes a
+ * moment. Characters that wait for their turn are pasted together.
+ */
+import { AppError } from '@airlock/contract/errors';
+import { clipboardCharacters } from '@airlock/contract/desktop';
+
+export interface Key {
+  keysym: number;
+  code: string | null;
+  down: boolean;
+}
+
+/** The two ways to the desktop. */
+export interface Wire {
+  key(key: Key): void;
+  /** Resolves to whether a program there took the text. @throws AppError */
+  paste(text: string, masked: boolean): Promise<boolean>;
+}
+
+/** How a paste went. `problem` is null when a program took it. */
+export type Pasted = { problem: AppError | null };
+
+type Item = { key: Key } | { text: string; masked: boolean; typed: boolean; done: ((pasted: Pasted) => void)[] };
+
+export interface InputQueue {
+  key(key: Key): void;
+  /** Presses and releases it. */
+  press(keysym: number): void;
+  /** A text that is pasted; `masked`: nobody can paste it again. */
+  paste(text: string, masked: boolean): Promise<Pasted>;
+  /** Characters that the desktop's keyboard does not have. */
+  type(text: string): Promise<Pasted>;
+  /** Something is being pasted: a character that is typed now goes with what waits. */
+  isBusy(): boolean;
+  /** Releases whatever is held, as when the keyboard goes elsewhere. */
+  releaseAll(): void;
+  /** The desktop is gone, and with it what was held there and what waits. */
+  reset(): void;
+}
+
+/** Shift, Control, Alt, Meta and Super, and what AltGr is. */
+const isModifier = (keysym: number): boolean =>
+  (keysym >= 0xffe1 && keysym <= 0xffee && keysym !== 0xffe5) || keysym === 0xfe03 || keysym === 0xff7e;
+
+export function createInputQueue(wire: Wire): InputQueue {
+  const waiting: Item[] = [];
+  const held = new Map<number, Key>();
+  let busy = false;
+
+  function send(key: Key): void {
+    if (key.down) held.set(key.keysym, key);
+    else held.delete(key.keysym);
+    wire.key(key);
+  }
+
+  /** A chord of its own is pressed in the desktop: what the person holds would be in it. */
+  async function pasteFree(text: string, masked: boolean): Promise<Pasted> {
+    const modifiers = [...held.values()].filter(({ keysym }) => isModifier(keysym));
+    for (const key of modifiers) wire.key({ ...key, down: false });
+    const pasted = await paste(wire, text, masked);
+    // Not those that went with the connection.
+    for (const key of modifiers) if (held.has(key.keysym)) wire.key(key);
+    return pasted;
+  }
+
+  async function drain(): Promise<void> {
+    busy = true;
+    for (let item = waiting.shift(); item; item = waiting.shift()) {
+      if ('key' in item) send(item.key);
+      else {
+        const pasted = await pasteFree(item.text, item.masked);
+        for (const done of item.done) done(pasted);
+      }
+    }
+    busy = false;
+  }
+
+  function add(item: Item): void {
+    const last = waiting.at(-1);
+    if (last && 'text' in last && 'text' in item && last.typed && item.typed) {
+      last.text += item.text;
+      last.done.push(...item.done);
+    } else waiting.push(item);
+    if (!busy) void drain();
+  }
+
+  function key(one: Key): void {
+    if (busy) add({ key: one });
+    else send(one);
+  }
+
+  const put = (text: string, how: { masked: boolean; typed: boolean }): Promise<Pasted> =>
+    new Promise((resolve) => add({ text, ...how, done: [resolve] }));
+  return {
+    key,
+    press(keysym) {
+      for (const down of [true, false]) key({ keysym, code: null, down });
+    },
+    paste: (text, masked) => put(text, { masked, typed: false }),
+    // What is typed may be a password: it does not stay in the clipboard there.
+    type: (text) => put(text, { masked: true, typed: true }),
+    isBusy: () => busy,
+    releaseAll() {
+      for (const one of held.values()) key({ ...one, down: false });
+    },
+    reset() {
+      held.clear();
+      for (const item of waiting.splice(0)) {
+        if ('done' in item) for (const done of item.done) done({ problem: dropped() });
+      }
+    },
+  };
+}
+
+async function paste(wire: Wire, text: string, masked: boolean): Promise<Pasted> {
+  if (text.length > clipboardCharacters) return { problem: tooLong(text.length) };
+  return wire.paste(text, masked).then(
+    (fetched) => ({ problem: fetched ? null : notFetched() }),
+    (error: unknown) => ({ problem: AppError.from(error) }),
+  );
+}
+
+const tooLong = (length: number): AppError =>
+  new AppError(
+    'payload_too_large',
+    `The text has ${length.toLocaleString('en')} characters, and the desktop takes ${clipboardCharacters.toLocaleString('en')} at a time.`,
+    { hint: 'Paste it in parts.' },
+  );
+
+const notFetched = (): AppError =>
+  new AppError('desktop_not_ready', 'Nothing on the desktop took the text.', {
+    hint: 'Click into a field there first, or into its terminal.',
+  });
+
+const dropped = (): AppError =>
+  new AppError('desktop_not_ready', 'The connection to the desktop dropped before the text was there.', {
+    hint: 'Try again when the desktop is back.',
+  });

@@ -1,0 +1,41 @@
+/** The terminal of the login, to read: what the CLI says while a person signs in. */
+import { AppError } from '@airlock/contract/errors';
+import { useQuery } from '@tanstack/react-query';
+import { Button } from '@mantine/core';
+import { lazy, Suspense } from 'react';
+import { useApi } from '../api/api-context.js';
+import styles from './desktop.module.css';
+
+const TerminalView = lazy(async () => ({ default: (await import('./terminal-view.js')).TerminalView }));
+/** Milliseconds between two looks. */
+const everyMs = 1000;
+
+export function LoginTerminal({ sessionId, onClose }: { sessionId: string; onClose: () => void }) {
+  const api = useApi();
+  const { data, error } = useQuery({
+    queryKey: ['login-terminal', sessionId],
+    queryFn: ({ signal }) => api.loginTerminal(sessionId, signal),
+    refetchInterval: everyMs,
+    gcTime: 0,
+    retry: false,
+  });
+  return (
+    <>
+      <div className={styles.panelHead}>
+        <h2 className={styles.label}>What the CLI says</h2>
+        <Button size="compact-xs" variant="default" onClick={onClose}>
+          Close
+        </Button>
+      </div>
+      <p className={styles.note}>
+        Only to read. Secrets are left out; the terminal on the desktop is yours to type in.
+      </p>
+      {data !== undefined && (
+        <Suspense fallback={null}>
+          <TerminalView columns={data.columns} lines={data.lines} />
+        </Suspense>
+      )}
+      {data === undefined && error !== null && <p className={styles.note}>{AppError.from(error).message}</p>}
+    </>
+  );
+}
