@@ -54,7 +54,7 @@ beforeEach(async () => {
 
 const paths = {
   paste: ['POST', () => `/api/vm/${row.id}/desktop/paste`, { text: canary }],
-  size: ['POST', () => `/api/vm/${row.id}/desktop/size`, { width: 390, height: 844 }],
+  size: ['POST', () => `/api/vm/${row.id}/desktop/size`, { width: 540, height: 844 }],
   copied: ['GET', () => `/api/vm/${row.id}/desktop/copied`, undefined],
   terminal: ['GET', () => `/api/vm/auth/${sessionId}/terminal`, undefined],
 } as const;
@@ -104,7 +104,7 @@ describe('the hands at a desktop', () => {
   test('give another size, within bounds', async () => {
     says = { status: 204, text: '' };
     expect((await use('size')).status).toBe(204);
-    expect(asked).toMatchObject([{ call: 'POST /desktop/size', body: { width: 390, height: 844 } }]);
+    expect(asked).toMatchObject([{ call: 'POST /desktop/size', body: { width: 540, height: 844 } }]);
     for (const body of [{ width: 100_000, height: 800 }, { width: 1280 }, { width: 0, height: 0 }]) {
       const [method, path] = paths.size;
       expect(await codeOf(c.call(method, path(), { token: c.ada.token, body }))).toBe('invalid_request');
