@@ -38,7 +38,7 @@ function session(): Session {
   });
 }
 
-async function open(origin = plainOrigin, options: BrowserContextOptions = {}): Promise<void> {
+async function open(origin = plainOrigin, options: BrowserContextOptions = {}, platform?: string): Promise<void> {
   page = await openDashboard(
     browser,
     ({ call }) => {
@@ -49,6 +49,9 @@ async function open(origin = plainOrigin, options: BrowserContextOptions = {}): 
     options,
   );
   desktop = await playDesktop(page);
+  await page.addInitScript((name) => {
+    if (name !== undefined) Object.defineProperty(Navigator.prototype, 'platform', { get: () => name });
+  }, platform);
   await page.goto(`${origin}/dashboard/remote-cli/auth?session=${id}`);
   await connected();
   await canvas().focus();
@@ -79,16 +82,16 @@ async function clipboard(): Promise<string> {
 }
 const pasted = (): string[] => desktop.got.filter((one) => one.includes('<'));
 /** A key as a browser tells it. */
-const tell = (init: KeyboardEventInit): Promise<void> =>
+const tell = (init: KeyboardEventInit, types = ['keydown', 'keyup']): Promise<void> =>
   canvas().evaluate(
-    (element, event) => {
-      for (const type of ['keydown', 'keyup']) {
+    (element, [event, all]) => {
+      for (const type of all) {
         element.dispatchEvent(
           new KeyboardEvent(type, { ...event, bubbles: true, cancelable: true } as KeyboardEventInit),
         );
       }
     },
-    init as Record<string, string | number | boolean>,
+    [init as Record<string, string | number | boolean>, types] as const,
   );
 
 beforeAll(async () => {
@@ -200,6 +203,44 @@ describe('keys of the person', () => {
     }
     const keys = Array.from('a"b\'c--d').flatMap((key) => [`${key}↓`, `${key}↑`]);
     await expect.poll(() => desktop.got).toEqual(keys);
+  });
+
+  it('of a Mac: Cmd is Ctrl, a key whose release it does not tell is released, and Option makes characters', async () => {
+    await open(plainOrigin, {}, 'MacIntel');
+    const keys = async (act: () => Promise<void>): Promise<string[]> => {
+      desktop.got.length = 0;
+      await act();
+      await tell({ key: '.', code: 'Period' });
+      await expect.poll(() => desktop.got.at(-1)).toBe('.↑');
+      return desktop.got.slice(0, -2);
+    };
+    const meta = { metaKey: true };
+    const hold = { key: 'Meta', code: 'MetaLeft' };
+    const all = await keys(async () => {
+      await tell({ key: 's', code: 'KeyS' }, ['keydown']);
+      await tell({ ...hold, ...meta }, ['keydown']);
+      await tell({ key: 'a', code: 'KeyA', ...meta }, ['keydown']);
+      await tell({ key: 'z', code: 'KeyZ', ...meta, shiftKey: true }, ['keydown']);
+      await tell(hold, ['keyup']);
+    });
+    const [control, shift] = ['0xffe3', '0xffe1'];
+    expect(all).toEqual([
+      ...['s↓', 's↑', `${control}↓`, 'a↓', 'a↑', `${control}↑`],
+      ...[`${control}↓`, `${shift}↓`, 'Z↓', 'Z↑', `${shift}↑`, `${control}↑`],
+    ]);
+    const copied = await keys(async () => {
+      await tell({ ...hold, ...meta }, ['keydown']);
+      await tell({ key: 'c', code: 'KeyC', ...meta }, ['keydown']);
+      await tell(hold, ['keyup']);
+    });
+    expect(copied).toEqual([`${control}↓`, '0xff63↓', '0xff63↑', `${control}↑`]);
+    const typed = await keys(async () => {
+      await tell({ key: 'Alt', code: 'AltLeft', altKey: true }, ['keydown']);
+      await tell({ key: '@', code: 'KeyL', altKey: true });
+      await tell({ key: 'Alt', code: 'AltLeft' }, ['keyup']);
+      await tell({ key: 'S', code: 'KeyS', shiftKey: true });
+    });
+    expect(typed).toEqual(['@↓', '@↑', 'S↓', 'S↑']);
   });
 
   it('leave the desktop, with nothing held there', async () => {

@@ -25,14 +25,16 @@ type Item = { key: Key } | { text: string; masked: boolean; typed: boolean; done
 
 export interface InputQueue {
   key(key: Key): void;
-  /** Presses and releases it. */
-  press(keysym: number): void;
+  /** Presses and releases it, with these held. */
+  press(keysym: number, modifiers?: readonly number[]): void;
   /** A text that is pasted; `masked`: nobody can paste it again. */
   paste(text: string, masked: boolean): Promise<Pasted>;
   /** Characters that the desktop's keyboard does not have. */
   type(text: string): Promise<Pasted>;
   /** Something is being pasted: a character that is typed now goes with what waits. */
   isBusy(): boolean;
+  /** `KeyboardEvent.code` of what is held, other than modifiers. */
+  heldCodes(): string[];
   /** Releases whatever is held, as when the keyboard goes elsewhere. */
   releaseAll(): void;
   /** The desktop is gone, and with it what was held there and what waits. */
@@ -42,6 +44,15 @@ export interface InputQueue {
 /** Shift, Control, Alt, Meta and Super, and what AltGr is. */
 const isModifier = (keysym: number): boolean =>
   (keysym >= 0xffe1 && keysym <= 0xffee && keysym !== 0xffe5) || keysym === 0xfe03 || keysym === 0xff7e;
+
+/** Pressed in this order, and released in the other. */
+const chordOf = (keysyms: readonly number[]): Key[] => [
+  ...keysyms.map((keysym) => ({ keysym, code: null, down: true })),
+  ...keysyms.toReversed().map((keysym) => ({ keysym, code: null, down: false })),
+];
+
+const codesOf = (keys: readonly Key[]): string[] =>
+  keys.flatMap(({ keysym, code }) => (code === null || isModifier(keysym) ? [] : [code]));
 
 export function createInputQueue(wire: Wire): InputQueue {
   const waiting: Item[] = [];
@@ -94,13 +105,12 @@ export function createInputQueue(wire: Wire): InputQueue {
     new Promise((resolve) => add({ text, ...how, done: [resolve] }));
   return {
     key,
-    press(keysym) {
-      for (const down of [true, false]) key({ keysym, code: null, down });
-    },
+    press: (keysym, modifiers = []) => chordOf([...modifiers, keysym]).forEach(key),
     paste: (text, masked) => put(text, { masked, typed: false }),
     // What is typed may be a password: it does not stay in the clipboard there.
     type: (text) => put(text, { masked: true, typed: true }),
     isBusy: () => busy,
+    heldCodes: () => codesOf([...held.values()]),
     releaseAll() {
       for (const one of held.values()) key({ ...one, down: false });
     },

@@ -1,4 +1,5 @@
 /** Characters and keys as the keyboard of the desktop has them: what it types by a key, and what has to be pasted instead. Pure. */
+import { keyboardCharacters } from '@airlock/contract/desktop';
 
 /** Keysyms of keys that type no character, by the names of `KeyboardEvent.key`, which are those of `code`, too. */
 const named: Readonly<Record<string, number>> = {
@@ -15,9 +16,7 @@ const named: Readonly<Record<string, number>> = {
   End: 0xff57,
 };
 
-/** Of the layout us(altgr-intl) beyond ASCII: characters whose keysym is their code point. */
-const latin = /^[À-ÖØ-öø-ÿ¡¢£¤¥¦§©«¬®°²³µ¶¹»¼½¾¿×÷]$/u;
-/** And those with a keysym of their own. */
+/** Of the layout us(altgr-intl) as well, with a keysym of their own. */
 const special: Readonly<Record<string, number>> = {
   ...{ '\n': 0xff0d, '\t': 0xff09, '€': 0x20ac, œ: 0x13bd, Œ: 0x13bc },
   ...{ '‘': 0x0ad0, '’': 0x0ad1, '“': 0x0ad2, '”': 0x0ad3 },
@@ -30,7 +29,9 @@ export const namedKeysym = (key: string): number | null => named[key] ?? null;
 export function characterKeysym(character: string): number | null {
   const keysym = special[character];
   if (keysym !== undefined) return keysym;
-  return /^[ -~]$/.test(character) || latin.test(character) ? (character.codePointAt(0) ?? null) : null;
+  return /^[ -~]$/.test(character) || keyboardCharacters.includes(character)
+    ? (character.codePointAt(0) ?? null)
+    : null;
 }
 
 /** Whether each character of the text is on the desktop's keyboard. */

@@ -4,6 +4,7 @@
  */
 import { characterKeysym, namedKeysym, usCharacter } from './keys.js';
 import type { InputQueue } from './input-queue.js';
+import { chordOfMac } from './mac-keys.js';
 
 /** What a person does that is more than a key. */
 export interface PersonKeys {
@@ -36,6 +37,7 @@ export function watchPersonKeys(parts: Parts, does: PersonKeys): () => void {
     const act = actOf(event, queue);
     if (act === null) return;
     event.stopPropagation();
+    if (event.key === 'Meta' && isApple()) releaseKeys(event.target, queue);
     if (act.name === 'paste') {
       // The browser pastes where the keyboard is when this event has ended.
       catcher.value = '';
@@ -47,7 +49,7 @@ export function watchPersonKeys(parts: Parts, does: PersonKeys): () => void {
       queue.releaseAll();
       does.onLeave();
     } else if (act.name === 'type') void does.onType(act.text);
-    else if (act.name === 'press') queue.press(act.keysym);
+    else if (act.name === 'press') queue.press(act.keysym, act.held);
     if (isOfInputMethod(event)) does.onInputMethod();
   };
   const onPaste = (event: ClipboardEvent): void => {
@@ -70,18 +72,28 @@ export function watchPersonKeys(parts: Parts, does: PersonKeys): () => void {
   };
 }
 
-type Act = { name: 'paste' | 'leave' | 'nothing' } | { name: 'type'; text: string } | { name: 'press'; keysym: number };
+type Act =
+  | { name: 'paste' | 'leave' | 'nothing' }
+  | { name: 'type'; text: string }
+  | { name: 'press'; keysym: number; held?: readonly number[] };
 
 /** What a key is besides a key for noVNC; null when it is none. */
 export function actOf(event: KeyboardEvent, queue: Pick<InputQueue, 'isBusy'>): Act | null {
   if (isPasteChord(event)) return { name: 'paste' };
   if (isLeaveChord(event)) return { name: 'leave' };
+  const chord = isApple() ? chordOfMac(event) : null;
+  if (chord !== null) return chord === 'nothing' ? { name: 'nothing' } : { name: 'press', ...chord };
   if (isOfInputMethod(event)) return byCode(event);
   if (Array.from(event.key).length !== 1) return null;
   const keysym = characterKeysym(event.key);
   // Ctrl and a letter of another script mean the key that the letter is on.
   if (isChord(event)) return keysym === null || keysym > 0x7e ? byCode(event) : null;
   return keysym === null || queue.isBusy() ? { name: 'type', text: event.key } : null;
+}
+
+/** A Mac does not tell of a key that is released while Cmd is held: noVNC is told of it here. */
+function releaseKeys(target: EventTarget | null, { heldCodes }: InputQueue): void {
+  for (const code of heldCodes()) target?.dispatchEvent(new KeyboardEvent('keyup', { code, bubbles: true }));
 }
 
 const isLeaveChord = ({ key, shiftKey, ctrlKey, metaKey, altKey }: KeyboardEvent): boolean =>
