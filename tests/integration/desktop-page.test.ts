@@ -140,6 +140,23 @@ describe('a paste into the desktop', () => {
     expect(desktop.got.filter((one) => !one.startsWith('0xffe'))).toEqual(['masked <яx>', '0xff0d↓', '0xff0d↑']);
   });
 
+  it('is behind the keys that were typed before it, however slow the desktop takes them', async () => {
+    await open();
+    await putOnClipboard('one');
+    let go = (): void => undefined;
+    desktop.slow = new Promise((resolve) => (go = resolve));
+    await page.keyboard.type('ab');
+    await page.keyboard.press('Control+v');
+    await page.keyboard.type('c');
+    // Whatever the page has asked for is there by now.
+    await page.evaluate(async () => fetch('/healthz'));
+    go();
+    await expect.poll(() => desktop.got.at(-1)).toBe('c↑');
+    expect(desktop.got.filter((one) => !one.startsWith('0xffe'))).toEqual([
+      ...['a↓', 'a↑', 'b↓', 'b↑', '<one>', 'c↓', 'c↑'],
+    ]);
+  });
+
   it('that nothing took, or that is of nothing, says so', async () => {
     await open();
     await putOnClipboard('lost');

@@ -14,6 +14,8 @@ export interface StandInDesktop {
   fetches: boolean;
   /** While set, pastes wait for it. */
   gate: Promise<void> | undefined;
+  /** While set, what the viewer sends is read after it. */
+  slow: Promise<void> | undefined;
   /** Views that were opened. */
   views: number;
   /** Ends the connection. */
@@ -28,14 +30,14 @@ const size = { width: 1280, height: 800 };
 export async function playDesktop(page: Page): Promise<StandInDesktop> {
   let open: WebSocketRoute | undefined;
   const desktop: StandInDesktop = {
-    ...{ got: [], sizes: [], copied: null, fetches: true, gate: undefined, views: 0, isThere: true },
+    ...{ got: [], sizes: [], copied: null, fetches: true, gate: undefined, slow: undefined, views: 0, isThere: true },
     drop: async () => open?.close({ code: 1000 }),
   };
   await page.route(/\/healthz$|\/api\/vm\/vm_[^/]+\/desktop/, (route) => answer(desktop, route));
   await page.routeWebSocket(/\/desktop\?ticket=/, (socket) => {
     open = socket;
     desktop.views += 1;
-    serve(socket, desktop.got);
+    serve(socket, desktop);
   });
   // noVNC looks for what a channel can do at the object itself and one step up; Playwright's has it further up.
   await page.addInitScript(() => {
@@ -78,19 +80,22 @@ async function answer(desktop: StandInDesktop, route: Route): Promise<void> {
 }
 
 /** Version, security None, shared, the description of the screen; then messages as they come, each whole in one piece or not. */
-function serve(socket: WebSocketRoute, got: string[]): void {
+function serve(socket: WebSocketRoute, desktop: StandInDesktop): void {
   let rest = Buffer.alloc(0);
   let stage = 0;
-  socket.onMessage((message) => {
+  socket.onMessage(async (message) => {
     rest = Buffer.concat([rest, Buffer.from(message)]);
+    await desktop.slow;
     for (let used = take(); used > 0; used = take()) rest = rest.subarray(used);
   });
   function take(): number {
     if (stage < 3) return greet();
     const length = lengthOf(rest);
     if (rest.length === 0 || rest.length < length) return 0;
-    if (rest[0] === 4) got.push(`${nameOf(rest.readUInt32BE(4))}${rest[1] === 1 ? '↓' : '↑'}`);
+    if (rest[0] === 4) desktop.got.push(`${nameOf(rest.readUInt32BE(4))}${rest[1] === 1 ? '↓' : '↑'}`);
     if (rest[0] === 3 && rest[1] === 0) socket.send(picture());
+    // xvp in a version that it does not know; x11vnc answers so.
+    if (rest[0] === 250) socket.send(Buffer.from([250, 0, rest[2] ?? 0, 0]));
     return length;
   }
   function greet(): number {
@@ -109,7 +114,7 @@ function serve(socket: WebSocketRoute, got: string[]): void {
 
 /** Bytes of the message that begins here. */
 function lengthOf(message: Buffer): number {
-  const lengths: Record<number, number> = { 0: 20, 3: 10, 4: 8, 5: 6 };
+  const lengths: Record<number, number> = { 0: 20, 3: 10, 4: 8, 5: 6, 250: 4 };
   if (message[0] === 2) return message.length < 4 ? 4 : 4 + 4 * message.readUInt16BE(2);
   if (message[0] === 6) return message.length < 8 ? 8 : 8 + message.readUInt32BE(4);
   return lengths[message[0] ?? 0] ?? Infinity;

@@ -9,6 +9,8 @@ const enter = 0xff0d;
 let got: string[];
 /** Answers of pastes that are under way. */
 let answers: ((fetched: boolean | AppError) => void)[];
+/** Whether the desktop has done the keys that were sent. */
+let reached: Promise<boolean>;
 let queue: InputQueue;
 
 const name = (keysym: number): string =>
@@ -16,8 +18,10 @@ const name = (keysym: number): string =>
 beforeEach(() => {
   got = [];
   answers = [];
+  reached = Promise.resolve(true);
   queue = createInputQueue({
     key: ({ keysym, down }) => void got.push(`${name(keysym)}${down ? '↓' : '↑'}`),
+    reached: () => reached,
     paste: (text, masked) => {
       got.push(`${masked ? 'masked ' : ''}<${text}>`);
       return new Promise((resolve, reject) =>
@@ -27,9 +31,11 @@ beforeEach(() => {
   });
 });
 const press = (text: string): void => Array.from(text).forEach((character) => queue.press(character.charCodeAt(0)));
+const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
 const answer = async (fetched: boolean | AppError = true): Promise<void> => {
+  await settled();
   answers.shift()?.(fetched);
-  await new Promise((resolve) => setTimeout(resolve));
+  await settled();
 };
 
 describe('the queue of what a person types', () => {
@@ -38,17 +44,34 @@ describe('the queue of what a person types', () => {
     const pasted = queue.paste('text', false);
     press('b');
     queue.press(enter);
+    await settled();
     expect(got).toEqual(['a↓', 'a↑', '<text>']);
     await answer();
     expect(await pasted).toEqual({ problem: null });
     expect(got.slice(3)).toEqual(['b↓', 'b↑', 'Enter↓', 'Enter↑']);
-    expect(queue.isBusy()).toBe(false);
+    expect(queue.hasCharacters()).toBe(false);
+  });
+
+  it('pastes once the desktop has done the keys before, and not when it is gone', async () => {
+    let reach = (_isReached: boolean): void => undefined;
+    reached = new Promise((resolve) => (reach = resolve));
+    press('a');
+    const pasted = queue.paste('text', false);
+    await settled();
+    expect(got).toEqual(['a↓', 'a↑']);
+    reach(true);
+    await answer();
+    expect([await pasted, got.at(-1)]).toEqual([{ problem: null }, '<text>']);
+    reached = Promise.resolve(false);
+    expect((await queue.paste('lost', false)).problem?.message).toContain('dropped');
+    expect(got).toHaveLength(3);
   });
 
   it('pastes characters that wait together, and what is between them in its place', async () => {
     for (const character of 'привет') void queue.type(character);
     queue.press(enter);
     const last = queue.type('я');
+    await settled();
     expect(got).toEqual(['masked <п>']);
     await answer();
     await answer();
@@ -68,6 +91,7 @@ describe('the queue of what a person types', () => {
     queue.key({ keysym: shift, code: 'ShiftLeft', down: true });
     void queue.type('Я');
     queue.key({ keysym: shift, code: 'ShiftLeft', down: false });
+    await settled();
     expect(got).toEqual(['Shift↓', 'Shift↑', 'masked <Я>']);
     await answer();
     expect(got.slice(3)).toEqual(['Shift↓', 'Shift↑']);
@@ -101,6 +125,7 @@ describe('the queue of what a person types', () => {
     const second = queue.paste('second', false);
     press('a');
     queue.key({ keysym: shift, code: 'ShiftLeft', down: true });
+    await settled();
     queue.reset();
     expect((await second).problem?.message).toContain('dropped');
     await answer();

@@ -11,9 +11,11 @@ export interface Key {
   down: boolean;
 }
 
-/** The two ways to the desktop. */
+/** The two ways to the desktop, one of which may be faster. */
 export interface Wire {
   key(key: Key): void;
+  /** Resolves to true once the desktop has done the keys before; false when it is not there. */
+  reached(): Promise<boolean>;
   /** Resolves to whether a program there took the text. @throws AppError */
   paste(text: string, masked: boolean): Promise<boolean>;
 }
@@ -21,7 +23,14 @@ export interface Wire {
 /** How a paste went. `problem` is null when a program took it. */
 export type Pasted = { problem: AppError | null };
 
-type Item = { key: Key } | { text: string; masked: boolean; typed: boolean; done: ((pasted: Pasted) => void)[] };
+interface Text {
+  text: string;
+  masked: boolean;
+  typed: boolean;
+  done: ((pasted: Pasted) => void)[];
+}
+type Item = { key: Key } | Text;
+const isTyped = (item: Item | undefined): item is Text => item !== undefined && 'text' in item && item.typed;
 
 export interface InputQueue {
   key(key: Key): void;
@@ -31,8 +40,8 @@ export interface InputQueue {
   paste(text: string, masked: boolean): Promise<Pasted>;
   /** Characters that the desktop's keyboard does not have. */
   type(text: string): Promise<Pasted>;
-  /** Something is being pasted: a character that is typed now goes with what waits. */
-  isBusy(): boolean;
+  /** Characters wait to be pasted that the keyboard does not have: any that is typed now goes with them. */
+  hasCharacters(): boolean;
   /** `KeyboardEvent.code` of what is held, other than modifiers. */
   heldCodes(): string[];
   /** Releases whatever is held, as when the keyboard goes elsewhere. */
@@ -89,7 +98,7 @@ export function createInputQueue(wire: Wire): InputQueue {
 
   function add(item: Item): void {
     const last = waiting.at(-1);
-    if (last && 'text' in last && 'text' in item && last.typed && item.typed) {
+    if (isTyped(last) && isTyped(item)) {
       last.text += item.text;
       last.done.push(...item.done);
     } else waiting.push(item);
@@ -109,7 +118,7 @@ export function createInputQueue(wire: Wire): InputQueue {
     paste: (text, masked) => put(text, { masked, typed: false }),
     // What is typed may be a password: it does not stay in the clipboard there.
     type: (text) => put(text, { masked: true, typed: true }),
-    isBusy: () => busy,
+    hasCharacters: () => isTyped(waiting.at(-1)),
     heldCodes: () => codesOf([...held.values()]),
     releaseAll() {
       for (const one of held.values()) key({ ...one, down: false });
@@ -125,6 +134,7 @@ export function createInputQueue(wire: Wire): InputQueue {
 
 async function paste(wire: Wire, text: string, masked: boolean): Promise<Pasted> {
   if (text.length > clipboardCharacters) return { problem: tooLong(text.length) };
+  if (!(await wire.reached())) return { problem: dropped() };
   return wire.paste(text, masked).then(
     (fetched) => ({ problem: fetched ? null : notFetched() }),
     (error: unknown) => ({ problem: AppError.from(error) }),

@@ -24,6 +24,14 @@ declare module '@novnc/novnc' {
     /** Presses and releases the key when `down` is left out. `code` may be null. Every key of the keyboard goes through it, too. */
     sendKey(keysym: number, code: string | null, down?: boolean): void;
     disconnect(): void;
+    /** Not part of its face: what has come from the server, without the type of the message that is being read. */
+    protected readonly _sock: {
+      /** True: there are not so many bytes yet, and `goback` bytes will be read again. */
+      rQwait(what: string, bytes: number, goback: number): boolean;
+      rQskipBytes(bytes: number): void;
+    };
+    /** Not part of its face either. Returns false to be called again when there is more. */
+    protected _handleXvpMsg(): boolean;
     addEventListener<K extends keyof RfbEventMap>(type: K, listener: (event: RfbEventMap[K]) => void): void;
   }
 }

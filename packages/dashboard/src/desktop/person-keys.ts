@@ -10,7 +10,7 @@ import { chordOfMac } from './mac-keys.js';
 export interface PersonKeys {
   /** The text of the person's clipboard; empty when there is none in it. */
   onPaste(text: string): Promise<void>;
-  /** Characters that the desktop's keyboard does not have, or that are typed while a paste is under way. */
+  /** Characters that the desktop's keyboard does not have, or that are typed while some of these wait. */
   onType(text: string): Promise<void>;
   /** An input method takes the keys: what it makes of them does not reach the page. */
   onInputMethod(): void;
@@ -78,7 +78,7 @@ type Act =
   | { name: 'press'; keysym: number; held?: readonly number[] };
 
 /** What a key is besides a key for noVNC; null when it is none. */
-export function actOf(event: KeyboardEvent, queue: Pick<InputQueue, 'isBusy'>): Act | null {
+export function actOf(event: KeyboardEvent, queue: Pick<InputQueue, 'hasCharacters'>): Act | null {
   if (isPasteChord(event)) return { name: 'paste' };
   if (isLeaveChord(event)) return { name: 'leave' };
   const chord = isApple() ? chordOfMac(event) : null;
@@ -88,7 +88,7 @@ export function actOf(event: KeyboardEvent, queue: Pick<InputQueue, 'isBusy'>): 
   const keysym = characterKeysym(event.key);
   // Ctrl and a letter of another script mean the key that the letter is on.
   if (isChord(event)) return keysym === null || keysym > 0x7e ? byCode(event) : null;
-  return keysym === null || queue.isBusy() ? { name: 'type', text: event.key } : null;
+  return keysym === null || queue.hasCharacters() ? { name: 'type', text: event.key } : null;
 }
 
 /** A Mac does not tell of a key that is released while Cmd is held: noVNC is told of it here. */

@@ -46,7 +46,11 @@ const doubtfulMs = 5000;
 export function openViewer(target: HTMLElement, options: ViewerOptions): Viewer {
   const closed = new AbortController();
   const view: View = { ...options, target, rfb: null, zoomed: false, signal: closed.signal };
-  const queue = createInputQueue({ key: (key) => view.rfb?.sendNow(key), paste: options.paste });
+  const queue = createInputQueue({
+    key: (key) => view.rfb?.sendNow(key),
+    reached: async () => (await view.rfb?.reached()) ?? false,
+    paste: options.paste,
+  });
   void run(view, queue);
   return {
     queue,
