@@ -163,6 +163,7 @@ describe('the cards of the CLIs', () => {
     await page.getByTestId('credential-menu-codex').click();
     await page.getByRole('menuitem', { name: 'Remove' }).click();
     await page.getByText(/To end the login everywhere|to end the login everywhere/).waitFor();
+    await page.getByRole('menu').waitFor({ state: 'detached' });
     expect(calls).toEqual([]);
     await screenshots(page, 'remove');
     await page.getByTestId('remove-confirm-codex').click();

@@ -81,8 +81,8 @@ export async function screenshots(page: Page, name: string): Promise<void> {
 
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
-/** WCAG 2.2, A and AA. */
-const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+/** WCAG 2.2, A and AA, and what is good besides: landmarks, headings, names. */
+const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
 /** @throws Error with what axe-core finds */
 export async function expectAccessible(page: Page, what: string): Promise<void> {

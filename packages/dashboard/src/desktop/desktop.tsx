@@ -20,10 +20,11 @@ export function Desktop({ vmId, sessionId }: { vmId: string; sessionId: string }
   const says = useNotice();
   const [panel, setPanel] = useState<Panel | null>(null);
   const [screen, setScreen] = useState<HTMLElement | null>(null);
+  const [hands, setHands] = useState<HTMLElement | null>(null);
   const tools = useRef<HTMLElement>(null);
   const catcher = useRef<HTMLTextAreaElement>(null);
   const onLeave = useCallback(() => firstShown(tools.current)?.focus(), []);
-  usePersonKeys({ screen, catcher, viewer, say: says, onLeave });
+  usePersonKeys({ screen: hands, catcher, viewer, say: says, onLeave });
   const isConnected = state.name === 'connected' || state.name === 'silent';
   const size = useSize({ vmId, place: screen, isConnected, onProblem: says.sayProblem });
 
@@ -56,12 +57,15 @@ export function Desktop({ vmId, sessionId }: { vmId: string; sessionId: string }
         data-state={state.name}
         data-problem={says.notice?.tone === 'problem'}
       >
-        <div ref={ref} className={styles.canvas} />
-        <textarea ref={catcher} className={styles.unseen} inputMode="none" tabIndex={-1} aria-label="Pasted text" />
-        <Veil state={state} />
+        {/* Before the desktop, which takes every key: Tab would not come to what is behind it. */}
         {panel !== null && (
           <PanelView panel={panel} sessionId={sessionId} onType={(text) => void typeSecret(text)} onClose={close} />
         )}
+        <div ref={setHands} className={styles.hands}>
+          <div ref={ref} className={styles.canvas} />
+          <textarea ref={catcher} className={styles.unseen} inputMode="none" tabIndex={-1} aria-label="Pasted text" />
+        </div>
+        <Veil state={state} />
         <output className={styles.notice} data-tone={says.notice?.tone} data-testid="desktop-notice">
           {says.notice?.text}
         </output>

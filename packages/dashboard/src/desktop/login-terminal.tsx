@@ -2,7 +2,7 @@
 import { AppError } from '@airlock/contract/errors';
 import { useQuery } from '@tanstack/react-query';
 import { Button } from '@mantine/core';
-import { lazy, Suspense } from 'react';
+import { lazy, Suspense, useEffect, useRef } from 'react';
 import { useApi } from '../api/api-context.js';
 import styles from './desktop.module.css';
 
@@ -12,6 +12,8 @@ const everyMs = 1000;
 
 export function LoginTerminal({ sessionId, onClose }: { sessionId: string; onClose: () => void }) {
   const api = useApi();
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => button.current?.focus(), []);
   const { data, error } = useQuery({
     queryKey: ['login-terminal', sessionId],
     queryFn: ({ signal }) => api.loginTerminal(sessionId, signal),
@@ -23,7 +25,7 @@ export function LoginTerminal({ sessionId, onClose }: { sessionId: string; onClo
     <>
       <div className={styles.panelHead}>
         <h2 className={styles.label}>What the CLI says</h2>
-        <Button size="compact-xs" variant="default" onClick={onClose}>
+        <Button ref={button} size="compact-xs" variant="default" onClick={onClose}>
           Close
         </Button>
       </div>

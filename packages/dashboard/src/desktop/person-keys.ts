@@ -21,7 +21,7 @@ export interface PersonKeys {
 export const leaveKeys = 'Shift+F6';
 
 interface Parts {
-  /** Holds the canvas, where the keyboard goes. */
+  /** Holds the canvas and `catcher`, and nothing else that takes keys: what is typed or pasted in a dialog is not for the desktop. */
   screen: HTMLElement;
   /** An editable field: browsers hand the clipboard over only there, all of them. */
   catcher: HTMLTextAreaElement;

@@ -5,7 +5,7 @@ import type { useNotice } from './use-notice.js';
 import type { Viewer } from './viewer.js';
 
 interface Parts {
-  /** Holds the canvas. */
+  /** See `watchPersonKeys`. */
   screen: HTMLElement | null;
   catcher: RefObject<HTMLTextAreaElement | null>;
   viewer: Viewer | null;

@@ -168,8 +168,8 @@ function socketUrl(path: string): string {
   return `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}${path}`;
 }
 
-/** A desktop that (re)connects must not pull the keyboard out of a dialog or a text field. */
+/** A desktop that (re)connects takes the keyboard when nothing else has it. */
 function mayTakeFocus(target: HTMLElement): boolean {
   const active = document.activeElement;
-  return active === null || target.contains(active) || active.closest('[role="dialog"], input, textarea') === null;
+  return active === null || active === document.body || target.contains(active);
 }

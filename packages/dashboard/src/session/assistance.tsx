@@ -33,7 +33,7 @@ export function Assistance({ session, provider, onOtherWays }: AssistanceProps) 
 function FailedTry({ session, onOtherWays }: { session: Session; onOtherWays: () => void }) {
   const again = useSessionAction(session.id, (api) => api.restartLogin(session.id, 'browser'));
   return (
-    <section className={styles.strip} data-testid="failed-try">
+    <section className={styles.strip} aria-label="Why the last try failed" data-testid="failed-try">
       <div className={styles.words}>{session.notice && <Problem error={session.notice} announce />}</div>
       <div className={styles.actions}>
         <Button size="sm" loading={again.isPending} onClick={() => again.mutate(undefined)} data-testid="login-again">
@@ -56,7 +56,7 @@ function DeviceCode({
   if (provider.login === null || !isOwnPage(provider.login, code.url))
     return <p className={styles.reason}>The VM shows an address that is no page of {provider.vendor}.</p>;
   return (
-    <section className={styles.strip} data-testid="device-code">
+    <section className={styles.strip} aria-label="Sign in with a code" data-testid="device-code">
       <div className={styles.words}>
         <p className={styles.reason}>
           {session.notice === null
@@ -101,7 +101,7 @@ function PasteCode({ session, provider }: Pick<AssistanceProps, 'session' | 'pro
     send.mutate(code.trim(), { onSuccess: () => setCode('') });
   };
   return (
-    <section className={styles.strip} data-testid="paste-code">
+    <section className={styles.strip} aria-label="Paste a code" data-testid="paste-code">
       <form className={styles.words} onSubmit={submit}>
         <label className={styles.reason} htmlFor="pasted-code">
           If {provider.vendor} shows you a code at the end, paste it here: it goes straight to {provider.name}, and is

@@ -40,7 +40,7 @@ export function SessionBar(props: SessionBarProps) {
       </div>
       {compact && (
         <div className={styles.guidance}>
-          <strong>{guidance.title}</strong> <StatusSentence session={session} sentence={guidance.sentence} />
+          <h1>{guidance.title}</h1> <StatusSentence session={session} sentence={guidance.sentence} />
         </div>
       )}
       <div className={styles.tools}>

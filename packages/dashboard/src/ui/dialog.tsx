@@ -11,16 +11,18 @@ interface DialogProps {
 
 export function Dialog({ title, opened, onClose, children }: DialogProps) {
   return (
-    <Modal
-      opened={opened}
-      onClose={onClose}
-      title={title}
-      centered
-      radius={14}
-      styles={{ title: { fontWeight: 600, fontSize: 17 } }}
-      closeButtonProps={{ 'aria-label': 'Close' }}
-    >
-      {children}
-    </Modal>
+    <Modal.Root opened={opened} onClose={onClose} centered radius={14}>
+      <Modal.Overlay />
+      <Modal.Content>
+        {/* Mantine makes a header of it, which would be one more of the page. */}
+        <Modal.Header role="presentation">
+          <Modal.Title fw={600} fz={17}>
+            {title}
+          </Modal.Title>
+          <Modal.CloseButton aria-label="Close" />
+        </Modal.Header>
+        <Modal.Body>{children}</Modal.Body>
+      </Modal.Content>
+    </Modal.Root>
   );
 }
