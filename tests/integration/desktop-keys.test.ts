@@ -117,6 +117,6 @@ describe('keys of the person', () => {
     );
     await expect.poll(() => at.desktop.got).toEqual(['0xffe1↓', '0xffe1↑']);
     const name = await at.canvas.getAttribute('aria-label');
-    expect(name).toContain('Shift+F6 leaves it');
+    expect(name).toContain('Shift+F6 takes the keyboard out of it');
   });
 });

@@ -190,6 +190,13 @@ describe('the size of the desktop', () => {
     const [width = 0, height = 0] = (at.desktop.sizes[0] ?? '').split('x').map(Number);
     expect([width, height > width]).toEqual([540, true]);
     expect(await at.page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
+    const buttons = await at.page.locator('button:visible, select:visible').evaluateAll((all) =>
+      all.flatMap((button) => {
+        const { width, height } = button.getBoundingClientRect();
+        return width < 40 || height < 40 ? [`${button.textContent}: ${width}×${height}`] : [];
+      }),
+    );
+    expect(buttons, 'too small for a finger').toEqual([]);
     await screenshots(at.page, 'desktop');
   });
 });

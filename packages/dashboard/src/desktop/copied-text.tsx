@@ -19,12 +19,14 @@ export function CopiedText({ text, onClose }: { text: string; onClose: () => voi
       </label>
       <textarea ref={field} id={id} className={fields.field} rows={4} readOnly value={text} data-testid="copied-text" />
       <div className={styles.actions}>
-        <CopyButton text={text} what="the text" />
-        <Button size="compact-xs" variant="default" onClick={onClose}>
+        <CopyButton text={text} what="the text" size="xs" />
+        <Button size="xs" variant="default" onClick={onClose}>
           Close
         </Button>
       </div>
-      <p className={styles.note}>Your browser did not let this page copy it: take it from here.</p>
+      <p className={styles.note}>
+        Your browser did not let this page copy it. Press Copy, or take the text from the field.
+      </p>
     </>
   );
 }

@@ -100,7 +100,7 @@ function PanelView({ panel, sessionId, onType, onClose }: PanelProps) {
   );
 }
 
-const panelNames = { type: 'Type this', terminal: 'What the CLI says', copied: 'Copied text' } as const;
+const panelNames = { type: 'Type this', terminal: 'CLI output', copied: 'Copied text' } as const;
 
 const firstShown = (within: HTMLElement | null): HTMLElement | undefined =>
   [...(within?.querySelectorAll('button') ?? [])].find(({ offsetParent }) => offsetParent !== null);

@@ -24,15 +24,14 @@ export function LoginTerminal({ sessionId, onClose }: { sessionId: string; onClo
   return (
     <>
       <div className={styles.panelHead}>
-        <h2 className={styles.label}>What the CLI says</h2>
-        <Button ref={button} size="compact-xs" variant="default" onClick={onClose}>
+        <h2 className={styles.label}>CLI output</h2>
+        <Button ref={button} size="xs" variant="default" onClick={onClose}>
           Close
         </Button>
       </div>
-      <p className={styles.note}>
-        Only to read. Secrets are left out; the terminal on the desktop is yours to type in.
-      </p>
-      {data !== undefined && (
+      <p className={styles.note}>What the CLI of this sign-in says, without secrets. Only to read.</p>
+      {data?.lines.length === 0 && <p className={styles.note}>It has not said anything yet.</p>}
+      {data !== undefined && data.lines.length > 0 && (
         <Suspense fallback={null}>
           <TerminalView columns={data.columns} lines={data.lines} />
         </Suspense>

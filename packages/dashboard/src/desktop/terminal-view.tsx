@@ -5,7 +5,7 @@ import { useEffect, useRef } from 'react';
 import styles from './desktop.module.css';
 
 /** Rows at least: that of a terminal which has only begun. */
-const leastRows = 24;
+const leastRows = 12;
 
 export function TerminalView({ columns, lines }: { columns: number; lines: readonly string[] }) {
   const element = useRef<HTMLDivElement>(null);

@@ -34,7 +34,7 @@ export function Tools({ ref, vmId, viewer, says, panel, size, onPanel, onStroke 
         className={styles.tool}
         aria-expanded={panel?.name === 'type'}
         onClick={() => toggle('type')}
-        title="For passwords: a masked field that is typed out on the desktop"
+        title="For passwords: a masked field, whose text is typed on the desktop"
         data-testid="type-this"
       >
         Type this…
@@ -53,7 +53,8 @@ export function Tools({ ref, vmId, viewer, says, panel, size, onPanel, onStroke 
       <Zoom viewer={viewer} />
       <SizeField {...size} />
       <p className={styles.hint}>
-        <kbd>{isApple() ? '⌘V' : 'Ctrl+V'}</kbd> pastes into the desktop, <kbd>{leaveKeys}</kbd> leaves it
+        <kbd>{isApple() ? '⌘V' : 'Ctrl+V'}</kbd> pastes into the desktop, <kbd>{leaveKeys}</kbd> takes the keyboard out
+        of it
       </p>
     </nav>
   );
@@ -69,10 +70,10 @@ interface CopyOutProps {
 function CopyOut({ vmId, says, onText }: CopyOutProps) {
   const api = useApi();
   const copy = async () => {
+    says.clear();
     const text = await api.copiedInDesktop(vmId);
-    if (text === null || text === '') {
-      says.say('Nothing has been copied on the desktop yet: select a text there, and press Ctrl+C.', 'problem');
-    } else if (await copyText(text)) {
+    if (text === null || text === '') says.say(`Nothing has been copied on the desktop yet. ${howToCopy()}`, 'problem');
+    else if (await copyText(text)) {
       says.say(`On your own clipboard now: ${count(text.length)} that you copied on the desktop.`);
     } else onText(text);
   };
@@ -88,6 +89,12 @@ function CopyOut({ vmId, says, onText }: CopyOutProps) {
     </button>
   );
 }
+
+/** A long press is the right button there. */
+const howToCopy = (): string =>
+  matchMedia('(pointer: coarse)').matches
+    ? 'Select a text there, press long on it, and choose Copy.'
+    : `Select a text there, and press ${isApple() ? '⌘C' : 'Ctrl+C'}.`;
 
 const count = (characters: number): string =>
   characters === 1 ? 'one character' : `${characters.toLocaleString('en')} characters`;

@@ -45,8 +45,8 @@ export function TypeThis({ onType, onClose }: { onType: (text: string) => void; 
         </Button>
       </div>
       <p id={`${id}-note`} className={styles.note}>
-        Click into the field on the desktop first. What you write here is typed there key by key; this page keeps it
-        nowhere.
+        Choose the field on the desktop first. What you write or paste here is typed there; it is hidden, and this page
+        keeps it nowhere.
       </p>
     </div>
   );

@@ -136,7 +136,7 @@ function nameCanvas(target: HTMLElement): void {
   if (canvas === null) return;
   canvas.tabIndex = 0;
   canvas.role = 'application';
-  canvas.ariaLabel = `Desktop of the private computer: what you type and click here happens there. ${leaveKeys} leaves it.`;
+  canvas.ariaLabel = `Desktop of the private computer: what you type and click here happens there. ${leaveKeys} takes the keyboard out of it.`;
 }
 
 /** Resolves when the connection is over, with a reason where there is a better one than "it dropped". */
