@@ -69,6 +69,12 @@ describe('keys of the person', () => {
     }
     const keys = Array.from('a"b\'c--d').flatMap((key) => [`${key}↓`, `${key}↑`]);
     await expect.poll(() => at.desktop.got).toEqual(keys);
+    await field.evaluate((element) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData('text/plain', '“exact”\r\n—');
+      element.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+    });
+    await expect.poll(at.pasted).toEqual(['<“exact”\n—>']);
   });
 
   it('of a Mac: Cmd is Ctrl, a key whose release it does not tell is released, and Option makes characters', async () => {

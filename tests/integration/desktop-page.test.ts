@@ -85,6 +85,13 @@ describe('a paste into the desktop', () => {
       .poll(() => at.notice.textContent())
       .toContain('Nothing on the desktop took the text. Click into a field');
     await screenshots(at.page, 'desktop-paste-lost');
+    await at.canvas.evaluate((element) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.items.add(new File(['not a text'], 'picture.png', { type: 'image/png' }));
+      element.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+    });
+    await at.notice.getByText('There is no text on your clipboard.').waitFor();
+    expect(at.pasted()).toEqual(['<lost>']);
   });
 });
 
@@ -133,7 +140,21 @@ describe('“Type this”', () => {
     await at.page.getByTestId('type-this').click();
     await at.page.getByTestId('type-this-text').fill('secret');
     await at.page.getByTestId('copy-out').focus();
-    expect(await at.page.getByTestId('type-this-text').inputValue()).toBe('');
+    const field = at.page.getByTestId('type-this-text');
+    expect(await field.inputValue()).toBe('');
+    await field.press('Control+z');
+    expect(await field.inputValue()).toBe('');
+  });
+
+  it('says when the desktop is gone, and not that it was typed', async () => {
+    await open();
+    await at.page.getByTestId('type-this').click();
+    await at.page.getByTestId('type-this-text').fill('secret');
+    at.desktop.isThere = false;
+    await at.desktop.drop();
+    await at.page.getByText('The connection to the desktop dropped. Trying again').waitFor();
+    await at.page.getByRole('button', { name: 'Type it' }).click();
+    await expect.poll(() => at.notice.textContent()).toContain('dropped before the text was known to be there');
   });
 });
 
@@ -249,6 +270,8 @@ it('all of the desktop is reached by the keyboard alone', async () => {
   await at.page.keyboard.press('Enter');
   await at.page.getByTestId('login-terminal').waitFor();
   expect(await isAt()).toBe('Close');
+  await at.page.keyboard.press('Tab');
+  expect(await isAt()).toBe('');
   await at.page.keyboard.press('Escape');
   expect(await at.page.evaluate(() => document.activeElement?.tagName)).toBe('CANVAS');
   expect(await at.page.getByTestId('login-terminal').count()).toBe(0);

@@ -64,6 +64,7 @@ async function answer(desktop: StandInDesktop, route: Route): Promise<void> {
     case 'healthz':
       return desktop.isThere ? route.fulfill({ json: { status: 'ok' } }) : undefined;
     case 'desktop-ticket': {
+      if (!desktop.isThere) return undefined;
       const path = '/api/vm/desktop?ticket=0123456789abcdef';
       return route.fulfill({ json: { path, expiresAt: new Date().toISOString() } });
     }

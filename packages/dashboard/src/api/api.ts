@@ -75,8 +75,8 @@ export function createApi() {
     desktopTicket: (vmId: string, signal?: AbortSignal) =>
       request('POST', `/api/vm/${encodeURIComponent(vmId)}/desktop-ticket`, DesktopTicket, { signal }),
     /** `masked`: the VM's clipboard is emptied as soon as the text was fetched. Resolves to whether it was. */
-    pasteIntoDesktop: async (vmId: string, text: string, masked: boolean) =>
-      (await request('POST', desktop(vmId, 'paste'), DesktopPasted, { body: { text, masked } })).fetched,
+    pasteIntoDesktop: async (vmId: string, body: { text: string; masked: boolean }, signal: AbortSignal) =>
+      (await request('POST', desktop(vmId, 'paste'), DesktopPasted, { body, signal })).fetched,
     /** Pixels. */
     sizeDesktop: (vmId: string, { width, height }: DesktopSize) =>
       request('POST', desktop(vmId, 'size'), NoContent, { body: { width, height } }),

@@ -7,7 +7,7 @@ import { LoginTerminal } from './login-terminal.js';
 import { Tools } from './tools.js';
 import { TypeThis } from './type-this.js';
 import { useNotice } from './use-notice.js';
-import { usePersonKeys } from './use-person-keys.js';
+import { usePaste, usePersonKeys } from './use-person-keys.js';
 import { useSize } from './use-size.js';
 import { useViewer } from './use-viewer.js';
 import type { Viewer, ViewerState } from './viewer.js';
@@ -24,7 +24,8 @@ export function Desktop({ vmId, sessionId }: { vmId: string; sessionId: string }
   const tools = useRef<HTMLElement>(null);
   const catcher = useRef<HTMLTextAreaElement>(null);
   const onLeave = useCallback(() => firstShown(tools.current)?.focus(), []);
-  usePersonKeys({ screen: hands, catcher, viewer, say: says, onLeave });
+  const onPaste = usePaste(viewer, says);
+  usePersonKeys({ screen: hands, catcher, viewer, says, onPaste, onLeave });
   const isConnected = state.name === 'connected' || state.name === 'silent';
   const size = useSize({ vmId, place: screen, isConnected, onProblem: says.sayProblem });
 
@@ -49,6 +50,7 @@ export function Desktop({ vmId, sessionId }: { vmId: string; sessionId: string }
         {...{ vmId, viewer, says, panel, size }}
         onPanel={setPanel}
         onStroke={(one) => void stroke(one)}
+        onPaste={(text) => void onPaste(text)}
       />
       <div
         ref={setScreen}
@@ -109,7 +111,7 @@ const firstShown = (within: HTMLElement | null): HTMLElement | undefined =>
 async function typeOrPaste({ queue }: Viewer, text: string) {
   if (!isTypable(text)) return (await queue.paste(text, true)).problem;
   for (const character of text) queue.press(characterKeysym(character) ?? 0);
-  return null;
+  return (await queue.reached()).problem;
 }
 
 /** Lies over the desktop while it is not connected. */

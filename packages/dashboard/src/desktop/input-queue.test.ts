@@ -22,11 +22,12 @@ beforeEach(() => {
   queue = createInputQueue({
     key: ({ keysym, down }) => void got.push(`${name(keysym)}${down ? '↓' : '↑'}`),
     reached: () => reached,
-    paste: (text, masked) => {
+    paste: (text, masked, signal) => {
       got.push(`${masked ? 'masked ' : ''}<${text}>`);
-      return new Promise((resolve, reject) =>
-        answers.push((answer) => (answer instanceof AppError ? reject(answer) : resolve(answer))),
-      );
+      return new Promise((resolve, reject) => {
+        answers.push((answer) => (answer instanceof AppError ? reject(answer) : resolve(answer)));
+        signal.addEventListener('abort', () => reject(signal.reason as Error));
+      });
     },
   });
 });
@@ -120,6 +121,15 @@ describe('the queue of what a person types', () => {
     expect(got.filter((one) => one.startsWith('<'))).toHaveLength(2);
   });
 
+  it('tells when the desktop has done what was typed, and when it is gone', async () => {
+    press('a');
+    expect(await queue.reached()).toEqual({ problem: null });
+    reached = Promise.resolve(false);
+    press('b');
+    expect((await queue.reached()).problem?.message).toContain('dropped');
+    expect(got).toEqual(['a↓', 'a↑', 'b↓', 'b↑']);
+  });
+
   it('drops what waits with the connection, and says so', async () => {
     const first = queue.paste('first', false);
     const second = queue.paste('second', false);
@@ -127,9 +137,9 @@ describe('the queue of what a person types', () => {
     queue.key({ keysym: shift, code: 'ShiftLeft', down: true });
     await settled();
     queue.reset();
-    expect((await second).problem?.message).toContain('dropped');
-    await answer();
-    expect(await first).toEqual({ problem: null });
-    expect(got).toEqual(['<first>']);
+    for (const pasted of [first, second]) expect((await pasted).problem?.message).toContain('dropped');
+    // Nothing of before holds up what is typed on the next connection.
+    press('b');
+    expect(got).toEqual(['<first>', 'b↓', 'b↑']);
   });
 });

@@ -16,8 +16,8 @@ export interface Wire {
   key(key: Key): void;
   /** Resolves to true once the desktop has done the keys before; false when it is not there. */
   reached(): Promise<boolean>;
-  /** Resolves to whether a program there took the text. @throws AppError */
-  paste(text: string, masked: boolean): Promise<boolean>;
+  /** Resolves to whether a program there took the text. @throws AppError; whatever, once `signal` has fired */
+  paste(text: string, masked: boolean, signal: AbortSignal): Promise<boolean>;
 }
 
 /** How a paste went. `problem` is null when a program took it. */
@@ -38,6 +38,8 @@ export interface InputQueue {
   press(keysym: number, modifiers?: readonly number[]): void;
   /** A text that is pasted; `masked`: nobody can paste it again. */
   paste(text: string, masked: boolean): Promise<Pasted>;
+  /** Resolves once the desktop has done all that was typed before. */
+  reached(): Promise<Pasted>;
   /** Characters that the desktop's keyboard does not have. */
   type(text: string): Promise<Pasted>;
   /** Characters wait to be pasted that the keyboard does not have: any that is typed now goes with them. */
@@ -54,6 +56,19 @@ export interface InputQueue {
 const isModifier = (keysym: number): boolean =>
   (keysym >= 0xffe1 && keysym <= 0xffee && keysym !== 0xffe5) || keysym === 0xfe03 || keysym === 0xff7e;
 
+/** Characters that are typed one after the other are pasted together. */
+function append(waiting: Item[], item: Item): void {
+  const last = waiting.at(-1);
+  if (isTyped(last) && isTyped(item)) {
+    last.text += item.text;
+    last.done.push(...item.done);
+  } else waiting.push(item);
+}
+
+function tell(item: Item, pasted: Pasted): void {
+  if ('done' in item) for (const done of item.done) done(pasted);
+}
+
 /** Pressed in this order, and released in the other. */
 const chordOf = (keysyms: readonly number[]): Key[] => [
   ...keysyms.map((keysym) => ({ keysym, code: null, down: true })),
@@ -67,6 +82,8 @@ export function createInputQueue(wire: Wire): InputQueue {
   const waiting: Item[] = [];
   const held = new Map<number, Key>();
   let busy = false;
+  /** Aborted when the desktop is gone: nobody waits any more for what was under way. */
+  let gone = new AbortController();
 
   function send(key: Key): void {
     if (key.down) held.set(key.keysym, key);
@@ -78,7 +95,7 @@ export function createInputQueue(wire: Wire): InputQueue {
   async function pasteFree(text: string, masked: boolean): Promise<Pasted> {
     const modifiers = [...held.values()].filter(({ keysym }) => isModifier(keysym));
     for (const key of modifiers) wire.key({ ...key, down: false });
-    const pasted = await paste(wire, text, masked);
+    const pasted = await paste(wire, { text, masked, signal: gone.signal });
     // Not those that went with the connection.
     for (const key of modifiers) if (held.has(key.keysym)) wire.key(key);
     return pasted;
@@ -88,20 +105,13 @@ export function createInputQueue(wire: Wire): InputQueue {
     busy = true;
     for (let item = waiting.shift(); item; item = waiting.shift()) {
       if ('key' in item) send(item.key);
-      else {
-        const pasted = await pasteFree(item.text, item.masked);
-        for (const done of item.done) done(pasted);
-      }
+      else tell(item, await pasteFree(item.text, item.masked));
     }
     busy = false;
   }
 
   function add(item: Item): void {
-    const last = waiting.at(-1);
-    if (isTyped(last) && isTyped(item)) {
-      last.text += item.text;
-      last.done.push(...item.done);
-    } else waiting.push(item);
+    append(waiting, item);
     if (!busy) void drain();
   }
 
@@ -116,6 +126,7 @@ export function createInputQueue(wire: Wire): InputQueue {
     key,
     press: (keysym, modifiers = []) => chordOf([...modifiers, keysym]).forEach(key),
     paste: (text, masked) => put(text, { masked, typed: false }),
+    reached: () => put('', { masked: false, typed: false }),
     // What is typed may be a password: it does not stay in the clipboard there.
     type: (text) => put(text, { masked: true, typed: true }),
     hasCharacters: () => isTyped(waiting.at(-1)),
@@ -125,19 +136,27 @@ export function createInputQueue(wire: Wire): InputQueue {
     },
     reset() {
       held.clear();
-      for (const item of waiting.splice(0)) {
-        if ('done' in item) for (const done of item.done) done({ problem: dropped() });
-      }
+      gone.abort();
+      gone = new AbortController();
+      for (const item of waiting.splice(0)) tell(item, { problem: dropped() });
     },
   };
 }
 
-async function paste(wire: Wire, text: string, masked: boolean): Promise<Pasted> {
+interface Paste {
+  /** Empty: only what was typed before is waited for. */
+  text: string;
+  masked: boolean;
+  signal: AbortSignal;
+}
+
+async function paste(wire: Wire, { text, masked, signal }: Paste): Promise<Pasted> {
   if (text.length > clipboardCharacters) return { problem: tooLong(text.length) };
   if (!(await wire.reached())) return { problem: dropped() };
-  return wire.paste(text, masked).then(
+  if (text === '') return { problem: null };
+  return wire.paste(text, masked, signal).then(
     (fetched) => ({ problem: fetched ? null : notFetched() }),
-    (error: unknown) => ({ problem: AppError.from(error) }),
+    (error: unknown) => ({ problem: signal.aborted ? dropped() : AppError.from(error) }),
   );
 }
 
@@ -154,6 +173,6 @@ const notFetched = (): AppError =>
   });
 
 const dropped = (): AppError =>
-  new AppError('desktop_not_ready', 'The connection to the desktop dropped before the text was there.', {
-    hint: 'Try again when the desktop is back.',
+  new AppError('desktop_not_ready', 'The connection to the desktop dropped before the text was known to be there.', {
+    hint: 'Look at the desktop when it is back, and try again.',
   });

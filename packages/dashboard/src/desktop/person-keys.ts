@@ -8,7 +8,7 @@ import { chordOfMac } from './mac-keys.js';
 
 /** What a person does that is more than a key. */
 export interface PersonKeys {
-  /** The text of the person's clipboard; empty when there is none in it. */
+  /** See `textOf`. */
   onPaste(text: string): Promise<void>;
   /** Characters that the desktop's keyboard does not have, or that are typed while some of these wait. */
   onType(text: string): Promise<void>;
@@ -55,7 +55,7 @@ export function watchPersonKeys(parts: Parts, does: PersonKeys): () => void {
   const onPaste = (event: ClipboardEvent): void => {
     event.preventDefault();
     focus();
-    void does.onPaste((event.clipboardData?.getData('text/plain') ?? '').replace(/\r\n?/g, '\n'));
+    void does.onPaste(textOf(event.clipboardData));
   };
   /** No paste came of the chord: the keyboard goes back, with nothing held. */
   const onCatcherKeyUp = (): void => {
@@ -71,6 +71,10 @@ export function watchPersonKeys(parts: Parts, does: PersonKeys): () => void {
     catcher.removeEventListener('keyup', onCatcherKeyUp);
   };
 }
+
+/** The text of a clipboard, with the line ends of the desktop; empty when there is none in it. */
+export const textOf = (data: DataTransfer | null): string =>
+  (data?.getData('text/plain') ?? '').replace(/\r\n?/g, '\n');
 
 type Act =
   | { name: 'paste' | 'leave' | 'nothing' }

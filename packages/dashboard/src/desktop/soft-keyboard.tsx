@@ -1,12 +1,19 @@
 /** Opens a phone's on-screen keyboard, and passes what is typed on to the desktop. */
-import { useRef, type KeyboardEvent } from 'react';
+import { useRef, type ClipboardEvent, type KeyboardEvent } from 'react';
 import styles from './desktop.module.css';
 import { namedKeysym, strokesBetween, type Stroke } from './keys.js';
+import { textOf } from './person-keys.js';
 
 /** Something to delete, so that the keyboard reports Backspace even before anything was typed. */
 const filler = '_'.repeat(64);
 
-export function SoftKeyboard({ onStroke }: { onStroke: (stroke: Stroke) => void }) {
+interface SoftKeyboardProps {
+  onStroke: (stroke: Stroke) => void;
+  /** What is pasted, exactly: its punctuation is no phone's. */
+  onPaste: (text: string) => void;
+}
+
+export function SoftKeyboard({ onStroke, onPaste }: SoftKeyboardProps) {
   const field = useRef<HTMLTextAreaElement>(null);
   const known = useRef(filler);
 
@@ -19,6 +26,11 @@ export function SoftKeyboard({ onStroke }: { onStroke: (stroke: Stroke) => void 
   const onInput = (value: string) => {
     strokesBetween(known.current, value).forEach(onStroke);
     known.current = value;
+  };
+  const paste = (event: ClipboardEvent) => {
+    event.preventDefault();
+    reset();
+    onPaste(textOf(event.clipboardData));
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const keysym = event.nativeEvent.isComposing ? null : namedKeysym(event.key);
@@ -50,6 +62,7 @@ export function SoftKeyboard({ onStroke }: { onStroke: (stroke: Stroke) => void 
         spellCheck={false}
         onInput={(event) => onInput(event.currentTarget.value)}
         onKeyDown={onKeyDown}
+        onPaste={paste}
         onBlur={reset}
       />
     </span>

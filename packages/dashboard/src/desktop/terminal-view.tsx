@@ -21,6 +21,8 @@ export function TerminalView({ columns, lines }: { columns: number; lines: reado
       theme: { background: '#0b0f10', foreground: '#dfe7e8' },
     });
     opened.open(element.current);
+    // It would keep Tab and Escape for itself.
+    opened.attachCustomKeyEventHandler(() => false);
     terminal.current = opened;
     return () => opened.dispose();
   }, []);

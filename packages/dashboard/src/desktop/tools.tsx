@@ -22,13 +22,14 @@ interface ToolsProps {
   size: ReturnType<typeof useSize>;
   onPanel: (panel: Panel | null) => void;
   onStroke: (stroke: Stroke) => void;
+  onPaste: (text: string) => void;
 }
 
-export function Tools({ ref, vmId, viewer, says, panel, size, onPanel, onStroke }: ToolsProps) {
+export function Tools({ ref, vmId, viewer, says, panel, size, onPanel, onStroke, onPaste }: ToolsProps) {
   const toggle = (name: 'type' | 'terminal') => onPanel(panel?.name === name ? null : { name });
   return (
     <nav ref={ref} className={styles.tools} aria-label="Tools of the desktop">
-      <SoftKeyboard onStroke={onStroke} />
+      <SoftKeyboard onStroke={onStroke} onPaste={onPaste} />
       <button
         type="button"
         className={styles.tool}

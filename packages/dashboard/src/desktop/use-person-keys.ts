@@ -1,15 +1,19 @@
 /** The person's keyboard at the desktop: pastes, letters of other scripts, input methods, and the way out. */
-import { useEffect, type RefObject } from 'react';
+import { useCallback, useEffect, type RefObject } from 'react';
 import { watchPersonKeys } from './person-keys.js';
 import type { useNotice } from './use-notice.js';
 import type { Viewer } from './viewer.js';
+
+type Says = ReturnType<typeof useNotice>;
 
 interface Parts {
   /** See `watchPersonKeys`. */
   screen: HTMLElement | null;
   catcher: RefObject<HTMLTextAreaElement | null>;
   viewer: Viewer | null;
-  say: ReturnType<typeof useNotice>;
+  says: Says;
+  /** See `usePaste`. */
+  onPaste: (text: string) => Promise<void>;
   /** Puts the keyboard before the desktop. */
   onLeave: () => void;
 }
@@ -17,7 +21,21 @@ interface Parts {
 const methodHint =
   'Your keyboard’s input method is on: on the desktop its keys are plain letters. Text that you wrote elsewhere can be pasted.';
 
-export function usePersonKeys({ screen, catcher, viewer, say: { say, sayProblem, clear }, onLeave }: Parts): void {
+/** Pastes a text of the person's clipboard into the desktop, and says what comes of it. */
+export function usePaste(viewer: Viewer | null, { say, sayProblem, clear }: Says): (text: string) => Promise<void> {
+  return useCallback(
+    async (text) => {
+      if (text === '') return say('There is no text on your clipboard.', 'problem');
+      const pasted = await viewer?.queue.paste(text, false);
+      if (pasted?.problem) sayProblem(pasted.problem);
+      else clear();
+    },
+    [viewer, say, sayProblem, clear],
+  );
+}
+
+export function usePersonKeys({ screen, catcher, viewer, says, onPaste, onLeave }: Parts): void {
+  const { say, sayProblem } = says;
   useEffect(() => {
     if (screen === null || catcher.current === null || viewer === null) return;
     const { queue, focus } = viewer;
@@ -26,12 +44,7 @@ export function usePersonKeys({ screen, catcher, viewer, say: { say, sayProblem,
       { screen, catcher: catcher.current, queue, focus },
       {
         onLeave,
-        async onPaste(text) {
-          if (text === '') return say('There is no text on your clipboard.', 'problem');
-          const { problem } = await queue.paste(text, false);
-          if (problem === null) clear();
-          else sayProblem(problem);
-        },
+        onPaste,
         async onType(text) {
           const { problem } = await queue.type(text);
           if (problem !== null) sayProblem(problem);
@@ -42,5 +55,5 @@ export function usePersonKeys({ screen, catcher, viewer, say: { say, sayProblem,
         },
       },
     );
-  }, [screen, catcher, viewer, say, sayProblem, clear, onLeave]);
+  }, [screen, catcher, viewer, say, sayProblem, onPaste, onLeave]);
 }

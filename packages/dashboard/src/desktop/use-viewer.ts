@@ -14,7 +14,7 @@ export function useViewer(vmId: string): { ref: RefCallback<HTMLElement>; viewer
       let open = true;
       const opened = openViewer(element, {
         ticket: (signal) => api.desktopTicket(vmId, signal),
-        paste: (text, masked) => api.pasteIntoDesktop(vmId, text, masked),
+        paste: (text, masked, signal) => api.pasteIntoDesktop(vmId, { text, masked }, signal),
         ask: (signal) => api.answers(signal),
         onState: (next) => {
           if (open) setState(next);

@@ -30,7 +30,7 @@ interface ViewerOptions {
   /** A new one-time ticket: the WebSocket path with the ticket in it. */
   ticket(signal: AbortSignal): Promise<{ path: string }>;
   /** See `Wire`. */
-  paste(text: string, masked: boolean): Promise<boolean>;
+  paste(text: string, masked: boolean, signal: AbortSignal): Promise<boolean>;
   /** Rejects unless Airlock answers. */
   ask(signal: AbortSignal): Promise<unknown>;
   onState(state: ViewerState): void;
