@@ -35,6 +35,12 @@ export const soaks = {
     files: ['update', 'home-disk'].map((subject) => `tests/vm/${subject}.test.ts`),
     env: () => ({ TEST_UPDATE: 'all' }),
   },
+  keyboard: {
+    about: '50 sizes of a desktop in a row, beside all that hands do in it',
+    project: 'vm',
+    files: ['tests/vm/keyboard.test.ts'],
+    env: ({ count }) => ({ TEST_CYCLES: String(count ?? 50) }),
+  },
   'sign-in': {
     about: 'Claude Code and Codex signed in after a refusal, then Claude Code by a code from another device',
     project: 'e2e',

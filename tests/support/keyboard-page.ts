@@ -18,7 +18,7 @@ export const scripts = {
 
 const program = `
 const fields = ['input', 'password', 'textarea', 'editable'].map((id) => document.getElementById(id));
-let popup = null, sent = Promise.resolve();
+let popup = null, hidden = 0, sent = Promise.resolve();
 function picture(letter) {
   const canvas = Object.assign(document.createElement('canvas'), { width: 60, height: 60 });
   const context = canvas.getContext('2d', { willReadFrequently: true });
@@ -34,12 +34,13 @@ const unreadable = Object.entries(SCRIPTS).filter(([, letters]) => !isReadable(l
 function tell() {
   const values = Object.fromEntries(fields.map((field) => [field.id, field.value ?? field.textContent]));
   const place = popup && !popup.closed ? { x: popup.screenX, y: popup.screenY, width: popup.outerWidth } : null;
-  const told = { ...values, focus: document.hasFocus() ? document.activeElement.id : '', width: outerWidth, height: outerHeight, popup: place, unreadable };
+  const told = { ...values, focus: document.hasFocus() ? document.activeElement.id : '', width: outerWidth, height: outerHeight, popup: place, hidden, unreadable };
   const body = JSON.stringify(told);
   if (body === tell.last) return;
   tell.last = body;
   sent = sent.then(() => fetch('/told', { method: 'POST', body })).catch(() => (tell.last = ''));
 }
+document.addEventListener('visibilitychange', () => (hidden += document.hidden));
 document.getElementById('popup').onclick = () => (popup = open('about:blank', 'g', 'width=500,height=600'));
 setInterval(tell, 100);
 `;

@@ -1,18 +1,24 @@
 /**
- * One browser VM for what hands do in the desktop: a page of a simulated host with fields, which tells of every change, and a terminal
- * that tells what is in a file. Everything else is as a person has it: keys and pointer by VNC, the rest by the API.
+ * One sign-in, of whose browser VM the desktop is used by hands: a page of a simulated host with fields, which tells of every change,
+ * and a terminal that tells what is in a file. Everything else is as a person has it: keys and pointer by VNC, the rest by the API, or
+ * all of it by the dashboard's page in a browser.
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createWebSocketStream, WebSocket } from 'ws';
-import { DesktopTicket, Vm } from '@airlock/contract/api';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { DesktopTicket, StartSessionResponse } from '@airlock/contract/api';
+import { CreateLoginTokenResponse } from '@airlock/contract/login';
 import { DesktopCopied, DesktopPasted, type DesktopSize } from '@airlock/contract/desktop';
 import type { JsonClient } from '@airlock/contract/http-client';
-import { apiClient, endController, untilVm } from './api.js';
+import { Session } from '@airlock/contract/session';
+import { apiClient, endController, untilSession } from './api.js';
+import { launchBrowser } from './browser.js';
 import { startController, type RunningController } from './controller.js';
-import { createFakeInternet } from './fake-internet.js';
+import { createFakeInternet, pageColours } from './fake-internet.js';
 import { html, text, type WebRequest } from './fake-internet/web.js';
 import type { TestHome } from './home.js';
+import { findColour, type RgbaImage } from './image.js';
 import { fieldsPage } from './keyboard-page.js';
 import { until } from './poll.js';
 import { openRfb, type Rfb } from './rfb.js';
@@ -27,7 +33,7 @@ export const fieldAt = {
 } as const;
 export type Field = Exclude<keyof typeof fieldAt, 'popup'>;
 /** Pixels of tabs and address bar. */
-const pageTop = 88;
+export const pageTop = 88;
 
 /** What the page said last: the content of each field, and which one has the keyboard. */
 export interface Told extends Record<Field, string> {
@@ -36,6 +42,8 @@ export interface Told extends Record<Field, string> {
   width: number;
   height: number;
   popup: { x: number; y: number; width: number } | null;
+  /** How often the page was hidden, as it is when its window becomes an icon. */
+  hidden: number;
   /** Scripts of which two letters look alike, or one has no ink. */
   unreadable: string[];
 }
@@ -43,13 +51,15 @@ export interface Told extends Record<Field, string> {
 export interface KeyboardDesk {
   controller: RunningController;
   api: JsonClient;
-  vm: Vm;
+  session: Session;
+  /** The page of the sign-in, with its desktop connected; its user is logged in. Ends with the desk. */
+  page(options: BrowserContextOptions): Promise<Page>;
   rfb(): Rfb;
   /** Connects anew: the picture has another size. */
   reconnect(): Promise<Rfb>;
   told(): Told;
   /** Waits until what the page tells is as wanted. */
-  untilTold(what: string, check: (told: Told) => boolean): Promise<Told>;
+  untilTold(what: string, check: (told: Told) => boolean | Promise<boolean>): Promise<Told>;
   /** Empties the fields and puts the keyboard there. */
   focus(field: Field): Promise<void>;
   click(place: keyof typeof fieldAt): void;
@@ -87,12 +97,25 @@ export async function openKeyboardDesk(home: TestHome): Promise<KeyboardDesk> {
     endings.push(async () => endController(controller));
     const api = apiClient(controller.url, controller.token);
     endings.push(api.close);
-    const made = await api.call('POST', '/api/vm', Vm, { body: { kind: 'browser', leaseMinutes: 60 } });
-    const vm = await untilVm(api, made.id, ['running'], 240_000);
-    const hands = await connect({ controller, api, vm, heard });
+    const body = { provider: 'codex' };
+    const { sessionId } = await api.call('POST', '/api/vm/auth', StartSessionResponse, { body });
+    // The provider's page is open in the browser then, and nothing more opens by itself.
+    await untilSession(api, sessionId, ['awaiting_user_auth'], 240_000);
+    const session = await api.call('POST', `/api/vm/auth/${sessionId}/extend`, Session);
+    const connected = { controller, api, session, heard };
+    const hands = await connect(connected);
     endings.push(async () => hands.rfb().close());
-    await openPage(hands);
-    return { ...hands, controller, api, vm, close };
+    await openFields(hands);
+    const browser = await launchBrowser();
+    endings.push(async () => browser.close());
+    return {
+      ...hands,
+      controller,
+      api,
+      session,
+      page: async (options) => openDesktop(connected, browser, options),
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
@@ -111,11 +134,11 @@ function answer({ method, path, body }: WebRequest, heard: Heard) {
   return text(200, 'thanks');
 }
 
-type Hands = Omit<KeyboardDesk, 'controller' | 'api' | 'vm' | 'close'>;
-type Connected = Pick<KeyboardDesk, 'controller' | 'api' | 'vm'> & { heard: Heard };
+type Hands = Omit<KeyboardDesk, 'controller' | 'api' | 'session' | 'page' | 'close'>;
+type Connected = Pick<KeyboardDesk, 'controller' | 'api' | 'session'> & { heard: Heard };
 
-async function openTunnel({ controller, api, vm }: Connected): Promise<Rfb> {
-  const { path } = await api.call('POST', `/api/vm/${vm.id}/desktop-ticket`, DesktopTicket);
+async function openTunnel({ controller, api, session }: Connected): Promise<Rfb> {
+  const { path } = await api.call('POST', `/api/vm/${session.browserVmId}/desktop-ticket`, DesktopTicket);
   const url = new URL(path, controller.url.replace('http', 'ws'));
   const socket = new WebSocket(url, 'binary', { headers: { authorization: `Bearer ${controller.token}` } });
   const stream = createWebSocketStream(socket);
@@ -127,19 +150,19 @@ async function openTunnel({ controller, api, vm }: Connected): Promise<Rfb> {
 }
 
 async function connect(connected: Connected): Promise<Hands> {
-  const { api, vm, heard } = connected;
+  const { api, session, heard } = connected;
   let rfb = await openTunnel(connected);
   const told = (): Told => {
     if (heard.told === null) throw new Error('The page has not said anything yet.');
     return heard.told;
   };
   const untilTold: Hands['untilTold'] = async (what, check) =>
-    until(what, () => heard.told !== null && check(heard.told) && heard.told, {
+    until(what, async () => heard.told !== null && (await check(heard.told)) && heard.told, {
       timeoutMs: waitMs,
       explain: () => JSON.stringify(heard.told).slice(0, 2000),
     });
   const click = (place: keyof typeof fieldAt): void => rfb.click(fieldAt[place].x, fieldAt[place].y + pageTop);
-  const base = `/api/vm/${vm.id}/desktop`;
+  const base = `/api/vm/${session.browserVmId}/desktop`;
   return {
     rfb: () => rfb,
     reconnect: async () => {
@@ -150,7 +173,8 @@ async function connect(connected: Connected): Promise<Hands> {
     untilTold,
     click,
     async focus(field) {
-      click(field);
+      // A click takes a way of its own through Chromium: keys that come right after it may be there first.
+      if (heard.told?.focus !== field) click(field);
       await untilTold(`${field} to have the keyboard`, ({ focus }) => focus === field);
       rfb.press('Control', 'a');
       rfb.press('Delete');
@@ -162,28 +186,49 @@ async function connect(connected: Connected): Promise<Hands> {
     },
     async terminalFile(type) {
       heard.file = null;
-      rfb.type('cat >$F\n');
+      rfb.type(`cat >$F; curl -s --data-binary @$F https://${host}/file\n`);
       await type();
       rfb.press('Enter');
       rfb.press('Control', 'd');
-      rfb.type(`curl -s --data-binary @$F https://${host}/file\n`);
       return until('the terminal to tell what it has got', () => heard.file, { timeoutMs: waitMs });
     },
-    paste: async (pasted, masked = false) =>
-      (await api.call('POST', `${base}/paste`, DesktopPasted, { body: { text: pasted, masked }, timeoutMs: waitMs }))
-        .fetched,
+    paste: async (pasted, masked = false) => {
+      // Keys go another way: a picture that is asked for behind them comes once they are done.
+      await rfb.capture();
+      const body = { text: pasted, masked };
+      return (await api.call('POST', `${base}/paste`, DesktopPasted, { body, timeoutMs: waitMs })).fetched;
+    },
     copied: async () => (await api.call('GET', `${base}/copied`, DesktopCopied, { timeoutMs: waitMs })).text,
     resize: async (body) => api.call('POST', `${base}/size`, null, { body, timeoutMs: waitMs }),
   };
 }
 
 /** Opens the page, and names the file of the terminal. */
-async function openPage(hands: Hands): Promise<void> {
+async function openFields(hands: Hands): Promise<void> {
   const rfb = hands.rfb();
-  const idle = await rfb.capture();
+  // The window in which it opens takes the keyboard.
+  const isOpen = (image: RgbaImage): boolean => findColour(image, pageColours.primaryButton) !== null;
+  const idle = await rfb.waitFor('the provider’s page in the browser', isOpen, 180_000);
   rfb.click(rfb.width - 100, rfb.height - 100);
   // The title bar of the window that gets the keyboard changes.
   await rfb.waitForChange(idle, { x: rfb.width - 440, y: 4, width: 420, height: 14 }, waitMs);
   rfb.type(`F=/tmp/typed; airlock-open-url https://${host}/fields\n`);
   await hands.untilTold('the page with the fields to be there', () => true);
+}
+
+async function openDesktop(
+  { controller, api, session }: Connected,
+  browser: Browser,
+  options: BrowserContextOptions,
+): Promise<Page> {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  await api.call('POST', `/api/vm/auth/${session.id}/extend`, Session);
+  const { url } = await api.call('POST', '/api/login-tokens', CreateLoginTokenResponse, { body: {} });
+  await page.goto(url);
+  await page.getByTestId('login-agree').click();
+  await page.waitForURL(/remote-cli/);
+  await page.goto(`${controller.url}/dashboard/remote-cli/auth?session=${session.id}`);
+  await page.locator('[data-testid=desktop][data-state=connected]').waitFor({ timeout: waitMs });
+  return page;
 }

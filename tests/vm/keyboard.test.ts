@@ -1,13 +1,19 @@
 /** What a person does with their hands in the desktop: paste and copy, keys, pop-ups, sizes; in one VM, with the image's own programs. */
+import { join } from 'node:path';
+import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { desktopSizes, keyboardCharacters, layoutOf, type DesktopSize } from '@airlock/contract/desktop';
 import { shareOf } from '@airlock/image-builder/gate/judge';
 import { createTestHome, type TestHome } from '../support/home.js';
-import { openKeyboardDesk, type Field, type KeyboardDesk } from '../support/keyboard.js';
+import { clickCanvas, pressKey, waitForColour } from '../support/canvas.js';
+import { fieldAt, openKeyboardDesk, pageTop, type Field, type KeyboardDesk } from '../support/keyboard.js';
+import { until } from '../support/poll.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../support/leaks.js';
 
 const sample = 'Ünï日本€😀';
 const long = Array.from({ length: 64 }, (_, line) => `${line}\t${sample} ${'x'.repeat(48)}`).join('\n');
+const letters = 'αβγδεζηθικλμнопрстуфхцчшщъы';
+const cycles = Number(process.env['TEST_CYCLES'] ?? 5);
 const terminalColour = [0x1d, 0x24, 0x2c] as const;
 const unprintable = { numLock: 0xff7f, capsLock: 0xffe5, keypad1: 0xffb1 };
 
@@ -21,7 +27,7 @@ beforeAll(async () => {
   desk = await openKeyboardDesk(home);
 }, 480_000);
 afterAll(async () => {
-  await desk.close();
+  await (desk as KeyboardDesk | undefined)?.close();
   await home.remove();
 });
 
@@ -52,10 +58,9 @@ describe('a paste', () => {
 
   it('brings 27 letters of other scripts in one session', async () => {
     await desk.focus('input');
-    const letters = [...'αβγδεζηθικλμнопрстуфхцчшщъы'];
     expect(letters).toHaveLength(27);
     for (const letter of letters) await desk.paste(letter);
-    await desk.untilTold('all letters', ({ input }) => input === letters.join(''));
+    await desk.untilTold('all letters', ({ input }) => input === letters);
   });
 
   it('that is masked leaves the clipboard empty, and is not what was copied', async () => {
@@ -119,14 +124,13 @@ describe('windows', () => {
     );
   });
 
-  it('comes back by itself when a program makes it an icon', async () => {
-    await desk.focus('input');
+  it('come back by themselves when a program makes them icons', async () => {
+    const { hidden } = desk.told();
     await desk.focusTerminal();
-    const told = await desk.terminalFile(async () => desk.paste(iconify));
+    expect(await desk.terminalFile(async () => desk.paste(iconify))).toContain('WM_CHANGE_STATE');
     desk.rfb().type('node $F\n');
-    expect(told).toContain('WM_CHANGE_STATE');
+    await desk.untilTold('the page to be hidden', (told) => told.hidden > hidden);
     await desk.focus('input');
-    expect(desk.told().focus).toBe('input');
   });
 
   it('the terminal is maximised and restored by its title', async () => {
@@ -164,8 +168,15 @@ describe('a size', () => {
 
   async function has(size: DesktopSize): Promise<void> {
     await desk.resize(size);
-    const rfb = await desk.reconnect();
-    expect({ width: rfb.width, height: rfb.height }).toEqual(size);
+    // x11vnc hears of it a moment later.
+    const rfb = await until(
+      'a desktop of that size',
+      async () => {
+        const now = await desk.reconnect();
+        return now.width === size.width && now.height === size.height && now;
+      },
+      { timeoutMs: 5000 },
+    );
     const { browser, terminal } = layoutOf(size);
     await desk.untilTold(
       'the browser to be as large as its place',
@@ -193,8 +204,8 @@ describe('a size', () => {
     expect(desk.told()).toMatchObject({ height: layoutOf(size).browser.height });
   });
 
-  it('of any kind, fifty in a row, and the next is as exact as the first', async () => {
-    for (let turn = 0; turn < 50; turn += 1)
+  it(`of any kind, ${cycles} in a row, and the next is as exact as the first`, async () => {
+    for (let turn = 0; turn < cycles; turn += 1)
       await desk.resize({
         width: random(smallest.width, largest.width),
         height: random(smallest.height, largest.height),
@@ -205,10 +216,129 @@ describe('a size', () => {
   }, 300_000);
 });
 
+describe('through the page', () => {
+  let page: Page;
+  const canvas = () => page.getByTestId('desktop').locator('canvas');
+  const notice = () => page.getByTestId('desktop-notice');
+  /** A key as a browser of another keyboard, or with an input method, tells it. */
+  const tell = async (...events: object[]): Promise<void> =>
+    canvas().evaluate((element, inits: object[]) => {
+      for (const init of inits) {
+        for (const type of ['keydown', 'keyup'])
+          element.dispatchEvent(new KeyboardEvent(type, { ...init, bubbles: true, cancelable: true }));
+      }
+    }, events);
+  /** With the person's mouse and keys alone. */
+  async function focus(field: Field): Promise<void> {
+    if (desk.told().focus !== field) await clickCanvas(canvas(), fieldAt[field].x, fieldAt[field].y + pageTop);
+    await desk.untilTold(`${field} to have the keyboard`, (told) => told.focus === field);
+    await pressKey(canvas(), 'Control+a');
+    await pressKey(canvas(), 'Delete');
+    await desk.untilTold(`${field} to be empty`, (told) => told[field].trim() === '');
+  }
+  /** Onto the one clipboard of this browser, as another program of the person would; or from there. */
+  async function clipboard(text?: string): Promise<string> {
+    const other = await page.context().newPage();
+    await other.setContent('<textarea></textarea>');
+    if (text !== undefined) await other.locator('textarea').fill(text);
+    if (text !== undefined) await other.locator('textarea').press('Control+a');
+    await other.locator('textarea').press(text === undefined ? 'Control+v' : 'Control+c');
+    const now = await other.locator('textarea').inputValue();
+    await other.close();
+    await page.bringToFront();
+    return now;
+  }
+
+  beforeAll(async () => {
+    page = await desk.page({ viewport: { width: 1280, height: 800 } });
+  }, 120_000);
+
+  it('Ctrl+V brings the person’s text into a field, and “Copy out” brings it back', async () => {
+    await clipboard(long);
+    await focus('textarea');
+    await page.keyboard.type('a');
+    await page.keyboard.press('Control+v');
+    await page.keyboard.type('z');
+    await desk.untilTold('the text in its place', ({ textarea }) => textarea === `a${long}z`);
+    await page.keyboard.press('Control+a');
+    await page.keyboard.press('Control+c');
+    await clipboard('something else');
+    await page.getByTestId('copy-out').click();
+    await notice().getByText('On your own clipboard now').waitFor();
+    expect(await clipboard()).toBe(`a${long}z`);
+  });
+
+  it('27 letters of other scripts, digits of the keypad, Caps Lock and an input method type what they mean', async () => {
+    await focus('input');
+    await tell(...[...letters].map((key) => ({ key, code: 'KeyA' })));
+    await tell(...[...'123456'].map((key) => ({ key, code: `Numpad${key}`, location: 3 })));
+    await tell(...[...'HELLO'].map((key) => ({ key, code: `Key${key}`, modifierCapsLock: true })));
+    await tell({ key: 'Process', code: 'KeyH', keyCode: 229 });
+    await page.keyboard.type(`a"b'c--d`);
+    const wanted = `${letters}123456HELLOha"b'c--d`;
+    const { input } = await desk.untilTold('all of them', (told) => told.input.length >= wanted.length);
+    expect(input).toBe(wanted);
+  });
+
+  it.each(['Pa$$ ö€"', 'пароль'])('“Type this” types %s, which is in no clipboard then', async (secret) => {
+    await focus('password');
+    await page.getByTestId('type-this').click();
+    await page.getByTestId('type-this-text').fill(secret);
+    await page.getByRole('button', { name: 'Type it' }).click();
+    await desk.untilTold('the secret', ({ password }) => password === secret);
+    await focus('input');
+    // Into the desktop itself: on the page it is the person's own clipboard that these keys paste.
+    desk.rfb().press('Shift', 'Insert');
+    desk.rfb().type('end');
+    const { input } = await desk.untilTold('what was typed after', (told) => told.input.endsWith('end'));
+    expect(input).not.toContain(secret);
+  });
+
+  it('the terminal of the login shows what the CLI says, without its secrets', async () => {
+    await page.getByTestId('show-terminal').click();
+    await page.getByTestId('login-terminal').getByText('Starting local login server').first().waitFor();
+    await keepPicture('keyboard-terminal');
+    expect(await page.getByTestId('login-terminal').textContent()).not.toContain('state=');
+    await page.getByRole('button', { name: 'Close' }).click();
+  });
+
+  it.each([
+    ['1280x800', { width: 1280, height: 800 }, true],
+    ['1920x1080', { width: 1920, height: 1080 }, true],
+    ['phone', { width: 390, height: 844 }, false],
+  ])('a window of %s gets a desktop of its shape, with both windows on it', async (name, viewport, isWide) => {
+    await page.setViewportSize(viewport);
+    await desk.untilTold('the browser to have its place', async ({ width, height }) => {
+      const [size, place] = await Promise.all([shapeOf(canvas()), page.getByTestId('desktop').boundingBox()]);
+      if (place === null || Math.abs(size.width / size.height - place.width / place.height) > 0.01) return false;
+      const { browser } = layoutOf(size);
+      return size.width > size.height === isWide && width === browser.width && height === browser.height;
+    });
+    await waitForColour(
+      canvas(),
+      { r: 0x1d, g: 0x24, b: 0x2c },
+      { timeoutMs: 30_000, tolerance: 8, minPixels: 50_000 },
+    );
+    await keepPicture(`keyboard-${name}`);
+  });
+
+  async function keepPicture(name: string): Promise<void> {
+    const folder = process.env['TEST_SCREENSHOTS'];
+    if (folder !== undefined) await page.screenshot({ path: join(folder, `${name}.png`) });
+  }
+});
+
 it('nothing is left of the VM', async () => {
   await desk.close();
   await untilNoLeaks(before, 20_000);
 }, 90_000);
+
+/** Pixels of the desktop. */
+const shapeOf = (canvas: Locator): Promise<DesktopSize> =>
+  canvas.evaluate((element) => {
+    const { width, height } = element as HTMLCanvasElement;
+    return { width, height };
+  });
 
 /** A program as small as it gets: makes every window of the desktop an icon, by the window manager. */
 const iconify = String.raw`const s = require('net').connect('/tmp/.X11-unix/X0');
