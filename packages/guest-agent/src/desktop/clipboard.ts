@@ -18,11 +18,11 @@ export interface Clipboard {
 /** Milliseconds. */
 const limits = {
   /** Nobody has asked for anything: perhaps no window had the keyboard. It is pressed again. */
-  again: 1000,
+  again: 1500,
   /** In all, while nobody asks. */
-  silent: 3000,
+  silent: 6000,
   /** In all, once a program has asked what there is: one that is busy will ask for the text. */
-  asked: 8000,
+  asked: 10_000,
   /** Nobody has asked for so long after the text: it has arrived. */
   quiet: 300,
   /** Nobody is waited for longer than that. */

@@ -27,7 +27,7 @@ interface Desk {
   onConvert(request: Buffer): void;
 }
 
-async function desk(): Promise<Desk> {
+async function desk(graceMs = 20): Promise<Desk> {
   const path = join(await temporaryFolder(), 'X0');
   const server = await startFakeServer(path, new Map());
   const display = await openDisplay(path);
@@ -42,6 +42,7 @@ async function desk(): Promise<Desk> {
     display,
     (window) => window === own,
     () => undefined,
+    graceMs,
   );
   // What was there when it began has been looked at.
   await copied.text();
@@ -90,6 +91,20 @@ it('knows the last text that was copied, not one that was pasted, and keeps it w
   await expect.poll(() => it.copied.text()).toBe('newer');
   it.copy(0, () => expect.unreachable('nobody is there to ask'));
   expect(await it.copied.text()).toBe('newer');
+});
+
+it('waits for a program that is about to copy, once', async () => {
+  const it = await desk(2000);
+  const asked = it.copied.text();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  it.copy(program, (ask) => {
+    it.put(ask, 'what was meant');
+    it.tell(ask);
+  });
+  expect(await asked).toBe('what was meant');
+  const startedAt = performance.now();
+  expect(await it.copied.text()).toBe('what was meant');
+  expect(performance.now() - startedAt).toBeLessThan(1000);
 });
 
 it('takes a text in pieces', async () => {

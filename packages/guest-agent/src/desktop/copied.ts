@@ -32,13 +32,22 @@ const readMs = 2000;
 /** Milliseconds between two texts that are read: a program may become the owner a thousand times a second. */
 const pauseMs = 200;
 
-/** `isOwn`: the window belongs to a text that was pasted. */
-export async function watchCopied(display: XDisplay, isOwn: (window: number) => boolean, log: Log): Promise<Copied> {
+/**
+ * `isOwn`: the window belongs to a text that was pasted. `graceMs`: what a program may take after the person's keys until it owns the
+ * text; when one did so within that time, that is what is meant.
+ */
+export async function watchCopied(
+  display: XDisplay,
+  isOwn: (window: number) => boolean,
+  log: Log,
+  graceMs = 1000,
+): Promise<Copied> {
   const clipboard = await display.atom('CLIPBOARD');
   const { opcode, firstEvent } = await display.extension('XFIXES');
   let text: string | null = null;
   let isStale = true;
   let reading: Promise<void> | undefined;
+  let [changedAt, onChange] = [-Infinity, (): void => undefined];
 
   async function readAll(): Promise<void> {
     while (isStale && display.isOpen()) {
@@ -56,15 +65,22 @@ export async function watchCopied(display: XDisplay, isOwn: (window: number) => 
       .finally(() => (reading = undefined));
   }
   display.listen((event) => {
-    if (event.readUInt8(0) === firstEvent && event.readUInt32LE(12) === clipboard) refresh();
+    if (event.readUInt8(0) !== firstEvent || event.readUInt32LE(12) !== clipboard) return;
+    changedAt = performance.now();
+    refresh();
+    onChange();
   });
   // QueryVersion 5.0, without which it does nothing; SelectSelectionInput for a new owner.
   await display.ask(request(opcode, 0, 5, 0));
   display.send(request(opcode, 2, display.root, clipboard, 1));
   refresh();
   return {
-    // Whoever becomes the owner again and again is not waited for.
     text: async () => {
+      if (performance.now() - changedAt > graceMs) {
+        const changed = new Promise<void>((resolve) => (onChange = resolve));
+        await Promise.race([changed, delay(graceMs, undefined, { ref: false })]);
+      }
+      // Whoever becomes the owner again and again is not waited for.
       await Promise.race([reading, delay(2 * readMs, undefined, { ref: false })]);
       return text;
     },
