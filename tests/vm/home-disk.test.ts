@@ -151,7 +151,7 @@ describe('the home of a CLI VM', () => {
       expect(await boot()).toMatchObject({ phase: 'ready', error: null });
       await deliver();
       expect(
-        await inVm('cd /home/airlock; stat -c "%U %a" .; for f in $(ls -A /etc/skel); do cmp /etc/skel/$f $f; done'),
+        await inVm(`cd /etc/skel; stat -c "%U %a" /home/airlock; find . -type f -exec cmp {} /home/airlock/{} ';'`),
       ).toBe('airlock 700\n');
       expect(await inVm('fscryptctl get_policy /home/airlock; findmnt -n -o OPTIONS /home/airlock')).toMatch(
         /Policy version: 2.*nosuid,nodev/s,
