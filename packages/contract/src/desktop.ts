@@ -71,9 +71,15 @@ export const DesktopPasteRequest = z.strictObject(paste);
 export const DesktopPasted = z.object({ fetched: z.boolean() }).register(named, { id: 'DesktopPasted' });
 export type DesktopPasted = z.infer<typeof DesktopPasted>;
 
+/** As it was copied, for the person's own clipboard: only what would steer a terminal is taken out. */
+const copiedText = z
+  .string()
+  .max(clipboardCharacters)
+  // oxlint-disable-next-line no-control-regex -- these characters are what is taken out here
+  .overwrite((text) => text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, '\ufffd'));
 /** What was copied in the desktop last; null when nothing was. */
 export const DesktopCopied = z
-  .object({ text: receivedText(clipboardCharacters).nullable() })
+  .object({ text: copiedText.nullable() })
   .register(largeAnswers, { bytes: answerBytes.bundle });
 export type DesktopCopied = z.infer<typeof DesktopCopied>;
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { clipboardCharacters } from '@airlock/contract/desktop';
 import { temporaryFolder } from '../fixtures/config.js';
-import { event, extensions, startFakeServer, type FakeServer } from '../fixtures/x-server.js';
+import { event, extensions, root, startFakeServer, type FakeServer } from '../fixtures/x-server.js';
 import { atoms, words } from '../x11/requests.js';
 import { openDisplay } from '../x11/x11.js';
 import { createClipboard, type Clipboard } from './clipboard.js';
@@ -82,6 +82,56 @@ it('presses again while nobody asks, and lets the text be taken only once then',
   await expect.poll(() => isOwned(it)).toEqual([false, false]);
   expect(it.given('UTF8_STRING')).toBe('x');
   expect(it.given('STRING')).toBeUndefined();
+});
+
+it.each([
+  ['a secret', true, root],
+  ['a text, when the keyboard is elsewhere by then', false, 0x60_0005],
+])(
+  'presses once for %s',
+  async (_what, masked, focus) => {
+    const it = await desk((server) => void (server.focus = focus));
+    expect(await it.clipboard.paste({ text: 'x', masked })).toBe(false);
+    expect(it.server.keys.filter((key) => key === insert)).toHaveLength(1);
+  },
+  10_000,
+);
+
+it('gives up soon on a program that asks what there is, and never for the text', async () => {
+  const it = await desk((server) => server.askFor(server.atom('CLIPBOARD'), server.atom('TARGETS'), requestor));
+  const startedAt = performance.now();
+  expect(await it.clipboard.paste({ text: 'x', masked: false })).toBe(false);
+  expect(performance.now() - startedAt).toBeLessThan(4500);
+}, 10_000);
+
+it('is not taken by the connection that reads what is copied', async () => {
+  const it = await desk((server) => server.askFor(server.atom('CLIPBOARD'), server.atom('UTF8_STRING'), 0x20_0007));
+  expect(await it.clipboard.paste({ text: 'correct horse', masked: true })).toBe(false);
+  expect([...it.server.properties.values()].map(({ value }) => value.toString())).not.toContain('correct horse');
+}, 10_000);
+
+it('gives the next text once when a press for the one before may still come', async () => {
+  const it = await desk((server, press) => press === 2 && fetchText(server, server.atom('CLIPBOARD')));
+  expect(await it.clipboard.paste({ text: 'one', masked: false })).toBe(true);
+  const next = it.clipboard.paste({ text: 'two', masked: false });
+  await expect.poll(() => it.server.keys.filter((key) => key === insert).length).toBe(3);
+  const clipboard = it.server.atom('CLIPBOARD');
+  fetchText(it.server, clipboard);
+  expect(await next).toBe(true);
+  it.server.properties.clear();
+  fetchText(it.server, clipboard);
+  await expect.poll(() => isOwned(it)).toEqual([false, false]);
+  expect(it.given('UTF8_STRING')).toBeUndefined();
+}, 20_000);
+
+it('refuses a ninth text while eight wait', async () => {
+  const it = await desk(() => undefined);
+  const waiting = Array.from({ length: 8 }, async () => it.clipboard.paste({ text: 'x', masked: true }));
+  await expect(async () => it.clipboard.paste({ text: 'x', masked: true })).rejects.toThrow(
+    'has not taken the 8 texts',
+  );
+  // They end with the display.
+  void Promise.allSettled(waiting);
 });
 
 it('does not press again for a program that has begun to ask', async () => {

@@ -3,13 +3,14 @@
  * One paste at a time.
  */
 import type { DesktopPaste } from '@airlock/contract/desktop';
+import { AppError } from '@airlock/contract/errors';
 import { getInputFocus } from '../x11/requests.js';
 import type { XDisplay } from '../x11/x11.js';
 import { pressPaste } from './chord.js';
 import { createOffers } from './offer.js';
 
 export interface Clipboard {
-  /** False: no program took it, and the clipboard is empty. @throws Error when the X server is gone */
+  /** False: no program took it, and the clipboard is empty. @throws Error when the X server is gone; AppError when too many wait */
   paste(paste: DesktopPaste): Promise<boolean>;
   /** Whether a window is that of a text that was pasted. */
   isOwn(window: number): boolean;
@@ -17,17 +18,20 @@ export interface Clipboard {
 
 /** Milliseconds. */
 const limits = {
-  /** Nobody has asked for anything: perhaps no window had the keyboard. It is pressed again. */
+  /** Nobody has asked for anything: it is pressed once more, where it was pressed before. */
   again: 1500,
   /** In all, while nobody asks. */
   silent: 6000,
-  /** In all, once a program has asked what there is: one that is busy will ask for the text. */
-  asked: 10_000,
+  /** After a program has asked what there is: one that is busy will ask for the text, and one that wants none will not. */
+  asked: 3000,
   /** Nobody has asked for so long after the text: it has arrived. */
   quiet: 300,
   /** Nobody is waited for longer than that. */
   settled: 3000,
 } as const;
+
+/** Texts that wait for their turn: each may take seconds, and a page sends one at a time. */
+const mostWaiting = 8;
 
 export function createClipboard(display: XDisplay): Clipboard {
   const offers = createOffers(display);
@@ -35,32 +39,36 @@ export function createClipboard(display: XDisplay): Clipboard {
   let last: Promise<unknown> = Promise.resolve();
   /** Pressed since a text was fetched: a program that was busy takes all of them at once. */
   let presses = 0;
+  let waiting = 0;
 
   async function put({ text, masked }: DesktopPaste): Promise<boolean> {
-    let [isAsked, isFetched] = [false, false];
+    let [isFetched, askedAt] = [false, 0];
     const alarm = createAlarm();
     const offered = await offers.offer(text, (isForText) => {
       if (presses === 0) return;
-      isAsked = true;
+      askedAt ||= performance.now();
       isFetched ||= isForText;
       alarm.ring();
     });
     ownWindow = offered.window;
     const startedAt = performance.now();
-    const left = (): number => startedAt + (isAsked ? limits.asked : limits.silent) - performance.now();
+    const left = (): number => (askedAt > 0 ? askedAt + limits.asked : startedAt + limits.silent) - performance.now();
+    const press = async (): Promise<void> => {
+      presses += 1;
+      // What is fetched after it was pressed twice would be there twice.
+      if (presses > 1) offered.giveOnce();
+      await pressPaste(display);
+    };
     const isOwner = await offered.own();
-    while (isOwner && !isFetched && left() > 0) {
-      if (!isAsked) {
-        presses += 1;
-        // What is fetched after it was pressed twice would be there twice.
-        if (presses > 1) offered.giveOnce();
-        await pressPaste(display);
-      }
-      if (!isFetched) await alarm.within(Math.min(left(), isAsked ? limits.asked : limits.again));
-    }
+    const place = await keyboardAt(display);
+    if (isOwner) await press();
+    // A secret is not pressed again, and nothing where the keyboard is by now: the person may have gone on to another field.
+    if (isOwner && !masked && !isFetched && !(await alarm.within(limits.again)) && askedAt === 0)
+      if ((await keyboardAt(display)) === place) await press();
+    while (isOwner && !isFetched && left() > 0) await alarm.within(left());
     if (isFetched) await settle(alarm);
     if (!isFetched || masked || presses > 1) offered.end();
-    if (isFetched) presses = 0;
+    if (isFetched) presses = Math.max(0, presses - 1);
     // It has what it was given, and the clipboard is as it is to be.
     await display.ask(getInputFocus());
     return isFetched;
@@ -68,13 +76,20 @@ export function createClipboard(display: XDisplay): Clipboard {
 
   return {
     paste: (paste) => {
-      const turn = last.then(async () => put(paste));
+      if (waiting >= mostWaiting)
+        throw new AppError('desktop_not_ready', `The desktop has not taken the ${mostWaiting} texts before yet.`);
+      waiting += 1;
+      const turn = last.then(async () => put(paste)).finally(() => (waiting -= 1));
       last = turn.catch(() => undefined);
       return turn;
     },
     isOwn: (window) => window === ownWindow,
   };
 }
+
+/** The window that has the keyboard. */
+const keyboardAt = async (display: XDisplay): Promise<number | undefined> =>
+  (await display.ask(getInputFocus()))?.readUInt32LE(8);
 
 interface Alarm {
   ring(): void;

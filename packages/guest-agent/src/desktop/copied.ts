@@ -124,7 +124,7 @@ async function readSelection(display: XDisplay, clipboard: number): Promise<stri
 }
 
 function textOf(pieces: readonly Buffer[]): string | null {
-  const text = Buffer.concat(pieces).toString('utf8');
+  const text = Buffer.concat(pieces).toString('utf8').replace(/\r\n?/g, '\n');
   return text.length > clipboardCharacters ? null : text;
 }
 

@@ -39,22 +39,19 @@ interface Attached {
 const layOutMs = 5000;
 const lookAgainMs = 50;
 
-export function createDesktop(settings: AgentSettings, log: Log): Desktop {
-  let wanted: DesktopSize | null = null;
-  let attached: Promise<Attached> | undefined;
-  let lastResize: Promise<unknown> = Promise.resolve();
+/** One connection for all: a second client would ask for what the first one offers. `onProperty`: one of the root window has changed. */
+function createLink(socket: string, onProperty: () => void, log: Log) {
+  let attached: Attached | undefined;
+  let attaching: Promise<Attached> | undefined;
 
   async function attach(): Promise<Attached> {
-    const display = await openDisplay(settings.displaySocket);
+    const display = await openDisplay(socket);
     try {
-      if (wanted !== null) await setSize(display, wanted);
       const clipboard = createClipboard(display);
       const copied = await watchCopied(display, clipboard.isOwn, log);
       display.listen(
         (event) =>
-          event.readUInt8(0) === eventKinds.propertyNotify &&
-          event.readUInt32LE(4) === display.root &&
-          probe.lookSoon(),
+          event.readUInt8(0) === eventKinds.propertyNotify && event.readUInt32LE(4) === display.root && onProperty(),
       );
       display.send(selectEvents(display.root, eventMasks.propertyChange));
       return { display, clipboard, copied, look: createEye(display) };
@@ -64,42 +61,68 @@ export function createDesktop(settings: AgentSettings, log: Log): Desktop {
     }
   }
   async function open(): Promise<Attached> {
-    const now = await attached?.catch(() => undefined);
-    if (now?.display.isOpen() !== true) attached = attach();
-    return attached as Promise<Attached>;
+    if (attached?.display.isOpen() === true) return attached;
+    // All who ask in the same moment share it.
+    attaching ??= attach().finally(() => (attaching = undefined));
+    return (attached = await attaching);
   }
   const close = (): void => {
-    attached?.then(({ display }) => display.close()).catch(() => undefined);
+    attached?.display.close();
+    attaching?.then(({ display }) => display.close()).catch(() => undefined);
   };
+  return { open, close };
+}
+
+export function createDesktop(settings: AgentSettings, log: Log): Desktop {
+  let wanted: DesktopSize | null = null;
+  let lastResize: Promise<unknown> = Promise.resolve();
+
+  const { open, close } = createLink(settings.displaySocket, () => probe.lookSoon(), log);
   /** What a person asks for, of a display that may not be there. */
   async function using<T>(act: (on: Attached) => Promise<T>): Promise<T> {
     try {
       return await act(await open());
     } catch (cause) {
+      if (cause instanceof AppError) throw cause;
       throw new AppError('desktop_not_ready', 'The display of this VM does not answer.', { cause });
     }
   }
 
+  /** Changes of the size, one after the other. */
+  function inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const turn = lastResize.then(act);
+    lastResize = turn.catch(() => undefined);
+    return turn;
+  }
   async function resize(size: DesktopSize): Promise<void> {
     wanted = size;
     const { display } = await open();
     await setSize(display, size);
+    await layOut(display, (await managedWindows(display)) ?? [], size);
     for (const until = performance.now() + layOutMs; performance.now() < until; await delay(lookAgainMs)) {
-      const windows = await managedWindows(display);
-      if (windows === null || (await layOut(display, windows, size))) return;
+      // A pop-up has had its chance: it may be as large as it likes.
+      const windows = (await managedWindows(display))?.filter(({ kind }) => kind !== 'other');
+      if (windows === undefined || (await layOut(display, windows, size))) return;
     }
     log('Some window has not taken its place.');
   }
+  /** A display that has started anew is given the size of the one before. */
+  async function look(): Promise<Omit<DesktopParts, 'display' | 'vnc'>> {
+    const on = await open();
+    try {
+      await inTurn(async () => wanted && setSize(on.display, wanted));
+      return await on.look();
+    } catch (error) {
+      on.display.close();
+      throw error;
+    }
+  }
 
-  const probe = createDesktopProbe({ look: async () => (await open()).look(), close, vncPort: settings.vncPort }, log);
+  const probe = createDesktopProbe({ look, close, vncPort: settings.vncPort }, log);
   return {
     ...probe,
     paste: async (paste) => using(async ({ clipboard }) => ({ fetched: await clipboard.paste(paste) })),
     copied: async () => using(async ({ copied }) => ({ text: await copied.text() })),
-    resize: async (size) => {
-      const turn = lastResize.then(async () => using(async () => resize(size)));
-      lastResize = turn.catch(() => undefined);
-      return turn;
-    },
+    resize: (size) => inTurn(async () => using(async () => resize(size))),
   };
 }

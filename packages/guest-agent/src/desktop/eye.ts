@@ -4,7 +4,7 @@ import type { GuestHealth } from '@airlock/contract/guest';
 import type { XDisplay } from '../x11/x11.js';
 import { isPainted, sampleLines } from './painted.js';
 import { sizeOf } from './size.js';
-import { layOut, managedWindows, pullBack, uniconify, type ManagedWindow } from './windows.js';
+import { frameFurther, layOut, managedWindows, pullBack, uniconify, type ManagedWindow } from './windows.js';
 
 export type DesktopParts = NonNullable<GuestHealth['desktop']>;
 type WindowParts = Pick<DesktopParts, 'windowManager' | 'terminal' | 'browser'>;
@@ -20,11 +20,9 @@ export function createEye(display: XDisplay): () => Promise<WindowParts> {
 
   async function tidy(windows: readonly ManagedWindow[], size: DesktopSize): Promise<void> {
     await uniconify(display, windows);
-    await layOut(
-      display,
-      windows.filter(({ window }) => !placed.has(window)),
-      size,
-    );
+    const fresh = windows.filter(({ window }) => !placed.has(window));
+    await frameFurther(display, fresh);
+    await layOut(display, fresh, size);
     placed = new Set(windows.map(({ window }) => window));
     await pullBack(display, windows, size);
   }

@@ -52,7 +52,9 @@ export function createOffers(display: XDisplay): Offers {
   }
   display.listen((event) => {
     if (event.readUInt8(0) !== eventKinds.selectionRequest) return;
-    const asked = current?.window === event.readUInt32LE(8) ? current : null;
+    // Whoever reads what is copied must not take what is pasted: it is no program of the person's.
+    const isOurs = display.owns(event.readUInt32LE(12));
+    const asked = !isOurs && current?.window === event.readUInt32LE(8) ? current : null;
     const value = asked?.valueOf(event.readUInt32LE(20)) ?? null;
     const isText = value?.format === 8;
     const isGiven = asked !== null && !(isText && asked.texts === 0);

@@ -16,9 +16,9 @@ export interface DesktopProbe {
 }
 
 export interface ProbeDeps {
-  /** @throws Error when there is no display, or it has gone */
+  /** @throws Error when there is no display, or it has gone; the next look finds another one */
   look: () => Promise<Omit<DesktopParts, 'display' | 'vnc'>>;
-  /** The next look finds another display. */
+  /** Lets go of the display. */
   close: () => void;
   vncPort: number;
 }
@@ -42,7 +42,6 @@ export function createDesktopProbe({ look: lookAtWindows, close, vncPort }: Prob
       return { display: true, ...(await lookAtWindows()) };
     } catch (error) {
       tell(error as NodeJS.ErrnoException);
-      close();
       return nothing;
     }
   }

@@ -24,7 +24,7 @@ interface Resources {
   modes: (DesktopSize & { id: number; isOwn: boolean })[];
 }
 
-/** Modes that this agent, or the boot, has made begin so; the server's own are called by their size. */
+/** Modes that this agent has made begin so; that of the boot stays, and the server's own are called by their size. */
 const ownName = 'airlock-';
 
 /** Of GetScreenResourcesCurrent. @throws Error when there is no screen */
@@ -68,6 +68,7 @@ export async function setSize(display: XDisplay, size: DesktopSize): Promise<voi
   const { crtc, output } = found;
   const known = found.modes.find((mode) => isThere(mode))?.id;
   const mode = known ?? (await display.ask(createMode(opcode, root, size)))?.readUInt32LE(8) ?? 0;
+  if (mode === 0) throw new Error(`The X server has made no mode of ${width}x${height}.`);
   display.send(request(opcode, minor.addOutputMode, output, mode));
   const show = (shown: number, outputs: number[]): Promise<Buffer | null> =>
     display.ask(request(opcode, minor.setCrtcConfig, crtc, 0, 0, pair(0, 0), shown, pair(upright, 0), ...outputs));

@@ -15,6 +15,8 @@ export interface ManagedWindow {
   window: number;
   /** other: a pop-up or a dialog. */
   kind: 'browser' | 'terminal' | 'other';
+  /** A browser window that is not the browser: it has the browser's role, and without a frame it would only cover it. */
+  isFurther: boolean;
 }
 
 const nothing = Buffer.alloc(0);
@@ -27,7 +29,13 @@ export async function managedWindows(display: XDisplay): Promise<ManagedWindow[]
   // A dead window manager leaves its mark on the root window, but not the window that the mark names.
   if (mark === undefined || (await display.property(mark, '_NET_SUPPORTING_WM_CHECK')) === null) return null;
   const listed = wordsOf((await display.property(root, '_NET_CLIENT_LIST')) ?? nothing);
-  return Promise.all(listed.map(async (window) => ({ window, kind: await kindOf(display, window) })));
+  const kinds = await Promise.all(listed.map(async (window) => kindOf(display, window)));
+  const first = kinds.indexOf('browser');
+  return listed.map((window, at) => {
+    const kind = kinds[at] ?? 'other';
+    const isFurther = kind === 'browser' && at !== first;
+    return { window, kind: isFurther ? 'other' : kind, isFurther };
+  });
 }
 
 async function kindOf(display: XDisplay, window: number): Promise<ManagedWindow['kind']> {
@@ -46,6 +54,20 @@ export async function uniconify(display: XDisplay, windows: readonly ManagedWind
     const [state] = wordsOf((await display.property(window, 'WM_STATE')) ?? nothing);
     if (state === iconic) display.send(mapWindow(window));
   }
+}
+
+/** Gives a further browser window a frame, by which it can be closed: openbox's own state, as its rule for the browser takes it away. */
+export async function frameFurther(display: XDisplay, windows: readonly ManagedWindow[]): Promise<void> {
+  const [state, undecorated] = await Promise.all([
+    display.atom('_NET_WM_STATE'),
+    display.atom('_OB_WM_STATE_UNDECORATED'),
+  ]);
+  for (const { window, isFurther } of windows)
+    if (isFurther) tellManager(display, window, state, [0, undecorated, 0, 1]);
+}
+
+function tellManager(display: XDisplay, window: number, type: number, data: readonly number[]): void {
+  display.send(sendEvent(display.root, eventMasks.ofWindowManager, clientMessage(window, type, data)));
 }
 
 /**
@@ -80,8 +102,7 @@ function isAt(area: Area, to: Area, slack: number): boolean {
 
 /** Pulls back what has left the screen so far that a hand does not reach it. */
 export async function pullBack(display: XDisplay, windows: readonly ManagedWindow[], size: DesktopSize): Promise<void> {
-  for (const { window, kind } of windows) {
-    if (kind !== 'other') continue;
+  for (const { window } of windows) {
     const frame = await frameOf(display, window);
     if (frame !== null && !isReachable(frame.area, size))
       await moveTo(display, window, within(frame.area, size), frame);
@@ -137,9 +158,7 @@ async function moveTo(display: XDisplay, window: number, to: Area, { border }: F
       async (name) => display.atom(name),
     ),
   );
-  const tell = (type: number, data: readonly number[]): void =>
-    display.send(sendEvent(display.root, eventMasks.ofWindowManager, clientMessage(window, type, data)));
-  for (const which of large) tell(state, [0, which, 0, 1]);
+  for (const which of large) tellManager(display, window, state, [0, which, 0, 1]);
   const inside = [to.width - border.wide, to.height - border.high];
-  tell(await display.atom('_NET_MOVERESIZE_WINDOW'), [moveFlags, to.x, to.y, ...inside]);
+  tellManager(display, window, await display.atom('_NET_MOVERESIZE_WINDOW'), [moveFlags, to.x, to.y, ...inside]);
 }

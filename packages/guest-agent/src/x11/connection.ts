@@ -10,6 +10,8 @@ export interface XConnection {
   readonly root: number;
   /** An identifier for a new window. */
   newId(): number;
+  /** Whether the window, or whatever it is, was made by this connection. */
+  owns(id: number): boolean;
   /** For requests that have no answer. */
   send(request: Buffer): void;
   /** The answer, or null when the server refused with an error. @throws Error when the connection ends before */
@@ -22,8 +24,10 @@ export interface XConnection {
 
 /** Milliseconds for the whole of one answer. */
 const answerTimeoutMs = 5000;
-/** Bytes of one answer, of which that to the set-up request or a text is the largest; and of requests that nobody takes. */
+/** Bytes of one answer, of which that to the set-up request or a text is the largest. */
 const mostBytes = 512 * 1024;
+/** Bytes of requests that nobody takes: some programs may ask for the longest text in the same moment. */
+const mostUnsent = 4 * 1024 * 1024;
 /** Events in a second: any program can send us some. */
 const mostEvents = 4096;
 
@@ -100,12 +104,13 @@ function createWaitingList(socket: Socket) {
 }
 
 /** What the server's answer to the set-up request says. @throws Error when it refuses */
-function readSetup(answer: Buffer): { root: number; idBase: number } {
+function readSetup(answer: Buffer): { root: number; idBase: number; idMask: number } {
   if (answer.readUInt8(0) !== 1) throw new Error('The X server refused the connection.');
   const [vendorLength, formatCount] = [answer.readUInt16LE(24), answer.readUInt8(29)];
   return {
     root: answer.readUInt32LE(40 + padded(vendorLength) + 8 * formatCount),
     idBase: answer.readUInt32LE(12),
+    idMask: answer.readUInt32LE(16),
   };
 }
 
@@ -138,18 +143,19 @@ export async function openConnection(socketPath: string): Promise<XConnection> {
 
   function send(request: Buffer): void {
     sequence = (sequence + 1) & 0xffff;
-    if (socket.writableLength > mostBytes) socket.destroy(new Error('The X server does not take what it is sent.'));
+    if (socket.writableLength > mostUnsent) socket.destroy(new Error('The X server does not take what it is sent.'));
     else socket.write(request);
   }
 
   try {
     const setUp = waiting.add(0);
     socket.write(setupRequest());
-    const { root, idBase } = readSetup((await setUp) ?? Buffer.alloc(headBytes.setup));
+    const { root, idBase, idMask } = readSetup((await setUp) ?? Buffer.alloc(headBytes.setup));
     let lastId = idBase;
     return {
       root,
       newId: () => (lastId += 1),
+      owns: (id) => (id & ~idMask) >>> 0 === idBase,
       send,
       ask: async (request) => {
         if (socket.destroyed) throw new Error('The X server closed the connection.');
