@@ -33,8 +33,8 @@ export function desktopChecks(): Check[] {
       script: `printf '%s' '${keymap}' | xkbcomp -w 0 -xkb - - | grep -F -e ssharp -e dead_diaeresis | grep -c . | grep -x 2`,
     },
     {
-      name: 'no key of the desktop is bound, and no window can be lost',
-      script: `! grep -E '<keybind|Iconify' ${openbox} && grep -x ' *<titleLayout>LC</titleLayout>' ${openbox} && grep -F '"custom_chrome_frame":false' /etc/skel/.config/chromium/Default/Preferences`,
+      name: 'no key of the desktop is bound but to nothing, and no window can be lost',
+      script: `grep -o '<keybind key="[^"]*"' ${openbox} | grep -x '<keybind key="A-F4"' && ! grep -E 'Iconify|<keybind key="[^A]' ${openbox} && grep -x ' *<titleLayout>LC</titleLayout>' ${openbox} && grep -F '"custom_chrome_frame":false' /etc/skel/.config/chromium/Default/Preferences`,
     },
     {
       name: 'the clipboard is the agent’s alone, and a change of the size is survived',
