@@ -22,8 +22,8 @@ import { noteVm } from '../note.js';
 import { assertMayView, visibleVm } from '../vm.js';
 import { vmOf, vmParams } from './vms.js';
 
-/** Milliseconds for an answer of the agent, which gives a paste three seconds; a guest under emulation takes its time for the rest. */
-const timeoutMs = 15_000;
+/** Milliseconds for an answer of the agent, which gives a paste nine seconds; a guest under emulation takes its time for the rest. */
+const timeoutMs = 20_000;
 /** Bytes of the longest paste as JSON, each character of which may be an escape such as \u0007. */
 const pasteBytes = 6 * clipboardCharacters + 1024;
 
@@ -31,8 +31,13 @@ const pasteBytes = 6 * clipboardCharacters + 1024;
 export interface HandDeps extends HttpDeps {
   isWatching(userId: string, vmId: string): boolean;
 }
+type NotingDeps = HandDeps & { noted: Map<string, number> };
 
-export function addHandRoutes(server: Server, deps: HandDeps): void {
+/** Milliseconds in which the same user who does the same with the same desktop is noted once: a terminal is read each second. */
+const notedMs = 600_000;
+
+export function addHandRoutes(server: Server, handDeps: HandDeps): void {
+  const deps = { ...handDeps, noted: new Map<string, number>() };
   addPaste(server, deps);
   addSize(server, deps);
   addCopied(server, deps);
@@ -41,7 +46,7 @@ export function addHandRoutes(server: Server, deps: HandDeps): void {
 
 type OfVm = FastifyRequest<{ Params: { id: string } }>;
 
-function addPaste(server: Server, deps: HandDeps): void {
+function addPaste(server: Server, deps: NotingDeps): void {
   server.post(
     '/api/vm/:id/desktop/paste',
     {
@@ -63,7 +68,7 @@ function addPaste(server: Server, deps: HandDeps): void {
   );
 }
 
-function addSize(server: Server, deps: HandDeps): void {
+function addSize(server: Server, deps: NotingDeps): void {
   server.post(
     '/api/vm/:id/desktop/size',
     {
@@ -84,7 +89,7 @@ function addSize(server: Server, deps: HandDeps): void {
   );
 }
 
-function addCopied(server: Server, deps: HandDeps): void {
+function addCopied(server: Server, deps: NotingDeps): void {
   server.get(
     '/api/vm/:id/desktop/copied',
     {
@@ -103,7 +108,7 @@ function addCopied(server: Server, deps: HandDeps): void {
   );
 }
 
-function addTerminal(server: Server, deps: HandDeps): void {
+function addTerminal(server: Server, deps: NotingDeps): void {
   server.get(
     '/api/vm/auth/:id/terminal',
     {
@@ -126,18 +131,22 @@ function addTerminal(server: Server, deps: HandDeps): void {
 }
 
 /** The VM of the path, for whoever may see its desktop. @throws AppError */
-async function viewed(deps: HandDeps, request: OfVm, by: string): Promise<VmRow> {
+async function viewed(deps: NotingDeps, request: OfVm, by: string): Promise<VmRow> {
   const row = await vmOf(deps, request);
   await noteView(deps, request, row, by);
   return row;
 }
 
 /** Whoever has the desktop open is in the audit with that: not with each letter besides. @throws AppError */
-async function noteView(deps: HandDeps, request: FastifyRequest, row: VmRow, by: string): Promise<void> {
+async function noteView(deps: NotingDeps, request: FastifyRequest, row: VmRow, by: string): Promise<void> {
   const user = userOf(request);
   assertMayView(user, row);
-  if (deps.isWatching(user.id, row.id)) return;
+  const key = [user.id, row.id, by].join(' ');
+  const now = performance.now();
+  for (const [other, at] of deps.noted) if (now - at > notedMs) deps.noted.delete(other);
+  if (deps.isWatching(user.id, row.id) || deps.noted.has(key)) return;
   await noteVm(deps, request, row, { action: 'desktop_opened', details: { by } });
+  deps.noted.set(key, now);
 }
 
 /** The hands of the person are at the desktop; the size follows a window, and the terminal is only looked at. */
