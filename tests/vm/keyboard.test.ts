@@ -119,9 +119,27 @@ describe('windows', () => {
     expect([popup.x > 0, popup.x + popup.width < desktopSizes.usual.width, popup.y > 15]).toEqual([true, true, true]);
     desk.rfb().click(popup.x + popup.width - 10, popup.y - 11);
     await desk.untilTold(
-      'the pop-up to be closed, and the keyboard to be back',
-      (told) => told.popup === null && told.focus !== '',
+      'the pop-up to be closed, and the keyboard to be back where it was pressed',
+      (told) => told.popup === null && told.focus === 'popup',
     );
+  });
+
+  it('of a browser opened besides has a frame by which it is closed, and Alt+F4 closes none', async () => {
+    await desk.focus('input');
+    desk.rfb().press('Alt', 'F4');
+    desk.rfb().press('Alt', 'Tab');
+    desk.rfb().press('Control', 'n');
+    await desk.untilTold('another window to have the keyboard', ({ focus }) => focus === '');
+    const { width } = layoutOf(desktopSizes.usual).browser;
+    // Where its frame has the button; without a frame that is the strip of tabs.
+    const isClosed = async (): Promise<boolean> => {
+      desk.rfb().click(width - 10, 11);
+      return desk.told().focus === 'input';
+    };
+    await until('the frame to close it, and the field to have the keyboard again', isClosed, {
+      timeoutMs: 60_000,
+      intervalMs: 1000,
+    });
   });
 
   it('come back by themselves when a program makes them icons', async () => {
@@ -286,7 +304,7 @@ describe('through the page', () => {
     expect(input).toBe(wanted);
   });
 
-  it.each(['Pa$$ ö€"', 'пароль'])('“Type this” types %s, which is in no clipboard then', async (secret) => {
+  it.each(['Pa$$ ö€"', 'пароль'])('“Type this” types %s, which stays in no clipboard', async (secret) => {
     await focus('password');
     await page.getByTestId('type-this').click();
     await page.getByTestId('type-this-text').fill(secret);

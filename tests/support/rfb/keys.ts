@@ -16,6 +16,7 @@ const named = {
   Shift: 0xffe1,
   Control: 0xffe3,
   Alt: 0xffe9,
+  F4: 0xffc1,
 } as const;
 
 export type KeyName = keyof typeof named;
