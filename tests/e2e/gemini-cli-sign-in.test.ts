@@ -3,20 +3,18 @@
  * signs in by mouse and keyboard through noVNC, and the CLI in the CLI VM is let in by Google. Only Google is simulated.
  */
 import { describe, expect, it } from 'vitest';
-import { clickCanvas, waitForColour, waitForColourGone } from '../support/canvas.js';
+import { pressKey, waitForColour, waitForColourGone } from '../support/canvas.js';
 import { pageColours } from '../support/fake-internet.js';
 import { pageMs, SignInScenario } from '../support/sign-in.js';
 import { stepsAfterwards, stepsToTheEnd, stepsToTheLoginPage } from '../support/sign-in-steps.js';
 
 const scenario = new SignInScenario('gemini_cli');
-/** The cross of the browser's window, which is 832 pixels wide and in the corner of the desktop. */
-const closeButton = { x: 811, y: 20 };
 
 describe('a Gemini CLI sign-in', () => {
   stepsToTheLoginPage(scenario, 'Gemini CLI');
 
   it('brings browser and page back when the person closes the window', async () => {
-    await clickCanvas(scenario.canvas, closeButton.x, closeButton.y);
+    await pressKey(scenario.canvas, 'Control+Shift+w');
     await waitForColourGone(scenario.canvas, pageColours.primaryButton, { timeoutMs: 60_000 });
     await scenario.screenshot('4a-window-closed');
     await waitForColour(scenario.canvas, pageColours.primaryButton, { timeoutMs: pageMs });
