@@ -77,7 +77,5 @@ it('the window manager puts both windows where a desktop of the usual size has t
   );
   expect(text).toMatch(new RegExp(`class="XTerm"[^]*${place(terminal)}`));
   const boot = await readFile(new URL('../../guest/usr/lib/airlock/usual-size', import.meta.url), 'utf8');
-  expect(boot.match(/usual-\d+x\d+/g)).toEqual(
-    Array.from({ length: 3 }, () => `usual-${usual.width}x${usual.height}`),
-  );
+  expect(boot.match(/usual-\d+x\d+/g)).toEqual(Array.from({ length: 3 }, () => `usual-${usual.width}x${usual.height}`));
 });
