@@ -11,9 +11,9 @@ import type { TestHome } from './home.js';
 import { addImage, makeCurrent } from './image-variant.js';
 import { until } from './poll.js';
 
-/** Of Chromium's class, where its window would be, and with something drawn in it: that is what the agent waits for. */
-const window =
-  "/usr/bin/xterm -class Chromium -geometry 130x52+0+0 -e /bin/sh -c 'yes window | head -n 51; exec sleep inf'";
+/** Of Chromium's class and role, where its window would be, and with something drawn in it: that is what the agent waits for. */
+const role = 'xprop -id $$WINDOWID -f WM_WINDOW_ROLE 8s -set WM_WINDOW_ROLE browser';
+const window = `/usr/bin/xterm -name chromium -class Chromium -geometry 130x52+0+0 -e /bin/sh -c '${role}; yes window | head -n 51; exec sleep inf'`;
 const cheapBrowser = `mkdir -p /run/systemd/system/airlock-browser.service.d
 cat >/run/systemd/system/airlock-browser.service.d/test.conf <<'END'
 [Service]
