@@ -14,7 +14,7 @@ describe('a Gemini CLI sign-in', () => {
   stepsToTheLoginPage(scenario, 'Gemini CLI');
 
   it('brings browser and page back when the person closes the window', async () => {
-    await pressKey(scenario.canvas, 'Control+Shift+w');
+    await pressKey(scenario.canvas, 'Control+Shift+W');
     await waitForColourGone(scenario.canvas, pageColours.primaryButton, { timeoutMs: 60_000 });
     await scenario.screenshot('4a-window-closed');
     await waitForColour(scenario.canvas, pageColours.primaryButton, { timeoutMs: pageMs });
