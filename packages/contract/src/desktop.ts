@@ -75,8 +75,7 @@ export type DesktopPasted = z.infer<typeof DesktopPasted>;
 const copiedText = z
   .string()
   .max(clipboardCharacters)
-  // oxlint-disable-next-line no-control-regex -- these characters are what is taken out here
-  .overwrite((text) => text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, '\ufffd'));
+  .overwrite((text) => text.replace(/(?![\n\t])[\p{Cc}\p{Cs}]/gu, '\uFFFD'));
 /** What was copied in the desktop last; null when nothing was. */
 export const DesktopCopied = z
   .object({ text: copiedText.nullable() })

@@ -28,35 +28,38 @@ const limits = {
   quiet: 300,
   /** Nobody is waited for longer than that. */
   settled: 3000,
+  /** A press that no program has come to by then is none any more. */
+  stale: 10_000,
 } as const;
 
-/** Texts that wait for their turn: each may take seconds, and a page sends one at a time. */
-const mostWaiting = 8;
+/** Texts at a time: each may take seconds, and a caller who has given up would have it done all the same. A page sends one. */
+const mostWaiting = 2;
 
 export function createClipboard(display: XDisplay): Clipboard {
   const offers = createOffers(display);
   let ownWindow = 0;
   let last: Promise<unknown> = Promise.resolve();
-  /** Pressed since a text was fetched: a program that was busy takes all of them at once. */
-  let presses = 0;
+  /** Presses without a fetch of their own: a program that was busy may still come to them, for a while. */
+  let stale = { presses: 0, until: 0 };
   let waiting = 0;
 
   async function put({ text, masked }: DesktopPaste): Promise<boolean> {
-    let [isFetched, askedAt] = [false, 0];
+    let [isFetched, askedAt, pressed] = [false, 0, 0];
+    const before = performance.now() < stale.until ? stale.presses : 0;
     const alarm = createAlarm();
     const offered = await offers.offer(text, (isForText) => {
-      if (presses === 0) return;
+      if (before + pressed === 0) return;
       askedAt ||= performance.now();
       isFetched ||= isForText;
       alarm.ring();
     });
     ownWindow = offered.window;
     const startedAt = performance.now();
-    const left = (): number => (askedAt > 0 ? askedAt + limits.asked : startedAt + limits.silent) - performance.now();
+    const leftMs = (): number => (askedAt > 0 ? askedAt + limits.asked : startedAt + limits.silent) - performance.now();
     const press = async (): Promise<void> => {
-      presses += 1;
+      pressed += 1;
       // What is fetched after it was pressed twice would be there twice.
-      if (presses > 1) offered.giveOnce();
+      if (before + pressed > 1) offered.giveOnce();
       await pressPaste(display);
     };
     const isOwner = await offered.own();
@@ -65,10 +68,11 @@ export function createClipboard(display: XDisplay): Clipboard {
     // A secret is not pressed again, and nothing where the keyboard is by now: the person may have gone on to another field.
     if (isOwner && !masked && !isFetched && !(await alarm.within(limits.again)) && askedAt === 0)
       if ((await keyboardAt(display)) === place) await press();
-    while (isOwner && !isFetched && left() > 0) await alarm.within(left());
+    while (isOwner && !isFetched && leftMs() > 0) await alarm.within(leftMs());
     if (isFetched) await settle(alarm);
-    if (!isFetched || masked || presses > 1) offered.end();
-    if (isFetched) presses = Math.max(0, presses - 1);
+    if (!isFetched || masked || before + pressed > 1) offered.end();
+    const left = isFetched ? pressed - 1 : pressed;
+    if (left > 0) stale = { presses: left, until: performance.now() + limits.stale };
     // It has what it was given, and the clipboard is as it is to be.
     await display.ask(getInputFocus());
     return isFetched;

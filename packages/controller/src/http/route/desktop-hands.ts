@@ -22,8 +22,8 @@ import { noteVm } from '../note.js';
 import { assertMayView, visibleVm } from '../vm.js';
 import { vmOf, vmParams } from './vms.js';
 
-/** Milliseconds for an answer of the agent, which gives a paste nine seconds; a guest under emulation takes its time for the rest. */
-const timeoutMs = 20_000;
+/** Milliseconds for an answer of the agent, which gives a paste twelve seconds after the one before it. */
+const timeoutMs = 30_000;
 /** Bytes of the longest paste as JSON, each character of which may be an escape such as \u0007. */
 const pasteBytes = 6 * clipboardCharacters + 1024;
 
