@@ -6,43 +6,22 @@ import { readFile } from 'node:fs/promises';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
-import { Session, sessionSteps, type StepName } from '@airlock/contract/session';
+import { Session } from '@airlock/contract/session';
 import { launchBrowser } from '../support/browser.js';
 import { dashboardOrigin, expectAccessible, openDashboard, type ApiCall } from '../support/built-dashboard.js';
+import { sampleSession, sessionId as id } from '../support/sample-session.js';
 import { playDesktop } from '../support/stand-in-desktop.js';
 
-const id = 'ses_0123456789abcdef';
 const at = new Date().toISOString();
 const soon = new Date(Date.now() + 200_000).toISOString();
 const problem = new AppError('internal', 'It did not work.').toBody();
 
-const sessionOf = (values: Partial<Session>): Session =>
-  Session.parse({
-    ...{
-      id,
-      sessionId: id,
-      provider: 'codex',
-      status: 'awaiting_user_auth',
-      revision: 1,
-      createdAt: at,
-      updatedAt: at,
-    },
-    ...{ deadlineAt: soon, expiresAt: soon, expiresAtMost: soon, destroyAt: null },
-    ...{ browserVmId: 'vm_0123456789abcdef', cliVmId: null, desktopReady: false, notice: null, error: null },
-    login: null,
-    steps: Object.entries(sessionSteps).map(([name, title], index) => {
-      const status = index === 0 ? 'running' : 'waiting';
-      return {
-        name: name as StepName,
-        title,
-        status,
-        startedAt: index === 0 ? at : null,
-        finishedAt: null,
-        detail: null,
-      };
-    }),
-    ...values,
-  });
+const sessionOf = (values: Partial<Session>): Session => {
+  const { steps } = sampleSession();
+  const [first, ...others] = steps;
+  const begun = first === undefined ? [] : [{ ...first, status: 'running' as const, startedAt: at }];
+  return sampleSession({ desktopReady: false, login: null, steps: [...begun, ...others], ...values });
+};
 const login = (values: object = {}): Pick<Session, 'login'> =>
   ({ login: { method: 'browser', deviceCode: null, takesCode: false, ...values } }) as Pick<Session, 'login'>;
 const code = { url: 'https://auth.openai.com/codex/device', code: 'G6C3-T6CV2' };

@@ -1,11 +1,11 @@
 /** The page of a sign-in in a real browser, with every answer of the controller given by the test: what a person sees and can do. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { Session, sessionSteps, type StepName } from '@airlock/contract/session';
+import type { Session } from '@airlock/contract/session';
 import { launchBrowser } from '../support/browser.js';
 import { dashboardOrigin as origin, openDashboard, screenshots, type ApiCall } from '../support/built-dashboard.js';
+import { sampleSession, sessionId as id } from '../support/sample-session.js';
 
-const id = 'ses_0123456789abcdef';
 const notice = {
   code: 'proof_failed',
   message: 'The Codex CLI in the CLI VM does not accept the credential (exit code 1).',
@@ -21,27 +21,6 @@ let person: string;
 let calls: { call: string; body: unknown }[];
 
 const soon = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
-
-function newSession(): Session {
-  const at = new Date().toISOString();
-  return Session.parse({
-    ...{
-      id,
-      sessionId: id,
-      provider: 'codex',
-      status: 'awaiting_user_auth',
-      revision: 1,
-      createdAt: at,
-      updatedAt: at,
-    },
-    ...{ deadlineAt: soon(200), expiresAt: soon(200), expiresAtMost: soon(1500), destroyAt: null },
-    ...{ browserVmId: 'vm_0123456789abcdef', cliVmId: null, desktopReady: true, notice: null, error: null },
-    login: { method: 'browser', deviceCode: null, takesCode: false },
-    steps: Object.entries(sessionSteps).map(([name, title]) => {
-      return { name: name as StepName, title, status: 'waiting', startedAt: null, finishedAt: null, detail: null };
-    }),
-  });
-}
 
 function change(values: Partial<Session>): Session {
   session = { ...session, ...values, revision: session.revision + 1 };
@@ -91,7 +70,7 @@ beforeAll(async () => {
 });
 afterAll(() => browser.close());
 beforeEach(async () => {
-  session = newSession();
+  session = sampleSession();
   person = 'ada';
   calls = [];
   page = await openDashboard(browser, answer);

@@ -1,10 +1,9 @@
 /** The page of a sign-in with a desktop that a test plays, as a person has it before them. */
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
-import { Session, sessionSteps, type StepName } from '@airlock/contract/session';
 import { openDashboard } from './built-dashboard.js';
+import { sampleSession, sessionId as id } from './sample-session.js';
 import { playDesktop, type StandInDesktop } from './stand-in-desktop.js';
 
-const id = 'ses_0123456789abcdef';
 /** An address that browsers do not trust with a clipboard: http://, and not loopback. */
 export const plainOrigin = 'http://airlock.example';
 const terminal = { columns: 80, lines: ['$ codex login', 'Starting local login server on http://localhost:1455.', ''] };
@@ -33,26 +32,6 @@ export interface DesktopPageOptions extends BrowserContextOptions {
 }
 
 const soon = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
-function session(): Session {
-  const at = new Date().toISOString();
-  return Session.parse({
-    ...{
-      id,
-      sessionId: id,
-      provider: 'codex',
-      status: 'awaiting_user_auth',
-      revision: 1,
-      createdAt: at,
-      updatedAt: at,
-    },
-    ...{ deadlineAt: soon(200), expiresAt: soon(200), expiresAtMost: soon(1500), destroyAt: null },
-    ...{ browserVmId: 'vm_0123456789abcdef', cliVmId: null, desktopReady: true, notice: null, error: null },
-    login: { method: 'browser', deviceCode: null, takesCode: false },
-    steps: Object.entries(sessionSteps).map(([name, title]) => {
-      return { name: name as StepName, title, status: 'waiting', startedAt: null, finishedAt: null, detail: null };
-    }),
-  });
-}
 
 /** With the keyboard on the desktop. `page.context().close()` ends it. */
 export async function openDesktopPage(browser: Browser, options: DesktopPageOptions = {}): Promise<DesktopPage> {
@@ -61,7 +40,7 @@ export async function openDesktopPage(browser: Browser, options: DesktopPageOpti
     browser,
     ({ call }) => {
       if (call === `GET /api/vm/auth/${id}/terminal`) return terminal;
-      if (call !== 'GET /api/me') return session();
+      if (call !== 'GET /api/me') return sampleSession();
       return { user: { id: 'usr_0123456789abcdef', name: 'ada', role: 'user', proxyPort: 10001, createdAt: soon(0) } };
     },
     context,
