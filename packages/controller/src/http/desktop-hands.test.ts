@@ -133,6 +133,20 @@ describe('the hands at a desktop', () => {
     expect(asked).toEqual([]);
   });
 
+  test('are in the audit once, however often a terminal is read, and each kind and person by itself', async () => {
+    says.text = JSON.stringify({ columns: 80, lines: [] });
+    for (const _again of [1, 2, 3]) await use('terminal');
+    expect((await opened()).map(({ details }) => details)).toEqual([{ by: 'terminal' }]);
+    says.text = JSON.stringify({ text: null });
+    for (const _again of [1, 2]) await use('copied');
+    expect(await opened()).toHaveLength(2);
+  });
+
+  test('copy out any script as it is, but for what would steer a terminal', async () => {
+    says.text = JSON.stringify({ text: 'a\tb\n\u2067שלום\u2069 😀\u001b[31m\ud800' });
+    expect((await use('copied')).json).toEqual({ text: 'a\tb\n\u2067שלום\u2069 😀\ufffd[31m\ufffd' });
+  });
+
   test('find no terminal before there is a VM', async () => {
     c.sessions.change(sessionId, { browserVmId: null });
     expect(await codeOf(use('terminal'))).toBe('desktop_not_ready');

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { clipboardCharacters } from '@airlock/contract/desktop';
 import { temporaryFolder } from '../fixtures/config.js';
 import { event, extensions, root, startFakeServer, type FakeServer } from '../fixtures/x-server.js';
@@ -122,6 +122,16 @@ it('gives the next text once when a press for the one before may still come', as
   fetchText(it.server, clipboard);
   await expect.poll(() => isOwned(it)).toEqual([false, false]);
   expect(it.given('UTF8_STRING')).toBeUndefined();
+}, 20_000);
+
+it('forgets a press that no program has come to', async () => {
+  const it = await desk((server, press) => press !== 1 && fetchText(server, server.atom('CLIPBOARD')));
+  expect(await it.clipboard.paste({ text: 'one', masked: false })).toBe(true);
+  const now = performance.now.bind(performance);
+  const later = vi.spyOn(performance, 'now').mockImplementation(() => now() + 11_000);
+  onTestFinished(() => later.mockRestore());
+  expect(await it.clipboard.paste({ text: 'two', masked: false })).toBe(true);
+  expect(isOwned(it)).toEqual([true, true]);
 }, 20_000);
 
 it('refuses a third text while two are under way', async () => {
