@@ -42,7 +42,11 @@ const failing = (call: string, status: number, name: NonNullable<Shown['fails']>
 });
 
 const pages: Record<string, Shown> = {
-  'login without a link': { path: '/login', says: 'Open your login link' },
+  // Who is signed in already is taken to the CLIs.
+  'login without a link': {
+    ...{ path: '/login', says: 'Open your login link' },
+    ...failing('GET /api/me', 401, 'unauthenticated'),
+  },
   'login with a link that does not work': {
     ...{ path: '/login#token=0123456789abcdef', says: 'Signing in did not work' },
     ...failing('POST /api/login/account', 500, 'internal'),
