@@ -45,6 +45,24 @@ describe('settings', () => {
     expect(() => readSettings({ ...home, AIRLOCK_TRUSTED_PROXIES: text })).toThrow(/AIRLOCK_TRUSTED_PROXIES: /);
   });
 
+  it.each([
+    ['https://airlock.example', 'https://airlock.example'],
+    ['https://airlock.example/', 'https://airlock.example'],
+    ['HTTPS://Airlock.Example:443', 'https://airlock.example'],
+    ['http://10.0.0.5:8080', 'http://10.0.0.5:8080'],
+  ])('is reached at %s', (url, origin) => {
+    expect(readSettings({ ...home, AIRLOCK_PUBLIC_URL: url }).AIRLOCK_PUBLIC_URL).toBe(origin);
+  });
+
+  it.each([
+    'https://example.com/airlock',
+    'https://example.com/?a',
+    'https://example.com/#a',
+    'https://me@example.com',
+  ])('is at the root of its own name, not at %s', (url) => {
+    expect(() => readSettings({ ...home, AIRLOCK_PUBLIC_URL: url })).toThrow(/AIRLOCK_PUBLIC_URL: .*no path/);
+  });
+
   it('refuses a home that is too long for unix sockets', () => {
     expect(() => readSettings({ AIRLOCK_HOME: `/${'x'.repeat(90)}` })).toThrow(/longer than 70 bytes/);
   });

@@ -40,6 +40,9 @@ const upstream = z
     }),
   );
 
+/** No path, query, fragment or user name. */
+const isOrigin = (url: string): boolean => URL.canParse(url) && `${new URL(url).origin}/` === new URL(url).href;
+
 /** One entry a setting: schema and the sentence that `airlock config` prints. */
 export const settingDefinitions = {
   AIRLOCK_HOME: {
@@ -63,9 +66,11 @@ export const settingDefinitions = {
   AIRLOCK_PUBLIC_URL: {
     schema: z
       .url({ protocol: /^https?$/ })
-      .transform((url) => url.replace(/\/$/, ''))
+      .refine(isOrigin, 'scheme, host and port alone: Airlock is at the root of its own name, under no path')
+      .transform((url) => new URL(url).origin)
       .optional(),
-    about: 'URL at which people reach the controller, when a reverse proxy stands before it.',
+    about:
+      'URL at which people reach the controller, when a reverse proxy stands before it: https://NAME, without a path.',
   },
   AIRLOCK_TRUSTED_PROXIES: {
     schema: networkList,

@@ -16,16 +16,29 @@ const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::
  * names. A controller on all addresses accepts any IP address too: rebinding needs a name.
  */
 export function originOfHost(reach: Reach, hostHeader: string | undefined): string | undefined {
-  const host = hostHeader?.toLowerCase();
-  if (host === undefined) return undefined;
   const publicUrl = reach.publicUrl === undefined ? undefined : new URL(reach.publicUrl);
-  if (publicUrl && host === publicUrl.host) return publicUrl.origin;
-  const suffix = reach.port === 80 ? '' : `:${reach.port}`;
-  if (!host.endsWith(suffix)) return undefined;
-  const name = suffix === '' ? host : host.slice(0, -suffix.length);
-  const own = ['localhost', '127.0.0.1', '[::1]', bracketed(reach.host.toLowerCase())];
-  const known = own.includes(name) || (isWildcard(reach.host) && isIP(name.replace(/^\[|\]$/g, '')) !== 0);
-  return known ? `http://${host}` : undefined;
+  // A port that is understood may be named: `airlock.example:443`.
+  if (publicUrl && read(publicUrl.protocol, hostHeader)?.host === publicUrl.host) return publicUrl.origin;
+  const url = read('http:', hostHeader);
+  if (url === undefined) return undefined;
+  const name = url.hostname;
+  // `ssh -L 8080:localhost:4000` gives it any port; a page of another port there has another origin.
+  if (['localhost', '127.0.0.1', '[::1]'].includes(name)) return url.origin;
+  if (url.port !== (reach.port === 80 ? '' : String(reach.port))) return undefined;
+  const known =
+    name === bracketed(reach.host.toLowerCase()) ||
+    (isWildcard(reach.host) && isIP(name.replace(/^\[|\]$/g, '')) !== 0);
+  return known ? url.origin : undefined;
+}
+
+/** A Host header, by the port that is understood with this scheme; undefined for what is none, or could be read in two ways. */
+function read(protocol: string, hostHeader: string | undefined): URL | undefined {
+  const [, name = ''] = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i.exec(hostHeader ?? '') ?? [];
+  const text = `${protocol}//${hostHeader}`;
+  if (name === '' || !URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  // No other notation of an address, such as 0x7f.1.
+  return url.hostname === name.toLowerCase() ? url : undefined;
 }
 
 /** True when a page of this origin was served by this controller, reached by this Host header. */

@@ -154,20 +154,6 @@ describe('direct', () => {
     },
   );
 
-  it.each([
-    ['only a private address', [{ address: '10.0.0.1', family: 4 }]],
-    [
-      'a private address beside a public one',
-      [
-        { address: '1.1.1.1', family: 4 },
-        { address: '::1', family: 6 },
-      ],
-    ],
-  ])('refuses a name with %s', async (_name, addresses) => {
-    await open({ resolve: () => Promise.resolve(addresses) });
-    expect(await tunnel('rebind.example.com:443')).toMatchObject({ status: 403 });
-  });
-
   it('asks for an address once, and dials that one', async () => {
     const port = await listen(net.createServer((socket) => void socket.end('right')));
     let asked = 0;

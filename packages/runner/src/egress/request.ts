@@ -9,7 +9,7 @@ import { fail } from './answer.js';
 import { maxHeadBytes, type Head } from './head.js';
 import { authorityOf, hostAndPort, pathOf, type Target } from './target.js';
 import { egressFailed } from './tunnel.js';
-import { tryUpstream, upstreamAccess, upstreamUnreachable } from './upstream.js';
+import { patience, tryUpstream, upstreamAccess, upstreamUnreachable } from './upstream.js';
 import type { Way } from './way.js';
 
 /** What a plain request was found to be, and where it goes. */
@@ -81,7 +81,7 @@ function optionsOf(head: Head, { target, upstreamUrl, lookup }: Way): RequestOpt
   const path = pathOf(head.url);
   return {
     ...(upstream === null ? { ...target, lookup } : { host: upstream.host, port: upstream.port }),
-    ...{ method: head.method, agent: false, insecureHTTPParser: false, maxHeaderSize: maxHeadBytes },
+    ...{ ...patience, method: head.method, agent: false, insecureHTTPParser: false, maxHeaderSize: maxHeadBytes },
     path: upstream === null ? path : `http://${authority}${path}`,
     // As a list, which Node writes as it is: the framing is this one, and nothing is added to it.
     headers: [

@@ -1,7 +1,7 @@
 /** The target of a proxy request: parsed once, strictly, and judged by the egress policy. Pure. */
 import { isIP } from 'node:net';
 import { AppError } from '@airlock/contract/errors';
-import { isLocalName, isPrivateAddress, isPublicAddress, isWellFormedName } from './address.js';
+import { isFalseAnswer, isLocalName, isPrivateAddress, isPublicAddress, isWellFormedName } from './address.js';
 
 export interface Target {
   /** As a URL parser understands it: lower case, no final dot, IPv4 in dotted form, IPv6 without brackets. */
@@ -59,7 +59,8 @@ export function checkTarget({ host, port }: Target, allowed: readonly string[] =
   const isAllowed = isListed(host, allowed);
   if (isIP(host) !== 0) return isAllowed ? checkPrivate(host, host, port) : checkAddress(host, host, port);
   if (!isWellFormedName(host)) throw refused(host, port, 'it is no name of a host');
-  if (isLocalName(host) && !isAllowed) throw refused(host, port, 'it is a name of a host or a private network alone');
+  if (isLocalName(host) && !isAllowed)
+    throw refused(host, port, 'it is a name of a host or a private network alone', asException);
 }
 
 /**
@@ -67,7 +68,17 @@ export function checkTarget({ host, port }: Target, allowed: readonly string[] =
  * @throws AppError egress_refused
  */
 export function checkAddress(address: string, host: string, port: number): void {
-  if (!isPublicAddress(address)) throw refused(host, port, `${address} is not a public address`);
+  if (!isPublicAddress(address))
+    throw refused(host, port, `${address} is not a public address`, wayOut(address, isIP(host) !== 0));
+}
+
+const asException = 'If VMs are to reach it, list it in AIRLOCK_ALLOWED_PRIVATE_HOSTS.';
+
+/** What whoever runs this host can do about a refused address; `isLiteral`: it stands for no name. */
+function wayOut(address: string, isLiteral: boolean): string | undefined {
+  if (isFalseAnswer(address) && !isLiteral)
+    return 'This host gets made-up addresses (198.18.0.0/15) for names: it reaches the world only through a proxy. Set AIRLOCK_UPSTREAM_PROXY to that proxy.';
+  return isPrivateAddress(address) ? asException : undefined;
 }
 
 /**
@@ -80,9 +91,9 @@ export function checkPrivate(address: string, host: string, port: number): void 
   throw refused(host, port, `${address} is neither a public address nor one of a private network`);
 }
 
-/** Says why the gateway does not go to `host`. */
-export function refused(host: string, port: number, reason: string): AppError {
-  return new AppError('egress_refused', `The egress gateway refuses ${host}:${port}: ${reason}.`);
+/** Says why the gateway does not go to `host`; `hint`: what to do about it, where there is something. */
+export function refused(host: string, port: number, reason: string, hint?: string): AppError {
+  return new AppError('egress_refused', `The egress gateway refuses ${host}:${port}: ${reason}.`, hint ? { hint } : {});
 }
 
 /** True when `host` is listed, exactly or by a `.suffix` (which matches neither the bare domain nor an address). */

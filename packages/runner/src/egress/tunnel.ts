@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { hostAndPort } from './target.js';
-import { connectMs, openTunnel } from './upstream.js';
+import { connectMs, openTunnel, patience } from './upstream.js';
 import type { Way } from './way.js';
 
 /**
@@ -25,7 +25,7 @@ export async function openWay(guest: Socket, way: Way, idleMs: number): Promise<
 }
 
 async function dial({ target, lookup }: Way, signal: AbortSignal): Promise<Socket> {
-  const socket = connect({ ...target, ...(lookup && { lookup }), allowHalfOpen: true });
+  const socket = connect({ ...target, ...patience, ...(lookup && { lookup }), allowHalfOpen: true });
   try {
     await once(socket, 'connect', { signal });
     return socket;

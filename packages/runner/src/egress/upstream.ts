@@ -7,6 +7,11 @@ import { AppError } from '@airlock/contract/errors';
 
 /** Milliseconds that an upstream, or a target, has to let a connection in. */
 export const connectMs = 30_000;
+/**
+ * For one address of several, before the next is tried: Node's own 250 ms are less than a slow line takes, and it gives up with the last
+ * one. A SYN that was lost comes again after one second, and after three.
+ */
+export const patience = { autoSelectFamilyAttemptTimeout: 4000 } as const;
 const trialMs = 15_000;
 
 /** `host:port` of an upstream URL, fit to be shown. */
@@ -62,7 +67,7 @@ export function upstreamUnreachable(upstreamUrl: string, error: unknown): AppErr
 export async function openTunnel(upstreamUrl: string, target: string, signal: AbortSignal): Promise<Socket> {
   const { host, port, headers } = upstreamAccess(upstreamUrl);
   const connect = request({
-    ...{ host, port, method: 'CONNECT', path: target, agent: false, signal },
+    ...{ ...patience, host, port, method: 'CONNECT', path: target, agent: false, signal },
     headers: ['host', target, ...headers],
   });
   connect.end();

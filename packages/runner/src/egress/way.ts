@@ -52,10 +52,25 @@ export async function findWay(method: string, url: string, policy: Policy): Prom
     }
     return { target, upstreamUrl, route };
   }
-  const addresses = await resolveToDial(host, resolve);
-  for (const { address } of addresses) judge(address, host, port);
+  const addresses = allowedOf(await resolveToDial(host, resolve), (address) => judge(address, host, port));
   // What is dialled is exactly what was judged.
   return { target, upstreamUrl: null, lookup: pinned(addresses), route };
+}
+
+/** Those that `judge` lets through: resolvers add addresses to a host that nobody should dial. @throws as `judge` for the first one when there is none */
+function allowedOf(addresses: readonly LookupAddress[], judge: (address: string) => void): LookupAddress[] {
+  const refusals: unknown[] = [];
+  const allowed = addresses.filter(({ address }) => {
+    try {
+      judge(address);
+      return true;
+    } catch (error) {
+      refusals.push(error);
+      return false;
+    }
+  });
+  if (allowed.length === 0) throw refusals[0];
+  return allowed;
 }
 
 /** The policy, and this host's own addresses, which may be public ones. */
