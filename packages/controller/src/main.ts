@@ -3,6 +3,7 @@
 import type { SystemStatus } from '@airlock/contract/api';
 import { readCanaryReport } from '@airlock/contract/canary-file';
 import { AppError, onFault } from '@airlock/contract/errors';
+import { readExtraCa } from '@airlock/contract/extra-ca';
 import { makePrivateFolder } from '@airlock/contract/file';
 import { homePaths } from '@airlock/contract/home';
 import { newId } from '@airlock/contract/ids';
@@ -81,6 +82,11 @@ function fail(error: unknown): never {
 async function main(): Promise<void> {
   const settings = readSettings();
   const log = createLog(settings);
+  // What no VM could take is told now, and not by the first sign-in; VMs that run are looked after in any case.
+  if (settings.AIRLOCK_EXTRA_CA !== undefined)
+    await readExtraCa(settings.AIRLOCK_EXTRA_CA).catch((error: unknown) =>
+      log.error({ err: error }, 'no VM can start'),
+    );
   onFault((fault, error) => log.error({ err: error, fault }, 'an unexpected fault'));
   const onFatal = (error: unknown): never => {
     log.fatal({ err: error }, 'the controller cannot go on');

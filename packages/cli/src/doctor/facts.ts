@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { HostCapacity } from '@airlock/contract/capacity';
 import { AppError } from '@airlock/contract/errors';
+import { readExtraCa } from '@airlock/contract/extra-ca';
 import { nullIfAbsent } from '@airlock/contract/file';
 import { homePaths, readControllerFile } from '@airlock/contract/home';
 import { readHostCapacity } from '@airlock/contract/host-capacity';
@@ -48,7 +49,8 @@ export interface HostFacts {
   portFree: boolean | null;
   /** Address without user and password; null when no upstream is configured. */
   upstream: { address: string; reachable: boolean; reason: string } | null;
-  extraCa: { path: string; certificates: number; problem: string | null } | null;
+  /** `others`: what the file holds besides certificates, such as `PRIVATE KEY`. */
+  extraCa: { path: string; certificates: number; others: string[] } | { problem: string; todo: string } | null;
   /** The file of the vault key; null when there is none yet, or this user does not see it. */
   vaultKey: { path: string; mode: number } | null;
 }
@@ -236,9 +238,10 @@ async function findVaultKey(path: string): Promise<HostFacts['vaultKey']> {
 async function checkExtraCa(path: string | undefined): Promise<HostFacts['extraCa']> {
   if (path === undefined) return null;
   try {
-    const certificates = (await readFile(path, 'utf8')).match(/-----BEGIN CERTIFICATE-----/g)?.length ?? 0;
-    return { path, certificates, problem: certificates === 0 ? 'holds no certificate in PEM form' : null };
+    const { certificates, others } = await readExtraCa(path);
+    return { path, certificates, others };
   } catch (error) {
-    return { path, certificates: 0, problem: `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown'})` };
+    const { message, hint } = AppError.inItsWords(error);
+    return { problem: message, todo: hint };
   }
 }

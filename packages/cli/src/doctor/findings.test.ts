@@ -96,7 +96,8 @@ test.each<[string, Partial<HostFacts>, Record<string, string>, string, 'note' | 
     'note',
   ],
   ['vault key open to others', { vaultKey: { path: '/h/vault.key', mode: 0o644 } }, {}, 'Vault key', 'blocks'],
-  ['CA unreadable', { extraCa: { path: '/x', certificates: 0, problem: 'no' } }, {}, 'Extra CA', 'blocks'],
+  ['CA unreadable', { extraCa: { problem: 'no', todo: 'yes' } }, {}, 'Extra CA', 'blocks'],
+  ['key beside CA', { extraCa: { path: '/x', certificates: 1, others: ['PRIVATE KEY'] } }, {}, 'Extra CA', 'note'],
 ])('%s', (_name, facts, env, about, status) => {
   const finding = judge({ ...good, ...facts }, settings(env)).find((candidate) => candidate.about === about);
   expect(finding).toMatchObject({ status, todo: expect.stringMatching(/\w/) as string });

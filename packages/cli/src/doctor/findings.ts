@@ -237,8 +237,12 @@ function judgeVaultKey({ vaultKey }: HostFacts, { AIRLOCK_VAULT_KEY_FILE: elsewh
 
 function judgeExtraCa({ extraCa }: HostFacts): Finding[] {
   if (extraCa === null) return [];
-  if (extraCa.problem) return [blocks('Extra CA', `${extraCa.path} ${extraCa.problem}`, 'Correct AIRLOCK_EXTRA_CA.')];
-  return [ok('Extra CA', `${extraCa.certificates} certificates in ${extraCa.path}`)];
+  if ('problem' in extraCa) return [blocks('Extra CA', extraCa.problem, extraCa.todo)];
+  const { path, certificates, others } = extraCa;
+  const found = `${certificates} ${certificates === 1 ? 'certificate' : 'certificates'} in ${path}`;
+  if (others.length === 0) return [ok('Extra CA', found)];
+  const todo = 'VMs get the certificates alone; keep anything else in a file of its own.';
+  return [remark('Extra CA', `${found}, which also holds: ${others.join(', ')}`, todo)];
 }
 
 /** A key that is there can be read where its folder cannot be written to: only a rotation fails. */

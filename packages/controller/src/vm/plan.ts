@@ -1,8 +1,7 @@
 /** What an engine is told of one start: the plan (no secrets, no paths) and the secrets (never on disk). */
 import { randomBytes, randomInt } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { bootTimeoutMs, type HostChoice } from '@airlock/contract/capacity';
-import { AppError } from '@airlock/contract/errors';
+import { readExtraCa } from '@airlock/contract/extra-ca';
 import { trialHosts } from '@airlock/contract/provider/registry';
 import type { RunnerSecrets, VmSettings } from '@airlock/contract/runner';
 import { upstreamUrlFor, type Settings } from '@airlock/contract/settings';
@@ -32,13 +31,14 @@ export function vmPlan(row: VmRow, { settings, host }: { settings: Settings; hos
 
 /**
  * The settings that a VM runs with, of the user who has `proxyPort`.
- * @throws AppError config_invalid when the AIRLOCK_EXTRA_CA file cannot be read
+ * @throws AppError config_invalid when the AIRLOCK_EXTRA_CA file is not one of certificates
  */
 export async function vmSettings(settings: Settings, proxyPort: number): Promise<VmSettings> {
   const url = upstreamUrlFor(settings, proxyPort);
+  const { AIRLOCK_EXTRA_CA: extraCa } = settings;
   return {
     timezone: settings.AIRLOCK_TIMEZONE,
-    extraCaPem: await readExtraCa(settings.AIRLOCK_EXTRA_CA),
+    extraCaPem: extraCa === undefined ? null : (await readExtraCa(extraCa)).pem,
     upstream: url === null ? null : { url, trialHosts: trialHosts() },
     ...hostsOf(settings),
   };
@@ -79,13 +79,4 @@ export async function runnerSecrets(
 
 function vncPassword(): string {
   return Array.from({ length: 8 }, () => passwordAlphabet[randomInt(passwordAlphabet.length)]).join('');
-}
-
-async function readExtraCa(path: string | undefined): Promise<string | null> {
-  if (path === undefined) return null;
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new AppError('config_invalid', `AIRLOCK_EXTRA_CA names ${path}, which cannot be read.`, { cause: error });
-  }
 }

@@ -1,6 +1,8 @@
 /** What a controller that starts tells CLI VMs that run already of its settings. Real rows; an engine without VMs. */
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { eq } from 'drizzle-orm';
 import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
@@ -35,7 +37,9 @@ const warnings = (): { vmId: string; code: string; reason: string }[] =>
 
 test('one that is adopted takes them all; one that this controller started, and a browser VM, are told nothing', async () => {
   const ca = join(host.database.home, 'ca.pem');
-  await writeFile(ca, 'PEM');
+  const pem = new X509Certificate(rootCertificates[0] ?? '').toString();
+  const { privateKey } = generateKeyPairSync('ed25519');
+  await writeFile(ca, `${privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()}${pem}`);
   const [vm, { id: browser }] = [
     await cliOf(host.userId),
     await host.vms.createBrowser({ userId: host.userId, sessionId: null, destroyAt: null }),
@@ -49,7 +53,7 @@ test('one that is adopted takes them all; one that this controller started, and 
   await cliOf(ben);
   await cliOf(host.userId);
   const upstream = { url: 'http://u:p@h:10001', trialHosts: expect.any(Array) as string[] };
-  const settings = { timezone: 'Asia/Tokyo', extraCaPem: 'PEM', upstream, directHosts: ['.example'] };
+  const settings = { timezone: 'Asia/Tokyo', extraCaPem: pem, upstream, directHosts: ['.example'] };
   const allowedPrivateHosts = ['sso.corp', '.acme.example'];
   expect(host.engine.configured).toEqual([{ vmId: vm.id, settings: { ...settings, allowedPrivateHosts } }]);
   expect(warnings()).toEqual([]);

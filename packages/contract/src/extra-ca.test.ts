@@ -1,0 +1,85 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { run } from './process.js';
+import { readExtraCa } from './extra-ca.js';
+
+let folder: string;
+let [key, one, two] = ['', '', ''];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'airlock-ca-'));
+  const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '-'];
+  const make = async (name: string): Promise<string> =>
+    (await run('openssl', [...made, '-days', '2', '-subj', `/CN=${name}`])).stdout;
+  const first = await make('one');
+  key = first.slice(0, first.indexOf('-----BEGIN CERTIFICATE'));
+  one = first.slice(key.length);
+  two = (await make('two')).replace(/[^]*(?=-----BEGIN CERTIFICATE)/, '');
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function read(content: string | Buffer): ReturnType<typeof readExtraCa> {
+  const path = join(folder, 'ca.pem');
+  await writeFile(path, content);
+  return readExtraCa(path);
+}
+const x509 = async (...args: string[]): Promise<Buffer> =>
+  Buffer.from((await run('openssl', ['x509', ...args], { input: one })).stdout, 'latin1');
+
+describe('certificates of further authorities', () => {
+  it.each([
+    ['alone', () => one + two, []],
+    ['with a key before them', () => key + one + two, ['PRIVATE KEY']],
+    ['with a key between them', () => one + key + two, ['PRIVATE KEY']],
+    [
+      'with an encrypted key of old',
+      () =>
+        `${one}${two}-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n`,
+      ['RSA PRIVATE KEY'],
+    ],
+    [
+      'with comments, and nothing in a line’s place',
+      () => `\uFEFF# Müller’s\nsubject=/CN=one\n${one}\n\n# two\n${two.trimEnd()}`,
+      [],
+    ],
+    ['of another system', () => (one + two).replaceAll('\n', '\r\n'), []],
+    ['by their old name', () => (one + two).replaceAll(' CERTIFICATE-', ' X509 CERTIFICATE-'), []],
+  ])('leave their file, %s', async (_name, content, others) => {
+    expect(await read(content())).toEqual({ pem: one + two, certificates: 2, others });
+  });
+
+  it.each([
+    ['nothing', () => '', /holds no certificate in PEM form/],
+    ['a key alone', () => key, /holds no certificate \(but a PRIVATE KEY\)/],
+    ['a broken certificate', () => one + two.replace(/\n.{20}/, '\nAAAA'), /certificate 2 is broken/],
+    ['one with a key pasted inside', () => one.replace(/\n/, `\n${key}`), /certificate 1 is broken/],
+    ['one that is cut off', () => one + two.slice(0, 300), /a certificate has no end/],
+    ['one whose end is missing before another', () => one.replace(/-----END.*\n/, '') + two, /certificate 1 is broken/],
+  ])('are not found in %s', async (_name, content, why) => {
+    await expect(read(content())).rejects.toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringMatching(why) as string,
+    });
+  });
+
+  it('are not taken in forms that programs in VMs do not read, and it is said how to convert them', async () => {
+    const der = Buffer.from(one.replaceAll(/-----.*-----|\s/g, ''), 'base64');
+    await expect(read(der)).rejects.toMatchObject({
+      message: expect.stringContaining('DER') as string,
+      hint: expect.stringContaining('-inform der') as string,
+    });
+    const trusted = await x509('-trustout', '-addtrust', 'serverAuth');
+    await expect(read(trusted)).rejects.toMatchObject({
+      message: expect.stringContaining('trusted certificate') as string,
+      hint: expect.stringContaining('openssl x509 -in') as string,
+    });
+  });
+
+  it('are not read from what is no such file', async () => {
+    await expect(readExtraCa(join(folder, 'none'))).rejects.toThrow(/cannot be read \(ENOENT\)/);
+    await expect(readExtraCa(folder)).rejects.toThrow(/cannot be read \(EISDIR\)/);
+    await expect(read('x'.repeat(1024 * 1024 + 1))).rejects.toThrow(/more than 1048576 bytes/);
+  });
+});
