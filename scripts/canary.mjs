@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { buildIfStale, checkNode, installNpmPackages, root } from './checkout.mjs';
 import { installHostPackages } from './host-packages.mjs';
@@ -40,12 +40,11 @@ async function trySignIns(scratch, files) {
 /** Leaves the report of a run of all providers in AIRLOCK_HOME. */
 async function tell(files, problem, clis) {
   if (files.length > 0) return;
-  const [{ defaultHome }, { writeCanaryReport }] = await Promise.all([
-    import('@airlock/contract/home'),
+  const [{ readSettings }, { writeCanaryReport }] = await Promise.all([
+    import('@airlock/contract/settings'),
     import('@airlock/contract/canary-file'),
   ]);
-  const home = resolve(process.env.AIRLOCK_HOME || defaultHome());
-  await writeCanaryReport(home, { at: new Date().toISOString(), problem, clis });
+  await writeCanaryReport(readSettings().AIRLOCK_HOME, { at: new Date().toISOString(), problem, clis });
 }
 
 await Stop.guard(async () => {

@@ -18,6 +18,7 @@ import { ReceivedError } from './errors.js';
 import { ImageId, VmId } from './ids.js';
 import { GuestConfig } from './guest.js';
 import { latestMs } from './received.js';
+import { whyNoUpstream } from './upstream.js';
 
 export const runnerFiles = {
   spec: 'spec.json',
@@ -162,7 +163,10 @@ export const imageOf = ({ kernel }: Pick<VmSpec, 'kernel'>): string => kernel.sp
 /** A user's upstream proxy. */
 const Upstream = z.strictObject({
   /** `http://USER:PASS@HOST:PORT` */
-  url: z.url({ protocol: /^http$/ }).max(2048),
+  url: z
+    .string()
+    .max(2048)
+    .refine((url) => whyNoUpstream(url) === null, 'http://USER:PASS@HOST:PORT'),
   /** Hosts that the upstream is asked for once, to learn early whether it lets this user in: the providers' sign-ins. */
   trialHosts: z.array(HostName).max(1024),
 });

@@ -1,3 +1,5 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readSettings, upstreamUrlFor } from './settings.js';
 
@@ -65,5 +67,24 @@ describe('settings', () => {
 
   it('refuses a home that is too long for unix sockets', () => {
     expect(() => readSettings({ AIRLOCK_HOME: `/${'x'.repeat(90)}` })).toThrow(/longer than 70 bytes/);
+  });
+
+  it('takes ~/ in every path for the home folder, and no other ~', () => {
+    const paths = ['AIRLOCK_HOME', 'AIRLOCK_VAULT_KEY_FILE', 'AIRLOCK_EXTRA_CA'] as const;
+    for (const name of paths) {
+      expect(readSettings({ ...home, [name]: '~/x/../y~' })[name]).toBe(join(homedir(), 'y~'));
+      expect(readSettings({ ...home, [name]: '/a/~/b' })[name]).toBe('/a/~/b');
+      expect(() => readSettings({ ...home, [name]: '~ada/x' })).toThrow(`${name}: a path; before it ~/ alone`);
+    }
+    expect(() => readSettings({ ...home, AIRLOCK_VAULT_KEY_FILE: 'key' })).toThrow(/an absolute path/);
+  });
+
+  it.each([
+    [{ AIRLOCK_TIMEZONE: 'US/Eastern' }, /AIRLOCK_TIMEZONE: .*America\/New_York/],
+    [{ AIRLOCK_UPSTREAM_PROXY: 'http://CORP\\joe:hunter2@proxy:{port}' }, /AIRLOCK_UPSTREAM_PROXY: .*%5C/],
+    [{ AIRLOCK_UPSTREAM_PROXY: 'http://us%3Aer:hunter2@proxy:{port}' }, /AIRLOCK_UPSTREAM_PROXY: .*colon/],
+  ])('refuses what would be another thing in a VM: %j', (env, why) => {
+    expect(() => readSettings({ ...home, ...env })).toThrow(why);
+    expect(() => readSettings({ ...home, ...env })).not.toThrow(/hunter2/);
   });
 });

@@ -1,9 +1,12 @@
 /** Every setting of Airlock: environment variables, read once, all problems reported together. */
+import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { AppError } from './errors.js';
 import { defaultHome } from './home.js';
 import { DirectHost } from './runner.js';
+import { whyNoTimeZone } from './time-zone.js';
+import { whyNoUpstream } from './upstream.js';
 
 const seconds = (fallback: number, max = 86_400) => z.coerce.number().int().min(1).max(max).default(fallback);
 const quota = (fallback: number) => z.coerce.number().int().min(1).max(10_000).default(fallback);
@@ -30,15 +33,13 @@ const networkList = z
   )
   .pipe(z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], 'addresses or networks, such as 10.0.0.0/8')));
 
-const upstream = z
+/** Every path of a setting. No shell stands between a file of settings and this: `~` is the home folder of whoever runs the program. */
+const path = z
   .string()
-  .transform((text) => text.replace('{port}', '65535'))
-  .pipe(
-    z.url({
-      protocol: /^http$/,
-      error: 'http://USER:PASS@HOST:{port} (or a fixed port); percent-encode special characters',
-    }),
-  );
+  .regex(/^(?!~[^/])./, 'a path; before it ~/ alone means a home folder, that of the user who runs this')
+  .transform((text) => resolve(text.replace(/^~(?=\/|$)/, () => homedir())));
+
+const portOf = (upstream: string, port: number): string => upstream.replace('{port}', String(port));
 
 /** No path, query, fragment or user name. */
 const isOrigin = (url: string): boolean => URL.canParse(url) && `${new URL(url).origin}/` === new URL(url).href;
@@ -46,15 +47,11 @@ const isOrigin = (url: string): boolean => URL.canParse(url) && `${new URL(url).
 /** One entry a setting: schema and the sentence that `airlock config` prints. */
 export const settingDefinitions = {
   AIRLOCK_HOME: {
-    schema: z
-      .string()
-      .min(1)
-      .default(defaultHome())
-      .transform((p) => resolve(p)),
+    schema: path.default(defaultHome()),
     about: 'Folder that holds all state: token, vault key, database, images, VMs.',
   },
   AIRLOCK_VAULT_KEY_FILE: {
-    schema: z.string().startsWith('/', 'an absolute path').optional(),
+    schema: z.string().regex(/^[/~]/, 'an absolute path').pipe(path).optional(),
     about:
       'File of the vault key, when it is to lie apart from AIRLOCK_HOME; also one of systemd’s credentials. Absent: vault.key there.',
   },
@@ -96,10 +93,10 @@ export const settingDefinitions = {
   AIRLOCK_UPSTREAM_PROXY: {
     schema: z
       .string()
-      .refine(
-        (text) => upstream.safeParse(text).success,
-        'expected http://USER:PASS@HOST:{port} (or a fixed port), special characters percent-encoded',
-      )
+      .superRefine((text, { addIssue }) => {
+        const problem = whyNoUpstream(portOf(text, 65_535));
+        if (problem !== null) addIssue(problem);
+      })
       .optional(),
     secret: true,
     about:
@@ -119,12 +116,9 @@ export const settingDefinitions = {
       'Hosts (or .suffixes), comma separated, that VMs may reach although their names or addresses are those of a private network, such as a company’s sign-on.',
   },
   AIRLOCK_EXTRA_CA: {
-    schema: z
-      .string()
-      .min(1)
-      .transform((p) => resolve(p))
-      .optional(),
-    about: 'PEM file with certificate authorities that VMs trust besides the public ones.',
+    schema: path.optional(),
+    about:
+      'PEM file with certificate authorities that VMs trust besides the public ones. Only its certificates reach them.',
   },
   AIRLOCK_SECRETS_ON_DISK: {
     schema: z.enum(['yes', 'no']).default('no'),
@@ -187,9 +181,12 @@ export const settingDefinitions = {
   AIRLOCK_TIMEZONE: {
     schema: z
       .string()
-      .regex(/^[A-Za-z0-9_+/-]{1,64}$/)
+      .superRefine((name, { addIssue }) => {
+        const problem = whyNoTimeZone(name);
+        if (problem !== null) addIssue(problem);
+      })
       .default('Etc/UTC'),
-    about: 'Time zone inside VMs.',
+    about: 'Time zone inside VMs, by its present name (America/New_York, not US/Eastern).',
   },
   AIRLOCK_LOG_LEVEL: {
     schema: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
@@ -264,5 +261,6 @@ export const shownSettings = (settings: Settings): Record<SettingName, string> =
 
 /** The upstream proxy URL of the user who has `port`, or null when none is configured. */
 export function upstreamUrlFor(settings: Settings, port: number): string | null {
-  return settings.AIRLOCK_UPSTREAM_PROXY?.replace('{port}', String(port)) ?? null;
+  const { AIRLOCK_UPSTREAM_PROXY: upstream } = settings;
+  return upstream === undefined ? null : portOf(upstream, port);
 }

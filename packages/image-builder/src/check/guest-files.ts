@@ -1,5 +1,6 @@
 /** The files of the guest that Airlock brings, and those that are links into the folder where the agent writes. */
 import { guestPaths } from '@airlock/contract/guest';
+import { timeZones } from '@airlock/contract/time-zone';
 import type { Check } from './shell.js';
 
 /** Files of the guest that are links into /run/airlock, where the agent writes. */
@@ -23,6 +24,10 @@ export function guestFileChecks(): Check[] {
       script: `test "$(readlink ${path})" = ${guestPaths.runFolder}/${target}`,
     })),
     { name: 'certificates are there', script: `grep -q 'BEGIN CERTIFICATE' /usr/share/airlock/ca-certificates.crt` },
+    {
+      name: 'every time zone that a setting may name is there',
+      script: `cd /usr/share/zoneinfo && ls -L ${timeZones.join(' ')}`,
+    },
     { name: 'agent is a program', script: `node --check ${guestPaths.agentBundle}` },
   ];
 }
