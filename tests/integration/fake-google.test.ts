@@ -141,19 +141,46 @@ describe('Google: Code Assist', () => {
     expect((await codeAssist('loadCodeAssist', 'ya29.wrong')).status).toBe(401);
     const { access_token: access = '' } = await tokens();
     expect(await (await codeAssist('loadCodeAssist', access)).json()).not.toHaveProperty('currentTier');
-    const started = (await (await codeAssist('onboardUser', access, { tierId: 'free-tier' })).json()) as {
+    const started = (await (await codeAssist('onboardUser', access, { tierId: 'standard-tier' })).json()) as {
       name: string;
     };
     expect(started).not.toHaveProperty('done');
     const operation = await ask(`cloudcode-pa.googleapis.com/v1internal/${started.name}`, access);
     expect(await operation.json()).toMatchObject({ done: true });
-    expect(await (await codeAssist('loadCodeAssist', access)).json()).toHaveProperty('currentTier.id', 'free-tier');
+    expect(await (await codeAssist('loadCodeAssist', access)).json()).toHaveProperty('currentTier.id', 'standard-tier');
     const contents = [{ role: 'user', parts: [{ text: 'Good morning' }] }];
     const stream = await codeAssist('streamGenerateContent', access, { model: 'm', request: { contents } });
     expect(stream.headers.get('content-type')).toBe('text/event-stream');
     expect(await stream.text()).toMatch(/^data: \{.*You said: Good morning.*\}\r\n\r\n$/);
     internet.googleProvider.expireAccessTokens();
     expect((await codeAssist('generateContent', access)).status).toBe(401);
+  });
+
+  it.each([
+    ['individual', 'UNSUPPORTED_CLIENT'],
+    ['location', 'UNSUPPORTED_LOCATION'],
+    ['age', 'RESTRICTED_AGE'],
+    ['unverified', 'VALIDATION_REQUIRED'],
+  ] as const)('gives no tier and no project to an account that is refused: %s', async (standing, reasonCode) => {
+    const { access_token: access = '' } = await tokens();
+    internet.googleProvider.setStanding(standing);
+    const answer = await (await codeAssist('loadCodeAssist', access)).json();
+    expect(answer).toMatchObject({ ineligibleTiers: [{ reasonCode }] });
+    expect(answer).not.toHaveProperty('currentTier');
+    const onboarded = await (await codeAssist('onboardUser', access, { tierId: 'standard-tier' })).json();
+    expect(onboarded).toMatchObject({ done: true, response: {} });
+    internet.googleProvider.setStanding('licensed');
+  });
+
+  it('has a project for a Workspace account only when that names one', async () => {
+    const { access_token: access = '' } = await tokens();
+    internet.googleProvider.setStanding('workspace');
+    const without = await (await codeAssist('loadCodeAssist', access)).json();
+    expect(without).toHaveProperty('currentTier');
+    expect(without).not.toHaveProperty('cloudaicompanionProject');
+    const named = { cloudaicompanionProject: 'ada-project-1' };
+    expect(await (await codeAssist('loadCodeAssist', access, named)).json()).toMatchObject(named);
+    internet.googleProvider.setStanding('licensed');
   });
 
   it('answers the public API to a known key only', async () => {

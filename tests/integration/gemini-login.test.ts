@@ -7,6 +7,7 @@ import type { Browser } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { geminiCli } from '@airlock/contract/provider/gemini-cli';
 import type { ProviderLogin, ProviderPrompt } from '@airlock/contract/provider/facts';
+import { refusalIn } from '@airlock/contract/provider/refusal';
 import { findExecutable, launchBrowser } from '../support/browser.js';
 import { createFakeInternet, type FakeInternet } from '../support/fake-internet.js';
 import { until } from '../support/poll.js';
@@ -192,6 +193,42 @@ describe('gemini', () => {
     expect(page).toBe('Authentication failed - Google');
     expect(output).toContain('Google OAuth error: access_denied');
     expect(login.inspectCredential(await found(home)).complete).toBe(false);
+  }, 90_000);
+
+  it.each([
+    ['individual', /individuals/, 'UNSUPPORTED_CLIENT'],
+    ['location', /where the sign-in came from/, 'UNSUPPORTED_LOCATION'],
+    ['age', /age/, 'RESTRICTED_AGE'],
+    ['workspace', /needs a Google Cloud project/, 'ProjectIdRequiredError'],
+  ] as const)(
+    'ends well with a whole credential that Google refuses, and says why: %s',
+    async (standing, reason, word) => {
+      internet.googleProvider.setStanding(standing);
+      const home = join(folder, 'home');
+      const { exitCode, output } = await signIn(home, 'Allow');
+      expect(exitCode).toBe(0);
+      expect(login.inspectCredential(await found(home))).toEqual({ complete: true });
+      expect(output).toContain(word);
+      expect(refusalIn(login, output)?.reason).toMatch(reason);
+
+      const proof = await run(login.proof.argv, home, login.proof.env);
+      expect(login.proof.accepts(proof.exitCode ?? -1, proof.output)).toBe(false);
+      expect(refusalIn(login, proof.output)?.reason).toMatch(reason);
+    },
+    90_000,
+  );
+
+  it('says nothing of an account that is to be verified but at a prompt, and its proof is known by that', async () => {
+    internet.googleProvider.setStanding('unverified');
+    const home = join(folder, 'home');
+    const { exitCode, output } = await signIn(home, 'Allow');
+    expect(exitCode).toBe(0);
+    expect(output).not.toContain('Error');
+    const proof = await run(login.proof.argv, home, login.proof.env);
+    expect(login.proof.accepts(proof.exitCode ?? -1, proof.output)).toBe(false);
+    const prompt = await run(headless.argv, home, headless.env, 'hi');
+    expect(prompt.output).toContain('Account validation required: Verify your account to continue.');
+    for (const said of [proof.output, prompt.output]) expect(refusalIn(login, said)?.reason).toMatch(/verified/);
   }, 90_000);
 
   it('takes the code of a person who signs in on another device', async () => {

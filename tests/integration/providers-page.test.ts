@@ -118,6 +118,17 @@ describe('the cards of the CLIs', () => {
     await screenshots(page, 'cards-none');
   });
 
+  it('say before Connect who cannot sign in, and what they can do, until it is connected', async () => {
+    await open();
+    const notice = page.getByTestId('notice-gemini_cli');
+    expect(await notice.innerText()).toMatch(/18 June 2026.*individuals.*API key.*Workspace.*licence/s);
+    await page.getByTestId('provider-gemini_cli').getByRole('button', { name: 'Use an API key' }).waitFor();
+    expect(await page.getByTestId(/^notice-/).count()).toBe(1);
+    await open(credentialOf('gemini_cli'));
+    await page.getByTestId('health-gemini_cli').waitFor();
+    expect(await notice.count()).toBe(0);
+  });
+
   it.each<[string, Partial<CredentialSummary>, string, RegExp]>([
     ['valid', {}, 'Connected since', /^Works · checked \S+/],
     [

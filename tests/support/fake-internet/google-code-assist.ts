@@ -4,11 +4,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { GoogleState } from './google-state.js';
+import { licensedTier, ownProjectTier, refusals } from './google-eligibility.js';
 import { isAuthenticated, unauthenticated } from './google-token.js';
 import { json, type WebRequest, type WebResponse } from './web.js';
 
 const project = 'fake-code-assist-project';
-const freeTier = { id: 'free-tier', name: 'Gemini Code Assist for individuals', isDefault: true };
 
 /** What is done in `/v1internal:<method>`. */
 const methods: Record<string, (provider: GoogleState, request: WebRequest) => WebResponse> = {
@@ -31,14 +31,23 @@ export function answerCodeAssist(provider: GoogleState, request: WebRequest): We
   return method?.(provider, request) ?? notSimulated(request);
 }
 
-function loadCodeAssist(provider: GoogleState): WebResponse {
-  const allowed = { allowedTiers: [freeTier], gcpManaged: false };
+function loadCodeAssist(provider: GoogleState, request: WebRequest): WebResponse {
+  const named = bodyOf(request)['cloudaicompanionProject'];
+  const ineligibleTiers = refusals[provider.standing];
+  if (ineligibleTiers) return json(200, { allowedTiers: [ownProjectTier], ineligibleTiers, gcpManaged: false });
+  if (provider.standing === 'workspace') {
+    const own = typeof named === 'string' ? { cloudaicompanionProject: named } : {};
+    return json(200, { allowedTiers: [ownProjectTier], currentTier: ownProjectTier, ...own, gcpManaged: true });
+  }
+  const allowed = { allowedTiers: [licensedTier], gcpManaged: false };
   if (!provider.onboarded) return json(200, allowed);
-  return json(200, { ...allowed, currentTier: freeTier, cloudaicompanionProject: project });
+  return json(200, { ...allowed, currentTier: licensedTier, cloudaicompanionProject: project });
 }
 
 function onboardUser(provider: GoogleState, request: WebRequest): WebResponse {
-  if (bodyOf(request)['tierId'] !== freeTier.id) return badRequest('tierId is unknown.');
+  if (bodyOf(request)['tierId'] !== licensedTier.id) return badRequest('tierId is unknown.');
+  if (provider.standing !== 'licensed')
+    return json(200, { name: `operations/${randomUUID()}`, done: true, response: {} });
   provider.counts.onboardings += 1;
   const name = `operations/${randomUUID()}`;
   provider.operations.set(name, 0);

@@ -5,7 +5,13 @@
 import { randomBytes } from 'node:crypto';
 import { authorize, google } from './google-authorize.js';
 import { answerCodeAssist, bodyOf, eventStream, replyTo } from './google-code-assist.js';
-import { codeLifetimeMs, type GoogleCounts, type GoogleProviderOptions, type GoogleState } from './google-state.js';
+import {
+  codeLifetimeMs,
+  type GoogleCounts,
+  type GoogleProviderOptions,
+  type GoogleStanding,
+  type GoogleState,
+} from './google-state.js';
 import { token, tokenInfo, userInfo } from './google-token.js';
 import { errorPage, messagePage } from './pages.js';
 import { createSignInPages, noSignIns } from './sign-in-pages.js';
@@ -16,6 +22,8 @@ export interface GoogleProvider {
   counts: GoogleCounts;
   /** From now on this API key is known. */
   addApiKey(key: string): void;
+  /** From now on this is what Code Assist thinks of the account; `licensed` at first. */
+  setStanding(standing: GoogleStanding): void;
   /** No access token issued so far works any longer; refresh tokens do. */
   expireAccessTokens(): void;
   /** No token issued so far works any longer, as after "remove access" in the account's settings. */
@@ -39,6 +47,7 @@ export function createGoogleProvider(options: GoogleProviderOptions): GoogleProv
       'play.googleapis.com': () => json(200, {}),
     },
     addApiKey: (key) => void state.apiKeys.add(key),
+    setStanding: (standing) => void (state.standing = standing),
     expireAccessTokens: () => state.accessTokens.clear(),
     revokeAll: () => {
       state.accessTokens.clear();
@@ -78,6 +87,7 @@ function createState(options: GoogleProviderOptions): GoogleState {
     refreshTokens: new Set(),
     accessTokens: new Map(),
     apiKeys: new Set(),
+    standing: 'licensed',
     onboarded: false,
     operations: new Map(),
   };

@@ -1,6 +1,9 @@
 /** What the simulated Google remembers while a test runs: codes, tokens, and how often each step was reached. */
 import type { Account, SignInCounts, SignInPages, Transaction } from './sign-in-pages.js';
 
+/** What Code Assist thinks of the account; what it says of each stands in `google-eligibility.ts`. */
+export type GoogleStanding = 'licensed' | 'workspace' | 'individual' | 'location' | 'age' | 'unverified';
+
 export interface GoogleProviderOptions {
   account: Account;
   /** Text that every token contains; base64url characters only. */
@@ -61,6 +64,7 @@ export interface GoogleState {
   /** Access tokens by the time when they end, in milliseconds. */
   accessTokens: Map<string, number>;
   apiKeys: Set<string>;
+  standing: GoogleStanding;
   /** Whether this account has its Code Assist project already. */
   onboarded: boolean;
   /** How often an onboarding operation was asked for, by name. */

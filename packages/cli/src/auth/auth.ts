@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { SessionList, StartSessionResponse } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import { providerIds } from '@airlock/contract/provider/provider';
+import { findProvider } from '@airlock/contract/provider/registry';
 import { isFinal, Session, type SessionStep } from '@airlock/contract/session';
 import { withApi, type Api } from '../lib/api.js';
 import { note, print, printJson, table } from '../lib/output.js';
@@ -67,6 +68,8 @@ export function addAuth(program: Command): void {
 const sessionPath = (id: string): string => `/api/vm/auth/${encodeURIComponent(id)}`;
 
 async function start(provider: string, { json }: Flags): Promise<void> {
+  const { notice } = findProvider(provider) ?? {};
+  if (notice !== undefined) note(notice);
   const answer = await withApi((api) => api.call('POST', '/api/vm/auth', StartSessionResponse, { body: { provider } }));
   if (json) printJson(answer);
   else print(`${answer.sessionId} ${answer.status}`);

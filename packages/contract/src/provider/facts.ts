@@ -75,6 +75,16 @@ export interface ApiKeyLogin {
   files(key: string): FileTexts;
 }
 
+/** Something that the CLI says when it, or its provider, refuses a login; and what a person is told then. */
+export interface Refusal {
+  /** In what the CLI prints at the login, at the proof or for a prompt. A CLI may end with 0 all the same, and leave a whole credential. */
+  words: RegExp;
+  /** One sentence on what was refused and why. */
+  reason: string;
+  /** What the person can do. */
+  hint: string;
+}
+
 /** How the CLI of a provider signs in. `null` in `Provider.login` while Airlock cannot drive it yet. */
 export interface ProviderLogin {
   /** Program and arguments, run in a PTY as the desktop user with DISPLAY and BROWSER set. */
@@ -111,6 +121,8 @@ export interface ProviderLogin {
     env?: Readonly<Record<string, string>>;
     accepts(exitCode: number, output: string): boolean;
   };
+  /** What is known of refusals, the first that fits counts. Each is recorded (`cases.json`). */
+  refusals?: readonly Refusal[];
   deviceCode: DeviceCodeLogin | null;
   pasteCode: PasteCodeLogin | null;
   apiKey: ApiKeyLogin | null;
@@ -159,6 +171,8 @@ export interface ProviderFacts {
   name: string;
   vendor: string;
   description: string;
+  /** What a person has to know before they sign in: who cannot, and what to do then. */
+  notice?: string;
   /** Name of the CLI's program. */
   program: string;
   image: ProviderImage;

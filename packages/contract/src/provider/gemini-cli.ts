@@ -15,6 +15,7 @@ import type {
   FileTexts,
   ProviderFacts,
   ProviderPrompt,
+  Refusal,
 } from './facts.js';
 import { readJsonLine } from './json-line.js';
 
@@ -113,6 +114,55 @@ const env = { GEMINI_CLI_NO_RELAUNCH: 'true' };
 
 const authorizeUrl = /https:\/\/accounts\.google\.com\/o\/oauth2\/[^\s"'<>]+/;
 
+/** What remains for whoever may not sign in with their own Google account. */
+const ways =
+  'Use an API key, sign in with a Google Workspace account, or with one that has a licence of Gemini Code Assist (Standard or Enterprise).';
+
+/**
+ * Google looks at the account only after the sign-in: the CLI has a whole credential by then, and ends with 0. Reasons are those of
+ * `IneligibleTierReasonCode` in the CLI, and `UNSUPPORTED_CLIENT`, which Google answers since 18 June 2026.
+ */
+const refusals: readonly Refusal[] = [
+  {
+    words: /\bUNSUPPORTED_CLIENT\b|client is no longer supported for Gemini Code Assist for individuals/,
+    reason:
+      'Google does not let accounts of individuals (free, AI Pro, AI Ultra) sign in to Gemini CLI any more, since 18 June 2026.',
+    hint: ways,
+  },
+  {
+    words: /\b(?:UNSUPPORTED_LOCATION|UNKNOWN_LOCATION|RESTRICTED_NETWORK)\b|not currently available in your location/,
+    reason: 'Google does not offer Gemini CLI to this account where the sign-in came from.',
+    hint: `Google sees the address of your upstream proxy. ${ways}`,
+  },
+  {
+    words: /\bRESTRICTED_AGE\b/,
+    reason: 'Google does not offer Gemini CLI to this account because of its holder’s age.',
+    hint: 'Sign in with another account, or verify your age in the settings of your Google account.',
+  },
+  {
+    // Not a word of the refusal itself: the CLI's login and proof end in silence then, signed in and without experiments.
+    words:
+      /\bVALIDATION_REQUIRED\b|ValidationRequiredError|^Loaded cached credentials\.$(?![\s\S]*(?:Error authenticating|Experiments loaded))/m,
+    reason: 'Google wants this account to be verified before Gemini CLI may use it.',
+    hint: 'Open your Google account in a browser, finish what it asks for there (“Verify your account”), and sign in again.',
+  },
+  {
+    words: /\bProjectIdRequiredError\b/,
+    reason: 'This Google account needs a Google Cloud project to use Gemini CLI.',
+    hint: ways,
+  },
+  {
+    words: /\bIneligibleTierError\b/,
+    reason: 'Google does not let this account use Gemini CLI.',
+    hint: ways,
+  },
+  {
+    words: /Google OAuth error: access_denied/,
+    reason: 'The sign-in was refused on Google’s page.',
+    hint: 'Try again, and allow Gemini CLI there.',
+  },
+];
+
 /** The events of a prompt (stream-json) that tell a person something. Others (the prompt itself, tools, warnings) come and go with versions. */
 const Event = z.union([
   z.looseObject({ type: z.literal('message'), role: z.literal('assistant'), content: z.string() }),
@@ -140,7 +190,8 @@ export const geminiCli: ProviderFacts = {
   aliases: ['gemini', 'google'],
   name: 'Gemini CLI',
   vendor: 'Google',
-  description: 'Google’s coding agent. Sign in with a Google account.',
+  description: 'Google’s coding agent. Sign in with a Google account that has a licence, or use an API key.',
+  notice: `Since 18 June 2026 Google refuses accounts of individuals (free, AI Pro, AI Ultra) in Gemini CLI, after the password. ${ways}`,
   program: 'gemini',
   image: {
     package: '@google/gemini-cli',
@@ -183,6 +234,7 @@ export const geminiCli: ProviderFacts = {
         exitCode === 0 && /^Experiments loaded\b/m.test(output) && !/Error authenticating/.test(output),
     },
     // Not Google's flow for devices: the same page, which ends by showing a code instead of calling back. It needs a terminal.
+    refusals,
     deviceCode: {
       argv: ['gemini', '--list-extensions'],
       env: { ...env, NO_BROWSER: 'true' },

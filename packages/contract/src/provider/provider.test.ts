@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { FileTexts, ProviderLogin, ProviderPrompt } from './facts.js';
 import { providerIds } from './provider.js';
+import { refusalIn } from './refusal.js';
 import { providers } from './registry.js';
 import { readCases, readRecording } from './testing.js';
 
@@ -77,7 +78,7 @@ function alike(files: FileTexts = new Map()): { files: FileTexts; becomes: FileT
   return { files, becomes: files };
 }
 
-describe.each(withLogin)('the login of $id', ({ login, cases }) => {
+describe.each(withLogin)('the login of $id', ({ id, login, cases }) => {
   it('needs hosts of the internet, each once, and the host of its page among them', () => {
     for (const host of login.hosts) expect(host).toMatch(/^(?:[a-z0-9-]+\.)+[a-z]{2,}$/);
     expect(new Set(login.hosts).size).toBe(login.hosts.length);
@@ -87,6 +88,20 @@ describe.each(withLogin)('the login of $id', ({ login, cases }) => {
 
   it.each(cases.proofs)('believes only the CLI’s own words: $what', ({ exitCode, output, accepted }) => {
     expect(login.proof.accepts(exitCode, output)).toBe(accepted);
+  });
+
+  it.each([...cases.recordings, ...cases.proofs])('knows what a refusal means: $file $what', async (one) => {
+    const output = 'output' in one ? one.output : await readRecording(id, one.file);
+    const found = refusalIn(login, output);
+    if (one.refused === undefined) expect(found).toBeUndefined();
+    else expect(found?.reason).toMatch(one.refused);
+  });
+
+  it('knows no refusal that is not recorded', async () => {
+    const texts = await Promise.all(cases.recordings.map(({ file }) => readRecording(id, file)));
+    const outputs = [...texts, ...cases.proofs.map(({ output }) => output)];
+    const found = outputs.map((output) => refusalIn(login, output));
+    expect(found).toEqual(expect.arrayContaining([...(login.refusals ?? [])]));
   });
 
   it('makes of an API key a login that is handed over as it is', () => {

@@ -26,6 +26,8 @@ const Cases = z.strictObject({
         deviceCode: z.strictObject({ url: Pattern, code: z.string().nullable() }).nullable().default(null),
         takesCode: z.boolean().default(false),
         says: z.string().min(1),
+        /** Of a refusal: what a person is told. */
+        refused: Pattern.optional(),
       }),
     )
     .min(1),
@@ -51,6 +53,7 @@ const Cases = z.strictObject({
         output: z.string().default(''),
         file: Recorded.optional(),
         accepted: z.boolean(),
+        refused: Pattern.optional(),
       }),
     )
     .min(2),

@@ -101,7 +101,7 @@ async function attempt(ctx: Attempts, staged: Staged, signal: AbortSignal): Prom
     // A CLI that the end of its VM has killed has said nothing.
     requireRunning(await vms.get(vm.id), vm.id);
     const hint = 'Check the key at the provider, and set it again.';
-    throw proofError(providers[provider].name, 'the API key', proof, hint);
+    throw proofError(providers[provider], 'the API key', proof, hint);
   }
   await ctx.sync(vm.id);
   await vault.commit(userId, provider, lineage);

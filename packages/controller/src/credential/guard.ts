@@ -49,7 +49,7 @@ async function proveAll({ id, userId }: VmRow, reach: Reach, vault: Vault): Prom
     const proof = await whileUnanswered(reach, id, ask);
     if (proof.ok) continue;
     throw proofError(
-      providers[provider].name,
+      providers[provider],
       'its login',
       proof,
       'Sign in again if the CLI refuses it in the old root, too.',

@@ -3,6 +3,8 @@ import type { CredentialHealth } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import type { CheckResult, CredentialBundle } from '@airlock/contract/guest';
 import type { CredentialExpiry } from '@airlock/contract/provider/facts';
+import type { Provider } from '@airlock/contract/provider/provider';
+import { refusalIn } from '@airlock/contract/provider/refusal';
 import { providers } from '@airlock/contract/provider/registry';
 import { latestMs } from '@airlock/contract/received';
 
@@ -60,7 +62,7 @@ export function findingOf(
 
 /** Why a provider's CLI did not prove `what` ("the API key"), for a person; `hint` for when it was looked at and refused. */
 export function proofError(
-  cli: string,
+  { name: cli, login }: Pick<Provider, 'name' | 'login'>,
   what: string,
   { exitCode, output }: Pick<CheckResult, 'exitCode' | 'output'>,
   hint: string,
@@ -72,6 +74,8 @@ export function proofError(
       details,
     });
   }
+  const refusal = refusalIn(login, output);
+  if (refusal) return new AppError('proof_failed', refusal.reason, { hint: refusal.hint, details });
   const found = `exit code ${exitCode ?? 'none'}`;
   return new AppError('proof_failed', `The ${cli} CLI in the CLI VM does not accept ${what} (${found}).`, {
     hint,

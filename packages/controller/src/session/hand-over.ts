@@ -100,7 +100,7 @@ async function deliver(drive: Drive, row: SessionRow, cli: VmRow, lineage: numbe
   // A CLI that the end of its VM has killed has said nothing.
   requireRunning(await drive.vms.get(cli.id), cli.id);
   const hint = 'Sign in again. If it happens twice, the CLI’s own output below says why.';
-  throw proofError(providers[row.provider].name, 'the credential', proof, hint);
+  throw proofError(providers[row.provider], 'the credential', proof, hint);
 }
 
 /** Back to the person while there is a desktop to go back to. @throws AppError `error` itself otherwise */

@@ -61,7 +61,7 @@ for (const { name, open, skip } of databases) {
       const proof = CheckResult.parse({ name: 'proof_codex', ok: false, exitCode: 1, output, durationMs: 1 });
       await vault.note(owner, {
         ...findingOf(proof, null, Date.now()),
-        error: proofError('Codex', 'the API key', proof, '').toBody(),
+        error: proofError({ name: 'Codex', login: null }, 'the API key', proof, '').toBody(),
       });
       const [held] = await vault.custody('usr_ada');
       expect(held?.error?.details).toEqual({ output: proof.output });

@@ -3,6 +3,7 @@ import { createAudit, system } from '../audit/audit.js';
 import { describe, expect, test, vi } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import type { Session } from '@airlock/contract/session';
+import { readRecording } from '@airlock/contract/provider/testing';
 import { readSettings } from '@airlock/contract/settings';
 import { gate } from '../vm/testing.js';
 import { createSessionRows } from './rows.js';
@@ -70,6 +71,24 @@ describe('the way through', () => {
     });
     expect(JSON.stringify(await desk.store.store.db.select().from(authSessions))).not.toContain('secret-code');
   });
+
+  test.each(['ready', 'awaiting_user_auth'] as const)(
+    'a refusal that is known is told in its own words, from %s',
+    async (from) => {
+      const { id } = await desk.sessions.start(desk.ada, 'gemini_cli');
+      await desk.until(id, 'ready', ({ steps }) =>
+        steps.some((s) => s.name === 'login_page' && s.status === 'running'),
+      );
+      if (from !== 'ready') desk.openPage();
+      await desk.until(id, from);
+      const lastOutput = await readRecording('gemini_cli', '0.61-refused-individual.txt');
+      desk.host.vm('browser').login = { ...desk.host.vm('browser').login, state: 'failed', exitCode: 0, lastOutput };
+      const { notice } = await desk.until(id, 'awaiting_user_auth', (session) => session.notice !== null);
+      expect(notice?.message).toMatch(/accounts of individuals .* 18 June 2026/);
+      expect(notice?.hint).toMatch(/API key.*Workspace.*licence/);
+      expect(notice?.hint).not.toContain('allow it there');
+    },
+  );
 
   test('is not open to somebody else', async () => {
     const id = await desk.startSignIn();

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '@airlock/contract/errors';
 import { CredentialBundle, LoginStatus, type LoginMethod } from '@airlock/contract/guest';
 import { isOwnPage } from '@airlock/contract/provider/own-page';
+import { refusalIn } from '@airlock/contract/provider/refusal';
 import { providers } from '@airlock/contract/provider/registry';
 import type { StepName } from '@airlock/contract/session';
 import type { StoredLogin } from './table.js';
@@ -145,12 +146,13 @@ async function recover(drive: Drive, row: SessionRow, login: StoredLogin): Promi
 
 /** Tells why; the desktop stays, and the person may try again or in another way. */
 async function failLogin(drive: Drive, row: SessionRow, login: StoredLogin, status: LoginStatus): Promise<void> {
-  const { name } = providers[row.provider];
+  const { name, login: how } = providers[row.provider];
+  const refusal = refusalIn(how, status.lastOutput);
   const error = new AppError(
     'login_failed',
-    `The ${name} login ended with exit code ${status.exitCode ?? 'unknown'} and no credential.`,
+    refusal?.reason ?? `The ${name} login ended with exit code ${status.exitCode ?? 'unknown'} and no credential.`,
     {
-      hint: 'Try again. If sign-in was denied on the provider’s page, allow it there.',
+      hint: refusal?.hint ?? 'Try again. If sign-in was denied on the provider’s page, allow it there.',
       details: { lastOutput: status.lastOutput },
     },
   );

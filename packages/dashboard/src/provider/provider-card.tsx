@@ -1,6 +1,7 @@
 /** One provider: what it is, how it stands, and its button. */
 import type { ProviderSummary } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
+import { providers } from '@airlock/contract/provider/registry';
 import { Button } from '@mantine/core';
 import { Link } from '@tanstack/react-router';
 import { serverNowMs } from '../api/clock.js';
@@ -16,6 +17,7 @@ import styles from './provider-card.module.css';
 import { actionOf, describeState } from './provider-state.js';
 
 export function ProviderCard({ provider }: { provider: ProviderSummary }) {
+  const { notice } = providers[provider.id];
   const headingId = `name-${provider.id}`;
   return (
     <li
@@ -37,6 +39,11 @@ export function ProviderCard({ provider }: { provider: ProviderSummary }) {
         </div>
       </div>
       <p className={styles.description}>{provider.description}</p>
+      {notice !== undefined && provider.state !== 'connected' && (
+        <p className={styles.warning} data-testid={`notice-${provider.id}`}>
+          {notice}
+        </p>
+      )}
       <div className={styles.bottom}>
         {provider.available ? <State provider={provider} /> : <Unavailable provider={provider} />}
       </div>

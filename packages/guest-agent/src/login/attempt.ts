@@ -7,6 +7,7 @@ import type { LoginTerminal } from '@airlock/contract/desktop';
 import { AppError } from '@airlock/contract/errors';
 import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
 import type { ProviderLogin } from '@airlock/contract/provider/facts';
+import { refusalIn } from '@airlock/contract/provider/refusal';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { cliFileBytes, type CredentialStore } from '../credential/store.js';
 import { readUserFile, writeUserFile } from '../credential/folder.js';
@@ -159,7 +160,7 @@ interface Followed {
 
 /** Waits for the program's end and judges it. */
 async function follow(followed: Followed, starting: Promise<Started>): Promise<void> {
-  const { provider, status, deps } = followed;
+  const { status } = followed;
   const { running, before } = await starting;
   const linger = new AbortController();
   const lingered = endLingering(followed, { running, before }, linger.signal);
@@ -167,7 +168,7 @@ async function follow(followed: Followed, starting: Promise<Started>): Promise<v
   linger.abort();
   followed.onEnd();
   const hasEndedWell = status.exitCode === 0 || (await lingered);
-  const verdict = hasEndedWell ? await waitForCredential(provider, deps) : 'The CLI did not end well.';
+  const verdict = hasEndedWell ? await verdictOn(followed) : 'The CLI did not end well.';
   if (verdict !== null) status.lastOutput = `${status.lastOutput}\n${verdict}`.trim();
   status.state = verdict === null ? 'succeeded' : 'failed';
 }
@@ -206,6 +207,12 @@ async function endLingering(
     return true;
   }
   return false;
+}
+
+/** null when the login is one. A CLI may have been refused, end well all the same, and leave a credential that is good for nothing. */
+async function verdictOn({ provider, status, deps }: Followed): Promise<string | null> {
+  if (refusalIn(deps.loginOf(provider), status.lastOutput)) return 'The CLI was refused.';
+  return waitForCredential(provider, deps);
 }
 
 /** null when the credential is complete, at the latest after a moment; otherwise what it lacks. */

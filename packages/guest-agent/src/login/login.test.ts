@@ -92,6 +92,14 @@ describe('createLogin', () => {
     expect(login.status().lastOutput).toContain('lacks tokens.id_token');
   });
 
+  it('fails when the CLI was refused, although it ends well with a complete credential', async () => {
+    const refusals = [{ words: /\bTierError\b/, reason: 'Not this account.', hint: '' }];
+    const { login } = await benchFor(`${writeAuth}; echo 'TierError: no longer supported'`, self, { refusals });
+    login.start('codex');
+    expect(await until(login, 'succeeded', 'failed')).toMatchObject({ state: 'failed', exitCode: 0 });
+    expect(login.status().lastOutput).toContain('no longer supported');
+  });
+
   it('fails when there is no such program, and may be started again', async () => {
     const { login, folder } = await benchFor(writeAuth);
     await writeFile(join(folder, 'bin/codex'), '#!/nowhere/interpreter\n');
