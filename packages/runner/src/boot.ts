@@ -70,7 +70,7 @@ async function openEgress(context: BootContext, socketPath: string): Promise<Gat
     onUpstreamError: context.onUpstreamError,
     onRefused: (error) => {
       logged += 1;
-      if (logged <= loggedRefusals) log.warn({ code: error.code }, error.message);
+      if (logged <= loggedRefusals) log.warn({ code: error.code, hint: error.hint }, error.message);
     },
   });
   cleanup.add('egress gateway', () => gateway.close());

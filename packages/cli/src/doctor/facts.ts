@@ -22,6 +22,7 @@ import { whyNotWritable } from '@airlock/contract/writable';
 import { connect } from '../lib/api.js';
 import { packageListFile, programs } from '../lib/checkout.js';
 import { lookAtFolders, type FolderFacts } from './folders.js';
+import { findRefusedHosts, type RefusedHost } from './names.js';
 
 export interface HostFacts {
   node: string;
@@ -49,6 +50,7 @@ export interface HostFacts {
   portFree: boolean | null;
   /** Address without user and password; null when no upstream is configured. */
   upstream: { address: string; reachable: boolean; reason: string } | null;
+  refusedHosts: RefusedHost[];
   /** `others`: what the file holds besides certificates, such as `PRIVATE KEY`. */
   extraCa: { path: string; certificates: number; others: string[] } | { problem: string; todo: string } | null;
   /** The file of the vault key; null when there is none yet, or this user does not see it. */
@@ -82,6 +84,7 @@ export async function gatherFacts(settings: Settings): Promise<HostFacts> {
     controller,
     portFree: controller ? null : isPortFree(settings),
     upstream: checkUpstream(settings),
+    refusedHosts: findRefusedHosts(settings),
     extraCa: checkExtraCa(settings.AIRLOCK_EXTRA_CA),
     vaultKey: findVaultKey(settings.AIRLOCK_VAULT_KEY_FILE ?? homePaths(home).vaultKey),
   });

@@ -31,6 +31,7 @@ const good: HostFacts = {
   controller: null,
   portFree: true,
   upstream: null,
+  refusedHosts: [],
   extraCa: null,
   vaultKey: null,
 };
@@ -95,6 +96,8 @@ test.each<[string, Partial<HostFacts>, Record<string, string>, string, 'note' | 
     'Upstream proxy',
     'note',
   ],
+  ['made-up address', { refusedHosts: [{ host: 'h.example', address: '198.18.0.4' }] }, {}, 'Names', 'note'],
+  ['name on loopback', { refusedHosts: [{ host: 'h.example', address: '127.0.0.1' }] }, {}, 'Names', 'note'],
   ['vault key open to others', { vaultKey: { path: '/h/vault.key', mode: 0o644 } }, {}, 'Vault key', 'blocks'],
   ['CA unreadable', { extraCa: { problem: 'no', todo: 'yes' } }, {}, 'Extra CA', 'blocks'],
   ['key beside CA', { extraCa: { path: '/x', certificates: 1, others: ['PRIVATE KEY'] } }, {}, 'Extra CA', 'note'],
@@ -134,4 +137,12 @@ test('a host that its VMs fill may start its controller: only one on which no VM
   expect(judge(full, settings()).find(({ about }) => about === 'Memory')).toMatchObject({ status: 'note' });
   const small = { ...good, capacity: { ...capacity(100, 50_000), vms: vms.slice(1) } };
   expect(judge(small, settings()).find(({ about }) => about === 'Memory')).toMatchObject({ status: 'blocks' });
+});
+
+test('names that lead to made-up addresses are told with the way out', () => {
+  const refusedHosts = ['a.example', 'b.example'].map((host) => ({ host, address: '198.18.0.4' }));
+  expect(judge({ ...good, refusedHosts }, settings()).find(({ about }) => about === 'Names')).toMatchObject({
+    found: expect.stringContaining('a.example, b.example: for this host the name leads to 198.18.0.4') as string,
+    todo: expect.stringMatching(/AIRLOCK_UPSTREAM_PROXY.*AIRLOCK_ALLOWED_PRIVATE_HOSTS/) as string,
+  });
 });

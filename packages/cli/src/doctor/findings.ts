@@ -1,4 +1,5 @@
 /** Judges the facts of a host: what was chosen and why, what blocks, what to do about it. Pure. */
+import { wayOut } from '@airlock/contract/address';
 import {
   chooseHost,
   cliDisksMib,
@@ -86,6 +87,7 @@ export function judge(facts: HostFacts, settings: Settings): Finding[] {
     judgeImage(facts),
     judgePort(facts, settings),
     judgeUpstream(facts),
+    ...judgeNames(facts),
     ...judgeExtraCa(facts),
     ...judgeVaultKey(facts, settings),
     ...judgeFolders(facts, settings),
@@ -224,6 +226,14 @@ function judgeUpstream({ upstream }: HostFacts): Finding {
   return upstream.reachable
     ? ok('Upstream proxy', found)
     : remark('Upstream proxy', found, 'VMs will have no internet: check AIRLOCK_UPSTREAM_PROXY.');
+}
+
+/** One line for all: where a resolver makes addresses up, it does so for every name. */
+function judgeNames({ refusedHosts: [first, ...more] }: HostFacts): Finding[] {
+  if (!first) return [];
+  const hosts = [first, ...more].map(({ host }) => host).join(', ');
+  const found = `VMs are refused ${hosts}: for this host the name leads to ${first.address}, which is not a public address`;
+  return [remark('Names', found, wayOut(first.address) || 'Correct what this host resolves the name by.')];
 }
 
 function judgeVaultKey({ vaultKey }: HostFacts, { AIRLOCK_VAULT_KEY_FILE: elsewhere }: Settings): Finding[] {

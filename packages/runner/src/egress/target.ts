@@ -1,7 +1,8 @@
 /** The target of a proxy request: parsed once, strictly, and judged by the egress policy. Pure. */
 import { isIP } from 'node:net';
+import { asException, isListed, isPrivateAddress, isPublicAddress, wayOut } from '@airlock/contract/address';
 import { AppError } from '@airlock/contract/errors';
-import { isFalseAnswer, isLocalName, isPrivateAddress, isPublicAddress, isWellFormedName } from './address.js';
+import { topLevelDomains } from './top-level-domains.js';
 
 export interface Target {
   /** As a URL parser understands it: lower case, no final dot, IPv4 in dotted form, IPv6 without brackets. */
@@ -45,6 +46,17 @@ export const hostAndPort = ({ host, port }: Target): string => `${bracketed(host
 export const authorityOf = (target: Target): string =>
   target.port === 80 ? bracketed(target.host) : hostAndPort(target);
 
+/** True for a name that every resolver understands in the same way: no empty label, none too long; lower case, no final dot. */
+function isWellFormedName(name: string): boolean {
+  return name.length <= 253 && /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/.test(name);
+}
+
+/** True for a name that only means something on this host or in its private network: none of the public DNS. */
+export function isLocalName(name: string): boolean {
+  // A name without a dot, or under a domain that nobody else knows, is completed by search domains, or answered by a private server.
+  return !name.includes('.') || !topLevelDomains.has(name.slice(name.lastIndexOf('.') + 1));
+}
+
 /** Web ports, and the unprivileged ones that APIs are sometimes found on: no mail, no remote login, no file sharing. */
 function isAllowedPort(port: number): boolean {
   return port === 80 || port === 443 || (port >= 1024 && port <= 65535);
@@ -72,15 +84,6 @@ export function checkAddress(address: string, host: string, port: number): void 
     throw refused(host, port, `${address} is not a public address`, wayOut(address, isIP(host) !== 0));
 }
 
-const asException = 'If VMs are to reach it, list it in AIRLOCK_ALLOWED_PRIVATE_HOSTS.';
-
-/** What whoever runs this host can do about a refused address; `isLiteral`: it stands for no name. */
-function wayOut(address: string, isLiteral: boolean): string | undefined {
-  if (isFalseAnswer(address) && !isLiteral)
-    return 'This host gets made-up addresses (198.18.0.0/15) for names: it reaches the world only through a proxy. Set AIRLOCK_UPSTREAM_PROXY to that proxy.';
-  return isPrivateAddress(address) ? asException : undefined;
-}
-
 /**
  * The same for a host that is an exception: private networks are open to it, but neither loopback and link-local addresses nor those of
  * a cloud's host service.
@@ -92,11 +95,6 @@ export function checkPrivate(address: string, host: string, port: number): void 
 }
 
 /** Says why the gateway does not go to `host`; `hint`: what to do about it, where there is something. */
-export function refused(host: string, port: number, reason: string, hint?: string): AppError {
-  return new AppError('egress_refused', `The egress gateway refuses ${host}:${port}: ${reason}.`, hint ? { hint } : {});
-}
-
-/** True when `host` is listed, exactly or by a `.suffix` (which matches neither the bare domain nor an address). */
-export function isListed(host: string, list: readonly string[]): boolean {
-  return list.some((entry) => (entry.startsWith('.') && isIP(host) === 0 ? host.endsWith(entry) : host === entry));
+export function refused(host: string, port: number, reason: string, hint = ''): AppError {
+  return new AppError('egress_refused', `The egress gateway refuses ${host}:${port}: ${reason}.`, { hint });
 }

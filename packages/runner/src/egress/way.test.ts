@@ -1,6 +1,8 @@
 /** Names behind an upstream: what this host knows of them is judged; what it does not know decides nothing. */
 import { createSocket } from 'node:dgram';
+import type { LookupAddress } from 'node:dns';
 import { once } from 'node:events';
+import type { NetworkInterfaceInfo } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { onFault } from '@airlock/contract/errors';
 import { ask } from './names.js';
@@ -193,4 +195,34 @@ it('judges what one question was answered, when another is not', async () => {
   expect(await ask('half.example.com', [`127.0.0.1:${server.address().port}`])).toEqual(['10.0.0.1']);
   server.close();
   await once(server, 'close');
+});
+
+it.each(['8.8.4.4', '64:ff9b::808:404', '2a00::7'])('does not dial %s where that is this host', (address) => {
+  const at = (one: string): NetworkInterfaceInfo => ({ address: one }) as NetworkInterfaceInfo;
+  const own = { lo: [at('127.0.0.1')], eth0: [at('8.8.4.4'), at('2a00::7')] };
+  expect(() => checkOwnAndPublic(address, 'x.example.com', 443, own)).toThrow(`${address} is this host`);
+  expect(checkOwnAndPublic(address, 'x.example.com', 443, { lo: own.lo })).toBeUndefined();
+});
+
+describe.each(['1.1.1.1', '2606:4700::1111', '64:ff9b::101:101'])('with the public address %s', (open) => {
+  const entry = (address: string): LookupAddress => ({ address, family: address.includes(':') ? 6 : 4 });
+
+  it.each(['10.0.0.1', '::1', 'fd12::1', '198.18.0.4', '64:ff9b::7f00:1', '64:ff9b:1::101:101', '::ffff:1.1.1.1'])(
+    '%s is never dialled, and keeps the name from nobody',
+    async (forbidden) => {
+      for (const addresses of [
+        [forbidden, open],
+        [open, forbidden],
+      ]) {
+        const { lookup } = await findWay('CONNECT', 'rebind.example.com:443', {
+          ...{ route: { upstreamUrl: null, directHosts: [] }, judged: () => Promise.resolve([]) },
+          ...{ resolve: () => Promise.resolve(addresses.map(entry)), checkAddress: checkOwnAndPublic },
+        });
+        const dialled: unknown[] = [];
+        lookup?.('rebind.example.com', { all: true }, (_error, all) => dialled.push(all));
+        lookup?.('rebind.example.com', {}, (_error, one) => dialled.push(one));
+        expect(dialled).toEqual([[entry(open)], open]);
+      }
+    },
+  );
 });

@@ -2,9 +2,10 @@
 import type { LookupAddress } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { isFalseAnswer } from './address.js';
+import { isFalseAnswer, isListed, reached } from '@airlock/contract/address';
+import { AppError } from '@airlock/contract/errors';
 import { resolveToDial, type Judged, type Resolve } from './names.js';
-import { checkAddress, checkPrivate, checkTarget, isListed, parseTarget, refused, type Target } from './target.js';
+import { checkAddress, checkPrivate, checkTarget, parseTarget, refused, type Target } from './target.js';
 
 /** How targets are reached. */
 export interface Route {
@@ -52,32 +53,39 @@ export async function findWay(method: string, url: string, policy: Policy): Prom
     }
     return { target, upstreamUrl, route };
   }
-  const addresses = allowedOf(await resolveToDial(host, resolve), (address) => judge(address, host, port));
-  // What is dialled is exactly what was judged.
+  // What is dialled is exactly what was judged, and let through.
+  const addresses = permitted(await resolveToDial(host, resolve), (address) => judge(address, host, port));
   return { target, upstreamUrl: null, lookup: pinned(addresses), route };
 }
 
-/** Those that `judge` lets through: resolvers add addresses to a host that nobody should dial. @throws as `judge` for the first one when there is none */
-function allowedOf(addresses: readonly LookupAddress[], judge: (address: string) => void): LookupAddress[] {
-  const refusals: unknown[] = [];
-  const allowed = addresses.filter(({ address }) => {
+/**
+ * Those of the addresses that may be reached: one that may not says nothing of the others. Of several refusals the one that knows a way
+ * out is told.
+ * @throws AppError egress_refused when none is left
+ */
+function permitted(addresses: readonly LookupAddress[], judge: (address: string) => void): LookupAddress[] {
+  const refusals: AppError[] = [];
+  const open = addresses.filter(({ address }) => {
     try {
       judge(address);
       return true;
     } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'egress_refused') throw error;
       refusals.push(error);
       return false;
     }
   });
-  if (allowed.length === 0) throw refusals[0];
-  return allowed;
+  const refusal = refusals.find(({ hint }) => hint !== '') ?? refusals[0];
+  if (open.length === 0 && refusal) throw refusal;
+  return open;
 }
 
 /** The policy, and this host's own addresses, which may be public ones. */
-export function checkOwnAndPublic(address: string, host: string, port: number): void {
+export function checkOwnAndPublic(address: string, host: string, port: number, own = networkInterfaces()): void {
   checkAddress(address, host, port);
-  const own = Object.values(networkInterfaces()).some((list) => list?.some((entry) => entry.address === address));
-  if (own) throw refused(host, port, `${address} is this host`);
+  const end = reached(address);
+  const isOwn = Object.values(own).some((list) => list?.some((entry) => entry.address === end));
+  if (isOwn) throw refused(host, port, `${address} is this host`);
 }
 
 /** A resolver that knows one answer. */

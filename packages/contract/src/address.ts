@@ -1,6 +1,8 @@
-/** Which addresses and names a VM may never reach: everything that is not a public unicast address. Pure tables. */
+/**
+ * Which addresses a VM may never reach, but for exceptions: everything that is not a public unicast address; and what lists of hosts name.
+ * Pure tables.
+ */
 import { BlockList, isIP } from 'node:net';
-import { topLevelDomains } from './top-level-domains.js';
 
 type Net = readonly [string, number];
 
@@ -65,7 +67,7 @@ const versionOf = (address: string): number => (address.includes('%') ? 0 : isIP
 const isIn = (list: BlockList, address: string): boolean => list.check(address, familyOf(address));
 
 /** The address that is reached in the end: the IPv4 one inside a NAT64 address, or `address` itself. */
-function reached(address: string): string {
+export function reached(address: string): string {
   if (versionOf(address) !== 6 || !isIn(nat64, address)) return address;
   const groups = new URL(`http://[${address}]`).hostname.slice('[64:ff9b::'.length, -1).split(':');
   const [high = 0, low = 0] = ['0', ...groups].slice(-2).map((group) => parseInt(group || '0', 16));
@@ -94,13 +96,20 @@ export function isFalseAnswer(address: string): boolean {
   return isIP(address) === 4 && isIn(falseAnswers, address);
 }
 
-/** True for a name that every resolver understands in the same way: no empty label, none too long; lower case, no final dot. */
-export function isWellFormedName(name: string): boolean {
-  return name.length <= 253 && /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/.test(name);
+export const asException = 'If VMs are to reach it, name the host in AIRLOCK_ALLOWED_PRIVATE_HOSTS.';
+
+/** What whoever runs this Airlock can do about an address that VMs are refused; empty where nothing helps. `isLiteral`: it stands for no name. */
+export function wayOut(address: string, isLiteral = false): string {
+  if (isFalseAnswer(address) && !isLiteral) {
+    return (
+      'This host gets made-up addresses (198.18.0.0/15) for names, as where a proxy is the way out: set AIRLOCK_UPSTREAM_PROXY to the HTTP ' +
+      'port of that proxy, without the host in AIRLOCK_DIRECT_HOSTS; or name the host in AIRLOCK_ALLOWED_PRIVATE_HOSTS.'
+    );
+  }
+  return isPrivateAddress(address) ? asException : '';
 }
 
-/** True for a name that only means something on this host or in its private network: none of the public DNS. */
-export function isLocalName(name: string): boolean {
-  // A name without a dot, or under a domain that nobody else knows, is completed by search domains, or answered by a private server.
-  return !name.includes('.') || !topLevelDomains.has(name.slice(name.lastIndexOf('.') + 1));
+/** True when `host` is listed, exactly or by a `.suffix` (which matches neither the bare domain nor an address). */
+export function isListed(host: string, list: readonly string[]): boolean {
+  return list.some((entry) => (entry.startsWith('.') && isIP(host) === 0 ? host.endsWith(entry) : host === entry));
 }
