@@ -23,8 +23,18 @@ export function isInput(data: RawData): boolean {
   return Buffer.isBuffer(data) && inputTypes.includes(data[0]);
 }
 
-/** Joins the two; when either ends, the other is ended too. Owns both from now on. `onInput`: the viewer used the desktop. */
-export function joinTunnel(socket: WebSocket, desktop: BulkSocket, log: Log, onInput: () => void): void {
+export interface TunnelOptions {
+  log: Log;
+  /** Milliseconds between two pings: a still screen sends nothing, and a proxy between (nginx after 60 s) ends what is silent. */
+  pingMs: number;
+  /** The viewer used the desktop. */
+  onInput: () => void;
+}
+
+/** Joins the two; when either ends, the other is ended too. Owns both from now on. */
+export function joinTunnel(socket: WebSocket, desktop: BulkSocket, { log, pingMs, onInput }: TunnelOptions): void {
+  const pings = setInterval(() => socket.ping(), pingMs);
+  socket.once('close', () => clearInterval(pings));
   socket.on('message', (data: RawData, isBinary) => {
     if (!isBinary || !Buffer.isBuffer(data))
       return socket.close(closeCodes.notBinary, 'only binary messages are expected');

@@ -51,7 +51,7 @@ export interface HttpDeps {
   >;
   /** Folder of the built dashboard; packages/dashboard/dist by default. */
   dashboardFolder?: string;
-  /** Milliseconds between comments in an event stream that has nothing to say; 15 s by default. */
+  /** Milliseconds between signs of life: comments in an event stream, pings to the viewer of a desktop; 15 s by default. */
   heartbeatMs?: number;
   /** Milliseconds without a byte of an upload after which it is given up; a minute by default. */
   uploadSilenceMs?: number;

@@ -25,7 +25,7 @@ declare module 'fastify' {
 const query = z.strictObject({ ticket: z.string().min(16).max(128) });
 
 export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
-  const { vms, sessions, users, settings } = deps;
+  const { vms, sessions, users, settings, heartbeatMs = 15_000 } = deps;
   const views = createViews(settings.AIRLOCK_USER_VIEWERS);
   addHandRoutes(server, { ...deps, isWatching: views.has });
   server.decorateRequest('desktop', null);
@@ -81,7 +81,8 @@ export function addDesktopRoutes(server: Server, deps: HttpDeps): void {
     (socket, request) => {
       const { desktop, watchedSession } = request;
       if (!desktop) return socket.close(1011);
-      joinTunnel(socket, desktop, deps.log, () => watchedSession !== null && sessions.noteActivity(watchedSession));
+      const onInput = () => watchedSession !== null && sessions.noteActivity(watchedSession);
+      joinTunnel(socket, desktop, { log: deps.log, pingMs: heartbeatMs, onInput });
     },
   );
 }
