@@ -2,6 +2,7 @@
 /** The controller as a program. Standard output: log lines as JSON, and one line `Airlock is ready: <login URL>`. */
 import type { SystemStatus } from '@airlock/contract/api';
 import { readCanaryReport } from '@airlock/contract/canary-file';
+import { giveConnectsTime } from '@airlock/contract/connect-time';
 import { AppError, onFault } from '@airlock/contract/errors';
 import { readExtraCa } from '@airlock/contract/extra-ca';
 import { makePrivateFolder } from '@airlock/contract/file';
@@ -80,6 +81,7 @@ function fail(error: unknown): never {
 }
 
 async function main(): Promise<void> {
+  giveConnectsTime();
   const settings = readSettings();
   const log = createLog(settings);
   // What no VM could take is told now, and not by the first sign-in; VMs that run are looked after in any case.

@@ -3,6 +3,7 @@ import { baseUrl, isOwnOrigin, originOfHost } from './origin.js';
 
 const local = { host: '127.0.0.1', port: 4000, publicUrl: undefined };
 const published = { ...local, publicUrl: 'https://airlock.example' };
+const elsewhere = { ...local, host: '10.1.2.3' };
 const everywhere = { ...local, host: '0.0.0.0' };
 
 test.each([
@@ -22,6 +23,15 @@ test.each([
   ['such a tunnel beside a public name', published, 'localhost:8080', 'http://localhost:8080'],
   ['such a tunnel at the default port', local, '127.0.0.1', 'http://127.0.0.1'],
   ['such a tunnel at the default port, named', local, '[::1]:80', 'http://[::1]'],
+  ['such a tunnel when it listens on all', everywhere, 'localhost:8080', 'http://localhost:8080'],
+  [
+    'such a tunnel to a port that is published',
+    { ...elsewhere, publicUrl: 'http://localhost:80' },
+    '[::1]:8080',
+    'http://[::1]:8080',
+  ],
+  ['loopback at a foreign port when it listens elsewhere', elsewhere, 'localhost:8080', undefined],
+  ['loopback at its own port when it listens elsewhere', elsewhere, 'localhost:4000', 'http://localhost:4000'],
   ['an address that it listens on, at a foreign port', { ...local, host: '10.1.2.3' }, '10.1.2.3:4001', undefined],
   ['no port that there is', local, 'localhost:65536', undefined],
   ['an address in another notation', local, '0x7f.1:4000', undefined],

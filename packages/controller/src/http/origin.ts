@@ -11,6 +11,14 @@ export interface Reach {
 const bracketed = (host: string): string => (isIP(host) === 6 ? `[${host}]` : host);
 const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::';
 
+const isLoopback = (name: string): boolean => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(name);
+
+/** Whether it listens on loopback, or is published there by whoever passes it on, as a container's port. */
+const isLocallyReached = ({ host, publicUrl }: Reach): boolean =>
+  isWildcard(host) ||
+  isLoopback(bracketed(host)) ||
+  (publicUrl !== undefined && isLoopback(new URL(publicUrl).hostname));
+
 /**
  * The origin of pages that this controller serves under this Host header, or undefined when the header is not one of its own
  * names. A controller on all addresses accepts any IP address too: rebinding needs a name.
@@ -22,10 +30,12 @@ export function originOfHost(reach: Reach, hostHeader: string | undefined): stri
   const url = read('http:', hostHeader);
   if (url === undefined) return undefined;
   const name = url.hostname;
+  const isLocal = isLoopback(name);
   // `ssh -L 8080:localhost:4000` gives it any port; a page of another port there has another origin.
-  if (['localhost', '127.0.0.1', '[::1]'].includes(name)) return url.origin;
+  if (isLocal && isLocallyReached(reach)) return url.origin;
   if (url.port !== (reach.port === 80 ? '' : String(reach.port))) return undefined;
   const known =
+    isLocal ||
     name === bracketed(reach.host.toLowerCase()) ||
     (isWildcard(reach.host) && isIP(name.replace(/^\[|\]$/g, '')) !== 0);
   return known ? url.origin : undefined;

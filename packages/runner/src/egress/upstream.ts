@@ -2,16 +2,14 @@
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { attemptMs } from '@airlock/contract/connect-time';
 import { withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 
 /** Milliseconds that an upstream, or a target, has to let a connection in. */
 export const connectMs = 30_000;
-/**
- * For one address of several, before the next is tried: Node's own 250 ms are less than a slow line takes, and it gives up with the last
- * one. A SYN that was lost comes again after one second, and after three.
- */
-export const patience = { autoSelectFamilyAttemptTimeout: 4000 } as const;
+/** For one address of several. */
+export const patience = { autoSelectFamilyAttemptTimeout: attemptMs } as const;
 const trialMs = 15_000;
 
 /** `host:port` of an upstream URL, fit to be shown. */
