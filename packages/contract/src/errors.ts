@@ -93,6 +93,10 @@ export const errorCatalogue = {
   upstream_unreachable: { status: 502, meaning: 'The upstream proxy cannot be reached.' },
   upstream_auth_failed: { status: 502, meaning: 'The upstream proxy refused the user name or password.' },
   login_failed: { status: 502, meaning: 'The CLI ended its login without a credential.' },
+  login_repeated: {
+    status: 409,
+    meaning: 'The CLI’s login ended before the person had signed in, and has begun again.',
+  },
   credential_invalid: { status: 502, meaning: 'The credential that the CLI wrote is not complete.' },
   proof_failed: { status: 502, meaning: 'The CLI in the CLI VM does not accept the credential.' },
   prompt_failed: { status: 502, meaning: 'The CLI ended a prompt with an error.' },

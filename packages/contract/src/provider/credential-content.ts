@@ -45,6 +45,9 @@ export function keepDeclared({ credentialFiles }: ProviderLogin, files: FileText
   return { files: kept, leftOut: more > 0 ? [...leftOut.slice(0, toldAtMost), `and ${more} more`] : leftOut };
 }
 
+/** The lines of a text that match as a whole. */
+export const keptLines = (text: string, line: RegExp): string => keepLines(text, line).text;
+
 function keepLines(text: string, line: RegExp): { text: string; leftOut: string[] } {
   const lines = text.split(/\r?\n/).filter((one) => one !== '');
   const kept = lines.filter((one) => line.exec(one)?.[0] === one);

@@ -23,6 +23,8 @@ export type CredentialFile = {
      * (`outer.inner`), the ones that are the login, are removed with it and replaced as a whole.
      */
   | { delivery: 'json'; members: readonly string[] }
+  /** Lines `NAME=value`: only those of these variables are the login; every other line of the file stays as it is. */
+  | { delivery: 'variables'; variables: readonly string[] }
 );
 
 export type CredentialVerdict =
@@ -83,6 +85,8 @@ export interface Refusal {
   reason: string;
   /** What the person can do. */
   hint: string;
+  /** Nobody has refused anything: the CLI has waited as long as it does. The login begins again while the person has time. */
+  again?: true;
 }
 
 /** How the CLI of a provider signs in. `null` in `Provider.login` while Airlock cannot drive it yet. */

@@ -53,7 +53,10 @@ const credentialFiles: readonly [CredentialFile, ...CredentialFile[]] = [
   },
   { path: tokensFile, mode: 0o600, required: false, keeps: keptTokens, delivery: 'replace' },
   { path: accountFile, mode: 0o644, required: false, keeps: keptAccounts, delivery: 'replace' },
-  { path: keyFile, mode: 0o600, required: false, keeps: keyLine, delivery: 'replace' },
+  {
+    ...{ path: keyFile, mode: 0o600, required: false, keeps: keyLine },
+    ...{ delivery: 'variables', variables: ['GEMINI_API_KEY'] },
+  },
 ];
 
 type AuthType = 'oauth-personal' | 'gemini-api-key';
@@ -123,6 +126,12 @@ const ways =
  * `IneligibleTierReasonCode` in the CLI, and `UNSUPPORTED_CLIENT`, which Google answers since 18 June 2026.
  */
 const refusals: readonly Refusal[] = [
+  {
+    words: /\bAuth(?:entic|oriz)ation timed out after \d+ minutes\b/,
+    reason: 'Gemini CLI waits five minutes for a sign-in, and they were over.',
+    hint: 'Sign in on the new page.',
+    again: true,
+  },
   {
     words: /\bUNSUPPORTED_CLIENT\b|client is no longer supported for Gemini Code Assist for individuals/,
     reason:

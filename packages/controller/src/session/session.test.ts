@@ -90,6 +90,34 @@ describe('the way through', () => {
     },
   );
 
+  test('a CLI that has waited as long as it does begins again by itself, in the time that the person has', async () => {
+    const { id } = await desk.sessions.start(desk.ada, 'gemini_cli');
+    const pageRuns = ({ steps }: Session) => steps.some((s) => s.name === 'login_page' && s.status === 'running');
+    await desk.until(id, 'ready', pageRuns);
+    desk.openPage();
+    await desk.until(id, 'awaiting_user_auth');
+    const { expiresAt } = await desk.sessions.extend(desk.ada, id);
+    const lastOutput = await readRecording('gemini_cli', '0.61-waited.txt');
+    desk.host.vm('browser').login = { ...desk.host.vm('browser').login, state: 'failed', exitCode: 0, lastOutput };
+    await desk.until(id, 'ready', pageRuns);
+    desk.openPage();
+    const again = await desk.until(id, 'awaiting_user_auth');
+    expect(again).toMatchObject({ expiresAt, login: { method: 'browser' }, notice: { code: 'login_repeated' } });
+    expect(again.notice?.message).toMatch(/waits five minutes.*begun again by itself/);
+  });
+
+  test('a CLI that has waited is not begun again when the person’s time is up, too', async () => {
+    const { id } = await desk.sessions.start(desk.ada, 'gemini_cli');
+    await desk.until(id, 'ready', ({ steps }) => steps.some((s) => s.name === 'login_page' && s.status === 'running'));
+    desk.openPage();
+    await desk.until(id, 'awaiting_user_auth');
+    const lastOutput = await readRecording('gemini_cli', '0.61-waited.txt');
+    const deadlineAt = new Date(Date.now() + 1000);
+    await desk.store.store.db.update(authSessions).set({ deadlineAt });
+    desk.host.vm('browser').login = { ...desk.host.vm('browser').login, state: 'failed', exitCode: 0, lastOutput };
+    expect((await desk.until(id, 'timeout')).error).toMatchObject({ code: 'sign_in_timeout' });
+  });
+
   test('is not open to somebody else', async () => {
     const id = await desk.startSignIn();
     for (const work of [
@@ -364,7 +392,7 @@ describe('an agent that was killed', () => {
     const id = await desk.startSignIn();
     desk.host.vm('browser').login = { ...idleLogin };
     const told = await desk.until(id, 'ready');
-    expect(told).toMatchObject({ notice: { code: 'login_failed' }, login: { method: 'browser' } });
+    expect(told).toMatchObject({ notice: { code: 'login_repeated' }, login: { method: 'browser' } });
     await vi.waitFor(() => expect(desk.host.vm('browser').login.state).toBe('starting'));
     desk.finishLogin('token');
     await desk.until(id, 'completed');

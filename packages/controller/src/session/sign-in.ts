@@ -20,7 +20,10 @@ export function restartChange(method: LoginMethod, notice?: AppError): Pick<Sess
   return {
     patch: (row) => ({
       // Grows with every change of the row, so no two logins of a session share a number.
-      login: newLogin(method, row.revision + 1),
+      login: {
+        ...newLogin(method, row.revision + 1),
+        ...(notice && row.deadlineAt && { until: row.deadlineAt.toISOString() }),
+      },
       ...(notice && { notice: notice.toBody() }),
     }),
     steps: { reset: loginSteps, start: ['login_started'] },
@@ -62,7 +65,10 @@ export async function openLoginPage(drive: Drive, row: SessionRow): Promise<void
   } else if (status.state !== 'starting') {
     const { deviceCode, takesCode } = status;
     await drive.rows.apply(drive.id, 'page_opened', {
-      patch: { login: { ...login, deviceCode, takesCode } },
+      patch: {
+        login: { ...login, deviceCode, takesCode },
+        ...(login.until !== undefined && { deadlineAt: new Date(login.until) }),
+      },
       steps: { finish: ['login_page'], start: ['person'] },
       when,
     });
@@ -104,7 +110,8 @@ export async function awaitPerson(drive: Drive, row: SessionRow): Promise<void> 
   const { login } = row;
   if (login !== null) {
     const status = await loginStatus(drive, row);
-    if (status.state === 'failed') return failLogin(drive, row, login, status);
+    if (status.state === 'failed' && !hasWaited(row, status)) return failLogin(drive, row, login, status);
+    if (status.state === 'failed' && hasTime(row)) return repeat(drive, row, login, status);
     if (status.state === 'succeeded') return received(drive, login);
     if (status.state === 'idle') return recover(drive, row, login);
     const { deviceCode, takesCode } = status;
@@ -114,6 +121,24 @@ export async function awaitPerson(drive: Drive, row: SessionRow): Promise<void> 
     }
   }
   await delay(drive.pollMs, undefined, { signal: drive.signal });
+}
+
+/** The CLI has given up waiting, and nothing else was wrong. */
+const hasWaited = ({ provider }: SessionRow, { lastOutput }: LoginStatus): boolean =>
+  refusalIn(providers[provider].login, lastOutput)?.again === true;
+
+/** For another page: with less (ms) the person's clock ends first, unless they ask for more. */
+const repeatMs = 15_000;
+const hasTime = ({ deadlineAt }: SessionRow): boolean =>
+  deadlineAt !== null && deadlineAt.getTime() - Date.now() > repeatMs;
+
+async function repeat(drive: Drive, row: SessionRow, login: StoredLogin, status: LoginStatus): Promise<void> {
+  const { reason = '', hint = '' } = refusalIn(providers[row.provider].login, status.lastOutput) ?? {};
+  const notice = new AppError('login_repeated', `${reason} The sign-in has begun again by itself.`, { hint });
+  await drive.rows.apply(drive.id, 'login_restarted', {
+    ...restartChange(login.method, notice),
+    when: isLogin(login),
+  });
 }
 
 async function received(drive: Drive, login: StoredLogin): Promise<void> {
@@ -135,7 +160,7 @@ async function recover(drive: Drive, row: SessionRow, login: StoredLogin): Promi
     },
   );
   if (isComplete) return received(drive, login);
-  const notice = new AppError('login_failed', 'The sign-in was interrupted inside its VM and has begun again.', {
+  const notice = new AppError('login_repeated', 'The sign-in was interrupted inside its VM and has begun again.', {
     hint: 'Sign in once more.',
   });
   await drive.rows.apply(drive.id, 'login_restarted', {

@@ -10,6 +10,8 @@ import { airlock, at } from '../store/schema.js';
 export interface StoredLogin extends SessionLogin {
   attempt: number;
   started: boolean;
+  /** Through a restart that the person did not ask for: until when their time runs, ISO 8601. */
+  until?: string;
 }
 
 export const authSessions = airlock.table(

@@ -57,6 +57,15 @@ describe('guide', () => {
     expect(sentence).toMatch(/[.]$/);
   });
 
+  it('says why a login has begun again by itself, and nothing of an earlier try that the person repeated', () => {
+    const login = { method: 'browser', deviceCode: null, takesCode: false } as const;
+    const notice = { code: 'login_repeated', message: 'It waited.', hint: '' } as const;
+    const again = session('awaiting_user_auth', { login, notice, desktopReady: true });
+    expect(guide(again, providers.codex).sentence).toMatch(/^It waited\. Sign in to OpenAI/);
+    const other = { ...again, notice: { ...notice, code: 'login_failed' } } as const;
+    expect(guide(other, providers.codex).sentence).toMatch(/^Sign in to OpenAI/);
+  });
+
   it('sends the person to the browser window only once it can be seen', () => {
     const seen = guide(session('awaiting_user_auth', { desktopReady: true }), providers.codex);
     expect(seen.sentence).toMatch(/Sign in to OpenAI in the browser window below/);

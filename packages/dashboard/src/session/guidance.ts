@@ -60,10 +60,11 @@ function yourTurn({ login, notice, desktopReady }: Session, { vendor }: Provider
         ? `Open the page of ${vendor} on any device, sign in, and paste the code that it shows below.`
         : `Open the page of ${vendor} on any device, sign in, and type the code below.`,
     };
+  const why = notice?.code === 'login_repeated' ? `${notice.message} ` : '';
   return {
     title: 'Your turn',
     sentence: desktopReady
-      ? `Sign in to ${vendor} in the browser window below, as you would at home.`
+      ? `${why}Sign in to ${vendor} in the browser window below, as you would at home.`
       : 'The sign-in page is open; its desktop appears here in a moment.',
   };
 }

@@ -198,6 +198,38 @@ describe('a credential of several files', () => {
     expect(await jsonOf(home)).toEqual({ account: 'new' });
   });
 
+  it('is beside other lines of the same file, which are never read out and stay byte for byte', async () => {
+    const { home, store } = await homeWithStore();
+    const path = join(home, '.gemini/.env');
+    const before =
+      '# GEMINI_API_KEY=old\r\nOTHER="canary é"\nexport GEMINI_API_KEY = "older"\nGEMINI_API_KEYS=mine\nLAST=\xff';
+    await mkdir(join(home, '.gemini'));
+    await writeFile(path, before, 'latin1');
+    const files =
+      loginOf('gemini_cli').apiKey?.files('AIzaSyExample_0123456789-abcdefghijklmn') ?? new Map<string, string>();
+    const bundle: CredentialBundle = {
+      provider: 'gemini_cli',
+      files: Array.from(files, ([name, text]) => ({
+        path: name,
+        mode: 0o600,
+        contentBase64: Buffer.from(text).toString('base64'),
+      })),
+    };
+    await store.write(bundle);
+    const rest = before.replace('export GEMINI_API_KEY = "older"\n', '');
+    expect(await readFile(path, 'latin1')).toBe(`${rest}\nGEMINI_API_KEY=AIzaSyExample_0123456789-abcdefghijklmn\n`);
+    const read = await store.read('gemini_cli');
+    expect(
+      Buffer.from(read.files.find((file) => file.path === '.gemini/.env')?.contentBase64 ?? '', 'base64').toString(),
+    ).toBe('GEMINI_API_KEY=AIzaSyExample_0123456789-abcdefghijklmn\n');
+    await store.write(bundle);
+    await store.remove('gemini_cli');
+    expect(await readFile(path, 'latin1')).toBe(`${rest}\n`);
+    await writeFile(path, 'GEMINI_API_KEY=x\n');
+    await store.remove('gemini_cli');
+    await expect(readFile(path)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
   it('writes into no document behind a link', async () => {
     const { home, store } = await open();
     const outside = await temporaryFolder();

@@ -2,13 +2,14 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '@airlock/contract/errors';
 import { bundleLimits, type CredentialBundle } from '@airlock/contract/guest';
-import { keepDeclared } from '@airlock/contract/provider/credential-content';
+import { keepDeclared, keptLines } from '@airlock/contract/provider/credential-content';
 import type { CredentialFile, CredentialVerdict, FileTexts, ProviderLogin } from '@airlock/contract/provider/facts';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { answerBytes } from '@airlock/contract/received';
 import type { UserIds } from '../as-user.js';
 import type { LoginOf } from '../provider-login.js';
 import { mergeDocument, pickMembers } from './document.js';
+import { mergeVariables } from './variables.js';
 import { readUserFile, removeUserFile, writeUserFile } from './folder.js';
 
 /**
@@ -52,11 +53,15 @@ function checkedTexts(bundle: CredentialBundle, login: ProviderLogin): FileTexts
 
 /**
  * What of a file is looked at. Of a document that the CLI shares with its login, and of any that is larger than what may leave, only the
- * members that are declared; what is no JSON is no text then.
+ * members that are declared; what is no JSON is no text then. Of a file of variables, only the lines that are declared.
  * @throws AppError credential_invalid for a file that is too large, or whose login is
  */
 async function readLogin(home: string, { path, keeps, delivery }: CredentialFile): Promise<string | undefined> {
   const isText = keeps instanceof RegExp;
+  if (isText && delivery === 'variables') {
+    const whole = await readUserFile(home, path, cliFileBytes);
+    return whole === null ? undefined : keptLines(whole.content.toString('utf8'), keeps);
+  }
   const file = await readUserFile(home, path, isText ? bundleLimits.file : cliFileBytes);
   if (file === null) return undefined;
   const isWhole = isText || (delivery === 'replace' && file.content.length <= bundleLimits.file);
@@ -116,7 +121,11 @@ export function createCredentialStore(home: string, user: UserIds, loginOf: Logi
       return;
     }
     const existing = await readUserFile(home, path, cliFileBytes);
-    const content = mergeDocument(existing?.content ?? null, delivered, rule.members);
+    const held = existing?.content ?? null;
+    const content =
+      rule.delivery === 'json'
+        ? mergeDocument(held, delivered, rule.members)
+        : mergeVariables(held, delivered, rule.variables);
     if (content === null) await removeUserFile(home, path);
     else if (existing === null || !content.equals(existing.content))
       await writeUserFile(home, path, { content, mode }, user);

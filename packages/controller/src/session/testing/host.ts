@@ -152,6 +152,7 @@ function answerCall(vm: TestVm, call: GuestCall, body: unknown, generation: stri
       vm.credential = body as CredentialBundle;
       vm.generation = Number(generation);
       return undefined;
+    case 'DELETE /credentials/gemini_cli':
     case 'DELETE /credentials/codex':
       vm.credential = undefined;
       return undefined;
