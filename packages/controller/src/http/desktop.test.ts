@@ -241,6 +241,15 @@ describe('the tunnel', () => {
     await vi.waitFor(() => expect(c.vms.desktops.size).toBe(0));
   });
 
+  test('gives a viewer of a still screen signs of life, as long as there is one', async () => {
+    const { url } = await c.another({ heartbeatMs: 20 });
+    const viewer = await view(await ticketFor(c.vms.add(c.ada.user.id).id), undefined, url);
+    for (let pings = 0; pings < 2; pings += 1) await once(viewer.socket, 'ping');
+    await vi.waitFor(() => expect(viewer.received().toString()).toBe('RFB 003.008\n'));
+    viewer.socket.close();
+    expect((await viewer.closed).code).toBe(1005);
+  });
+
   test('ends with the server, also when the viewer does not answer', async () => {
     const { url, server } = await c.another({});
     const vm = c.vms.add(c.ada.user.id);
