@@ -1,23 +1,16 @@
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { run } from './process.js';
 import { readExtraCa } from './extra-ca.js';
 
 let folder: string;
-let [key, one, two] = ['', '', ''];
+const [one = '', two = ''] = rootCertificates.slice(0, 2).map((pem) => new X509Certificate(pem).toString());
+const key = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'airlock-ca-'));
-  const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '-'];
-  const make = async (name: string): Promise<string> =>
-    (await run('openssl', [...made, '-days', '2', '-subj', `/CN=${name}`])).stdout;
-  const first = await make('one');
-  key = first.slice(0, first.indexOf('-----BEGIN CERTIFICATE'));
-  one = first.slice(key.length);
-  two = (await make('two')).replace(/[^]*(?=-----BEGIN CERTIFICATE)/, '');
-});
+beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'airlock-ca-'))));
 afterAll(() => rm(folder, { recursive: true }));
 
 async function read(content: string | Buffer): ReturnType<typeof readExtraCa> {
@@ -25,9 +18,6 @@ async function read(content: string | Buffer): ReturnType<typeof readExtraCa> {
   await writeFile(path, content);
   return readExtraCa(path);
 }
-const x509 = async (...args: string[]): Promise<Buffer> =>
-  Buffer.from((await run('openssl', ['x509', ...args], { input: one })).stdout, 'latin1');
-
 describe('certificates of further authorities', () => {
   it.each([
     ['alone', () => one + two, []],
@@ -70,7 +60,7 @@ describe('certificates of further authorities', () => {
       message: expect.stringContaining('DER') as string,
       hint: expect.stringContaining('-inform der') as string,
     });
-    const trusted = await x509('-trustout', '-addtrust', 'serverAuth');
+    const trusted = one.replaceAll(' CERTIFICATE-', ' TRUSTED CERTIFICATE-');
     await expect(read(trusted)).rejects.toMatchObject({
       message: expect.stringContaining('trusted certificate') as string,
       hint: expect.stringContaining('openssl x509 -in') as string,
