@@ -161,12 +161,13 @@ export function readVmSpec(text: string): VmSpec {
 export const imageOf = ({ kernel }: Pick<VmSpec, 'kernel'>): string => kernel.split('/').at(-2) ?? '';
 
 /** A user's upstream proxy. */
+export const UpstreamUrl = z
+  .string()
+  .max(2048)
+  .refine((url) => whyNoUpstream(url) === null, 'http://USER:PASS@HOST:PORT');
+
 const Upstream = z.strictObject({
-  /** `http://USER:PASS@HOST:PORT` */
-  url: z
-    .string()
-    .max(2048)
-    .refine((url) => whyNoUpstream(url) === null, 'http://USER:PASS@HOST:PORT'),
+  url: UpstreamUrl,
   /** Hosts that the upstream is asked for once, to learn early whether it lets this user in: the providers' sign-ins. */
   trialHosts: z.array(HostName).max(1024),
 });

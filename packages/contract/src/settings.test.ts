@@ -82,6 +82,8 @@ describe('settings', () => {
   it.each([
     [{ AIRLOCK_TIMEZONE: 'US/Eastern' }, /AIRLOCK_TIMEZONE: .*America\/New_York/],
     [{ AIRLOCK_UPSTREAM_PROXY: 'http://CORP\\joe:hunter2@proxy:{port}' }, /AIRLOCK_UPSTREAM_PROXY: .*%5C/],
+    [{ AIRLOCK_EXIT_URL: 'https://joe:hunter2@ip.example/' }, /AIRLOCK_EXIT_URL: without user name/],
+    [{ AIRLOCK_EXIT_URL: 'ftp://ip.example/' }, /AIRLOCK_EXIT_URL: /],
     [{ AIRLOCK_UPSTREAM_PROXY: 'http://us%3Aer:hunter2@proxy:{port}' }, /AIRLOCK_UPSTREAM_PROXY: .*colon/],
   ])('refuses what would be another thing in a VM: %j', (env, why) => {
     expect(() => readSettings({ ...home, ...env })).toThrow(why);

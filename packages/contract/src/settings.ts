@@ -120,6 +120,14 @@ export const settingDefinitions = {
     about:
       'PEM file with certificate authorities that VMs trust besides the public ones. Only its certificates reach them.',
   },
+  AIRLOCK_EXIT_URL: {
+    schema: z
+      .url({ protocol: /^https?$/ })
+      .refine((url) => !/[#@]/.test(url), 'without user name and fragment')
+      .optional(),
+    about:
+      'URL that answers whoever asks with their address, as text or as JSON with a member ip: `airlock doctor --network` shows with it where each user comes out. Absent: nobody is asked.',
+  },
   AIRLOCK_SECRETS_ON_DISK: {
     schema: z.enum(['yes', 'no']).default('no'),
     about:

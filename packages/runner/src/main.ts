@@ -1,13 +1,16 @@
 #!/usr/bin/env node
 /**
  * `airlock-runner <vm folder>`: owns one VM from power-on to its end. `airlock-runner probe`: what this host can do.
+ * `airlock-runner network`: what the ways out of VMs are worth.
  * Exit codes: 0 stopped as asked, 1 the VM failed, 2 wrong usage or specification, 3 the claim was refused.
  */
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pino, type Logger } from 'pino';
 import { AppError, onFault } from '@airlock/contract/errors';
+import { NetworkTrial } from '@airlock/contract/network-trial';
 import { runnerFiles } from '@airlock/contract/runner';
+import { tryNetwork } from './egress/trial.js';
 import { openBoundedLog } from './lib/bounded-log.js';
 import { createStopSwitch } from './lib/stop.js';
 import { runVm } from './run.js';
@@ -15,10 +18,12 @@ import { probeHost } from './vmm/probe.js';
 
 const usage = `Usage: airlock-runner <vm folder>
        airlock-runner probe [--cache FILE]
+       airlock-runner network
 
 The first form runs the VM that <vm folder>/spec.json describes, with RunnerSecrets as JSON on standard input, until it
 is stopped (POST /stop on <vm folder>/r.sock, or SIGTERM), and logs to <vm folder>/runner.log.
 The second prints, as JSON, whether KVM is usable and which VMMs there are; --cache keeps the slow part until the next boot.
+The third reads a NetworkTrial as JSON from standard input, tries these ways out, and prints what it found as JSON.
 
   --help   shows this text
 `;
@@ -41,10 +46,13 @@ async function main(args: string[]): Promise<number> {
     process.stderr.write(usage);
     return exitCodes.usage;
   }
-  if (first !== 'probe') return await runFolder(resolve(first));
-  process.stdout.write(`${JSON.stringify(await probeHost(values.cache ?? null), null, 2)}\n`);
+  if (first !== 'probe' && first !== 'network') return await runFolder(resolve(first));
+  const found = first === 'probe' ? probeHost(values.cache ?? null) : readStdin().then(tryWays);
+  process.stdout.write(`${JSON.stringify(await found, null, 2)}\n`);
   return exitCodes.stopped;
 }
+
+const tryWays = (text: string): ReturnType<typeof tryNetwork> => tryNetwork(NetworkTrial.parse(JSON.parse(text)));
 
 async function runFolder(folder: string): Promise<number> {
   process.umask(0o077);

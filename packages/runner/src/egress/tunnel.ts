@@ -16,13 +16,14 @@ export async function openWay(guest: Socket, way: Way, idleMs: number): Promise<
   const onGone = (): void => left.abort(new AppError('aborted', 'The guest has left.'));
   guest.once('close', onGone);
   const signal = withDeadline(left.signal, connectMs);
-  const { upstreamUrl } = way;
-  const target = await (upstreamUrl === null
-    ? dial(way, signal)
-    : openTunnel(upstreamUrl, hostAndPort(way.target), signal));
+  const target = await openTarget(way, signal);
   guest.off('close', onGone);
   join(guest, target, idleMs);
 }
+
+/** A connection to the target of a way. @throws AppError as `openWay` */
+export const openTarget = async (way: Way, signal: AbortSignal): Promise<Socket> =>
+  way.upstreamUrl === null ? dial(way, signal) : openTunnel(way.upstreamUrl, hostAndPort(way.target), signal);
 
 async function dial({ target, lookup }: Way, signal: AbortSignal): Promise<Socket> {
   const socket = connect({ ...target, ...patience, ...(lookup && { lookup }), allowHalfOpen: true });

@@ -30,7 +30,7 @@ export function upstreamAccess(upstreamUrl: string): { host: string; port: numbe
 }
 
 /** The upstream wants other credentials. */
-function upstreamAuthFailed(upstreamUrl: string): AppError {
+export function upstreamAuthFailed(upstreamUrl: string): AppError {
   const name = upstreamName(upstreamUrl);
   return new AppError('upstream_auth_failed', `The upstream proxy ${name} refused the user name or password.`, {
     hint: 'Correct AIRLOCK_UPSTREAM_PROXY.',
