@@ -97,7 +97,7 @@ export interface ProviderLogin {
   env?: Readonly<Record<string, string>>;
   /** Size of the terminal; some CLIs draw nothing in a small one. 80 x 24 when absent. */
   terminal?: { columns: number; rows: number };
-  /** Files that must be there before the CLI starts, when they do not exist yet. */
+  /** JSON documents whose members must be there, with these values, before the CLI starts; what else is in them stays. */
   before?: readonly { path: string; mode: number; text: string }[];
   answers?: readonly TerminalAnswer[];
   /** Finds the sign-in page in the CLI's output once escape sequences and line wraps are removed. */

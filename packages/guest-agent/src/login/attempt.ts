@@ -9,6 +9,7 @@ import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
 import type { ProviderLogin } from '@airlock/contract/provider/facts';
 import { refusalIn } from '@airlock/contract/provider/refusal';
 import type { ProviderId } from '@airlock/contract/provider/provider';
+import { mergeDocument } from '../credential/document.js';
 import { cliFileBytes, type CredentialStore } from '../credential/store.js';
 import { readUserFile, writeUserFile } from '../credential/folder.js';
 import type { Variables } from '../environment.js';
@@ -90,13 +91,12 @@ export function startAttempt(plan: LoginPlan, deps: LoginDeps): Attempt {
     look(false);
   }
 
-  async function start(): Promise<Started> {
-    await writeMissing(plan.login.before ?? [], deps);
-    const before = await currentFingerprint(provider, deps);
+  async function start(): Promise<Pty> {
+    await prepare(plan, deps);
     ending.signal.throwIfAborted();
     const { home: cwd, user } = deps;
     pty = await startInPty({ argv: plan.argv, env: plan.env, cwd, user, size: screen.size, onOutput });
-    return { running: pty, before };
+    return pty;
   }
 
   const starting = start();
@@ -119,7 +119,7 @@ export function startAttempt(plan: LoginPlan, deps: LoginDeps): Attempt {
       if (!isRunning()) return;
       ending.abort(new AppError('aborted', 'The login was ended before its program had started.'));
       await starting.then(
-        ({ running }) => running[how](),
+        (running) => running[how](),
         () => deps.log('The login had not started when it was ended.', { provider }),
       );
       await done;
@@ -144,12 +144,6 @@ function createTypist(write: (keys: string) => void): { type(text: string): void
   };
 }
 
-interface Started {
-  running: Pty;
-  /** Of the credential that was there before the program ran; null for none. */
-  before: string | null;
-}
-
 interface Followed {
   provider: ProviderId;
   status: LoginStatus;
@@ -159,11 +153,11 @@ interface Followed {
 }
 
 /** Waits for the program's end and judges it. */
-async function follow(followed: Followed, starting: Promise<Started>): Promise<void> {
+async function follow(followed: Followed, starting: Promise<Pty>): Promise<void> {
   const { status } = followed;
-  const { running, before } = await starting;
+  const running = await starting;
   const linger = new AbortController();
-  const lingered = endLingering(followed, { running, before }, linger.signal);
+  const lingered = endLingering(followed, running, linger.signal);
   status.exitCode = await running.ended;
   linger.abort();
   followed.onEnd();
@@ -173,13 +167,19 @@ async function follow(followed: Followed, starting: Promise<Started>): Promise<v
   status.state = verdict === null ? 'succeeded' : 'failed';
 }
 
-/** Writes the files that are not there yet; what the person or an earlier login has stays. */
-async function writeMissing(files: NonNullable<ProviderLogin['before']>, { home, user }: LoginDeps): Promise<void> {
-  for (const { path, mode, text } of files) {
-    if ((await readUserFile(home, path, cliFileBytes)) !== null) continue;
-    await writeUserFile(home, path, { content: Buffer.from(text), mode }, user);
+/**
+ * Every attempt begins from the same state: without what an earlier one left of a login, which a CLI would take for its own, and with
+ * what its CLI needs, also where that went with the former login. Everything else that is in those files stays.
+ */
+async function prepare({ provider, login }: LoginPlan, { home, user, credentials }: LoginDeps): Promise<void> {
+  await credentials.remove(provider);
+  for (const { path, mode, text } of login.before ?? []) {
+    const existing = await readUserFile(home, path, cliFileBytes);
+    const content = mergeDocument(existing?.content ?? null, Buffer.from(text), []) ?? Buffer.from(text);
+    await writeUserFile(home, path, { content, mode }, user);
   }
 }
+
 /** Files that cannot be read now are judged when the CLI has ended. */
 async function currentFingerprint(provider: ProviderId, deps: LoginDeps): Promise<string | null> {
   try {
@@ -190,18 +190,14 @@ async function currentFingerprint(provider: ProviderId, deps: LoginDeps): Promis
   }
 }
 
-/** Ends a CLI that goes on running although its new credential is complete; true when it had to. */
-async function endLingering(
-  { provider, deps }: Followed,
-  { running, before }: Started,
-  signal: AbortSignal,
-): Promise<boolean> {
+/** Ends a CLI that goes on running although its credential is complete; true when it had to. */
+async function endLingering({ provider, deps }: Followed, running: Pty, signal: AbortSignal): Promise<boolean> {
   let completeMs = 0;
   while (!signal.aborted) {
     // The only error is the abort, which the loop looks at itself.
     await delay(pollMs, undefined, { signal }).catch(() => undefined);
     const now = await currentFingerprint(provider, deps);
-    completeMs = now === null || now === before ? 0 : completeMs + pollMs;
+    completeMs = now === null ? 0 : completeMs + pollMs;
     if (completeMs < deps.lingerMs || signal.aborted) continue;
     await running.stop();
     return true;

@@ -1,9 +1,12 @@
-import { chown, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chown, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { LoginStatus } from '@airlock/contract/guest';
-import type { ProviderLogin } from '@airlock/contract/provider/facts';
+import type { FileTexts, ProviderLogin } from '@airlock/contract/provider/facts';
+import { providerIds } from '@airlock/contract/provider/provider';
+import { providers } from '@airlock/contract/provider/registry';
+import { readCases } from '@airlock/contract/provider/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { createCredentialStore, type CredentialStore } from '../credential/store.js';
+import { createCredentialStore } from '../credential/store.js';
 import { userVariables } from '../environment.js';
 import { addProgram, exampleConfig, temporaryFolder, testSettings } from '../fixtures/config.js';
 import type { UserIds } from '../as-user.js';
@@ -25,12 +28,7 @@ interface Bench {
 }
 
 /** A login whose `codex` is this shell script, described as codex with these changes. */
-async function benchFor(
-  script: string,
-  user = self,
-  changes: Partial<ProviderLogin> = {},
-  seen = (credentials: CredentialStore): CredentialStore => credentials,
-): Promise<Bench> {
+async function benchFor(script: string, user = self, changes: Partial<ProviderLogin> = {}): Promise<Bench> {
   const folder = await temporaryFolder();
   const settings = await testSettings(folder);
   await addProgram(folder, 'codex', script);
@@ -40,7 +38,7 @@ async function benchFor(
     home: settings.home,
     user,
     variables: () => userVariables(exampleConfig(), settings),
-    credentials: seen(createCredentialStore(settings.home, user, describe)),
+    credentials: createCredentialStore(settings.home, user, describe),
     log: () => undefined,
     lingerMs: 1000,
   });
@@ -179,22 +177,6 @@ describe('createLogin', () => {
     await until(login, 'succeeded', 'failed');
     expect(login.status()).toMatchObject({ state: 'succeeded', exitCode: null });
   });
-
-  it('takes what a CLI wrote at once for new, however slow the look at what was there before', async () => {
-    let looks = 0;
-    const slow = (credentials: CredentialStore): CredentialStore => ({
-      ...credentials,
-      fingerprint: async (provider) => {
-        looks += 1;
-        if (looks === 1) await vi.waitUntil(() => credentials.fingerprint(provider), 1000).catch(() => null);
-        return credentials.fingerprint(provider);
-      },
-    });
-    const { login } = await benchFor(`${sayUrl}; ${writeAuth}; exec sleep 300`, self, {}, slow);
-    login.start('codex');
-    await until(login, 'succeeded', 'failed');
-    expect(login.status()).toMatchObject({ state: 'succeeded', exitCode: null });
-  });
 });
 
 describe('a login that its provider describes further', () => {
@@ -207,15 +189,15 @@ describe('a login that its provider describes further', () => {
         env: { CLI_MODE: 'quiet' },
         terminal: { columns: 120, rows: 40 },
         before: [
-          { path: '.cli/settings', mode: 0o640, text: 'seeded\n' },
-          { path: '.own', mode: 0o600, text: 'seeded too\n' },
+          { path: '.cli/settings', mode: 0o640, text: '{"seeded":1}\n' },
+          { path: '.own', mode: 0o600, text: '{"seeded":2}' },
         ],
       },
     );
-    await writeFile(join(home, '.own'), 'what the person has\n');
+    await writeFile(join(home, '.own'), '{"own":"what the person has","seeded":0}\n');
     login.start('codex');
     const { lastOutput, state } = await until(login, 'succeeded', 'failed');
-    expect(lastOutput).toMatch(/^seeded\nwhat the person has\nmode=quiet\n40 120\n/);
+    expect(lastOutput).toMatch(/^\{"seeded":1\}\n\{"own":"what the person has","seeded":2\}\nmode=quiet\n40 120\n/);
     expect(lastOutput).toContain('-rw-r-----');
     expect(state).toBe('succeeded');
   });
@@ -329,3 +311,48 @@ describe('a login that its provider describes further', () => {
     expect(await readdir(join(folder, 'bin'))).toEqual(['codex']);
   });
 });
+
+describe.each(providerIds.flatMap((id) => (providers[id].login ? [{ id, login: providers[id].login }] : [])))(
+  'an attempt of $id after one whose credential was refused',
+  ({ id, login: facts }) => {
+    const paths = [...facts.credentialFiles, ...(facts.before ?? [])].map(({ path }) => path);
+
+    async function textsBelow(folder: string): Promise<FileTexts> {
+      const found = await Promise.all(
+        paths.map(async (path) => [path, await readFile(join(folder, path), 'utf8').catch(() => null)] as const),
+      );
+      return new Map(found.flatMap(([path, text]) => (text === null ? [] : [[path, text]])));
+    }
+
+    /** A CLI that signs in at once: it notes what it found in its home, and writes the rest of a whole login. */
+    async function signInAtOnce(): Promise<Bench & { program: string }> {
+      const bench = await benchFor('');
+      const program = join(bench.folder, 'bin', providers[id].program);
+      const { complete } = await readCases(id);
+      for (const [path, text] of complete[0]?.files ?? []) {
+        if (facts.before?.some((one) => one.path === path)) continue;
+        await mkdir(dirname(join(`${program}.login`, path)), { recursive: true });
+        await writeFile(join(`${program}.login`, path), text);
+      }
+      await addProgram(
+        bench.folder,
+        providers[id].program,
+        `cp -r "$HOME" "$0.$(ls -d "$0".[0-9] 2>/dev/null | wc -l)"; cp -r "$0.login/." "$HOME/"`,
+      );
+      return { ...bench, program };
+    }
+
+    it('finds what the first one found, by whatever way it is, and nothing of its login', async () => {
+      const { login, program } = await signInAtOnce();
+      const methods = ['browser', facts.deviceCode ? 'device_code' : 'browser', 'browser'] as const;
+      for (const [at, method] of methods.entries()) {
+        login.start(id, method);
+        expect(await until(login, 'succeeded', 'failed')).toMatchObject({ state: 'succeeded', exitCode: 0 });
+        const found = await textsBelow(`${program}.${at}`);
+        expect(facts.inspectCredential(found)).toMatchObject({ complete: false });
+        for (const { path, text } of facts.before ?? [])
+          expect(JSON.parse(found.get(path) ?? 'null')).toEqual(JSON.parse(text));
+      }
+    });
+  },
+);
