@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { claudeCode } from '@airlock/contract/provider/claude-code';
-import type { FileTexts, ProviderLogin } from '@airlock/contract/provider/facts';
+import type { FileTexts, ProviderLogin, ProviderPrompt } from '@airlock/contract/provider/facts';
 import { findHostCli, openHostCli, type CliRun, type HostCli } from '../support/host-cli.js';
 import { until } from '../support/poll.js';
 
@@ -48,6 +48,22 @@ async function prove(home: string): Promise<boolean> {
   const { exitCode, output } = await cli.run(login.proof.argv, home);
   expect(output).not.toContain(canaryToken);
   return login.proof.accepts(exitCode ?? -1, output);
+}
+
+/** A prompt as the agent runs it: its exit code, what a person is told, and how often the CLI has tried again. */
+async function ask(
+  home: string,
+  text: string,
+  env: Readonly<Record<string, string>> = {},
+  more: readonly string[] = [],
+) {
+  const prompt = claudeCode.prompt as ProviderPrompt;
+  const running = cli.start([...prompt.argv, ...more], home, { ...prompt.env, ...env });
+  running.process.stdin?.end(text);
+  const { exitCode, output } = await running.ended;
+  const lines = output.split('\n');
+  const told = lines.map((line) => prompt.read(line)).filter((part) => part !== null && 'error' in part);
+  return { exitCode, told, retries: lines.filter((line) => line.includes('"subtype":"api_retry"')).length };
 }
 
 const refreshTokenIn = (files: FileTexts): string => {
@@ -132,6 +148,26 @@ describe('claude', () => {
     expect(await prove(home)).toBe(true);
     expect(await cli.run(['claude', '-p', 'hello'], home)).toMatchObject({ exitCode: 0 });
     expect(cli.internet.claudeProvider.counts).toMatchObject({ messages: 1, unauthenticated: 0 });
+  });
+
+  it.each([
+    ['a wrong key', {}, /Failed to authenticate/],
+    ['no way to the internet', { HTTPS_PROXY: 'http://127.0.0.1:9' }, /Connection refused|Unable to connect/],
+  ])('tells a prompt soon of %s, after a few tries', async (_what, env, why) => {
+    const home = await cli.home('cli-vm');
+    await put(home, login.apiKey?.files('sk-ant-api03-unknown-key-of-a-test-0001') ?? new Map());
+    const { exitCode, told, retries } = await ask(home, 'hello', env);
+    expect([exitCode, told]).toEqual([1, [{ error: expect.stringMatching(why) as string }]]);
+    // Their own ten take three minutes.
+    expect(retries).toBe(3);
+  });
+
+  it('tells of a run that ends before any answer why', async () => {
+    const { told } = await ask(await cli.home('cli-vm'), 'hello', {}, [
+      '--resume',
+      '11111111-1111-4111-8111-111111111111',
+    ]);
+    expect(told).toEqual([{ error: expect.stringContaining('No conversation found') as string }]);
   });
 
   it('loses its login when everything was revoked: the CLI says so itself', async () => {

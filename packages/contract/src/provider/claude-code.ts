@@ -142,7 +142,16 @@ const MessageEnd = z.looseObject({
   parent_tool_use_id: z.null(),
   event: z.looseObject({ type: z.literal('message_stop') }),
 });
-const Failure = z.looseObject({ type: z.literal('result'), is_error: z.literal(true), result: z.string().optional() });
+/** Why there is no answer: said as its text, or, of a run that has ended before any, as a list. */
+const Failure = z.looseObject({
+  type: z.literal('result'),
+  is_error: z.literal(true),
+  result: z.string().optional(),
+  errors: z.array(z.string()).optional(),
+});
+
+const reasonOf = ({ result, errors = [] }: z.infer<typeof Failure>): string =>
+  [result, errors.join('\n')].find((text) => text?.trim()) ?? 'Claude Code gave no reason.';
 
 const prompt: ProviderPrompt = {
   // Without an argument the prompt is read from standard input. No copy of the conversation stays on the disk.
@@ -155,12 +164,15 @@ const prompt: ProviderPrompt = {
     '--include-partial-messages',
     '--no-session-persistence',
   ],
+  // Of its ten tries after a failure, which take three minutes and say nothing: a wrong key or no network is told in seconds. The second
+  // try, after a refusal, is the one with a renewed login.
+  env: { CLAUDE_CODE_MAX_RETRIES: '3' },
   read(line) {
     const delta = readJsonLine(Delta, line);
     if (delta) return { text: delta.event.delta.text };
     if (readJsonLine(MessageEnd, line)) return { text: '\n' };
     const failure = readJsonLine(Failure, line);
-    return failure ? { error: failure.result ?? 'Claude Code gave no reason.' } : null;
+    return failure ? { error: reasonOf(failure) } : null;
   },
 };
 
