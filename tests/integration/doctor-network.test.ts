@@ -212,6 +212,21 @@ describe('doctor --network', () => {
     expect(way?.exit).toMatchObject({ result, found: expect.stringMatching(words) as string });
   });
 
+  it('asks without an upstream, at the address that was judged', async () => {
+    const server = createHttp(({ headers, url }, response) =>
+      response.end(url === '/a?b' ? '203.0.113.7' : headers.host),
+    );
+    servers.push(server.listen(0, '127.0.0.1'));
+    await once(server, 'listening');
+    const exitUrl = `http://ip.example:${(server.address() as AddressInfo).port}/a?b`;
+    const trial = { upstreams: [null], hosts: [], directHosts: [], allowedPrivateHosts: [], extraCaPem: null, exitUrl };
+    const resolve = () => Promise.resolve([{ address: '127.0.0.1', family: 4 }]);
+    const [refused] = await tryNetwork(trial, { resolve });
+    expect(refused?.exit).toMatchObject({ result: 'egress_refused' });
+    const [way] = await tryNetwork(trial, { resolve, checkAddress: () => undefined });
+    expect(way?.exit).toEqual({ result: 'ok', found: '203.0.113.7', todo: '' });
+  });
+
   it('tries the first port where no controller runs, and says so', async () => {
     const env = { AIRLOCK_UPSTREAM_PROXY: internet.upstreamTemplate, AIRLOCK_EXTRA_CA: extraCa };
     const { stdout, stderr, exitCode } = await doctor([], {
