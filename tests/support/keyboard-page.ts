@@ -31,10 +31,12 @@ function isReadable(letters) {
   return new Set([...pictures, picture(' '), picture('\\u{10fffe}')]).size === pictures.length + 2;
 }
 const unreadable = Object.entries(SCRIPTS).filter(([, letters]) => !isReadable(letters)).map(([name]) => name);
+const gl = document.createElement('canvas').getContext('webgl');
+const webgl = gl && gl.getParameter(gl.getExtension('WEBGL_debug_renderer_info').UNMASKED_RENDERER_WEBGL);
 function tell() {
   const values = Object.fromEntries(fields.map((field) => [field.id, field.value ?? field.textContent]));
   const place = popup && !popup.closed ? { x: popup.screenX, y: popup.screenY, width: popup.outerWidth } : null;
-  const told = { ...values, focus: document.hasFocus() ? document.activeElement.id : '', width: outerWidth, height: outerHeight, popup: place, hidden, unreadable };
+  const told = { ...values, focus: document.hasFocus() ? document.activeElement.id : '', width: outerWidth, height: outerHeight, popup: place, hidden, unreadable, webgl };
   const body = JSON.stringify(told);
   if (body === tell.last) return;
   tell.last = body;

@@ -46,6 +46,8 @@ export interface Told extends Record<Field, string> {
   hidden: number;
   /** Scripts of which two letters look alike, or one has no ink. */
   unreadable: string[];
+  /** What draws WebGL, by its own name; null when nothing does. */
+  webgl: string | null;
 }
 
 export interface KeyboardDesk {

@@ -178,6 +178,10 @@ it('scripts that many people read are drawn, each letter as its own', async () =
   expect(desk.told().unreadable).toEqual([]);
 });
 
+it('the browser draws WebGL, in software', () => {
+  expect(desk.told().webgl).toContain('SwiftShader');
+});
+
 describe('a size', () => {
   const random = (low: number, high: number): number => low + Math.floor(Math.random() * (high - low + 1));
   const { smallest, usual, largest } = desktopSizes;

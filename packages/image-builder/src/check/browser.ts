@@ -1,6 +1,7 @@
 /** The browser: which one it is, and what its policies keep it from. */
 import type { PinnedBrowser } from '../chrome.js';
 import type { Check } from './shell.js';
+import { unitPath } from './units.js';
 
 /** Policies that mission and design ask for by name; the rest is in the file. */
 const policyCheck = `
@@ -46,6 +47,10 @@ export function browserChecks(browser: PinnedBrowser | null): Check[] {
     {
       name: 'a web address opens in the visible browser',
       script: `test "$(readlink -f /usr/bin/x-www-browser)" = /usr/local/bin/airlock-open-url`,
+    },
+    {
+      name: 'the browser can draw WebGL, in software',
+      script: `test -s /usr/lib/chromium/libvk_swiftshader.so && grep -F -- --enable-unsafe-swiftshader ${unitPath('airlock-browser')}`,
     },
     {
       name: 'browser policy keeps the browser quiet and inside its proxy',

@@ -12,8 +12,8 @@ export function desktopChecks(): Check[] {
   return [
     { name: 'the screen is never blanked', script: `grep -E '^ExecStart=.* -s 0 .*-dpms' ${unitPath('airlock-xvfb')}` },
     {
-      name: 'xterm starts through autostart',
-      script: `grep -x 'Exec=/usr/bin/xterm.*' /etc/xdg/autostart/xterm.desktop`,
+      name: 'the terminal starts through autostart, once',
+      script: `test "$(grep -l -r xterm /etc/xdg/autostart)" = /etc/xdg/autostart/terminal.desktop && grep -x 'Exec=/usr/bin/xterm.*' /etc/xdg/autostart/terminal.desktop`,
     },
     ...Object.entries({
       Latin: 'fr',

@@ -19,6 +19,10 @@ export function guestFileChecks(): Check[] {
       name: 'proxy template exports',
       script: `sh -n /etc/profile.d/airlock-proxy.sh && grep -F ${guestPaths.runFolder}/proxy.env /etc/profile.d/airlock-proxy.sh`,
     },
+    {
+      name: 'the proxy template has its other name, too',
+      script: `test "$(readlink -f /etc/profile.d/decodo-proxy.sh)" = /etc/profile.d/airlock-proxy.sh`,
+    },
     ...Object.entries(pointers).map(([path, target]) => ({
       name: `${path} points into ${guestPaths.runFolder}`,
       script: `test "$(readlink ${path})" = ${guestPaths.runFolder}/${target}`,

@@ -31,7 +31,7 @@ export function unitChecks(): Check[] {
     { name: 'a closed browser comes back', script: unitSays('airlock-browser', 'Restart=always') },
     {
       name: 'a closed terminal comes back',
-      script: `grep -x 'Restart=always' '/etc/systemd/user/app-xterm@autostart.service.d/airlock.conf'`,
+      script: `grep -x 'Restart=always' '/etc/systemd/user/app-terminal@autostart.service.d/airlock.conf'`,
     },
     ...[...watched, 'airlock-browser'].map((unit) => ({
       name: `${unit} is never given up, and cannot gain rights`,
