@@ -28,7 +28,7 @@ const bootMs = 300_000;
 const answerMs = 240_000;
 const apiKey = `sk-canary${randomBytes(12).toString('hex')}`;
 const claudeKey = `sk-ant-canary${randomBytes(12).toString('hex')}`;
-const geminiKey = `AIzacanary${randomBytes(12).toString('hex')}`;
+const geminiKey = `AIzaSy0canary__${randomBytes(12).toString('hex')}`;
 const canaryToken = `canary${randomBytes(12).toString('hex')}`;
 
 let before: Snapshot;

@@ -88,24 +88,23 @@ const Expiry = z
 /** Without it a person who starts the CLI would be taken through its first run, and asked to sign in once more. */
 const firstRunFlags = { hasCompletedOnboarding: true };
 
-/** Tokens and account, or an API key, or what is missing of the former. */
+/** Tokens, or an API key, or what is missing of the former. The CLI is signed in without knowing whose account it is, too. */
 function inspectCredential(files: FileTexts): CredentialVerdict {
   const { reason } = readDocument(files, tokensFile, Tokens);
-  if (reason !== undefined && readDocument(files, stateFile, Key).value) return { complete: true };
-  const lack = reason ?? readDocument(files, stateFile, Account).reason;
-  return lack === undefined ? { complete: true } : { complete: false, reason: lack };
+  if (reason === undefined || readDocument(files, stateFile, Key).value) return { complete: true };
+  return { complete: false, reason };
 }
 
 /** Of both documents only the login. The time of the last look at the profile changes with every use, so it stays behind. */
 function handOver(files: FileTexts): FileTexts {
   const text = (members: Record<string, unknown>): string => `${JSON.stringify(members, null, 2)}\n`;
   const tokens = readDocument(files, tokensFile, Tokens).value;
-  const account = readDocument(files, stateFile, Account).value;
-  if (tokens && account) {
-    const { profileFetchedAt: _time, ...oauthAccount } = account.oauthAccount;
+  if (tokens) {
+    const account = readDocument(files, stateFile, Account).value?.oauthAccount;
+    const { profileFetchedAt: _time, ...oauthAccount } = account ?? { profileFetchedAt: undefined };
     return new Map([
       [tokensFile, text({ claudeAiOauth: tokens.claudeAiOauth })],
-      [stateFile, text({ oauthAccount, ...firstRunFlags })],
+      [stateFile, text({ ...(account && { oauthAccount }), ...firstRunFlags })],
     ]);
   }
   const primaryApiKey = readDocument(files, stateFile, Key).value?.primaryApiKey;
@@ -174,6 +173,8 @@ const prompt: ProviderPrompt = {
     const failure = readJsonLine(Failure, line);
     return failure ? { error: reasonOf(failure) } : null;
   },
+  // Words of the program; `Failed to authenticate` begins those of a run that nobody watches.
+  loginRefused: /Please run \/login|Failed to authenticate|Invalid API key|API Error: 401\b/,
 };
 
 export const claudeCode: ProviderFacts = {

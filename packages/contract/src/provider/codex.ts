@@ -73,6 +73,8 @@ const prompt: ProviderPrompt = {
     if (!event) return null;
     return event.type === 'turn.failed' ? { error: event.error.message } : { text: `${event.item.text}\n` };
   },
+  // Words of the program: a refresh token that has expired, was already used or was revoked; and a key that the API refuses.
+  loginRefused: /Your access token could not be refreshed|\b401 Unauthorized\b/,
 };
 
 export const codex: ProviderFacts = {
@@ -107,7 +109,8 @@ export const codex: ProviderFacts = {
     // Its sign-in page never shows a code: it calls back, or the device code is used.
     pasteCode: null,
     apiKey: {
-      key: /^sk-[A-Za-z0-9_-]{16,256}$/,
+      // Other vendors' keys begin alike: Anthropic's, OpenRouter's.
+      key: /^sk-(?!ant-|or-)[A-Za-z0-9_-]{16,256}$/,
       files: (key) =>
         new Map([[authFile.path, `${JSON.stringify({ auth_mode: 'apikey', OPENAI_API_KEY: key }, null, 2)}\n`]]),
     },

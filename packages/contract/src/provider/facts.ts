@@ -142,6 +142,8 @@ export interface ProviderPrompt {
    * gives up, or nothing. Pure; never throws. Standard error is never shown but in the tail of a failure.
    */
   read(line: string): { text: string } | { error: string } | null;
+  /** In why the CLI gives up (what `read` tells, or the end of standard error): the provider takes its login no longer. */
+  loginRefused?: RegExp;
 }
 
 /** How the CLI comes into the golden image; its version and checksums stand in image-builder/clis.lock.json. */

@@ -193,6 +193,7 @@ const prompt: ProviderPrompt = {
     // Pieces of one answer: the CLI puts line breaks where they belong.
     return event.type === 'result' ? { error: event.error.message } : { text: event.content };
   },
+  loginRefused: /API key not valid|Cached credentials are not valid|Manual authorization is required/,
 };
 
 export const geminiCli: ProviderFacts = {
@@ -252,7 +253,8 @@ export const geminiCli: ProviderFacts = {
     },
     pasteCode: { prompt: /Enter the authorization code:/, code: /4\/[A-Za-z0-9_-]{20,512}/ },
     apiKey: {
-      key: /^[A-Za-z0-9_.-]{20,256}$/,
+      // Of Google's API keys, and of those that are bound to a service account.
+      key: /^(?:AIza[A-Za-z0-9_-]{35}|AQ\.[A-Za-z0-9_.-]{20,253})$/,
       files: (key) =>
         new Map([
           [settingsFile, settingsFor('gemini-api-key')],

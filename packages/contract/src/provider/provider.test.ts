@@ -142,6 +142,8 @@ describe.each(withPrompt)('a prompt to $id', ({ id, prompt, cases }) => {
     const { answer, errors } = told(prompt, await readRecording(id, recorded.file));
     if ('answer' in recorded) expect({ answer, errors }).toEqual({ answer: recorded.answer, errors: [] });
     else expect({ answer, errors }).toEqual({ answer: '', errors: [expect.stringMatching(recorded.error)] });
+    const isRefused = errors.some((error) => prompt.loginRefused?.test(error));
+    expect(isRefused).toBe('error' in recorded && recorded.loginRefused);
   });
 
   it('is recorded with an answer and with a failure', () => {

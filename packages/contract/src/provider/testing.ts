@@ -63,7 +63,7 @@ const Cases = z.strictObject({
   prompts: z.array(
     z.union([
       z.strictObject({ file: Recorded, answer: z.string() }),
-      z.strictObject({ file: Recorded, error: Pattern }),
+      z.strictObject({ file: Recorded, error: Pattern, loginRefused: z.boolean().default(false) }),
     ]),
   ),
   /** Lines that tell a person nothing. */

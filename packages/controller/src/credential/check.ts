@@ -5,11 +5,13 @@ import { createBackground, type Background } from '@airlock/contract/background'
 import { raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { proofName, type CheckResult } from '@airlock/contract/guest';
+import { providers } from '@airlock/contract/provider/registry';
 import type { Settings } from '@airlock/contract/settings';
 import { createShared, type Shared } from '../lib/keyed.js';
 import type { Vms, VmRow } from '../vm/vm.js';
 import type { CredentialRow, CustodyRow, Owner, Vault } from '../vault/vault.js';
-import { expiryOf, findingByExpiry, findingOf } from './health.js';
+import type { PromptEnd } from './custodian.js';
+import { expiryOf, findingByExpiry, findingOf, findingOfPrompt, isOutweighed } from './health.js';
 import { summaries } from './summary.js';
 
 export interface CheckDeps {
@@ -84,7 +86,23 @@ async function checkIn(deps: CheckDeps, vm: VmRow, owner: Owner): Promise<void> 
   // Asking may have made the CLI refresh it.
   await deps.sync(vm.id);
   const expiry = expiryOf(await vault.read(await activeRow(deps, owner)));
-  await vault.note(owner, { ...findingOf(proof, expiry, Date.now()), checkedAt: new Date() });
+  const known = (await vault.custody(owner.userId)).find(({ provider }) => provider === owner.provider);
+  const isKept = isOutweighed(proof, known);
+  await vault.note(owner, { ...(!isKept && findingOf(proof, expiry, Date.now())), checkedAt: new Date() });
+}
+
+/** A prompt begins with the login that is active now: the answer takes what its end says of that login, and of no later one. */
+export async function listen({ vault }: Pick<CheckDeps, 'vault'>, owner: Owner): Promise<PromptEnd> {
+  const active = async (): Promise<CredentialRow | undefined> =>
+    (await vault.list(owner.userId)).find((one) => one.provider === owner.provider && one.state === 'active');
+  const lineage = (await active())?.lineage;
+  return async (failure) => {
+    const row = await active();
+    if (row === undefined || row.lineage !== lineage) return;
+    const expiry = expiryOf(await vault.read(row));
+    const finding = findingOfPrompt(providers[owner.provider], failure, expiry, Date.now());
+    if (finding) await vault.note(owner, { ...finding, checkedAt: new Date() });
+  };
 }
 
 interface DueContext extends CheckDeps {

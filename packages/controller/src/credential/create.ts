@@ -10,7 +10,7 @@ import { startLoop, type Loop } from '../lib/loop.js';
 import type { Reach, Vms, VmRow } from '../vm/vm.js';
 import type { CredentialRow, CustodyRow, Owner, Vault } from '../vault/vault.js';
 import { createApiKeys } from './api-key.js';
-import { createChecks } from './check.js';
+import { createChecks, listen } from './check.js';
 import type { Custodian, SyncReport } from './custodian.js';
 import type { CredentialGuard } from './guard.js';
 import { summaries } from './summary.js';
@@ -42,6 +42,7 @@ export function createCustodian(deps: CustodianDeps): Custodian {
     syncAll: () => syncAll(ctx),
     deliver,
     check: checks.check,
+    listen: (owner) => listen(deps, owner),
     setApiKey: apiKeys.set,
     retire: (browserVmId, provider) => retire(deps, browserVmId, provider),
     list: async (userId) => summaries(await vault.list(userId), await vault.custody(userId), await vms.list(userId)),

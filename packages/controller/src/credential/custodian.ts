@@ -28,6 +28,8 @@ export interface Custodian {
   unconfirmed(): Promise<number>;
   /** Asks the CLI in the CLI VM, which is started when it is stopped. @throws AppError not_found */
   check(owner: Owner): Promise<CredentialSummary>;
+  /** Called as a prompt begins: the answer is to be told of its end. */
+  listen(owner: Owner): Promise<PromptEnd>;
   /** @throws AppError not_found */
   remove(owner: Owner, noted?: Noted<Owner>): Promise<RemoveCredentialResponse>;
   /**
@@ -39,6 +41,9 @@ export interface Custodian {
   resume(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Notes what the end of a prompt says of its login: why the CLI gave up, or null for a whole answer. */
+export type PromptEnd = (failure: string | null) => Promise<void>;
 
 /** What `sync` did with one credential. conflict: what the VM holds was not stored: it had changed a copy that is no longer the newest, or holds no credential. */
 export interface SyncReport {

@@ -60,6 +60,32 @@ export function findingOf(
   return { health: 'needs_login', healthReason: `The CLI does not accept it (exit code ${proof.exitCode}).` };
 }
 
+/** Begins the reason of a finding that a prompt has made: the provider's own answer. */
+const atPrompt = 'At a prompt its CLI said: ';
+/** Characters of the CLI's reason that a finding repeats. */
+const reasonCharacters = 300;
+
+/** What the end of a prompt says of its login: `failure` is why the CLI gave up, null for a whole answer. undefined: nothing. */
+export function findingOfPrompt(
+  { prompt }: Pick<Provider, 'prompt'>,
+  failure: string | null,
+  expiry: CredentialExpiry | null,
+  now: number,
+): Finding | undefined {
+  if (failure === null) return findingOf({ ok: true, exitCode: 0, output: '' }, expiry, now);
+  const at = prompt?.loginRefused?.exec(failure)?.index;
+  if (at === undefined) return undefined;
+  const line = failure.slice(failure.lastIndexOf('\n', at) + 1).split('\n')[0] ?? '';
+  const health = takenBack.test(line) ? 'revoked' : 'needs_login';
+  return { health, healthReason: `${atPrompt}${line.trim().slice(0, reasonCharacters)}` };
+}
+
+/** Whether a proof's yes, which may be of the files alone, says less than what a prompt has shown of this login before. */
+export const isOutweighed = (
+  { ok }: Pick<CheckResult, 'ok'>,
+  known: Pick<Finding, 'healthReason'> | undefined,
+): boolean => ok && known?.healthReason.startsWith(atPrompt) === true;
+
 /** Why a provider's CLI did not prove `what` ("the API key"), for a person; `hint` for when it was looked at and refused. */
 export function proofError(
   { name: cli, login }: Pick<Provider, 'name' | 'login'>,

@@ -27,6 +27,8 @@ let play: Play;
 let asked: PromptRequest[];
 /** VMs whose credentials were looked after. */
 let synced: string[];
+/** What was told of the ends of prompts. */
+let heard: (string | null)[];
 /** How long the runner is to let the agent take, in ms. */
 let givenMs: number;
 let folder: string;
@@ -46,7 +48,11 @@ beforeAll(async () => {
   client = createJsonClient({ baseUrl: 'http://runner', socketPath, unreachable: 'runner_failed', name: 'the runner' });
   const prompts = createPrompts({
     vms: { ...c.vms, useCli, guest: async () => client },
-    custodian: { list: async () => c.credentials, sync: async (vmId) => (synced.push(vmId), []) },
+    custodian: {
+      list: async () => c.credentials,
+      sync: async (vmId) => (synced.push(vmId), []),
+      listen: async () => async (failure) => void heard.push(failure),
+    },
     settings: { AIRLOCK_PROMPT_TIMEOUT_S: 600 },
     log: silentLog,
   });
@@ -76,6 +82,7 @@ beforeEach(() => {
   });
   asked = [];
   synced = [];
+  heard = [];
   uses = 0;
   life = new AbortController();
   start = async () => undefined;
@@ -132,6 +139,16 @@ async function open(signal: AbortSignal) {
     },
   };
 }
+
+test('its end is told to who answers for the login: a whole answer, or all that the CLI said of its failure', async () => {
+  const vm = c.vms.add(c.ada.user.id, { kind: 'cli' });
+  await post(vm.id);
+  const details = { lastOutput: 'Why.' };
+  const error = { code: 'prompt_failed', message: 'codex ended with exit code 1.', hint: 'Connect.', details };
+  play = (response) => response.end(`${JSON.stringify({ error })}\n{"exitCode":1}\n`);
+  await post(vm.id);
+  expect(heard).toEqual([null, 'codex ended with exit code 1.\nWhy.']);
+});
 
 test('the answer comes as events, and ends with DONE', async () => {
   const vm = c.vms.add(c.ada.user.id, { kind: 'cli' });
@@ -323,7 +340,7 @@ test('the end of the server ends prompts', async () => {
   c.vms.add(c.ada.user.id, { kind: 'cli' });
   const prompts = createPrompts({
     vms: { ...c.vms, useCli, guest: async () => client },
-    custodian: { list: async () => c.credentials, sync: async () => [] },
+    custodian: { list: async () => c.credentials, sync: async () => [], listen: async () => async () => undefined },
     settings: { AIRLOCK_PROMPT_TIMEOUT_S: 600 },
     log: silentLog,
   });

@@ -16,7 +16,7 @@ import type { Emit, Prompts } from './prompt.js';
 
 export interface PromptDeps {
   vms: Pick<Vms, 'cliOf' | 'useCli' | 'guest' | 'requireCapacity'>;
-  custodian: Pick<Custodian, 'sync'> & {
+  custodian: Pick<Custodian, 'sync' | 'listen'> & {
     list(userId: string): Promise<readonly Pick<CredentialSummary, 'provider' | 'state'>[]>;
   };
   settings: Pick<Settings, 'AIRLOCK_PROMPT_TIMEOUT_S'>;
@@ -96,7 +96,7 @@ interface Prompt {
 }
 
 async function runPrompt(prompt: Prompt, deps: Deps, emit: Emit, over: AbortSignal): Promise<void> {
-  const { vms, log, background } = deps;
+  const { vms, custodian, log, background } = deps;
   const startedAt = performance.now();
   try {
     const vm = await vms.cliOf(prompt.userId);
@@ -110,7 +110,9 @@ async function runPrompt(prompt: Prompt, deps: Deps, emit: Emit, over: AbortSign
     const use = await vms.useCli(prompt.userId, onProgress, over);
     try {
       await emit({ status: `asking ${prompt.name}` });
-      await passAnswer(await vms.guest(use.vm.id), prompt, emit, AbortSignal.any([over, use.ended]));
+      const told = await custodian.listen({ userId: prompt.userId, provider: prompt.body.provider });
+      const heard = await passAnswer(await vms.guest(use.vm.id), prompt, emit, AbortSignal.any([over, use.ended]));
+      await told(heard).catch((error: unknown) => log.error({ err: error }, 'the end of a prompt could not be noted'));
     } catch (error) {
       // Whatever the answer broke off with: it broke off because of this.
       throw use.ended.aborted ? use.ended.reason : error;
@@ -143,15 +145,20 @@ function finish({ vm, release }: CliUse, { custodian, log }: PromptDeps): void {
 
 const elapsed = (since: number): number => Math.round(performance.now() - since);
 
-/** Frames of the agent, up to the last one. @throws AppError when it breaks off */
-async function passAnswer(guest: JsonClient, { body }: Prompt, emit: Emit, over: AbortSignal): Promise<void> {
+/** Frames of the agent, up to the last one; answers why the CLI gave up, or null when it did not. @throws AppError when it breaks off */
+async function passAnswer(guest: JsonClient, { body }: Prompt, emit: Emit, over: AbortSignal): Promise<string | null> {
+  const failures: string[] = [];
   const totalMs = body.timeoutMs + afterLimitMs;
   const signal = withDeadline(over, totalMs);
   const options = { body, signal, timeoutMs: silenceMs, totalMs, maxLines: promptLimits.answerBytes };
   for await (const line of await guest.lines('POST', '/prompts', options)) {
     const frame = PromptFrame.parse(parseReceived(line));
     await raceAbort(emit(frame), signal);
-    if ('exitCode' in frame) return;
+    if ('error' in frame) {
+      const { message, details } = frame.error;
+      failures.push(message, ...(typeof details?.['lastOutput'] === 'string' ? [details['lastOutput']] : []));
+    }
+    if ('exitCode' in frame) return failures.length === 0 && frame.exitCode === 0 ? null : failures.join('\n');
   }
   throw new AppError('vm_lost', 'The CLI VM ended in the middle of the answer.');
 }

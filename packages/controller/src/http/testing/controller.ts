@@ -141,7 +141,7 @@ export async function startTestController(): Promise<TestController> {
     custodian: createTestCustodian(credentials),
     prompts: createPrompts({
       vms,
-      custodian: { list: async () => credentials, sync: async () => [] },
+      custodian: { list: async () => credentials, sync: async () => [], listen: async () => async () => undefined },
       settings: { AIRLOCK_PROMPT_TIMEOUT_S: 600 },
       log,
     }),
