@@ -1,13 +1,16 @@
 /** A browser VM made for nobody in particular: what a person would see, do, and not be able to do in it. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createWebSocketStream, WebSocket } from 'ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CreateUserResponse, DesktopTicket, Vm } from '@airlock/contract/api';
 import { desktopSizes } from '@airlock/contract/desktop';
-import { CheckResult, GuestHealth, versionName } from '@airlock/contract/guest';
-import type { JsonClient } from '@airlock/contract/http-client';
+import { CheckResult, GuestClock, GuestHealth, versionName } from '@airlock/contract/guest';
+import { homePaths } from '@airlock/contract/home';
+import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { apiClient, endController, refusal, untilVm } from '../support/api.js';
 import { startController, type RunningController } from '../support/controller.js';
 import { createFakeInternet, type FakeInternet } from '../support/fake-internet.js';
@@ -24,6 +27,13 @@ const browserArea: Box = { x: 20, y: 120, width: 780, height: 640 };
 const tabStrip: Box = { x: 340, y: 4, width: 380, height: 32 };
 const addressBar: Box = { x: 130, y: 50, width: 600, height: 28 };
 const terminalArea: Box = { x: 850, y: 40, width: 410, height: 720 };
+
+const qemuProgram = 'qemu-system-x86_64';
+/** QEMU with one more monitor, for the test: that of the runner has no path. */
+const withMonitor = (socket: string): string => `#!/bin/sh
+case "$*" in *airlock-config*) set -- "$@" -qmp unix:${socket},server=on,wait=off ;; esac
+exec "$(PATH="\${PATH#*:}" command -v ${qemuProgram})" "$@"
+`;
 
 const endings: (() => Promise<unknown>)[] = [];
 
@@ -89,9 +99,11 @@ beforeAll(async () => {
   internet = await createFakeInternet();
   endings.push(internet.close);
   await writeFile(join(home.path, 'ca.pem'), internet.caPem);
+  await writeFile(join(home.path, qemuProgram), withMonitor(join(home.path, 'qmp')), { mode: 0o755 });
   controller = await startController({
     home: home.path,
     env: {
+      PATH: `${home.path}:${process.env['PATH'] ?? ''}`,
       AIRLOCK_UPSTREAM_PROXY: internet.upstreamTemplate,
       AIRLOCK_PROXY_PORT_BASE: String(internet.port),
       AIRLOCK_EXTRA_CA: join(home.path, 'ca.pem'),
@@ -179,6 +191,58 @@ describe('the desktop of a browser VM', () => {
     });
     expect(result, result.output).toMatchObject({ ok: true });
   }, 320_000);
+});
+
+describe('the clock of a VM', () => {
+  let runner: JsonClient;
+  let qemu: Socket;
+  beforeAll(async () => {
+    const socketPath = homePaths(home.path).vmFile(vm.id, 'socket');
+    const [baseUrl, unreachable, name] = ['http://runner', 'runner_failed', 'the runner'] as const;
+    runner = createJsonClient({ baseUrl, socketPath, unreachable, name });
+    qemu = connect(join(home.path, 'qmp'));
+    await once(qemu, 'data');
+    await tellQemu('qmp_capabilities');
+  });
+  afterAll(async () => {
+    qemu.destroy();
+    await runner.close();
+  });
+  async function tellQemu(execute: string): Promise<void> {
+    const answer = once(qemu, 'data') as Promise<[Buffer]>;
+    qemu.write(JSON.stringify({ execute }));
+    expect((await answer).toString()).toMatch(/"return"|"event"/);
+  }
+  /** Milliseconds; exact to half of what the answer took. */
+  async function behindMs(): Promise<number> {
+    const askedAt = Date.now();
+    const { epochMs } = await runner.call('GET', '/guest/clock', GuestClock);
+    return (askedAt + Date.now()) / 2 - epochMs;
+  }
+  async function untilRight(): Promise<void> {
+    await expect.poll(async () => Math.abs(await behindMs()), { timeout: 5000, interval: 100 }).toBeLessThan(1000);
+  }
+
+  it.each([
+    ['ahead', 3_600_000],
+    ['behind', -172_800_000],
+  ])(
+    'that was set %s is right again within 5 s',
+    async (_where, byMs) => {
+      await untilRight();
+      await runner.call('POST', '/guest/clock', null, { body: { byMs } });
+      await untilRight();
+    },
+    60_000,
+  );
+
+  it('is right within 5 s after the VM, which was stopped, runs on', async () => {
+    await untilRight();
+    await tellQemu('stop');
+    await delay(8000);
+    await tellQemu('cont');
+    await untilRight();
+  }, 60_000);
 });
 
 describe('the way to a desktop', () => {

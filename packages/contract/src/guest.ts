@@ -4,6 +4,8 @@
  *
  *   GET    /health                 GuestHealth
  *   POST   /config/reload          GuestHealth, after a newer generation of the config drive was applied
+ *   GET    /clock                  GuestClock; of protocol 4, as is the next
+ *   POST   /clock                  ClockMove → 204 once the clock is moved
  *   POST   /login                  LoginStatus (202); 409 login_running
  *   GET    /login                  LoginStatus
  *   POST   /login/input            LoginInput → LoginStatus; invalid_request for what is no code; 409 login_running when none is asked for
@@ -45,7 +47,7 @@ import { answerBytes, largeAnswers, receivedText } from './received.js';
 /**
  * What an agent understands; its image's manifest says which. 1: as first released. 2: checks of versions are called
  * `version_<provider>`. 3: the home may be on a disk of its own.
- * 4: the routes below /desktop, and the login's terminal.
+ * 4: the routes below /desktop, the login's terminal, and /clock.
  */
 export const guestProtocol = 4;
 /** Of agents that are understood: the oldest, which is at least one behind, and the newest. Beyond them a VM is not started. */
@@ -127,6 +129,11 @@ export const GuestHealth = z.object({
 export type GuestHealth = z.infer<typeof GuestHealth>;
 
 /** browser: the CLI opens its page in the VM. device_code: the person opens a page on any device and types a code there. */
+/** What the guest's wall clock says, Unix epoch milliseconds: any number, for who could set it could set it to anything. */
+export const GuestClock = z.object({ epochMs: z.int() });
+/** By how much the wall clock is moved on, or (negative) back, in milliseconds. */
+export const ClockMove = z.object({ byMs: z.int() });
+
 export const LoginMethod = z.enum(['browser', 'device_code']);
 export type LoginMethod = z.infer<typeof LoginMethod>;
 export const LoginRequest = z.object({ provider: ProviderId, method: LoginMethod.default('browser') });

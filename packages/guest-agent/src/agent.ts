@@ -80,7 +80,7 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     credentials,
     custody: createCustody(credentials, home, user, log),
     check: (name) => runCheck(name, { home, user, variables, processes }),
-    prompts,
+    ...{ prompts, moveClock: (byMs: number) => system.moveClock(byMs) },
     powerOff: () => background.own(system.powerOff(), 'The VM could not be powered off'),
   });
 

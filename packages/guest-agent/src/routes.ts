@@ -3,6 +3,7 @@ import { DesktopPaste, DesktopSize } from '@airlock/contract/desktop';
 import { AppError } from '@airlock/contract/errors';
 import {
   CheckName,
+  ClockMove,
   CredentialBundle,
   LoginInput,
   LoginRequest,
@@ -30,6 +31,7 @@ export interface RouteDeps {
   custody: Custody;
   check: (name: CheckName) => Promise<CheckResult>;
   prompts: Pick<Prompts, 'start'>;
+  moveClock: (byMs: number) => Promise<void>;
   powerOff: () => void;
 }
 
@@ -66,7 +68,7 @@ export function createRoutes(deps: RouteDeps): Route[] {
   ];
 }
 
-function vmRoutes({ health, reload, powerOff }: RouteDeps): Route[] {
+function vmRoutes({ health, reload, moveClock, powerOff }: RouteDeps): Route[] {
   return [
     { method: 'GET', path: /^\/health$/, body: false, handle: () => ok(health()) },
     {
@@ -76,6 +78,16 @@ function vmRoutes({ health, reload, powerOff }: RouteDeps): Route[] {
       handle: async () => {
         await reload();
         return ok(health());
+      },
+    },
+    { method: 'GET', path: /^\/clock$/, body: false, handle: () => ok({ epochMs: Date.now() }) },
+    {
+      method: 'POST',
+      path: /^\/clock$/,
+      body: true,
+      handle: async (_, body) => {
+        await moveClock(parse(ClockMove, body, 'move of the clock').byMs);
+        return noContent;
       },
     },
     {

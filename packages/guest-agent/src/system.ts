@@ -15,8 +15,8 @@ export interface System {
   endPrograms(): Promise<void>;
   /** Mixes bytes into the kernel's random numbers and makes it use them at once. */
   seedRandom(entropy: Buffer): Promise<void>;
-  /** Sets the wall clock, Unix epoch milliseconds. */
-  setClock(epochMs: number): Promise<void>;
+  /** Moves the wall clock on, or (negative) back, by so many milliseconds. */
+  moveClock(byMs: number): Promise<void>;
   setHostname(name: string): Promise<void>;
   powerOff(): Promise<void>;
 }
@@ -28,6 +28,17 @@ const seedScript = `
   ioctl($random, 0x40085203, pack('ii', 8 * length $bytes, length $bytes) . $bytes) or die "RNDADDENTROPY: $!";
   ioctl($random, 0x5207, 0) or die "RNDRESEEDCRNG: $!";
 `;
+
+// adjtimex, number 159 of amd64, with ADJ_SETOFFSET and ADJ_NANO in the 208 bytes of struct timex: seconds and nanoseconds are its ninth
+// member (linux/timex.h). The kernel adds them in one step, so that it does not matter how long this program took to start.
+const clockScript = `
+  my $timex = pack('Lx68qqx120', 0x2100, @ARGV);
+  syscall(159, $timex) >= 0 or die "adjtimex: $!";
+`;
+
+/** Seconds, and nanoseconds that are never negative. */
+const secondsOf = (ms: number): string[] =>
+  [Math.floor(ms / 1000), (ms - 1000 * Math.floor(ms / 1000)) * 1e6].map(String);
 
 /**
  * Runs a system program.
@@ -53,7 +64,7 @@ function realSystem(settings: AgentSettings, processes: Processes): System {
     user: { uid: guestUser.uid, gid: guestUser.gid, cgroup: settings.programsCgroup },
     endPrograms: () => emptyCgroup(settings.programsCgroup),
     seedRandom: (entropy) => tool(['perl', '-e', seedScript], entropy),
-    setClock: (epochMs) => tool(['date', '-s', `@${(epochMs / 1000).toFixed(3)}`]),
+    moveClock: (byMs) => tool(['perl', '-e', clockScript, '--', ...secondsOf(byMs)]),
     setHostname: (name) => writeFile('/proc/sys/kernel/hostname', name),
     powerOff: () => tool(['systemctl', 'poweroff', '--no-block']),
   };
@@ -76,7 +87,7 @@ function idleSystem(log: Log): System {
     user: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     endPrograms: skip('end programs of a former agent'),
     seedRandom: skip('seed random numbers'),
-    setClock: skip('set clock'),
+    moveClock: skip('move clock'),
     setHostname: skip('set host name'),
     powerOff: skip('power off'),
   };

@@ -13,6 +13,7 @@ import { RunnerSecrets, runnerFiles, VmSpec, type RunnerStatus } from '@airlock/
 import { connect, powerOn, tryUpstream, type BootContext } from './boot.js';
 import type { Gateway } from './egress/gateway.js';
 import { createGuestAgent } from './guest/agent.js';
+import { keepClock, type ClockEvents } from './guest/clock.js';
 import { createConfiguration } from './guest/configuration.js';
 import { waitUntilReady } from './guest/readiness.js';
 import { handlersOf } from './handlers.js';
@@ -153,6 +154,25 @@ async function boot(context: BootContext, life: Life, over: AbortSignal): Promis
   clearTimeout(timer);
   status.update({ phase: 'ready', readyAt: Date.now() });
   log.info({ ms: Date.now() - status.current().startedAt }, 'ready');
+  keepClock(agent, clockEvents(log), over).catch((err: unknown) =>
+    log.error({ err }, "the guest's clock could not be watched"),
+  );
+}
+
+/** Of a guest whose clock goes wrong for ever; it must not be able to fill the log. */
+const loggedClocks = 100;
+
+function clockEvents(log: Logger): ClockEvents {
+  let logged = 0;
+  const note = (facts: object, what: string): void => {
+    logged += 1;
+    if (logged <= loggedClocks) log.info(facts, what);
+  };
+  return {
+    moved: (byMs) => note({ byMs }, "the guest's clock was wrong, and was moved"),
+    failed: ({ code, message }, isLast) =>
+      note({ code, reason: message }, `the guest's clock could not be looked at${isLast ? ', and is left alone' : ''}`),
+  };
 }
 
 function readinessEvents(life: Life): Parameters<typeof waitUntilReady>[2] {

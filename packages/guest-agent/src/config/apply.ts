@@ -25,7 +25,7 @@ export async function applyConfig(
   // What needs randomness or the time waits for the flag, so that all of this may run side by side.
   await Promise.all([
     system.seedRandom(Buffer.from(config.entropy, 'base64')),
-    moveClock(config.epochMs, system),
+    advanceClock(config.epochMs, system),
     writeRunFiles(config, settings, system),
     system.setHostname(config.hostname),
     openHome(settings, processes, system.user, config.homeKey === null ? null : Buffer.from(config.homeKey, 'base64')),
@@ -33,9 +33,10 @@ export async function applyConfig(
   await writeFile(join(settings.runFolder, 'configured'), '', { mode: 0o644 });
 }
 
-/** The drive was written in the past, so that its time is a lower bound: the clock is never moved back. */
-async function moveClock(epochMs: number, system: System): Promise<void> {
-  if (Date.now() < epochMs - clockToleranceMs) await system.setClock(epochMs);
+/** The drive was written in the past, so that its time is a lower bound: whether the clock is ahead, only the runner knows. */
+async function advanceClock(epochMs: number, system: System): Promise<void> {
+  const behindMs = epochMs - Date.now();
+  if (behindMs > clockToleranceMs) await system.moveClock(behindMs);
 }
 
 async function writeRunFiles(config: GuestConfig, settings: AgentSettings, system: System): Promise<void> {

@@ -11,7 +11,7 @@ import {
 import { pipeline } from 'node:stream/promises';
 import { deadlineHeader, startLimit } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
-import { GuestHealth } from '@airlock/contract/guest';
+import { GuestClock, GuestHealth } from '@airlock/contract/guest';
 import { answerBytes, parseReceived } from '@airlock/contract/received';
 import type { Address } from '../lib/device.js';
 
@@ -23,6 +23,13 @@ export interface GuestAgent {
   health(signal: AbortSignal): Promise<GuestHealth>;
   /** Has the agent read its config drive again, and apply what is newer. @throws AppError guest_unreachable, guest_refused */
   reload(signal: AbortSignal): Promise<GuestHealth>;
+  /**
+   * What the guest's clock says, Unix epoch milliseconds.
+   * @throws AppError guest_unreachable; guest_refused, with the status in its details
+   */
+  clock(signal: AbortSignal): Promise<number>;
+  /** Moves the guest's clock on, or back. @throws AppError guest_unreachable, guest_refused */
+  moveClock(byMs: number, signal: AbortSignal): Promise<void>;
   /** Asks the guest to shut down. @throws AppError guest_unreachable, guest_refused */
   powerOff(signal: AbortSignal): Promise<void>;
   /**
@@ -50,9 +57,19 @@ export function createGuestAgent(reach: () => Address, token: string): GuestAgen
   return {
     health: (signal) => askHealth(channel, 'GET', '/health', signal),
     reload: (signal) => askHealth(channel, 'POST', '/config/reload', signal),
+    async clock(signal) {
+      const { status, body } = await ask(channel, { method: 'GET', path: '/clock', signal });
+      const parsed = status === 200 ? GuestClock.safeParse(parseJson(body)) : undefined;
+      if (parsed?.success) return parsed.data.epochMs;
+      throw refused('GET', '/clock', status);
+    },
+    async moveClock(byMs, signal) {
+      const { status } = await ask(channel, { method: 'POST', path: '/clock', signal, body: { byMs } });
+      if (status !== 204) throw refused('POST', '/clock', status);
+    },
     async powerOff(signal) {
-      const { status } = await ask(channel, 'POST', '/power-off', signal);
-      if (status !== 204) throw new AppError('guest_refused', `The agent answered POST /power-off with ${status}.`);
+      const { status } = await ask(channel, { method: 'POST', path: '/power-off', signal });
+      if (status !== 204) throw refused('POST', '/power-off', status);
     },
     forward: (incoming, response, path) => forward(channel, incoming, response, path),
     close: () => pool.destroy(),
@@ -88,13 +105,20 @@ function begin({ reach, token, pool }: Channel, { headers = {}, ...call }: Call)
   return begun;
 }
 
-async function ask(channel: Channel, method: string, path: string, signal: AbortSignal): Promise<Answer> {
+const refused = (method: string, path: string, status: number): AppError =>
+  new AppError('guest_refused', `The agent answered ${method} ${path} with ${status} and not as it should.`, {
+    details: { status },
+  });
+
+async function ask(channel: Channel, { body, ...what }: Omit<Call, 'headers'> & { body?: object }): Promise<Answer> {
   try {
-    const call = begin(channel, { method, path, signal });
-    call.end();
+    const headers = body && { headers: { 'content-type': 'application/json' } };
+    const call = begin(channel, { ...what, ...headers });
+    call.end(body && JSON.stringify(body));
     const [answer] = (await once(call, 'response')) as [IncomingMessage];
     return { status: answer.statusCode ?? 0, body: await wholeOf(answer) };
   } catch (cause) {
+    const { method, path, signal } = what;
     throw unreachable(method, path, signal.aborted ? signal.reason : cause);
   }
 }
@@ -117,7 +141,7 @@ interface Answer {
 }
 
 async function askHealth(channel: Channel, method: string, path: string, signal: AbortSignal): Promise<GuestHealth> {
-  const { status, body } = await ask(channel, method, path, signal);
+  const { status, body } = await ask(channel, { method, path, signal });
   const parsed = status === 200 ? GuestHealth.safeParse(parseJson(body)) : undefined;
   if (parsed?.success) return parsed.data;
   throw new AppError('guest_refused', `The agent answered ${method} ${path} with ${status} and an unexpected body.`);
