@@ -218,6 +218,27 @@ describe('gemini', () => {
     90_000,
   );
 
+  it('goes on with the login of a Workspace account once it knows a project, which travels with it', async () => {
+    internet.googleProvider.setStanding('workspace');
+    const home = join(folder, 'browser-vm');
+    expect(refusalIn(login, (await signIn(home, 'Allow')).output)?.asks).toBe('project');
+    const { file, variable } = login.settings?.[0] ?? { file: '', variable: '' };
+    await put(home, [[file, `OTHER=x\n${variable}=ada-project-1\n`]]);
+    const again = await run(login.argv, home, login.env);
+    expect(again.exitCode).toBe(0);
+    expect(refusalIn(login, again.output)).toBeUndefined();
+    expect(internet.googleProvider.counts.codesRedeemed).toBe(1);
+
+    const files = await found(home);
+    expect(login.inspectCredential(files)).toEqual({ complete: true });
+    const handed = login.handOver?.(files) ?? files;
+    expect(handed.get(file)).toBe(`${variable}=ada-project-1\n`);
+    const other = join(folder, 'cli-vm');
+    await put(other, handed);
+    expect(await prove(other)).toBe(true);
+    expect(await answerTo('Good morning.', other)).toContain('Good morning.');
+  }, 120_000);
+
   it('says nothing of an account that is to be verified but at a prompt, and its proof is known by that', async () => {
     internet.googleProvider.setStanding('unverified');
     const home = join(folder, 'home');

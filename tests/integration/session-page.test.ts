@@ -78,6 +78,25 @@ beforeEach(async () => {
 afterEach(() => page.context().close());
 
 describe('the page of a sign-in', () => {
+  it('asks for the setting that the CLI needs, takes only what can be one, and goes on with it', async () => {
+    const needed = { ...notice, code: 'setting_needed', details: { setting: 'project' } } as const;
+    await open({ provider: 'gemini_cli', login: null, notice: needed });
+    const form = page.getByTestId('setting-project');
+    const field = form.getByLabel('Google Cloud project');
+    await field.fill('123456789012');
+    expect(await form.getByRole('button').isDisabled()).toBe(true);
+    await screenshot('setting');
+    await field.fill(' my-project-123 ');
+    await field.press('Enter');
+    await form.waitFor({ state: 'detached' });
+    expect(calls).toEqual([
+      {
+        call: `POST /api/vm/auth/${id}/fallback`,
+        body: { method: 'browser', settings: { project: 'my-project-123' } },
+      },
+    ]);
+  });
+
   it.each([
     ['wide', 1280, 800],
     ['on a phone', 390, 844],

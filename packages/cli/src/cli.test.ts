@@ -47,6 +47,7 @@ describe('help', () => {
       'auth list',
       'auth cancel',
       'auth extend',
+      'auth answer',
       'auth watch',
       'prompt',
       'vm list',

@@ -93,6 +93,10 @@ export const errorCatalogue = {
   upstream_unreachable: { status: 502, meaning: 'The upstream proxy cannot be reached.' },
   upstream_auth_failed: { status: 502, meaning: 'The upstream proxy refused the user name or password.' },
   login_failed: { status: 502, meaning: 'The CLI ended its login without a credential.' },
+  setting_needed: {
+    status: 409,
+    meaning: 'The CLI has to know something of this account before it works; `details.setting` says what.',
+  },
   login_repeated: {
     status: 409,
     meaning: 'The CLI’s login ended before the person had signed in, and has begun again.',

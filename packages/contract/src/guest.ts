@@ -40,6 +40,7 @@ import { z } from 'zod';
 import { ReceivedError } from './errors.js';
 import { SessionId, VmId } from './ids.js';
 import { formerIds, type FormerId } from './provider/former-ids.js';
+import { LoginSettings } from './provider/setting.js';
 import { ProviderId, providerIds } from './provider/provider.js';
 import { named } from './named.js';
 import { answerBytes, largeAnswers, receivedText } from './received.js';
@@ -47,7 +48,7 @@ import { answerBytes, largeAnswers, receivedText } from './received.js';
 /**
  * What an agent understands; its image's manifest says which. 1: as first released. 2: checks of versions are called
  * `version_<provider>`. 3: the home may be on a disk of its own.
- * 4: the routes below /desktop, the login's terminal, and /clock.
+ * 4: the routes below /desktop, the login's terminal, /clock, and settings of a login.
  */
 export const guestProtocol = 4;
 /** Of agents that are understood: the oldest, which is at least one behind, and the newest. Beyond them a VM is not started. */
@@ -136,7 +137,12 @@ export const ClockMove = z.object({ byMs: z.int() });
 
 export const LoginMethod = z.enum(['browser', 'device_code']);
 export type LoginMethod = z.infer<typeof LoginMethod>;
-export const LoginRequest = z.object({ provider: ProviderId, method: LoginMethod.default('browser') });
+/** `settings`: put where the CLI looks for them before it starts. */
+export const LoginRequest = z.object({
+  provider: ProviderId,
+  method: LoginMethod.default('browser'),
+  settings: LoginSettings.optional(),
+});
 /** A code that the provider's page showed, typed into the CLI's terminal and followed by Enter. */
 export const LoginInput = z.object({ code: z.string().min(1).max(4096) });
 

@@ -5,6 +5,7 @@ import { DeviceCode, DeviceUrl, LoginInput, LoginMethod } from './guest.js';
 import { receivedText } from './received.js';
 import { SessionId, VmId } from './ids.js';
 import { ProviderId } from './provider/provider.js';
+import { LoginSettings } from './provider/setting.js';
 import { named } from './named.js';
 
 /**
@@ -57,8 +58,12 @@ export const SessionStep = z.strictObject({
 });
 export type SessionStep = z.infer<typeof SessionStep>;
 
-/** `POST /api/vm/auth/:id/fallback`: starts the login anew in the same VM, by this method. `browser` is plainly "try again". */
-export const FallbackRequest = z.strictObject({ method: LoginMethod });
+/**
+ * `POST /api/vm/auth/:id/fallback`: starts the login anew in the same VM, by this method. `browser` is plainly "try again". `settings`:
+ * what the CLI asked for (`setting_needed`); the person need not sign in again then.
+ */
+export const FallbackRequest = z.strictObject({ method: LoginMethod, settings: LoginSettings.optional() });
+export type FallbackRequest = z.infer<typeof FallbackRequest>;
 /** `POST /api/vm/auth/:id/code`: typed into the CLI's terminal; never stored or logged. */
 export const CodeRequest = LoginInput.strict();
 

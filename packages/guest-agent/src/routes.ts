@@ -106,8 +106,8 @@ function loginRoutes({ login }: RouteDeps): Route[] {
       path: /^\/login$/,
       body: true,
       handle: (_, body) => {
-        const { provider, method } = parse(LoginRequest, body, 'login request');
-        return { status: 202, json: login.start(provider, method) };
+        const { provider, method, settings } = parse(LoginRequest, body, 'login request');
+        return { status: 202, json: login.start(provider, method, settings) };
       },
     },
     {

@@ -56,6 +56,15 @@ export function addAuth(program: Command): void {
       print(`${session.id} ${session.status} until ${session.expiresAt ?? 'its end'}`);
     });
   auth
+    .command('answer <session-id> <name> <value>')
+    .description('Give a sign-in what its CLI asks for, such as the Google Cloud project; it goes on with that.')
+    .addHelpText('after', '\nExample:\n  airlock auth answer ses_0123456789abcdef project my-project-123')
+    .action(async (id: string, name: string, value: string) => {
+      const body = { method: 'browser', settings: { [name]: value } };
+      const session = await withApi((api) => api.call('POST', `${sessionPath(id)}/fallback`, Session, { body }));
+      print(`${session.id} ${session.status}`);
+    });
+  auth
     .command('watch <session-id>')
     .description('Follow a sign-in until it ends. Exit code 0 when it completed.')
     .addHelpText('after', '\nExample:\n  airlock auth watch ses_0123456789abcdef')
@@ -126,6 +135,8 @@ async function watch(api: Api, id: string): Promise<Session> {
   for await (const session of sessionEvents(api, `${sessionPath(id)}/events`)) {
     const time = session.updatedAt.slice(11, 19);
     for (const line of changedSteps(last, session)) print(`${time}  ${line}`);
+    if (session.notice && session.notice.message !== last?.notice?.message)
+      print(`${time}  ${[session.notice.message, session.notice.hint].filter(Boolean).join('\n')}`);
     last = session;
     if (!isFinal(session.status)) continue;
     print(`${time}  ${describeEnd(session)}`);

@@ -85,8 +85,24 @@ export interface Refusal {
   reason: string;
   /** What the person can do. */
   hint: string;
+  /** The name of the setting of `ProviderLogin.settings` that is missing. */
+  asks?: string;
   /** Nobody has refused anything: the CLI has waited as long as it does. The login begins again while the person has time. */
   again?: true;
+}
+
+/** What a CLI has to know of some accounts besides their login; it travels with the credential. */
+export interface LoginSetting {
+  /** In the API and in `airlock auth answer`. */
+  name: string;
+  /** For the person: what it is, and where it is found. */
+  label: string;
+  note: string;
+  /** Must match as a whole. */
+  pattern: RegExp;
+  /** One of the `variables` of the credential file `file`, in which the CLI looks for it. */
+  variable: string;
+  file: string;
 }
 
 /** How the CLI of a provider signs in. `null` in `Provider.login` while Airlock cannot drive it yet. */
@@ -125,6 +141,7 @@ export interface ProviderLogin {
     env?: Readonly<Record<string, string>>;
     accepts(exitCode: number, output: string): boolean;
   };
+  settings?: readonly LoginSetting[];
   /** What is known of refusals, the first that fits counts. Each is recorded (`cases.json`). */
   refusals?: readonly Refusal[];
   deviceCode: DeviceCodeLogin | null;

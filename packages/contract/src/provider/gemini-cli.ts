@@ -6,7 +6,7 @@
  * would have to be clicked through, would stay after the login, and would stay after a refusal too.
  */
 import { z } from 'zod';
-import { epochMs, maybe, opaqueText, plainText } from './credential-content.js';
+import { epochMs, keptLines, maybe, opaqueText, plainText } from './credential-content.js';
 import { readDocument } from './credential-document.js';
 import type {
   CredentialExpiry,
@@ -45,6 +45,9 @@ const keptTokens = z.object({
 });
 const keptAccounts = z.object({ active: maybe(plainText), old: maybe(z.array(plainText).max(64)) });
 const keyLine = /^GEMINI_API_KEY=[A-Za-z0-9_.-]{1,256}$/m;
+/** The id of a project, never its number; before the colon the domain of an old one. */
+const project = /(?:[a-z0-9][a-z0-9.-]{0,62}:)?[a-z][a-z0-9-]{4,28}[a-z0-9]/;
+const projectLine = new RegExp(`^GOOGLE_CLOUD_PROJECT=${project.source}$`, 'm');
 
 const credentialFiles: readonly [CredentialFile, ...CredentialFile[]] = [
   {
@@ -54,8 +57,13 @@ const credentialFiles: readonly [CredentialFile, ...CredentialFile[]] = [
   { path: tokensFile, mode: 0o600, required: false, keeps: keptTokens, delivery: 'replace' },
   { path: accountFile, mode: 0o644, required: false, keeps: keptAccounts, delivery: 'replace' },
   {
-    ...{ path: keyFile, mode: 0o600, required: false, keeps: keyLine },
-    ...{ delivery: 'variables', variables: ['GEMINI_API_KEY'] },
+    ...{
+      path: keyFile,
+      mode: 0o600,
+      required: false,
+      keeps: new RegExp(`${keyLine.source}|${projectLine.source}`, 'm'),
+    },
+    ...{ delivery: 'variables', variables: ['GEMINI_API_KEY', 'GOOGLE_CLOUD_PROJECT'] },
   },
 ];
 
@@ -104,11 +112,14 @@ function expiry(files: FileTexts): CredentialExpiry | null {
 function handOver(files: FileTexts): FileTexts {
   const selectedType =
     readDocument(files, settingsFile, Settings).value?.security.auth.selectedType ?? 'oauth-personal';
-  const kept = selectedType === 'gemini-api-key' ? [keyFile] : [tokensFile, accountFile];
+  const isKey = selectedType === 'gemini-api-key';
+  const kept = isKey ? [] : [tokensFile, accountFile];
   const texts = kept.flatMap((path): [string, string][] => {
     const text = files.get(path);
     return text === undefined ? [] : [[path, text]];
   });
+  const variables = keptLines(files.get(keyFile) ?? '', isKey ? keyLine : projectLine);
+  if (variables !== '') texts.push([keyFile, variables]);
   return new Map([[settingsFile, settingsFor(selectedType)], ...texts]);
 }
 
@@ -158,7 +169,8 @@ const refusals: readonly Refusal[] = [
   {
     words: /\bProjectIdRequiredError\b/,
     reason: 'This Google account needs a Google Cloud project to use Gemini CLI.',
-    hint: ways,
+    hint: 'Give the id of one in which your company has enabled Gemini for Google Cloud, or use an API key.',
+    asks: 'project',
   },
   {
     words: /\bIneligibleTierError\b/,
@@ -244,6 +256,13 @@ export const geminiCli: ProviderFacts = {
         exitCode === 0 && /^Experiments loaded\b/m.test(output) && !/Error authenticating/.test(output),
     },
     // Not Google's flow for devices: the same page, which ends by showing a code instead of calling back. It needs a terminal.
+    settings: [
+      {
+        ...{ name: 'project', label: 'Google Cloud project', pattern: project },
+        note: 'Its id, such as my-project-123, as the Google Cloud console lists it; not its name, and not its number.',
+        ...{ variable: 'GOOGLE_CLOUD_PROJECT', file: keyFile },
+      },
+    ],
     refusals,
     deviceCode: {
       argv: ['gemini', '--list-extensions'],

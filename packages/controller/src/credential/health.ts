@@ -101,6 +101,11 @@ export function proofError(
     });
   }
   const refusal = refusalIn(login, output);
+  if (refusal?.asks !== undefined)
+    return new AppError('setting_needed', refusal.reason, {
+      hint: refusal.hint,
+      details: { ...details, setting: refusal.asks },
+    });
   if (refusal) return new AppError('proof_failed', refusal.reason, { hint: refusal.hint, details });
   const found = `exit code ${exitCode ?? 'none'}`;
   return new AppError('proof_failed', `The ${cli} CLI in the CLI VM does not accept ${what} (${found}).`, {

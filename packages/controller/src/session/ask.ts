@@ -1,10 +1,11 @@
 /** What a person asks of a sign-in: start it, help it along, end it, follow it. The faces are described in session.ts. */
 import { AppError } from '@airlock/contract/errors';
-import { LoginStatus, type LoginMethod } from '@airlock/contract/guest';
+import { LoginStatus } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { providers } from '@airlock/contract/provider/registry';
 import type { Actor } from '../audit/audit.js';
-import { isFinal, type Session } from '@airlock/contract/session';
+import { isFinal, type FallbackRequest, type Session } from '@airlock/contract/session';
+import { checkedSettings } from '@airlock/contract/provider/setting';
 import { quotaExceeded } from '../lib/quota.js';
 import { activeDeadline, extendedDeadline } from './clocks.js';
 import { browserOf } from './driven.js';
@@ -73,13 +74,14 @@ export async function restartLogin(
   ctx: RunContext,
   userId: string,
   sessionId: string,
-  method: LoginMethod,
+  { method, settings }: FallbackRequest,
 ): Promise<Session> {
   const row = await owned(ctx, userId, sessionId);
   if (method === 'device_code' && !providers[row.provider].login?.deviceCode) {
     throw new AppError('provider_unavailable', `${providers[row.provider].name} has no sign-in by code.`);
   }
-  return toSession(await applyAsked(ctx, row, 'login_restarted', restartChange(method)));
+  if (settings) checkedSettings(providers[row.provider], settings);
+  return toSession(await applyAsked(ctx, row, 'login_restarted', restartChange(method, { settings })));
 }
 
 export async function typeCode(ctx: RunContext, userId: string, sessionId: string, code: string): Promise<Session> {

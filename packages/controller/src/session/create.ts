@@ -41,7 +41,8 @@ export function createSessions(deps: SessionDeps): Sessions {
     list: async (userId) => (await rows.list(userId)).map(toSession),
     cancel: (userId, sessionId, by) => ask.cancel(ctx, userId, sessionId, by),
     extend: (userId, sessionId) => ask.extend(ctx, userId, sessionId),
-    restartLogin: (userId, sessionId, method) => ask.restartLogin(ctx, userId, sessionId, method),
+    restartLogin: (userId, sessionId, method, settings) =>
+      ask.restartLogin(ctx, userId, sessionId, { method, settings }),
     typeCode: (userId, sessionId, code) => ask.typeCode(ctx, userId, sessionId, code),
     noteActivity: (sessionId) => ask.noteActivity(ctx, sessionId),
     subscribe: (userId, sessionId, listener) => ask.subscribe(ctx, userId, sessionId, listener),

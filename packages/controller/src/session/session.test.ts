@@ -3,7 +3,6 @@ import { createAudit, system } from '../audit/audit.js';
 import { describe, expect, test, vi } from 'vitest';
 import { AppError } from '@airlock/contract/errors';
 import type { Session } from '@airlock/contract/session';
-import { readRecording } from '@airlock/contract/provider/testing';
 import { readSettings } from '@airlock/contract/settings';
 import { gate } from '../vm/testing.js';
 import { createSessionRows } from './rows.js';
@@ -70,52 +69,6 @@ describe('the way through', () => {
       code: 'secret-code',
     });
     expect(JSON.stringify(await desk.store.store.db.select().from(authSessions))).not.toContain('secret-code');
-  });
-
-  test.each(['ready', 'awaiting_user_auth'] as const)(
-    'a refusal that is known is told in its own words, from %s',
-    async (from) => {
-      const { id } = await desk.sessions.start(desk.ada, 'gemini_cli');
-      await desk.until(id, 'ready', ({ steps }) =>
-        steps.some((s) => s.name === 'login_page' && s.status === 'running'),
-      );
-      if (from !== 'ready') desk.openPage();
-      await desk.until(id, from);
-      const lastOutput = await readRecording('gemini_cli', '0.61-refused-individual.txt');
-      desk.host.vm('browser').login = { ...desk.host.vm('browser').login, state: 'failed', exitCode: 0, lastOutput };
-      const { notice } = await desk.until(id, 'awaiting_user_auth', (session) => session.notice !== null);
-      expect(notice?.message).toMatch(/accounts of individuals .* 18 June 2026/);
-      expect(notice?.hint).toMatch(/API key.*Workspace.*licence/);
-      expect(notice?.hint).not.toContain('allow it there');
-    },
-  );
-
-  test('a CLI that has waited as long as it does begins again by itself, in the time that the person has', async () => {
-    const { id } = await desk.sessions.start(desk.ada, 'gemini_cli');
-    const pageRuns = ({ steps }: Session) => steps.some((s) => s.name === 'login_page' && s.status === 'running');
-    await desk.until(id, 'ready', pageRuns);
-    desk.openPage();
-    await desk.until(id, 'awaiting_user_auth');
-    const { expiresAt } = await desk.sessions.extend(desk.ada, id);
-    const lastOutput = await readRecording('gemini_cli', '0.61-waited.txt');
-    desk.host.vm('browser').login = { ...desk.host.vm('browser').login, state: 'failed', exitCode: 0, lastOutput };
-    await desk.until(id, 'ready', pageRuns);
-    desk.openPage();
-    const again = await desk.until(id, 'awaiting_user_auth');
-    expect(again).toMatchObject({ expiresAt, login: { method: 'browser' }, notice: { code: 'login_repeated' } });
-    expect(again.notice?.message).toMatch(/waits five minutes.*begun again by itself/);
-  });
-
-  test('a CLI that has waited is not begun again when the person’s time is up, too', async () => {
-    const { id } = await desk.sessions.start(desk.ada, 'gemini_cli');
-    await desk.until(id, 'ready', ({ steps }) => steps.some((s) => s.name === 'login_page' && s.status === 'running'));
-    desk.openPage();
-    await desk.until(id, 'awaiting_user_auth');
-    const lastOutput = await readRecording('gemini_cli', '0.61-waited.txt');
-    const deadlineAt = new Date(Date.now() + 1000);
-    await desk.store.store.db.update(authSessions).set({ deadlineAt });
-    desk.host.vm('browser').login = { ...desk.host.vm('browser').login, state: 'failed', exitCode: 0, lastOutput };
-    expect((await desk.until(id, 'timeout')).error).toMatchObject({ code: 'sign_in_timeout' });
   });
 
   test('is not open to somebody else', async () => {

@@ -1,5 +1,6 @@
 /** The face of the session folder: sign-ins as http sees them. */
 import type { LoginMethod } from '@airlock/contract/guest';
+import type { LoginSettings } from '@airlock/contract/provider/setting';
 import type { Session } from '@airlock/contract/session';
 import type { Actor } from '../audit/audit.js';
 import type { ProviderId } from '@airlock/contract/provider/provider';
@@ -19,10 +20,11 @@ export interface Sessions {
    */
   extend(userId: string, sessionId: string): Promise<Session>;
   /**
-   * Starts the login anew in the same VM, by this method. Whatever login runs there is ended.
-   * @throws AppError not_found, session_finished, session_not_waiting, provider_unavailable when it has no such method
+   * Starts the login anew in the same VM, by this method. Whatever login runs there is ended. `settings`: for a CLI that asked for
+   * them; the credential that it has written stays.
+   * @throws AppError not_found, session_finished, session_not_waiting, invalid_request, provider_unavailable when it has no such method
    */
-  restartLogin(userId: string, sessionId: string, method: LoginMethod): Promise<Session>;
+  restartLogin(userId: string, sessionId: string, method: LoginMethod, settings?: LoginSettings): Promise<Session>;
   /** Types a code into the CLI's terminal. @throws AppError not_found, session_finished, session_not_waiting, invalid_request */
   typeCode(userId: string, sessionId: string, code: string): Promise<Session>;
   /** The person uses the desktop of this session: their clock is prolonged. Cheap enough for every key; never throws. */

@@ -4,6 +4,7 @@ import { AppError } from '@airlock/contract/errors';
 import { CredentialBundle, LoginStatus, type LoginMethod } from '@airlock/contract/guest';
 import { isOwnPage } from '@airlock/contract/provider/own-page';
 import { refusalIn } from '@airlock/contract/provider/refusal';
+import type { LoginSettings } from '@airlock/contract/provider/setting';
 import { providers } from '@airlock/contract/provider/registry';
 import type { StepName } from '@airlock/contract/session';
 import type { StoredLogin } from './table.js';
@@ -16,12 +17,16 @@ import type { SessionChange, SessionRow } from './rows.js';
 const loginSteps: StepName[] = ['login_started', 'login_page', 'person', 'credential', 'sealed', 'delivered', 'proved'];
 
 /** What `login_restarted` changes: the login that is wanted from now on. */
-export function restartChange(method: LoginMethod, notice?: AppError): Pick<SessionChange, 'patch' | 'steps'> {
+export function restartChange(
+  method: LoginMethod,
+  { notice, settings }: { notice?: AppError; settings?: LoginSettings | undefined } = {},
+): Pick<SessionChange, 'patch' | 'steps'> {
   return {
     patch: (row) => ({
       // Grows with every change of the row, so no two logins of a session share a number.
       login: {
         ...newLogin(method, row.revision + 1),
+        ...(settings && { settings }),
         ...(notice && row.deadlineAt && { until: row.deadlineAt.toISOString() }),
       },
       ...(notice && { notice: notice.toBody() }),
@@ -82,9 +87,12 @@ async function begin(drive: Drive, row: SessionRow, login: StoredLogin): Promise
   const vmId = browserOf(row);
   if (login.attempt > 0) {
     await callGuest(drive, vmId, { method: 'DELETE', path: '/login', schema: LoginStatus });
-    await callGuest(drive, vmId, { method: 'DELETE', path: `/credentials/${row.provider}`, schema: null });
+    // A CLI that only lacked a setting goes on with the login that it has.
+    if (!login.settings)
+      await callGuest(drive, vmId, { method: 'DELETE', path: `/credentials/${row.provider}`, schema: null });
   }
-  const body = { provider: row.provider, method: login.method };
+  const { settings } = login;
+  const body = { provider: row.provider, method: login.method, ...(settings && { settings }) };
   await callGuest(drive, vmId, { method: 'POST', path: '/login', schema: LoginStatus, body }).catch(
     (error: unknown) => {
       // A controller that was killed here, or a call whose answer was lost, has started it already.
@@ -136,7 +144,7 @@ async function repeat(drive: Drive, row: SessionRow, login: StoredLogin, status:
   const { reason = '', hint = '' } = refusalIn(providers[row.provider].login, status.lastOutput) ?? {};
   const notice = new AppError('login_repeated', `${reason} The sign-in has begun again by itself.`, { hint });
   await drive.rows.apply(drive.id, 'login_restarted', {
-    ...restartChange(login.method, notice),
+    ...restartChange(login.method, { notice }),
     when: isLogin(login),
   });
 }
@@ -164,7 +172,7 @@ async function recover(drive: Drive, row: SessionRow, login: StoredLogin): Promi
     hint: 'Sign in once more.',
   });
   await drive.rows.apply(drive.id, 'login_restarted', {
-    ...restartChange(login.method, notice),
+    ...restartChange(login.method, { notice }),
     when: isLogin(login),
   });
 }
@@ -174,11 +182,11 @@ async function failLogin(drive: Drive, row: SessionRow, login: StoredLogin, stat
   const { name, login: how } = providers[row.provider];
   const refusal = refusalIn(how, status.lastOutput);
   const error = new AppError(
-    'login_failed',
+    refusal?.asks === undefined ? 'login_failed' : 'setting_needed',
     refusal?.reason ?? `The ${name} login ended with exit code ${status.exitCode ?? 'unknown'} and no credential.`,
     {
       hint: refusal?.hint ?? 'Try again. If sign-in was denied on the provider’s page, allow it there.',
-      details: { lastOutput: status.lastOutput },
+      details: { lastOutput: status.lastOutput, ...(refusal?.asks !== undefined && { setting: refusal.asks }) },
     },
   );
   await drive.rows.apply(drive.id, 'login_failed', {

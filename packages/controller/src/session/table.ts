@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm';
 import { index, integer, jsonb, text, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { ErrorBody } from '@airlock/contract/errors';
 import type { ProviderId } from '@airlock/contract/provider/provider';
+import type { LoginSettings } from '@airlock/contract/provider/setting';
 import type { SessionLogin, SessionStatus, SessionStep } from '@airlock/contract/session';
 import { airlock, at } from '../store/schema.js';
 
@@ -10,6 +11,8 @@ import { airlock, at } from '../store/schema.js';
 export interface StoredLogin extends SessionLogin {
   attempt: number;
   started: boolean;
+  /** What the person has given for the CLI; the login that is in the VM stays then. */
+  settings?: LoginSettings;
   /** Through a restart that the person did not ask for: until when their time runs, ISO 8601. */
   until?: string;
 }

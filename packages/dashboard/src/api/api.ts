@@ -63,8 +63,9 @@ export function createApi() {
     session: (sessionId: string, signal?: AbortSignal) => request('GET', vmAuth(sessionId), Session, { signal }),
     cancelSession: (sessionId: string) => request('POST', `${vmAuth(sessionId)}/cancel`, Session),
     extendSession: (sessionId: string) => request('POST', `${vmAuth(sessionId)}/extend`, Session),
-    restartLogin: (sessionId: string, method: LoginMethod) =>
-      request('POST', `${vmAuth(sessionId)}/fallback`, Session, { body: { method } }),
+    /** `settings`: what the CLI asked for; the person need not sign in again then. */
+    restartLogin: (sessionId: string, method: LoginMethod, settings?: Record<string, string>) =>
+      request('POST', `${vmAuth(sessionId)}/fallback`, Session, { body: { method, ...(settings && { settings }) } }),
     typeCode: (sessionId: string, code: string) =>
       request('POST', `${vmAuth(sessionId)}/code`, Session, { body: { code } }),
     setApiKey: (provider: ProviderId, key: string) =>

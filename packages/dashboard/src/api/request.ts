@@ -9,7 +9,7 @@ import { pageSecret } from './page-secret.js';
 export const NoContent = z.undefined();
 
 interface RequestOptions {
-  body?: Record<string, string | number | boolean>;
+  body?: Record<string, string | number | boolean | Record<string, string>>;
   signal?: AbortSignal | undefined;
 }
 

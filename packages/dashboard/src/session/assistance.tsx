@@ -1,4 +1,5 @@
 /** Between the bar and the desktop: why a try failed, the code for another device, and the field for a pasted code. */
+import type { LoginSetting } from '@airlock/contract/provider/facts';
 import type { Provider } from '@airlock/contract/provider/provider';
 import { isOwnPage } from '@airlock/contract/provider/own-page';
 import type { Session } from '@airlock/contract/session';
@@ -20,7 +21,7 @@ interface AssistanceProps {
 
 export function Assistance({ session, provider, onOtherWays }: AssistanceProps) {
   const { login } = session;
-  if (hasFailedTry(session)) return <FailedTry session={session} onOtherWays={onOtherWays} />;
+  if (hasFailedTry(session)) return <FailedTry session={session} provider={provider} onOtherWays={onOtherWays} />;
   if (session.status !== 'awaiting_user_auth' || login === null) return null;
   return (
     <>
@@ -30,11 +31,17 @@ export function Assistance({ session, provider, onOtherWays }: AssistanceProps) 
   );
 }
 
-function FailedTry({ session, onOtherWays }: { session: Session; onOtherWays: () => void }) {
+function FailedTry({ session, provider, onOtherWays }: AssistanceProps) {
+  const { notice } = session;
+  const wanted = notice?.code === 'setting_needed' ? notice.details?.['setting'] : undefined;
+  const setting = provider.login?.settings?.find(({ name }) => name === wanted);
   const again = useSessionAction(session.id, (api) => api.restartLogin(session.id, 'browser'));
   return (
     <section className={styles.strip} aria-label="Why the last try failed" data-testid="failed-try">
-      <div className={styles.words}>{session.notice && <Problem error={session.notice} announce />}</div>
+      <div className={styles.words}>
+        {notice && <Problem error={notice} announce />}
+        {setting && <SettingForm session={session} setting={setting} />}
+      </div>
       <div className={styles.actions}>
         <Button size="sm" loading={again.isPending} onClick={() => again.mutate(undefined)} data-testid="login-again">
           Try again
@@ -44,6 +51,46 @@ function FailedTry({ session, onOtherWays }: { session: Session; onOtherWays: ()
         </Button>
       </div>
     </section>
+  );
+}
+
+/** What the CLI has to know besides the login, which goes on with it at once. */
+function SettingForm({ session, setting }: { session: Session; setting: LoginSetting }) {
+  const [value, setValue] = useState('');
+  const send = useSessionAction(session.id, (api, text: string) =>
+    api.restartLogin(session.id, 'browser', { [setting.name]: text }),
+  );
+  const given = value.trim();
+  const looksWhole = setting.pattern.exec(given)?.[0] === given;
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    send.mutate(given);
+  };
+  return (
+    <form onSubmit={submit} data-testid={`setting-${setting.name}`}>
+      <label className={styles.reason} htmlFor="login-setting">
+        {setting.label}
+      </label>
+      <div className={fields.row}>
+        <input
+          id="login-setting"
+          className={fields.field}
+          value={value}
+          onChange={(event) => setValue(event.target.value)}
+          autoComplete="off"
+          spellCheck={false}
+          maxLength={256}
+          aria-describedby="login-setting-note"
+        />
+        <Button size="sm" type="submit" disabled={given === '' || !looksWhole} loading={send.isPending}>
+          Go on with it
+        </Button>
+      </div>
+      <p id="login-setting-note" className={styles.note}>
+        {setting.note}
+      </p>
+      {send.error !== null && <Problem error={AppError.from(send.error).toBody()} announce />}
+    </form>
   );
 }
 

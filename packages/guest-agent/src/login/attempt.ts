@@ -8,9 +8,11 @@ import { AppError } from '@airlock/contract/errors';
 import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
 import type { ProviderLogin } from '@airlock/contract/provider/facts';
 import { refusalIn } from '@airlock/contract/provider/refusal';
+import type { checkedSettings } from '@airlock/contract/provider/setting';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { mergeDocument } from '../credential/document.js';
 import { cliFileBytes, type CredentialStore } from '../credential/store.js';
+import { mergeVariables } from '../credential/variables.js';
 import { readUserFile, writeUserFile } from '../credential/folder.js';
 import type { Variables } from '../environment.js';
 import type { Log } from '../log.js';
@@ -36,6 +38,7 @@ export interface LoginPlan {
   method: LoginMethod;
   argv: ProviderLogin['argv'];
   env: Variables;
+  settings: ReturnType<typeof checkedSettings>;
 }
 
 export interface Attempt {
@@ -100,7 +103,10 @@ export function startAttempt(plan: LoginPlan, deps: LoginDeps): Attempt {
   }
 
   const starting = start();
-  const done = follow({ provider, status, deps, onEnd: () => look(true) }, starting)
+  const done = follow(
+    { provider, status, deps, keepsLogin: plan.settings.length > 0, onEnd: () => look(true) },
+    starting,
+  )
     .catch((error: unknown) => {
       const lastOutput = `The login could not be followed: ${AppError.from(error).message}`;
       Object.assign(status, { state: 'failed', takesCode: false, lastOutput });
@@ -148,6 +154,8 @@ interface Followed {
   provider: ProviderId;
   status: LoginStatus;
   deps: LoginDeps;
+  /** The credential is complete from the start, and says nothing about the CLI having done its work. */
+  keepsLogin: boolean;
   /** Called once there will be no more output. */
   onEnd: () => void;
 }
@@ -157,7 +165,7 @@ async function follow(followed: Followed, starting: Promise<Pty>): Promise<void>
   const { status } = followed;
   const running = await starting;
   const linger = new AbortController();
-  const lingered = endLingering(followed, running, linger.signal);
+  const lingered = followed.keepsLogin ? Promise.resolve(false) : endLingering(followed, running, linger.signal);
   status.exitCode = await running.ended;
   linger.abort();
   followed.onEnd();
@@ -169,14 +177,28 @@ async function follow(followed: Followed, starting: Promise<Pty>): Promise<void>
 
 /**
  * Every attempt begins from the same state: without what an earlier one left of a login, which a CLI would take for its own, and with
- * what its CLI needs, also where that went with the former login. Everything else that is in those files stays.
+ * what its CLI needs, also where that went with the former login. Everything else that is in those files stays. Where only a setting was
+ * missing, the login stays, too: the CLI goes on with it.
  */
-async function prepare({ provider, login }: LoginPlan, { home, user, credentials }: LoginDeps): Promise<void> {
-  await credentials.remove(provider);
+async function prepare({ provider, login, settings }: LoginPlan, deps: LoginDeps): Promise<void> {
+  const { home, user, credentials } = deps;
+  if (settings.length === 0) await credentials.remove(provider);
+  await writeSettings(settings, deps);
   for (const { path, mode, text } of login.before ?? []) {
     const existing = await readUserFile(home, path, cliFileBytes);
     const content = mergeDocument(existing?.content ?? null, Buffer.from(text), []) ?? Buffer.from(text);
     await writeUserFile(home, path, { content, mode }, user);
+  }
+}
+
+/** Each in the place of the line that says the same; every other line of the file stays. */
+async function writeSettings(settings: LoginPlan['settings'], { home, user }: LoginDeps): Promise<void> {
+  for (const { setting, value } of settings) {
+    const { file, variable } = setting;
+    const found = await readUserFile(home, file, cliFileBytes);
+    const line = Buffer.from(`${variable}=${value}\n`);
+    const content = mergeVariables(found?.content ?? null, line, [variable]) ?? line;
+    await writeUserFile(home, file, { content, mode: found?.mode ?? 0o600 }, user);
   }
 }
 

@@ -98,6 +98,46 @@ describe('createLogin', () => {
     expect(login.status().lastOutput).toContain('no longer supported');
   });
 
+  it('keeps the login that only lacked a setting, and lets the CLI look at it as long as it takes', async () => {
+    const setting = {
+      name: 'project',
+      label: 'project',
+      note: '',
+      pattern: /[a-z-]+/,
+      variable: 'P',
+      file: '.cli/env',
+    };
+    const script = `[ -e "$HOME/.codex/auth.json" ] || exit 7; until [ -e "$0.go" ]; do sleep 0.05; done; echo looked`;
+    const { login, folder, home } = await benchFor(script, self, { settings: [setting] });
+    await mkdir(join(home, '.codex'));
+    await writeFile(join(home, '.codex/auth.json'), auth);
+    login.start('codex', 'browser', { project: 'mine' });
+    await expect.poll(() => readFile(join(home, '.cli/env'), 'utf8').catch(() => '')).toBe('P=mine\n');
+    await writeFile(join(folder, 'bin/codex.go'), '');
+    expect(await until(login, 'succeeded', 'failed')).toMatchObject({ state: 'succeeded', exitCode: 0 });
+    expect(login.status().lastOutput).toContain('looked');
+  });
+
+  it('finds a setting where it looks for it before it starts, beside what else stands there', async () => {
+    const script = `cat "$HOME/.cli/env" > "$0.seen"; ${writeAuth}`;
+    const setting = {
+      name: 'project',
+      label: 'project',
+      note: '',
+      pattern: /[a-z-]+/,
+      variable: 'PROJECT',
+      file: '.cli/env',
+    };
+    const { login, folder, home } = await benchFor(script, self, { settings: [setting] });
+    await mkdir(join(home, '.cli'));
+    await writeFile(join(home, '.cli/env'), 'PROJECT=old\nOTHER=x\n');
+    expect(() => login.start('codex', 'browser', { project: 'a b' })).toThrow(/no project/);
+    expect(login.status().state).toBe('idle');
+    login.start('codex', 'browser', { project: 'mine' });
+    await until(login, 'succeeded');
+    expect(await readFile(join(folder, 'bin/codex.seen'), 'utf8')).toBe('OTHER=x\nPROJECT=mine\n');
+  });
+
   it('fails when there is no such program, and may be started again', async () => {
     const { login, folder } = await benchFor(writeAuth);
     await writeFile(join(folder, 'bin/codex'), '#!/nowhere/interpreter\n');

@@ -6,13 +6,14 @@ import { AppError } from '@airlock/contract/errors';
 import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { providers } from '@airlock/contract/provider/registry';
+import { checkedSettings, type LoginSettings } from '@airlock/contract/provider/setting';
 import { idle, startAttempt, type Attempt, type LoginDeps, type LoginPlan } from './attempt.js';
 import { acceptedCode } from './patterns.js';
 import { defaultSize } from './screen.js';
 
 export interface Login {
-  /** @throws AppError login_running, or provider_unavailable when this provider has no such way to sign in. */
-  start(provider: ProviderId, method?: LoginMethod): LoginStatus;
+  /** @throws AppError login_running, provider_unavailable when this provider has no such way to sign in, or invalid_request. */
+  start(provider: ProviderId, method?: LoginMethod, settings?: LoginSettings): LoginStatus;
   status(): LoginStatus;
   /** What stands on the CLI's terminal, also after its end. */
   terminal(): LoginTerminal;
@@ -30,13 +31,14 @@ export interface Login {
 export function createLogin(deps: LoginDeps): Login {
   let current: Attempt | undefined;
 
-  function start(provider: ProviderId, method: LoginMethod = 'browser'): LoginStatus {
+  function start(provider: ProviderId, method: LoginMethod = 'browser', given: LoginSettings = {}): LoginStatus {
     if (current?.isRunning() === true) {
       throw new AppError('login_running', `A login for ${current.status.provider} is running in this VM.`, {
         hint: 'Wait for its end, or end it with DELETE /login.',
       });
     }
-    current = startAttempt(planFor(provider, method, deps), deps);
+    const settings = checkedSettings({ name: providers[provider].name, login: deps.loginOf(provider) }, given);
+    current = startAttempt({ ...planFor(provider, method, deps), settings }, deps);
     return current.status;
   }
 
@@ -70,7 +72,7 @@ export function createLogin(deps: LoginDeps): Login {
 }
 
 /** What is run for this way to sign in. */
-function planFor(provider: ProviderId, method: LoginMethod, deps: LoginDeps): LoginPlan {
+function planFor(provider: ProviderId, method: LoginMethod, deps: LoginDeps): Omit<LoginPlan, 'settings'> {
   const login = deps.loginOf(provider);
   const { argv, env } = method === 'browser' ? login : (login.deviceCode ?? {});
   if (argv === undefined) {

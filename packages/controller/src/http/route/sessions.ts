@@ -77,7 +77,10 @@ function addHelp(server: Server, { sessions }: HttpDeps): void {
         summary: 'Start the login anew in the same VM, by the same or another method',
       },
     },
-    async (request) => sessions.restartLogin(userOf(request).id, request.params.id, request.body.method),
+    async (request) => {
+      const { method, settings } = request.body;
+      return sessions.restartLogin(userOf(request).id, request.params.id, method, settings);
+    },
   );
 
   server.post(
