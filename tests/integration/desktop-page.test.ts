@@ -98,8 +98,9 @@ describe('a paste into the desktop', () => {
 describe('“Type this”', () => {
   it.each([
     ['key by key where the keyboard has all of it', 'Pa$$ ö€"', false],
-    ['by a masked paste otherwise', 'пароль', true],
-  ])('types %s, and keeps nothing', async (_how, secret, isPaste) => {
+    ['by the desktop itself otherwise', 'пароль', true],
+    ['so with all of it when some of it is lacking', 'a日本€😀', true],
+  ])('types %s, and keeps nothing', async (_how, secret, isByDesktop) => {
     await open();
     await at.page.getByTestId('type-this').click();
     const field = at.page.getByTestId('type-this-text');
@@ -112,7 +113,7 @@ describe('“Type this”', () => {
     at.desktop.got.length = 0;
     await at.page.getByRole('button', { name: 'Type it' }).click();
     await at.notice.getByText('It was typed').waitFor();
-    if (isPaste) expect(at.desktop.got).toEqual([`masked <${secret}>`]);
+    if (isByDesktop) expect(at.desktop.got).toEqual([`typed <${secret}>`]);
     else expect(at.desktop.got.filter((one) => one.endsWith('↓'))).toHaveLength(secret.length);
     expect(await field.count()).toBe(0);
     const kept = await at.page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }]));

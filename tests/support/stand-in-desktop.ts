@@ -5,7 +5,7 @@
 import type { Page, Route, WebSocketRoute } from 'playwright-core';
 
 export interface StandInDesktop {
-  /** `a↓`, `a↑`, `<text>`, `masked <text>`; keysyms beyond Latin-1 as hexadecimal numbers. */
+  /** `a↓`, `a↑`, `<text>`, `masked <text>`, `typed <text>`; keysyms beyond Latin-1 as hexadecimal numbers. */
   got: string[];
   sizes: string[];
   /** What was copied in it. */
@@ -73,6 +73,10 @@ async function answer(desktop: StandInDesktop, route: Route): Promise<void> {
       return route.fulfill({ status: 204 });
     case 'copied':
       return route.fulfill({ json: { text: desktop.copied } });
+    case 'type':
+      desktop.got.push(`typed <${String(body['text'])}>`);
+      await desktop.gate;
+      return route.fulfill({ status: 204 });
     default:
       desktop.got.push(`${body['masked'] === true ? 'masked ' : ''}<${String(body['text'])}>`);
       await desktop.gate;

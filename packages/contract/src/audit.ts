@@ -19,7 +19,7 @@ export const auditActions = {
   session_started: 'A sign-in at a provider was started.',
   session_ended: 'A sign-in at a provider ended.',
   desktop_opened:
-    'The desktop of a sign-in was opened; or, by whoever did not look at it, pasted into, copied from, resized, or its terminal read (`by`).',
+    'The desktop of a sign-in was opened; or, by whoever did not look at it, pasted or typed into, copied from, resized, or its terminal read (`by`).',
   vm_created: 'A VM for checks was made.',
   vm_check_run: 'A check ran in a VM.',
   vm_looked_into: 'What the agent in a VM reports was read by an administrator who is not its owner.',

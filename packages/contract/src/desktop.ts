@@ -67,6 +67,11 @@ export const DesktopPaste = z.object(paste);
 export type DesktopPaste = z.infer<typeof DesktopPaste>;
 /** `POST /api/vm/:id/desktop/paste`; never stored or logged. */
 export const DesktopPasteRequest = z.strictObject(paste);
+const typed = { text: z.string().min(1).max(4096) };
+/** The agent's `POST /desktop/type`: `text` is typed where the keyboard of the desktop is, key by key, and is on no clipboard. */
+export const DesktopTyping = z.object(typed);
+/** `POST /api/vm/:id/desktop/type`; never stored or logged. */
+export const DesktopTypingRequest = z.strictObject(typed);
 /** `fetched`: a program has taken the text; otherwise nothing there takes a paste, and the clipboard is as empty as before. */
 export const DesktopPasted = z.object({ fetched: z.boolean() }).register(named, { id: 'DesktopPasted' });
 export type DesktopPasted = z.infer<typeof DesktopPasted>;

@@ -11,7 +11,8 @@
  *   POST   /login/input            LoginInput → LoginStatus; invalid_request for what is no code; 409 login_running when none is asked for
  *   DELETE /login                  LoginStatus; ends the CLI and every process it started
  *   GET    /login/terminal         LoginTerminal
- *   POST   /desktop/paste          DesktopPaste → DesktopPasted; in a browser VM only, as are the next two; desktop_not_ready
+ *   POST   /desktop/paste          DesktopPaste → DesktopPasted; in a browser VM only, as are the next three; desktop_not_ready
+ *   POST   /desktop/type           DesktopTyping → 204; invalid_request, payload_too_large, desktop_not_ready
  *   GET    /desktop/copied         DesktopCopied
  *   POST   /desktop/size           DesktopSize → 204 once display and windows have it
  *   GET    /credentials            GuestCredentials: what is there, without content; cheap enough to be asked every few seconds
@@ -129,12 +130,12 @@ export const GuestHealth = z.object({
 });
 export type GuestHealth = z.infer<typeof GuestHealth>;
 
-/** browser: the CLI opens its page in the VM. device_code: the person opens a page on any device and types a code there. */
 /** What the guest's wall clock says, Unix epoch milliseconds: any number, for who could set it could set it to anything. */
 export const GuestClock = z.object({ epochMs: z.int() });
 /** By how much the wall clock is moved on, or (negative) back, in milliseconds. */
 export const ClockMove = z.object({ byMs: z.int() });
 
+/** browser: the CLI opens its page in the VM. device_code: the person opens a page on any device and types a code there. */
 export const LoginMethod = z.enum(['browser', 'device_code']);
 export type LoginMethod = z.infer<typeof LoginMethod>;
 /** `settings`: put where the CLI looks for them before it starts. */

@@ -1,5 +1,5 @@
 /** The routes of the protocol in the contract's guest.ts, on top of the parts that do the work. */
-import { DesktopPaste, DesktopSize } from '@airlock/contract/desktop';
+import { DesktopPaste, DesktopSize, DesktopTyping } from '@airlock/contract/desktop';
 import { AppError } from '@airlock/contract/errors';
 import {
   CheckName,
@@ -26,7 +26,7 @@ export interface RouteDeps {
   /** Reads the config drive again and applies what is new. */
   reload: () => Promise<void>;
   login: Login;
-  desktop: Pick<Desktop, 'paste' | 'copied' | 'resize'>;
+  desktop: Pick<Desktop, 'paste' | 'type' | 'copied' | 'resize'>;
   credentials: CredentialStore;
   custody: Custody;
   check: (name: CheckName) => Promise<CheckResult>;
@@ -138,6 +138,15 @@ function desktopRoutes({ desktop }: RouteDeps): Route[] {
       path: /^\/desktop\/paste$/,
       body: true,
       handle: async (_, body) => ok(await desktop.paste(parse(DesktopPaste, body, 'text to paste'))),
+    },
+    {
+      method: 'POST',
+      path: /^\/desktop\/type$/,
+      body: true,
+      handle: async (_, body) => {
+        await desktop.type(parse(DesktopTyping, body, 'text to type').text);
+        return noContent;
+      },
     },
     { method: 'GET', path: /^\/desktop\/copied$/, body: false, handle: async () => ok(await desktop.copied()) },
     {

@@ -125,6 +125,7 @@ test('the API description is complete and refers to nothing that it lacks', asyn
       "POST /api/vm/{id}/desktop-ticket",
       "POST /api/vm/{id}/desktop/paste",
       "POST /api/vm/{id}/desktop/size",
+      "POST /api/vm/{id}/desktop/type",
       "POST /api/vm/{id}/reset",
       "POST /api/vm/{id}/restart",
       "POST /api/vm/{id}/start",

@@ -54,6 +54,7 @@ beforeEach(async () => {
 
 const paths = {
   paste: ['POST', () => `/api/vm/${row.id}/desktop/paste`, { text: canary }],
+  type: ['POST', () => `/api/vm/${row.id}/desktop/type`, { text: canary }],
   size: ['POST', () => `/api/vm/${row.id}/desktop/size`, { width: 540, height: 844 }],
   copied: ['GET', () => `/api/vm/${row.id}/desktop/copied`, undefined],
   terminal: ['GET', () => `/api/vm/auth/${sessionId}/terminal`, undefined],
@@ -99,6 +100,16 @@ describe('the hands at a desktop', () => {
     const [method, path] = paths.paste;
     expect(await codeOf(c.call(method, path(), { token: c.ada.token, body: { text } }))).toBe('invalid_request');
     expect(asked).toEqual([]);
+  });
+
+  test('type a text, and pass it on to be typed alone', async () => {
+    says = { status: 204, text: '' };
+    expect((await use('type')).status).toBe(204);
+    expect(asked).toEqual([{ call: 'POST /desktop/type', body: { text: canary } }]);
+    const [method, path] = paths.type;
+    for (const body of [{ text: '' }, { text: 'x'.repeat(4097) }, { text: 'x', masked: true }])
+      expect(await codeOf(c.call(method, path(), { token: c.ada.token, body }))).toBe('invalid_request');
+    expect(asked).toHaveLength(1);
   });
 
   test('give another size, within bounds', async () => {
@@ -192,6 +203,16 @@ describe('the audit of the hands at a desktop', () => {
 });
 
 describe('a guest that fails', () => {
+  test.each([
+    ['payload_too_large', 413, 'in parts'],
+    ['invalid_request', 400, 'control character'],
+  ])('to type a text (%s) is told with what to do, and not in its words', async (code, status, hint) => {
+    says = { status, text: JSON.stringify({ error: { code, message: canary, hint: canary } }) };
+    const { text: answer, json } = await use('type');
+    expect(json.error).toMatchObject({ code, hint: expect.stringContaining(hint) as string });
+    expect(answer).not.toContain('CANARY');
+  });
+
   const error = { code: 'unauthenticated', message: `cannot paste ${canary}`, hint: canary, details: { text: canary } };
   test.each([
     ['with the text in its error', 500, JSON.stringify({ error })],

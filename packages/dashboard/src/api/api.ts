@@ -73,15 +73,7 @@ export function createApi() {
     /** The session at once, and whenever it changes, as server-sent events. */
     sessionEvents: (sessionId: string, signal: AbortSignal) =>
       requestStream('GET', `${vmAuth(sessionId)}/events`, { signal }),
-    desktopTicket: (vmId: string, signal?: AbortSignal) =>
-      request('POST', `/api/vm/${encodeURIComponent(vmId)}/desktop-ticket`, DesktopTicket, { signal }),
-    /** `masked`: the VM's clipboard is emptied as soon as the text was fetched. Resolves to whether it was. */
-    pasteIntoDesktop: async (vmId: string, body: { text: string; masked: boolean }, signal: AbortSignal) =>
-      (await request('POST', desktop(vmId, 'paste'), DesktopPasted, { body, signal })).fetched,
-    /** Pixels. */
-    sizeDesktop: (vmId: string, { width, height }: DesktopSize) =>
-      request('POST', desktop(vmId, 'size'), NoContent, { body: { width, height } }),
-    copiedInDesktop: async (vmId: string) => (await request('GET', desktop(vmId, 'copied'), DesktopCopied)).text,
+    ...desktopCalls(),
     loginTerminal: (sessionId: string, signal?: AbortSignal) =>
       request('GET', `${vmAuth(sessionId)}/terminal`, LoginTerminal, { signal }),
     /** Whether the controller answers at all; signed in or not. */
@@ -106,5 +98,23 @@ export function createApi() {
     /** Asks for it for all that are behind; answers which. */
     updateVms: async () => (await request('POST', '/api/vm/update', VmList)).vms,
     vms: async (signal?: AbortSignal) => (await request('GET', '/api/vm', VmList, { signal })).vms,
+  };
+}
+
+/** About the desktop of a VM. */
+function desktopCalls() {
+  return {
+    desktopTicket: (vmId: string, signal?: AbortSignal) =>
+      request('POST', `/api/vm/${encodeURIComponent(vmId)}/desktop-ticket`, DesktopTicket, { signal }),
+    /** `masked`: the VM's clipboard is emptied as soon as the text was fetched. Resolves to whether it was. */
+    pasteIntoDesktop: async (vmId: string, body: { text: string; masked: boolean }, signal: AbortSignal) =>
+      (await request('POST', desktop(vmId, 'paste'), DesktopPasted, { body, signal })).fetched,
+    /** Key by key: it is on no clipboard. */
+    typeIntoDesktop: (vmId: string, body: { text: string }, signal: AbortSignal) =>
+      request('POST', desktop(vmId, 'type'), NoContent, { body, signal }),
+    /** Pixels. */
+    sizeDesktop: (vmId: string, { width, height }: DesktopSize) =>
+      request('POST', desktop(vmId, 'size'), NoContent, { body: { width, height } }),
+    copiedInDesktop: async (vmId: string) => (await request('GET', desktop(vmId, 'copied'), DesktopCopied)).text,
   };
 }

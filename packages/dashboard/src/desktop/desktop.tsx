@@ -39,7 +39,7 @@ export function Desktop({ vmId, sessionId }: { vmId: string; sessionId: string }
   };
   const typeSecret = async (text: string) => {
     close();
-    const problem = viewer === null ? null : await typeOrPaste(viewer, text);
+    const problem = viewer === null ? null : await typeByKeys(viewer, text);
     if (problem === null) says.say('It was typed on the desktop.');
     else says.sayProblem(problem);
   };
@@ -107,9 +107,9 @@ const panelNames = { type: 'Type this', terminal: 'CLI output', copied: 'Copied 
 const firstShown = (within: HTMLElement | null): HTMLElement | undefined =>
   [...(within?.querySelectorAll('button') ?? [])].find(({ offsetParent }) => offsetParent !== null);
 
-/** By keys where the desktop's keyboard has all of it: then it is in no clipboard at all. */
-async function typeOrPaste({ queue }: Viewer, text: string) {
-  if (!isTypable(text)) return (await queue.paste(text, true)).problem;
+/** By keys of the desktop's keyboard, which is given what it lacks: the text is in no clipboard at all. */
+async function typeByKeys({ queue }: Viewer, text: string) {
+  if (!isTypable(text)) return (await queue.paste(text, 'keys')).problem;
   for (const character of text) queue.press(characterKeysym(character) ?? 0);
   return (await queue.reached()).problem;
 }

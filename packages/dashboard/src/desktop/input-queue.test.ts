@@ -22,8 +22,8 @@ beforeEach(() => {
   queue = createInputQueue({
     key: ({ keysym, down }) => void got.push(`${name(keysym)}${down ? '↓' : '↑'}`),
     reached: () => reached,
-    paste: (text, masked, signal) => {
-      got.push(`${masked ? 'masked ' : ''}<${text}>`);
+    paste: (text, way, signal) => {
+      got.push(`${way === 'paste' ? '' : `${way} `}<${text}>`);
       return new Promise((resolve, reject) => {
         answers.push((answer) => (answer instanceof AppError ? reject(answer) : resolve(answer)));
         signal.addEventListener('abort', () => reject(signal.reason as Error));
@@ -42,7 +42,7 @@ const answer = async (fetched: boolean | AppError = true): Promise<void> => {
 describe('the queue of what a person types', () => {
   it('sends keys at once, and those after a paste after it', async () => {
     press('a');
-    const pasted = queue.paste('text', false);
+    const pasted = queue.paste('text', 'paste');
     press('b');
     queue.press(enter);
     await settled();
@@ -57,14 +57,14 @@ describe('the queue of what a person types', () => {
     let reach = (_isReached: boolean): void => undefined;
     reached = new Promise((resolve) => (reach = resolve));
     press('a');
-    const pasted = queue.paste('text', false);
+    const pasted = queue.paste('text', 'paste');
     await settled();
     expect(got).toEqual(['a↓', 'a↑']);
     reach(true);
     await answer();
     expect([await pasted, got.at(-1)]).toEqual([{ problem: null }, '<text>']);
     reached = Promise.resolve(false);
-    expect((await queue.paste('lost', false)).problem?.message).toContain('dropped');
+    expect((await queue.paste('lost', 'paste')).problem?.message).toContain('dropped');
     expect(got).toHaveLength(3);
   });
 
@@ -82,10 +82,15 @@ describe('the queue of what a person types', () => {
   });
 
   it('does not join a paste with another, nor with what is typed', async () => {
-    const all = [queue.paste('one', false), queue.paste('two', true), queue.type('я'), queue.paste('three', false)];
+    const all = [
+      queue.paste('one', 'paste'),
+      queue.paste('two', 'keys'),
+      queue.type('я'),
+      queue.paste('three', 'paste'),
+    ];
     for (let n = 0; n < all.length; n++) await answer();
     await Promise.all(all);
-    expect(got).toEqual(['<one>', 'masked <two>', 'masked <я>', '<three>']);
+    expect(got).toEqual(['<one>', 'keys <two>', 'masked <я>', '<three>']);
   });
 
   it('releases what is held for a paste, and holds it again after it', async () => {
@@ -108,15 +113,15 @@ describe('the queue of what a person types', () => {
   });
 
   it('says when nothing took the text, when it did not get there, and when it is too long', async () => {
-    const untaken = queue.paste('text', false);
+    const untaken = queue.paste('text', 'paste');
     await answer(false);
     expect((await untaken).problem?.message).toBe('Nothing on the desktop took the text.');
-    const failed = queue.paste('text', false);
+    const failed = queue.paste('text', 'paste');
     press('a');
     await answer(new AppError('image_too_old', 'protocol 3'));
     expect((await failed).problem?.code).toBe('image_too_old');
     expect(got.at(-1)).toBe('a↑');
-    const { problem } = await queue.paste('x'.repeat(clipboardCharacters + 1), false);
+    const { problem } = await queue.paste('x'.repeat(clipboardCharacters + 1), 'paste');
     expect(problem?.message).toContain('65,537 characters');
     expect(got.filter((one) => one.startsWith('<'))).toHaveLength(2);
   });
@@ -131,8 +136,8 @@ describe('the queue of what a person types', () => {
   });
 
   it('drops what waits with the connection, and says so', async () => {
-    const first = queue.paste('first', false);
-    const second = queue.paste('second', false);
+    const first = queue.paste('first', 'paste');
+    const second = queue.paste('second', 'paste');
     press('a');
     queue.key({ keysym: shift, code: 'ShiftLeft', down: true });
     await settled();

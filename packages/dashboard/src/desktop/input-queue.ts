@@ -11,13 +11,16 @@ export interface Key {
   down: boolean;
 }
 
+/** How a text gets there: pasted; pasted so that nobody can paste it again; by keys, on no clipboard. */
+export type TextWay = 'paste' | 'masked' | 'keys';
+
 /** The two ways to the desktop, one of which may be faster. */
 export interface Wire {
   key(key: Key): void;
   /** Resolves to true once the desktop has done the keys before; false when it is not there. */
   reached(): Promise<boolean>;
-  /** Resolves to whether a program there took the text. @throws AppError; whatever, once `signal` has fired */
-  paste(text: string, masked: boolean, signal: AbortSignal): Promise<boolean>;
+  /** Resolves to whether a program there took the text, as far as is known. @throws AppError; whatever, once `signal` has fired */
+  paste(text: string, way: TextWay, signal: AbortSignal): Promise<boolean>;
 }
 
 /** How a paste went. `problem` is null when a program took it. */
@@ -25,7 +28,7 @@ export type Pasted = { problem: AppError | null };
 
 interface Text {
   text: string;
-  masked: boolean;
+  way: TextWay;
   typed: boolean;
   done: ((pasted: Pasted) => void)[];
 }
@@ -36,8 +39,7 @@ export interface InputQueue {
   key(key: Key): void;
   /** Presses and releases it, with these held. */
   press(keysym: number, modifiers?: readonly number[]): void;
-  /** A text that is pasted; `masked`: nobody can paste it again. */
-  paste(text: string, masked: boolean): Promise<Pasted>;
+  paste(text: string, way: TextWay): Promise<Pasted>;
   /** Resolves once the desktop has done all that was typed before. */
   reached(): Promise<Pasted>;
   /** Characters that the desktop's keyboard does not have. */
@@ -92,10 +94,10 @@ export function createInputQueue(wire: Wire): InputQueue {
   }
 
   /** A chord of its own is pressed in the desktop: what the person holds would be in it. */
-  async function pasteFree(text: string, masked: boolean): Promise<Pasted> {
+  async function pasteFree(text: string, way: TextWay): Promise<Pasted> {
     const modifiers = [...held.values()].filter(({ keysym }) => isModifier(keysym));
     for (const key of modifiers) wire.key({ ...key, down: false });
-    const pasted = await paste(wire, { text, masked, signal: gone.signal });
+    const pasted = await paste(wire, { text, way, signal: gone.signal });
     // Not those that went with the connection.
     for (const key of modifiers) if (held.has(key.keysym)) wire.key(key);
     return pasted;
@@ -105,7 +107,7 @@ export function createInputQueue(wire: Wire): InputQueue {
     busy = true;
     for (let item = waiting.shift(); item; item = waiting.shift()) {
       if ('key' in item) send(item.key);
-      else tell(item, await pasteFree(item.text, item.masked));
+      else tell(item, await pasteFree(item.text, item.way));
     }
     busy = false;
   }
@@ -120,15 +122,15 @@ export function createInputQueue(wire: Wire): InputQueue {
     else send(one);
   }
 
-  const put = (text: string, how: { masked: boolean; typed: boolean }): Promise<Pasted> =>
+  const put = (text: string, how: { way: TextWay; typed: boolean }): Promise<Pasted> =>
     new Promise((resolve) => add({ text, ...how, done: [resolve] }));
   return {
     key,
     press: (keysym, modifiers = []) => chordOf([...modifiers, keysym]).forEach(key),
-    paste: (text, masked) => put(text, { masked, typed: false }),
-    reached: () => put('', { masked: false, typed: false }),
+    paste: (text, way) => put(text, { way, typed: false }),
+    reached: () => put('', { way: 'paste', typed: false }),
     // What is typed may be a password: it does not stay in the clipboard there.
-    type: (text) => put(text, { masked: true, typed: true }),
+    type: (text) => put(text, { way: 'masked', typed: true }),
     hasCharacters: () => isTyped(waiting.at(-1)),
     heldCodes: () => codesOf([...held.values()]),
     releaseAll() {
@@ -146,15 +148,15 @@ export function createInputQueue(wire: Wire): InputQueue {
 interface Paste {
   /** Empty: only what was typed before is waited for. */
   text: string;
-  masked: boolean;
+  way: TextWay;
   signal: AbortSignal;
 }
 
-async function paste(wire: Wire, { text, masked, signal }: Paste): Promise<Pasted> {
+async function paste(wire: Wire, { text, way, signal }: Paste): Promise<Pasted> {
   if (text.length > clipboardCharacters) return { problem: tooLong(text.length) };
   if (!(await wire.reached())) return { problem: dropped() };
   if (text === '') return { problem: null };
-  return wire.paste(text, masked, signal).then(
+  return wire.paste(text, way, signal).then(
     (fetched) => ({ problem: fetched ? null : notFetched() }),
     (error: unknown) => ({ problem: signal.aborted ? dropped() : AppError.from(error) }),
   );

@@ -26,7 +26,7 @@ export function usePaste(viewer: Viewer | null, { say, sayProblem, clear }: Says
   return useCallback(
     async (text) => {
       if (text === '') return say('There is no text on your clipboard.', 'problem');
-      const pasted = await viewer?.queue.paste(text, false);
+      const pasted = await viewer?.queue.paste(text, 'paste');
       if (pasted?.problem) sayProblem(pasted.problem);
       else clear();
     },

@@ -14,7 +14,10 @@ export function useViewer(vmId: string): { ref: RefCallback<HTMLElement>; viewer
       let open = true;
       const opened = openViewer(element, {
         ticket: (signal) => api.desktopTicket(vmId, signal),
-        paste: (text, masked, signal) => api.pasteIntoDesktop(vmId, { text, masked }, signal),
+        paste: (text, way, signal) =>
+          way === 'keys'
+            ? api.typeIntoDesktop(vmId, { text }, signal).then(() => true)
+            : api.pasteIntoDesktop(vmId, { text, masked: way === 'masked' }, signal),
         ask: (signal) => api.answers(signal),
         onState: (next) => {
           if (open) setState(next);

@@ -4,7 +4,7 @@
  */
 import { AppError } from '@airlock/contract/errors';
 import { backoffMs, pause } from '../ui/backoff.js';
-import { createInputQueue, type InputQueue } from './input-queue.js';
+import { createInputQueue, type InputQueue, type Wire } from './input-queue.js';
 import { leaveKeys } from './person-keys.js';
 import { OrderedRfb } from './rfb.js';
 import { watchSilence } from './silence.js';
@@ -30,7 +30,7 @@ interface ViewerOptions {
   /** A new one-time ticket: the WebSocket path with the ticket in it. */
   ticket(signal: AbortSignal): Promise<{ path: string }>;
   /** See `Wire`. */
-  paste(text: string, masked: boolean, signal: AbortSignal): Promise<boolean>;
+  paste: Wire['paste'];
   /** Rejects unless Airlock answers. */
   ask(signal: AbortSignal): Promise<unknown>;
   onState(state: ViewerState): void;

@@ -3,7 +3,7 @@ import type { XDisplay } from '../x11/x11.js';
 import { fakeKey, getInputFocus, getModifierMapping, queryKeymap } from '../x11/requests.js';
 
 /** Keycodes of the image's keyboard, `evdev`. */
-const keys = { shift: 50, insert: 118 } as const;
+export const keys = { shift: 50, insert: 118 } as const;
 
 /** What Chromium's fields and xterm alike take for "paste". Resolves once the server has passed it on. */
 export async function pressPaste(display: XDisplay): Promise<void> {
@@ -19,7 +19,8 @@ export async function pressPaste(display: XDisplay): Promise<void> {
   await display.ask(getInputFocus());
 }
 
-async function heldModifiers(display: XDisplay): Promise<number[]> {
+/** Keycodes. */
+export async function heldModifiers(display: XDisplay): Promise<number[]> {
   const [keymap, mapping] = await Promise.all([display.ask(queryKeymap()), display.ask(getModifierMapping())]);
   const isHeld = (keycode: number): boolean =>
     ((keymap?.readUInt8(8 + (keycode >> 3)) ?? 0) & (1 << (keycode & 7))) !== 0;

@@ -14,6 +14,7 @@ import { watchCopied, type Copied } from './copied.js';
 import { createEye, type DesktopParts } from './eye.js';
 import { createDesktopProbe } from './probe.js';
 import { setSize } from './size.js';
+import { createTyping, type Typing } from './typing.js';
 import { layOut, managedWindows } from './windows.js';
 
 export interface Desktop {
@@ -21,8 +22,10 @@ export interface Desktop {
   parts(): DesktopParts;
   start(): void;
   stop(): void;
-  /** @throws AppError desktop_not_ready, as do the next two */
+  /** @throws AppError desktop_not_ready, as do the next three */
   paste(paste: DesktopPaste): Promise<DesktopPasted>;
+  /** See `Typing`. */
+  type(text: string): Promise<void>;
   copied(): Promise<DesktopCopied>;
   /** Resolves when display and windows have the size; a display that starts anew is given it, too. */
   resize(size: DesktopSize): Promise<void>;
@@ -32,6 +35,7 @@ interface Attached {
   display: XDisplay;
   clipboard: Clipboard;
   copied: Copied;
+  typing: Typing;
   look: ReturnType<typeof createEye>;
 }
 
@@ -54,7 +58,7 @@ function createLink(socket: string, onProperty: () => void, log: Log) {
           event.readUInt8(0) === eventKinds.propertyNotify && event.readUInt32LE(4) === display.root && onProperty(),
       );
       display.send(selectEvents(display.root, eventMasks.propertyChange));
-      return { display, clipboard, copied, look: createEye(display) };
+      return { display, clipboard, copied, typing: createTyping(display), look: createEye(display) };
     } catch (error) {
       display.close();
       throw error;
@@ -122,6 +126,7 @@ export function createDesktop(settings: AgentSettings, log: Log): Desktop {
   return {
     ...probe,
     paste: async (paste) => using(async ({ clipboard }) => ({ fetched: await clipboard.paste(paste) })),
+    type: async (text) => using(async ({ typing }) => typing.type(text)),
     copied: async () => using(async ({ copied }) => ({ text: await copied.text() })),
     resize: (size) => inTurn(async () => using(async () => resize(size))),
   };

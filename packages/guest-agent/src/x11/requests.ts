@@ -78,6 +78,13 @@ export const getLine = (window: number, x: number, y: number, width: number): Bu
   request(73, 2, window, pair(x, y), pair(width, 1), 0xffff_ffff);
 export const queryExtension = (name: string): Buffer =>
   request(98, 0, pair(name.length, 0), Buffer.from(name, 'latin1'));
+export const keycodes = { first: 8, last: 255 } as const;
+/** Of all keys; the second byte of the answer says how many keysyms it has for each. */
+export const getKeyboardMapping = (): Buffer =>
+  request(101, 0, pair(keycodes.first | ((keycodes.last - keycodes.first + 1) << 8), 0));
+/** What a key types alone and with Shift; 0: nothing. With one keysym only, the server would make a small letter of a capital one. */
+export const changeKeyboardMapping = (keycode: number, plain: number, shifted: number): Buffer =>
+  request(100, 1, pair(keycode | (2 << 8), 0), plain, shifted);
 export const getModifierMapping = (): Buffer => request(119, 0);
 
 /** A message to the window manager about a window; `data`: at most five words. */

@@ -9,6 +9,7 @@ import {
   DesktopPasted,
   DesktopPasteRequest,
   DesktopSizeRequest,
+  DesktopTypingRequest,
   LoginTerminal,
 } from '@airlock/contract/desktop';
 import { AppError, type ErrorCode } from '@airlock/contract/errors';
@@ -39,6 +40,7 @@ const notedMs = 600_000;
 export function addHandRoutes(server: Server, handDeps: HandDeps): void {
   const deps = { ...handDeps, noted: new Map<string, number>() };
   addPaste(server, deps);
+  addTyping(server, deps);
   addSize(server, deps);
   addCopied(server, deps);
   addTerminal(server, deps);
@@ -64,6 +66,28 @@ function addPaste(server: Server, deps: NotingDeps): void {
       const guest = await deps.vms.desktopGuest(row.id);
       const { body } = request;
       return unspoken('take the paste', guest.call('POST', '/desktop/paste', DesktopPasted, { body, timeoutMs }));
+    },
+  );
+}
+
+function addTyping(server: Server, deps: NotingDeps): void {
+  server.post(
+    '/api/vm/:id/desktop/type',
+    {
+      schema: {
+        params: vmParams,
+        body: DesktopTypingRequest,
+        response: answers(204, noContent),
+        summary: 'Type a text where the keyboard of the desktop is, key by key; it is on no clipboard and kept nowhere',
+      },
+    },
+    async (request, reply) => {
+      const row = await viewed(deps, request, 'type');
+      used(deps, row);
+      const guest = await deps.vms.desktopGuest(row.id);
+      const { body } = request;
+      await unspoken('type the text', guest.call('POST', '/desktop/type', null, { body, timeoutMs }));
+      return reply.status(204).send(undefined);
     },
   );
 }
@@ -156,13 +180,19 @@ function used({ sessions }: HandDeps, { sessionId }: VmRow): void {
 
 /** What is passed on of the ways in which a call to the guest fails. */
 const told: readonly ErrorCode[] = ['guest_unreachable', 'runner_failed', 'vm_not_running', 'desktop_not_ready'];
+/** And of a text that cannot be typed, what to do. */
+const hints: Partial<Record<ErrorCode, string>> = {
+  payload_too_large:
+    'It has more different characters than there are keys for beyond the keyboard’s own. Type it in parts.',
+  invalid_request: 'It has a control character, or half of a character, which no key types.',
+};
 
 /** The guest's own words about a text may hold the text, and so may the words about an answer that is no JSON: neither goes on. */
 async function unspoken<T>(what: string, answer: Promise<T>): Promise<T> {
   return answer.catch((error: unknown) => {
     const { code } = AppError.from(error);
-    throw new AppError(told.includes(code) ? code : 'guest_refused', `The desktop did not ${what}.`, {
-      hint: 'Try again in a moment. When it lasts, cancel this sign-in, and start a new one.',
+    throw new AppError(told.includes(code) || code in hints ? code : 'guest_refused', `The desktop did not ${what}.`, {
+      hint: hints[code] ?? 'Try again in a moment. When it lasts, cancel this sign-in, and start a new one.',
       details: { guest: code },
     });
   });
