@@ -19,7 +19,9 @@ export async function generateDocs() {
       built('contract/dist/session.js'),
       built('controller/dist/vm/transitions.js'),
     ]);
+  const { providers } = await built('contract/dist/provider/registry.js');
   return {
+    'docs/refusals.md': refusals(Object.values(providers)),
     'docs/audit.md': audit(auditActions, concernsEverybody),
     'docs/errors.md': errors(errorCatalogue),
     'docs/configuration.md': settings(settingDefinitions),
@@ -35,6 +37,16 @@ function errors(catalogue) {
   return `# Errors\n\n${note}
 Every failed call answers \`{"error": {code, message, hint, details?}}\`. The message says what was tried, found and expected; the
 hint says what to do next.\n\n| code | HTTP status | meaning |\n|---|---|---|\n${rows.join('\n')}\n`;
+}
+
+function refusals(providers) {
+  const rows = providers.flatMap(({ name, login }) =>
+    (login?.refusals ?? []).map(({ reason, hint }) => `| ${name} | ${reason} | ${hint} |`),
+  );
+  return `# Refusals\n\n${note}
+What a CLI, or its provider, may say at a login or a proof that Airlock knows the meaning of; each is recorded from the CLI itself. The page and
+the commands tell the sentence, what to do, and below that the CLI's own words. Anything else is told by its exit code and those words.\n
+| CLI | what it means | what to do |\n|---|---|---|\n${rows.join('\n')}\n`;
 }
 
 function audit(actions, everybody) {

@@ -202,6 +202,18 @@ export const claudeCode: ProviderFacts = {
     proof: { argv: ['claude', 'auth', 'status'], accepts: acceptsStatus },
     // No flow for devices: the same login shows the address of a page that ends with a code instead of calling back.
     // (`claude setup-token` makes a token that cannot be renewed, so it is no login to hand over.)
+    refusals: [
+      {
+        words: /(?:Couldn't log in|Login failed): No authorization code received/,
+        reason: 'The sign-in ended on Claude’s page without a code.',
+        hint: 'Try again. If it was denied there, allow it.',
+      },
+      {
+        words: /"loggedIn":\s*false/,
+        reason: 'Claude Code says that it is not logged in.',
+        hint: 'Sign in again, or give another API key.',
+      },
+    ],
     deviceCode: { argv: ['claude', 'auth', 'login'], env, url: authorizeUrl, code: null },
     pasteCode: { prompt: /Paste code here if prompted >/, code: /[A-Za-z0-9_-]{16,1024}#[A-Za-z0-9_-]{16,1024}/ },
     apiKey: {

@@ -101,6 +101,18 @@ export const codex: ProviderFacts = {
       argv: ['codex', 'login', 'status'],
       accepts: (exitCode, output) => exitCode === 0 && /Logged in using ChatGPT|API key configured/.test(output),
     },
+    refusals: [
+      {
+        words: /^Error logging in: Sign-in failed:/m,
+        reason: 'The sign-in failed on OpenAI’s page.',
+        hint: 'Try again. If it was denied there, allow it.',
+      },
+      {
+        words: /^Not logged in$/m,
+        reason: 'Codex says that it is not logged in.',
+        hint: 'Sign in again, or give another API key.',
+      },
+    ],
     deviceCode: {
       argv: ['codex', 'login', '--device-auth'],
       url: /https:\/\/auth\.openai\.com\/codex\/device\b/,

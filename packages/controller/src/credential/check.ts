@@ -5,6 +5,7 @@ import { createBackground, type Background } from '@airlock/contract/background'
 import { raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { proofName, type CheckResult } from '@airlock/contract/guest';
+import { refusalIn } from '@airlock/contract/provider/refusal';
 import { providers } from '@airlock/contract/provider/registry';
 import type { Settings } from '@airlock/contract/settings';
 import { createShared, type Shared } from '../lib/keyed.js';
@@ -88,7 +89,8 @@ async function checkIn(deps: CheckDeps, vm: VmRow, owner: Owner): Promise<void> 
   const expiry = expiryOf(await vault.read(await activeRow(deps, owner)));
   const known = (await vault.custody(owner.userId)).find(({ provider }) => provider === owner.provider);
   const isKept = isOutweighed(proof, known);
-  await vault.note(owner, { ...(!isKept && findingOf(proof, expiry, Date.now())), checkedAt: new Date() });
+  const refusal = refusalIn(providers[owner.provider].login, proof.output);
+  await vault.note(owner, { ...(!isKept && findingOf(proof, expiry, Date.now(), refusal)), checkedAt: new Date() });
 }
 
 /** A prompt begins with the login that is active now: the answer takes what its end says of that login, and of no later one. */

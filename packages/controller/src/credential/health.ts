@@ -2,7 +2,7 @@
 import type { CredentialHealth } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import type { CheckResult, CredentialBundle } from '@airlock/contract/guest';
-import type { CredentialExpiry } from '@airlock/contract/provider/facts';
+import type { CredentialExpiry, Refusal } from '@airlock/contract/provider/facts';
 import type { Provider } from '@airlock/contract/provider/provider';
 import { refusalIn } from '@airlock/contract/provider/refusal';
 import { providers } from '@airlock/contract/provider/registry';
@@ -45,11 +45,12 @@ export function findingByExpiry(expiry: CredentialExpiry | null, now: number): F
   return undefined;
 }
 
-/** By the CLI's word first, then by the files. */
+/** By the CLI's word first, then by the files. `refusal`: what is known of that word. */
 export function findingOf(
   proof: Pick<CheckResult, 'ok' | 'exitCode' | 'output'>,
   expiry: CredentialExpiry | null,
   now: number,
+  refusal?: Pick<Refusal, 'reason'>,
 ): Finding {
   if (proof.ok) return findingByExpiry(expiry, now) ?? { health: 'valid', healthReason: 'The CLI accepts it.' };
   if (takenBack.test(proof.output))
@@ -57,7 +58,8 @@ export function findingOf(
   if (untrusted.test(proof.output)) return { health: 'unknown', healthReason: untrustedReason };
   if (proof.exitCode === null)
     return { health: 'unknown', healthReason: 'The check could not be carried out: the CLI did not end by itself.' };
-  return { health: 'needs_login', healthReason: `The CLI does not accept it (exit code ${proof.exitCode}).` };
+  const healthReason = refusal?.reason ?? `The CLI does not accept it (exit code ${proof.exitCode}).`;
+  return { health: 'needs_login', healthReason };
 }
 
 /** Begins the reason of a finding that a prompt has made: the provider's own answer. */
@@ -88,14 +90,15 @@ export const isOutweighed = (
 
 /** Why a provider's CLI did not prove `what` ("the API key"), for a person; `hint` for when it was looked at and refused. */
 export function proofError(
-  { name: cli, login }: Pick<Provider, 'name' | 'login'>,
+  { name, login }: Pick<Provider, 'name' | 'login'>,
   what: string,
   { exitCode, output }: Pick<CheckResult, 'exitCode' | 'output'>,
   hint: string,
 ): AppError {
   const details = { output };
+  const cli = name.endsWith(' CLI') ? name : `${name} CLI`;
   if (untrusted.test(output)) {
-    return new AppError('proof_failed', `The ${cli} CLI in the CLI VM could not try ${what}. ${untrustedReason}`, {
+    return new AppError('proof_failed', `The ${cli} in the CLI VM could not try ${what}. ${untrustedReason}`, {
       hint: 'Name the file with its authority in AIRLOCK_EXTRA_CA and restart the controller; running CLI VMs take it then.',
       details,
     });
@@ -108,7 +111,7 @@ export function proofError(
     });
   if (refusal) return new AppError('proof_failed', refusal.reason, { hint: refusal.hint, details });
   const found = `exit code ${exitCode ?? 'none'}`;
-  return new AppError('proof_failed', `The ${cli} CLI in the CLI VM does not accept ${what} (${found}).`, {
+  return new AppError('proof_failed', `The ${cli} in the CLI VM does not accept ${what} (${found}).`, {
     hint,
     details,
   });
