@@ -14,7 +14,7 @@ const times = {
   slow: 1000,
   /** A clock that is less wrong is left alone. With half of what an answer may take this is the promised second. */
   tolerated: 500,
-  /** A paused VM answers when it runs on, and is asked no more often meanwhile: QEMU keeps what it could not pass on. */
+  /** A paused VM answers when it runs on, and is asked no more often meanwhile: its VMM keeps what it could not pass on. */
   answer: 60_000,
 } as const;
 
