@@ -61,7 +61,7 @@ export interface KeyboardDesk {
   reconnect(): Promise<Rfb>;
   told(): Told;
   /** Waits until what the page tells is as wanted. */
-  untilTold(what: string, check: (told: Told) => boolean | Promise<boolean>): Promise<Told>;
+  untilTold(what: string, check: (told: Told) => boolean | Promise<boolean>, timeoutMs?: number): Promise<Told>;
   /** Empties the fields and puts the keyboard there. */
   focus(field: Field): Promise<void>;
   click(place: keyof typeof fieldAt): void;
@@ -69,6 +69,8 @@ export interface KeyboardDesk {
   /** Runs `command` in the terminal, which has the keyboard, and answers what it has written into the file `$F`. */
   terminalFile(type: () => Promise<unknown>): Promise<string>;
   paste(text: string, masked?: boolean): Promise<boolean>;
+  /** By keys. */
+  type(text: string): Promise<void>;
   copied(): Promise<string | null>;
   resize(size: DesktopSize): Promise<void>;
   close(): Promise<void>;
@@ -158,9 +160,9 @@ async function connect(connected: Connected): Promise<Hands> {
     if (heard.told === null) throw new Error('The page has not said anything yet.');
     return heard.told;
   };
-  const untilTold: Hands['untilTold'] = async (what, check) =>
+  const untilTold: Hands['untilTold'] = async (what, check, timeoutMs = waitMs) =>
     until(what, async () => heard.told !== null && (await check(heard.told)) && heard.told, {
-      timeoutMs: waitMs,
+      timeoutMs,
       explain: () => JSON.stringify(heard.told).slice(0, 2000),
     });
   const click = (place: keyof typeof fieldAt): void => rfb.click(fieldAt[place].x, fieldAt[place].y + pageTop);
@@ -183,8 +185,15 @@ async function connect(connected: Connected): Promise<Hands> {
       await untilTold(`${field} to be empty`, (now) => now[field].trim() === '');
     },
     async focusTerminal() {
-      rfb.click(rfb.width - 100, rfb.height - 100);
-      await untilTold('the browser to have the keyboard no more', ({ focus }) => focus === '');
+      // It may have been an icon just now: a click beside it goes nowhere.
+      const isThere = async (): Promise<boolean> => {
+        rfb.click(rfb.width - 100, rfb.height - 100);
+        return untilTold('the browser to have the keyboard no more', ({ focus }) => focus === '', 2000).then(
+          () => true,
+          () => false,
+        );
+      };
+      await until('the terminal to have the keyboard', isThere, { timeoutMs: waitMs });
     },
     async terminalFile(type) {
       heard.file = null;
@@ -199,6 +208,10 @@ async function connect(connected: Connected): Promise<Hands> {
       await rfb.capture();
       const body = { text: pasted, masked };
       return (await api.call('POST', `${base}/paste`, DesktopPasted, { body, timeoutMs: waitMs })).fetched;
+    },
+    type: async (typed) => {
+      await rfb.capture();
+      await api.call('POST', `${base}/type`, null, { body: { text: typed }, timeoutMs: waitMs });
     },
     copied: async () => (await api.call('GET', `${base}/copied`, DesktopCopied, { timeoutMs: waitMs })).text,
     resize: async (body) => api.call('POST', `${base}/size`, null, { body, timeoutMs: waitMs }),

@@ -75,6 +75,12 @@ describe('a paste', () => {
   });
 });
 
+it('what is typed by keys that are made for it is exact in the terminal', async () => {
+  await desk.focusTerminal();
+  const secret = `пароль ${sample} Pa$$`;
+  expect(await desk.terminalFile(() => desk.type(secret))).toBe(`${secret}\n`);
+});
+
 it('what is copied in the browser comes out', async () => {
   await desk.focus('textarea');
   await desk.paste(long);
@@ -323,6 +329,7 @@ describe('through the page', () => {
     await desk.reconnect();
     await desk.focus('textarea');
     await desk.paste('there before');
+    await desk.untilTold('it to be there', ({ textarea }) => textarea === 'there before');
     desk.rfb().press('Control', 'a');
     desk.rfb().press('Control', 'c');
     await expect.poll(() => desk.copied(), { timeout: 30_000, interval: 500 }).toBe('there before');
@@ -335,12 +342,6 @@ describe('through the page', () => {
     // Into the desktop itself: on the page it is the person's own clipboard that these keys paste.
     desk.rfb().press('Shift', 'Insert');
     await desk.untilTold('what was copied before', ({ input }) => input === 'there before');
-  });
-
-  it('“Type this” types them into the terminal', async () => {
-    await desk.reconnect();
-    await desk.focusTerminal();
-    for (const secret of secrets) expect(await desk.terminalFile(() => typeThis(secret))).toBe(`${secret}\n`);
   });
 
   it('the terminal of the login shows what the CLI says, without its secrets', async () => {
