@@ -67,8 +67,11 @@ async function buildWhile(whenFull: (said: string, usedMib: number) => string | 
     const folder = whenFull(said, await usedMib(pid, '/var/tmp'));
     if (folder === null) return false;
     const size = `remount,size=${(await usedMib(pid, folder)) + 8}m`;
-    await run('nsenter', [`--mount=/proc/${pid}/ns/mnt`, 'mount', '-o', size, folder]);
-    return true;
+    // Refused when more was written since it was looked at than is left of room here.
+    return run('nsenter', [`--mount=/proc/${pid}/ns/mnt`, 'mount', '-o', size, folder]).then(
+      () => true,
+      () => false,
+    );
   };
   try {
     await until('the build to come so far that its disk gets full', fillUp, { timeoutMs: 300_000 });
