@@ -117,7 +117,15 @@ export async function installClis(
   const lib = join(stage, 'usr/local/lib');
   await mkdir(lib, { recursive: true });
   await writeProject(lib, set);
-  await npm(['ci', layout, ...quiet, '--prefer-offline', '--loglevel=http'], set.clis, { cwd: lib, signal, onLine });
+  let damaged: string | undefined;
+  const watch = (line: string): void => {
+    // A warning to npm, which ends with 0 and leaves the file cut short.
+    if (line.includes('TAR_ENTRY_ERROR')) damaged ??= line;
+    onLine(line);
+  };
+  const at = { cwd: lib, signal, onLine: watch };
+  await npm(['ci', layout, ...quiet, '--prefer-offline', '--loglevel=http'], set.clis, at);
+  if (damaged !== undefined) throw new AppError('image_build_failed', `npm could not unpack the CLIs: ${damaged}`);
   for (const left of ['package.json', 'package-lock.json', 'node_modules/.package-lock.json', 'node_modules/.bin']) {
     await rm(join(lib, left), { recursive: true, force: true });
   }
