@@ -3,7 +3,7 @@ import type { XDisplay } from '../x11/x11.js';
 import { fakeKey, getInputFocus, getModifierMapping, queryKeymap } from '../x11/requests.js';
 
 /** Keycodes of the image's keyboard, `evdev`. */
-export const keys = { shift: 50, insert: 118 } as const;
+export const keys = { shift: 50, altGr: 108, insert: 118 } as const;
 
 /** What Chromium's fields and xterm alike take for "paste". Resolves once the server has passed it on. */
 export async function pressPaste(display: XDisplay): Promise<void> {

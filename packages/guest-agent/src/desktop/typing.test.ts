@@ -5,9 +5,9 @@ import { startFakeServer, type FakeServer } from '../fixtures/x-server.js';
 import { openDisplay } from '../x11/x11.js';
 import { createTyping, type Typing } from './typing.js';
 
-const shift = 50;
+const [shift, altGr] = [50, 108];
 /** Keycodes of a keyboard of a few keys, of which `spare` mean nothing. */
-const keyboard = { 38: [0x61, 0x41], 36: [0xff0d], 23: [0xff09] };
+const keyboard = { 38: [0x61, 0x41], 30: [0x75, 0x55, 0x75, 0x55, 0xfa, 0xda], 36: [0xff0d], 23: [0xff09] };
 const spare = [93, 97, 103];
 
 interface Desk {
@@ -24,12 +24,14 @@ async function desk(keptMs?: number): Promise<Desk> {
   for (const [code, keysyms] of Object.entries(keyboard)) server.keymap.set(Number(code), keysyms);
   const display = await openDisplay(path);
   onTestFinished(() => display.close());
-  let [text, known, isShift] = ['', 0, false];
+  let [text, known] = ['', 0];
+  const held = new Set<number>();
   server.onRequest = () => {
     for (; known < server.keys.length; known += 1) {
       const key = server.keys[known] ?? 0;
-      if (Math.abs(key) === shift) isShift = key > 0;
-      else if (key > 0) text += nameOf(server.keymap.get(key)?.[isShift ? 1 : 0] ?? 0);
+      if ([shift, altGr].includes(Math.abs(key))) held[key > 0 ? 'add' : 'delete'](Math.abs(key));
+      else if (key > 0)
+        text += nameOf(server.keymap.get(key)?.[(held.has(altGr) ? 4 : 0) + (held.has(shift) ? 1 : 0)] ?? 0);
     }
   };
   return { server, typing: createTyping(display, keptMs), typed: () => text };
@@ -38,11 +40,17 @@ const nameOf = (keysym: number): string =>
   keysym === 0xff0d ? '\n' : keysym === 0xff09 ? '\t' : String.fromCodePoint(keysym & 0xff_ffff);
 const spares = ({ server }: Desk): (readonly number[] | undefined)[] => spare.map((code) => server.keymap.get(code));
 
-it.each(['aAa\t\n', 'пароль', '日本€😀a', 'ПяП ü'])('types %j, and offers it on no clipboard', async (text) => {
+it.each(['aAa\t\n', 'пароль', '日本€😀a', 'ПяП ü', 'uUúÚ'])('types %j, and offers it on no clipboard', async (text) => {
   const it = await desk();
   await it.typing.type(text);
   expect(it.typed()).toBe(text);
   expect([it.server.owners.size, it.server.properties.size]).toEqual([0, 0]);
+});
+
+it('makes no key for what is on one with AltGr', async () => {
+  const it = await desk();
+  await it.typing.type('úÚ');
+  expect(spares(it)).toEqual(spare.map(() => [0, 0]));
 });
 
 it('releases what the person holds before', async () => {

@@ -27,7 +27,8 @@ const mostWaiting = 2;
 
 interface Stroke {
   keycode: number;
-  shift: boolean;
+  /** Keycodes of the modifiers. */
+  held: readonly number[];
 }
 interface Layout {
   /** By keysym: what the keyboard types alone, or with Shift. */
@@ -65,7 +66,7 @@ export function createTyping(display: XDisplay, keptMs = usuallyKeptMs): Typing 
       const [plain = 0, shifted = plain] = lacking.splice(0, 2);
       display.send(changeKeyboardMapping(keycode, plain, shifted));
       given.set(keycode, 0);
-      strokes.set(shifted, { keycode, shift: true }).set(plain, { keycode, shift: false });
+      strokes.set(shifted, { keycode, held: [keys.shift] }).set(plain, { keycode, held: [] });
     }
     return keysyms.flatMap((keysym) => strokes.get(keysym) ?? []);
   }
@@ -93,11 +94,11 @@ async function press(display: XDisplay, strokes: readonly Stroke[]): Promise<voi
   const { opcode } = await display.extension('XTEST');
   const key = (keycode: number, isDown: boolean): void => display.send(fakeKey(opcode, keycode, isDown));
   for (const keycode of await heldModifiers(display)) key(keycode, false);
-  for (const { keycode, shift } of strokes) {
-    if (shift) key(keys.shift, true);
+  for (const { keycode, held } of strokes) {
+    for (const modifier of held) key(modifier, true);
     key(keycode, true);
     key(keycode, false);
-    if (shift) key(keys.shift, false);
+    for (const modifier of held.toReversed()) key(modifier, false);
   }
   await display.ask(getInputFocus());
 }
@@ -118,6 +119,17 @@ function keysymOf(character: string): number {
   return code < 0x100 ? code : 0x100_0000 + code;
 }
 
+/**
+ * The levels of a key, by their places in what X11 tells of it: alone, with Shift, with AltGr, with both. A character that is on some level
+ * gets no key of its own: x11vnc would go on pressing that after it is taken back.
+ */
+const levels: readonly (readonly [number, readonly number[]])[] = [
+  [0, []],
+  [1, [keys.shift]],
+  [4, [keys.altGr]],
+  [5, [keys.shift, keys.altGr]],
+];
+
 /** `answer`: to GetKeyboardMapping. */
 function layoutOf(answer: Buffer | null): Layout {
   const layout: Layout = { strokes: new Map(), spare: [] };
@@ -126,8 +138,10 @@ function layoutOf(answer: Buffer | null): Layout {
     const at = 32 + 4 * perKey * (keycode - keycodes.first);
     const keysyms = Array.from({ length: perKey }, (_, level) => answer.readUInt32LE(at + 4 * level));
     if (keysyms.every((keysym) => keysym === 0)) layout.spare.push(keycode);
-    for (const [level, keysym] of keysyms.slice(0, 2).entries())
-      if (keysym !== 0 && !layout.strokes.has(keysym)) layout.strokes.set(keysym, { keycode, shift: level === 1 });
+    for (const [level, held] of levels) {
+      const keysym = keysyms[level] ?? 0;
+      if (keysym !== 0 && !layout.strokes.has(keysym)) layout.strokes.set(keysym, { keycode, held });
+    }
   }
   return layout;
 }
