@@ -42,6 +42,7 @@ export function createTyping(display: XDisplay, keptMs = usuallyKeptMs): Typing 
   const given = new Map<number, number>();
   let last: Promise<unknown> = Promise.resolve();
   let waiting = 0;
+  let isTyping = false;
 
   function takeBack(): void {
     for (const [keycode, until] of given) {
@@ -71,10 +72,16 @@ export function createTyping(display: XDisplay, keptMs = usuallyKeptMs): Typing 
     return keysyms.flatMap((keysym) => strokes.get(keysym) ?? []);
   }
   async function type(text: string): Promise<void> {
-    const strokes = await strokesFor(Array.from(text, keysymOf));
-    await press(display, strokes);
-    for (const { keycode } of strokes) if (given.has(keycode)) given.set(keycode, performance.now() + keptMs);
-    setTimeout(takeBack, keptMs + 1).unref();
+    isTyping = true;
+    try {
+      const strokes = await strokesFor(Array.from(text, keysymOf));
+      await press(display, strokes);
+      for (const { keycode } of strokes) if (given.has(keycode)) given.set(keycode, performance.now() + keptMs);
+    } finally {
+      isTyping = false;
+      // Not while a text is typed: its keys would go before they are pressed.
+      setTimeout(() => isTyping || takeBack(), keptMs + 1).unref();
+    }
   }
 
   return {
