@@ -69,8 +69,6 @@ export interface KeyboardDesk {
   /** Runs `command` in the terminal, which has the keyboard, and answers what it has written into the file `$F`. */
   terminalFile(type: () => Promise<unknown>): Promise<string>;
   paste(text: string, masked?: boolean): Promise<boolean>;
-  /** By keys. */
-  type(text: string): Promise<void>;
   copied(): Promise<string | null>;
   resize(size: DesktopSize): Promise<void>;
   close(): Promise<void>;
@@ -208,10 +206,6 @@ async function connect(connected: Connected): Promise<Hands> {
       await rfb.capture();
       const body = { text: pasted, masked };
       return (await api.call('POST', `${base}/paste`, DesktopPasted, { body, timeoutMs: waitMs })).fetched;
-    },
-    type: async (typed) => {
-      await rfb.capture();
-      await api.call('POST', `${base}/type`, null, { body: { text: typed }, timeoutMs: waitMs });
     },
     copied: async () => (await api.call('GET', `${base}/copied`, DesktopCopied, { timeoutMs: waitMs })).text,
     resize: async (body) => api.call('POST', `${base}/size`, null, { body, timeoutMs: waitMs }),

@@ -75,12 +75,6 @@ describe('a paste', () => {
   });
 });
 
-it('what is typed by keys that are made for it is exact in the terminal', async () => {
-  await desk.focusTerminal();
-  const secret = `пароль ${sample} Pa$$`;
-  expect(await desk.terminalFile(() => desk.type(secret))).toBe(`${secret}\n`);
-});
-
 it('what is copied in the browser comes out', async () => {
   await desk.focus('textarea');
   await desk.paste(long);
@@ -338,7 +332,9 @@ describe('through the page', () => {
     await focus('input');
     // Into the desktop itself: on the page it is the person's own clipboard that these keys paste.
     desk.rfb().press('Shift', 'Insert');
-    await desk.untilTold('what was copied before', ({ input }) => input === 'there before');
+    desk.rfb().type('end');
+    const { input } = await desk.untilTold('what was typed after', (told) => told.input.endsWith('end'));
+    expect(input.replace('there before', '')).toBe('end');
   });
 
   it('the terminal of the login shows what the CLI says, without its secrets', async () => {
