@@ -1,9 +1,7 @@
 /** A browser VM without Airlock: QEMU started by hand with the arguments and the config drive that the runner would use. */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { driveSize, encodeSlot } from '@airlock/contract/config-drive';
@@ -17,6 +15,7 @@ import { attachNetwork } from '@airlock/runner/network/network';
 import { kernelArguments } from '@airlock/runner/vmm/kernel-arguments';
 import { qemuArguments, qemuProgram } from '@airlock/runner/vmm/qemu/arguments';
 import { listenAsProxy } from './proxy.js';
+import { freePort } from '../support/port.js';
 
 /** Milliseconds from power-on until both sides give up: emulation on a busy machine is slow. */
 export const bootTimeoutMs = 300_000;
@@ -149,13 +148,4 @@ function driveOf(config: GuestConfig): Buffer {
   const { offset, bytes } = encodeSlot({ generation: 1, config });
   bytes.copy(drive, offset);
   return drive;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

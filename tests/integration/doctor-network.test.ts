@@ -17,6 +17,7 @@ import { shakeHands } from '@airlock/runner/egress/trial-tls';
 import { createFakeInternet, type FakeInternet } from '../support/fake-internet.js';
 import { openUpstreamProxy, type UpstreamProxy } from '../support/fake-internet/upstream-proxy.js';
 import { text } from '../support/fake-internet/web.js';
+import { freePort } from '../support/port.js';
 
 const bin = fileURLToPath(new URL('../../packages/cli/bin/airlock.mjs', import.meta.url));
 const hostsOfAll = new Set(Object.values(providers).flatMap(({ login }) => login?.hosts ?? []));
@@ -61,15 +62,6 @@ const proxy = (answer: string, after: (socket: Socket) => void): Promise<number>
     }),
   );
 
-async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'airlock-n-'));
   internet = await createFakeInternet({
@@ -83,7 +75,7 @@ beforeAll(async () => {
   ports = {
     good: internet.port,
     locked: locked.ports[0] ?? 0,
-    dead: await closedPort(),
+    dead: await freePort(),
     resets: await serve((socket) => socket.resetAndDestroy()),
     silent: await serve(() => undefined),
     denies: await proxy('403 Forbidden', () => undefined),

@@ -3,7 +3,6 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
@@ -17,6 +16,7 @@ import {
   type TestGateway,
 } from '@airlock/runner/egress/testing';
 import { until } from '../support/poll.js';
+import { accepts, freePort } from '../support/port.js';
 
 const squidHelper = '/usr/lib/squid/basic_ncsa_auth';
 
@@ -69,21 +69,6 @@ LogLevel Critical
   },
 ];
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-const answers = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => resolve(true));
-    socket.on('error', () => resolve(false)).on('connect', () => socket.destroy());
-  });
-
 const statusOf = (answer: string): number => Number(/^HTTP\/1\.1 (\d{3}) /.exec(answer)?.[1]);
 const isThere = ({ program }: Proxy): boolean => existsSync(program);
 for (const proxy of proxies) if (!isThere(proxy)) process.stderr.write(`Skipped: ${proxy.program} is not installed\n`);
@@ -106,7 +91,7 @@ describe.each(proxies.filter(isThere))('$name', ({ program, args, configuration 
     await writeFile(join(folder, 'passwords'), 'airlock:$1$airlock$/EbjXXkjtRapGp4HBNvxo.\n');
     const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
     proxy = spawn(program, [...args, join(folder, 'conf')], { stdio: 'inherit', cwd: folder, ...user });
-    await until('the proxy to listen', () => answers(port), { timeoutMs: 20_000 });
+    await until('the proxy to listen', () => accepts(port), { timeoutMs: 20_000 });
   });
   afterAll(async () => {
     const ended = once(proxy, 'exit');

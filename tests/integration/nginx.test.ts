@@ -2,7 +2,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,6 +10,7 @@ import { WebSocket } from 'ws';
 import { DesktopTicket } from '@airlock/contract/api';
 import { startTestController, type TestController } from '@airlock/controller/http/testing/controller';
 import { until } from '../support/poll.js';
+import { accepts, freePort } from '../support/port.js';
 
 /** Milliseconds; nginx ends what is silent for 60 seconds. */
 const stillMs = 66_000;
@@ -106,18 +106,3 @@ async function stillEvents(): Promise<boolean> {
   left.abort();
   return result;
 }
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-const accepts = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));
-    socket.once('connect', () => socket.destroy());
-  });
