@@ -67,7 +67,7 @@ function SettingForm({ session, setting }: { session: Session; setting: LoginSet
     send.mutate(given);
   };
   return (
-    <form onSubmit={submit} data-testid={`setting-${setting.name}`}>
+    <form className={styles.asked} onSubmit={submit} data-testid={`setting-${setting.name}`}>
       <label className={styles.reason} htmlFor="login-setting">
         {setting.label}
       </label>

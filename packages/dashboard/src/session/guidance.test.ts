@@ -77,6 +77,8 @@ describe('guide', () => {
     const failed = session('awaiting_user_auth', { desktopReady: true, notice });
     expect(hasFailedTry(failed)).toBe(true);
     expect(guide(failed, providers.codex).title).toBe('That did not work');
+    const asks = { ...failed, notice: { ...notice, code: 'setting_needed' as const } };
+    expect(guide(asks, providers.gemini_cli).title).toBe('One thing is missing');
     const login = { method: 'device_code' as const, deviceCode: null, takesCode: false };
     expect(hasFailedTry({ ...failed, login })).toBe(false);
     expect(guide({ ...failed, login }, providers.codex).sentence).toMatch(/on any device.*type the code below/);

@@ -48,6 +48,11 @@ const words: Readonly<Record<Session['status'], Words>> = {
 };
 
 function yourTurn({ login, notice, desktopReady }: Session, { vendor }: Provider): Guidance {
+  if (login === null && notice?.code === 'setting_needed')
+    return {
+      title: 'One thing is missing',
+      sentence: 'Answer what is asked below, and the sign-in goes on.',
+    };
   if (login === null && notice !== null)
     return {
       title: 'That did not work',
