@@ -17,16 +17,19 @@ describe('a Claude Code sign-in', () => {
   stepsToTheLoginPage(scenario, 'Claude Code');
 
   if (everything) stepsThroughARefusal();
-  stepsToTheEnd(scenario);
+  stepsToTheEnd(scenario, () => ({
+    refuse: scenario.internet.claudeProvider.refuseLogins,
+    reason: 'Anthropic does not accept this login.',
+  }));
 
-  it('went out through the user’s own upstream port only, for one login and no prompt', () => {
+  it('went out through the user’s own upstream port only, for two logins and no prompt', () => {
     scenario.expectOwnUpstream('platform.claude.com', '/v1/oauth/token');
     scenario.expectOwnUpstream('api.anthropic.com', '/api/oauth/profile');
     expect(scenario.internet.claudeProvider.counts).toMatchObject({
       wrongPasswords: 1,
       denials: everything ? 1 : 0,
-      consents: 1,
-      codesRedeemed: 1,
+      consents: 2,
+      codesRedeemed: 2,
       refreshesRefused: 0,
       messages: 0,
     });
@@ -78,7 +81,7 @@ function stepsOnAnotherDevice(): void {
       await page.getByLabel(/paste it here/).fill(code);
       await page.getByRole('button', { name: 'Send the code' }).click();
       await scenario.expectCompleted();
-      expect(internet.claudeProvider.counts).toMatchObject({ consents: 2, codesRedeemed: 2, codesRefused: 0 });
+      expect(internet.claudeProvider.counts).toMatchObject({ consents: 3, codesRedeemed: 3, codesRefused: 0 });
     },
     bootMs + pageMs,
   );

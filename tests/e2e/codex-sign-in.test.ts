@@ -23,7 +23,10 @@ describe('a Codex sign-in', () => {
 
   if (process.env['TEST_E2E'] === 'all') stepsOfARefusal();
 
-  stepsToTheEnd(scenario);
+  stepsToTheEnd(scenario, () => ({
+    refuse: scenario.internet.codexProvider.refuseLogins,
+    reason: 'OpenAI does not accept this login.',
+  }));
 
   it('answers a question asked on the page, with that login', async () => {
     const question = 'Say hello to Ada, and "$(id)" <b>as it is</b>.';

@@ -21,12 +21,16 @@ describe('a Gemini CLI sign-in', () => {
     await scenario.screenshot('4b-window-back');
   }, 260_000);
 
-  stepsToTheEnd(scenario);
+  stepsToTheEnd(scenario, () => ({
+    refuse: (on) => scenario.internet.googleProvider.setStanding(on ? 'individual' : 'licensed'),
+    reason:
+      'Google does not let accounts of individuals (free, AI Pro, AI Ultra) sign in to Gemini CLI any more, since 18 June 2026.',
+  }));
 
   it('went out through the user’s own upstream port only, and asked no model', () => {
     scenario.expectOwnUpstream('oauth2.googleapis.com', '/token');
     scenario.expectOwnUpstream('cloudcode-pa.googleapis.com', '/v1internal:loadCodeAssist');
-    expect(scenario.internet.googleProvider.counts).toMatchObject({ codesRedeemed: 1, prompts: 0, unauthenticated: 0 });
+    expect(scenario.internet.googleProvider.counts).toMatchObject({ codesRedeemed: 2, prompts: 0, unauthenticated: 0 });
   });
 
   stepsAfterwards(scenario, 'Loaded cached credentials.');

@@ -2,7 +2,7 @@
  * Every provider's way through the real agent, with a stand-in that says what its CLI was recorded to say: login, hand-over from one
  * VM to the other, the CLI's own word, a prompt, and the end of the login.
  */
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -19,6 +19,7 @@ import { homePaths } from '@airlock/contract/home';
 import { createJsonClient, withPrefix, type JsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
 import { providerIds } from '@airlock/contract/provider/provider';
+import { refusalIn } from '@airlock/contract/provider/refusal';
 import { providers } from '@airlock/contract/provider/registry';
 import { readCases } from '@airlock/contract/provider/testing';
 import { runnerFiles } from '@airlock/contract/runner';
@@ -97,6 +98,33 @@ describe.each(providerIds.filter((id) => providers[id].login !== null))('%s', (i
     expect(await agent.call('GET', `/credentials/${id}`, CredentialBundle)).toEqual(bundle);
     const check = await agent.call('POST', `/checks/${proofName(id)}`, CheckResult, { timeoutMs: 60_000 });
     expect(check, check.output).toMatchObject({ name: proofName(id), ok: true, exitCode: 0 });
+  });
+
+  it('is not taken for well when the vendor itself refuses it, which sees the login and nobody else', async () => {
+    const { vm, agent } = guest(1);
+    const bin = join(vm.home, '../bin');
+    const files = new Map(bundle.files.map(({ path, contentBase64 }) => [path, atob(contentBase64)]));
+    const question = providers[id].login?.question?.(files, Date.now()) ?? null;
+    const [status = 0] = question?.refusedBy ?? [];
+    const answer = `{"error":{"code":"no_such_login","message":"'"$(cat "$0.in")"'"}}\n${status}`;
+    const lines = ['#!/bin/sh', 'echo "$@" >"$0.argv"', 'cat >"$0.in"', `printf '%s' '${answer}'`, ''];
+    await writeFile(join(bin, 'curl'), lines.join('\n'));
+    const check = await agent.call('POST', `/checks/${proofName(id)}`, CheckResult, { timeoutMs: 60_000 });
+    await writeFile(join(bin, 'curl'), '#!/bin/sh\nexit 7\n');
+    expect(check.ok).toBe(question === null);
+    if (question === null) return;
+    const { hostname } = new URL(question.url);
+    expect(check).toMatchObject({
+      exitCode: 0,
+      output: expect.stringContaining(`${hostname} answers ${status}: no_such_login`) as string,
+    });
+    expect(refusalIn(providers[id].login, check.output)).toBeDefined();
+    const argv = await readFile(join(bin, 'curl.argv'), 'utf8');
+    for (const value of Object.values(question.headers)) {
+      expect(argv).not.toContain(value);
+      expect(check.output).not.toContain(value);
+      expect(await readFile(join(bin, 'curl.in'), 'utf8')).toContain(value);
+    }
   });
 
   it('tells its version', async () => {

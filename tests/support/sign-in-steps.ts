@@ -15,12 +15,25 @@ export function stepsToTheLoginPage(scenario: SignInScenario, cli: string): void
   it('opens the desktop and the provider’s page in it after Connect', async () => scenario.connect(), 460_000);
 }
 
-export function stepsToTheEnd(scenario: SignInScenario): void {
+/** What makes the provider refuse the login that it has just given, and how the person is told. */
+export interface RefusedProof {
+  refuse(on: boolean): void;
+  reason: string;
+}
+
+export function stepsToTheEnd(scenario: SignInScenario, refusal: () => RefusedProof): void {
   it(
     'takes mouse and keyboard: a wrong password is told, the right one goes on to consent',
     async () => scenario.logInAtTheSecondTry(),
     460_000,
   );
+
+  it('tells why the provider refuses the login at its proof, and opens the page anew in the same desktop', async () => {
+    const { refuse, reason } = refusal();
+    await scenario.allowAndBeRefused(refuse, reason);
+    await scenario.tryAgain();
+    await scenario.logIn();
+  }, 900_000);
 
   it('completes: sealed, handed over, and accepted by the CLI in the CLI VM', async ({ task }) => {
     await scenario.allowAndComplete();

@@ -200,6 +200,34 @@ export class SignInScenario {
   }
 
   /**
+   * Agrees, and `refuse` makes the provider refuse the login before the CLI in the CLI VM is asked: the page tells `reason`, no credential
+   * stays, and the desktop does. Ends there, with the provider as it was.
+   */
+  async allowAndBeRefused(refuse: (on: boolean) => void, reason: string): Promise<void> {
+    const api = apiClient(this.controller.url, this.controller.token);
+    const session = (): Promise<Session> => api.call('GET', `/api/vm/auth/${this.sessionId}`, Session);
+    await clickColour(this.canvas, pageColours.allowButton, { timeoutMs: 30_000 });
+    const isTaken = async (): Promise<boolean> =>
+      (await session()).steps.some(({ name, status }) => name === 'credential' && status === 'done');
+    await until('the credential to be taken out of the desktop', isTaken, { timeoutMs: pageMs, intervalMs: 100 });
+    refuse(true);
+    const refused = await until('the session to tell of the refusal', async () => (await session()).notice, {
+      timeoutMs: bootMs + pageMs,
+    });
+    refuse(false);
+    expect([refused.code, refused.message]).toEqual(['proof_failed', reason]);
+    expect(await session()).toMatchObject({ status: 'awaiting_user_auth', desktopReady: true });
+    expect(await api.call('GET', '/api/credentials', CredentialList)).toEqual({ credentials: [] });
+    await api.close();
+    await this.page
+      .getByTestId('failed-try')
+      .getByText(refused.hint ?? '')
+      .waitFor();
+    expect(await this.page.getByTestId('failed-try').textContent()).toContain(reason);
+    await this.screenshot('5-refused');
+  }
+
+  /**
    * The page says that it is done: sealed, handed over, and accepted by the CLI in the CLI VM, which `proved` is about. What the
    * CLI says to that is asked in `expectAllThereAfterKill`.
    */

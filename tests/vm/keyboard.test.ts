@@ -161,7 +161,7 @@ describe('windows', () => {
       desk
         .rfb()
         .waitFor(
-          'the terminal there',
+          `the terminal ${wanted ? 'over' : 'beside'} the browser`,
           ({ data, ...image }) =>
             shareOf({ ...image, data: Buffer.from(data) }, corner, terminalColour) > 0.9 === wanted,
           30_000,

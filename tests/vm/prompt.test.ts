@@ -118,9 +118,27 @@ async function answerTo(prompt: string, provider: ProviderId = 'codex'): Promise
   return events;
 }
 
-/** Hands in an API key, until the CLI in the CLI VM has said that it accepts it. */
+const wrong = (key: string): string => `${key.slice(0, -2)}zz`;
+
+const handInKey = async (provider: ProviderId, key: string): Promise<unknown> =>
+  api.call('PUT', `/api/credentials/${provider}/api-key`, ApiKeyResponse, { body: { key } });
+
+/** Hands in a key that the provider does not know; answers what the person is told. */
+async function connectByWrongKey(provider: ProviderId, key: string): Promise<string> {
+  await handInKey(provider, key);
+  return until(
+    'the provider to refuse the API key',
+    async () => {
+      const { credentials } = await api.call('GET', '/api/credentials', CredentialList);
+      return credentials.find((credential) => credential.provider === provider)?.error?.message;
+    },
+    { timeoutMs: answerMs, intervalMs: 500 },
+  );
+}
+
+/** Hands in an API key, until the CLI in the CLI VM and its provider have said that they accept it. */
 async function connectByKey(provider: ProviderId, key: string): Promise<void> {
-  await api.call('PUT', `/api/credentials/${provider}/api-key`, ApiKeyResponse, { body: { key } });
+  await handInKey(provider, key);
   await until(
     'the API key to be accepted by the CLI in the CLI VM',
     async () => {
@@ -156,6 +174,7 @@ describe('prompts in a CLI VM', () => {
     'have an API key that went through the vault',
     async () => {
       const since = performance.now();
+      expect(await connectByWrongKey('codex', wrong(apiKey))).toBe('OpenAI does not accept this API key.');
       await connectByKey('codex', apiKey);
       report('CLI VM made, started, API key delivered and proved', since);
       const { vms } = await api.call('GET', '/api/vm', VmList);
@@ -231,12 +250,20 @@ describe('prompts in a CLI VM', () => {
   );
 
   it.each([
-    ['claude_code', 'Claude Code', claudeKey, 'Simulated Claude heard: in $(id) "words"'],
-    ['gemini_cli', 'Gemini CLI', geminiKey, 'You said: in $(id) "words"'],
+    [
+      ...(['claude_code', 'Claude Code', claudeKey, 'Simulated Claude heard: in $(id) "words"'] as const),
+      'Anthropic does not accept this login.',
+    ],
+    [
+      ...(['gemini_cli', 'Gemini CLI', geminiKey, 'You said: in $(id) "words"'] as const),
+      'Google does not accept this API key for Gemini.',
+    ],
   ] as const)(
-    'run with %s, too, in the same VM',
-    async (provider, name, key, answer) => {
+    'run with %s, too, in the same VM, once its key is the right one',
+    async (provider, name, key, answer, refusal) => {
       const since = performance.now();
+      expect(await connectByWrongKey(provider, wrong(key))).toBe(refusal);
+      report(`${name}: wrong API key refused`, since);
       await connectByKey(provider, key);
       report(`${name}: API key delivered and proved`, since);
       const asked = performance.now();

@@ -79,7 +79,7 @@ export function createAgent(settings: AgentSettings, firstRead: Buffer | Error):
     desktop,
     credentials,
     custody: createCustody(credentials, home, user, log),
-    check: (name) => runCheck(name, { home, user, variables, processes }),
+    check: (name) => runCheck(name, { home, user, variables, processes, credentials }),
     ...{ prompts, moveClock: (byMs: number) => system.moveClock(byMs) },
     powerOff: () => background.own(system.powerOff(), 'The VM could not be powered off'),
   });

@@ -97,6 +97,8 @@ export async function agentEnvironment(
   await Promise.all(['run', 'home', 'skel', 'bin'].map((name) => mkdir(inside(name), { recursive: true })));
   await writeFile(inside('base.crt'), 'BASE\n');
   await writeFile(inside('skel/.profile'), '# profile\n');
+  // No way out, as the gateway of a VM would be: nothing here reaches anybody.
+  await writeFile(inside('bin/curl'), '#!/bin/sh\nexit 7\n', { mode: 0o755 });
   return {
     AIRLOCK_AGENT_HOST: '127.0.0.1',
     AIRLOCK_AGENT_PORT: '0',

@@ -14,6 +14,7 @@ export function answerApi(provider: ClaudeState, request: WebRequest): WebRespon
 const endpoints: Record<string, (provider: ClaudeState, request: WebRequest) => WebResponse> = {
   'GET /api/oauth/profile': profile,
   'GET /api/oauth/claude_cli/roles': roles,
+  'GET /v1/models': () => json(200, { data: [], has_more: false, first_id: null, last_id: null }),
   'POST /v1/messages': message,
   'POST /v1/messages/count_tokens': () => json(200, { input_tokens: 7 }),
 };

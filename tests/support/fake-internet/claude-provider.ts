@@ -16,6 +16,8 @@ export interface ClaudeProvider {
   counts: ClaudeCounts;
   /** From now on this API key is known. */
   addApiKey(key: string): void;
+  /** While true, no login is taken but by the sign-in itself, as of an account that was closed. */
+  refuseLogins(refuse: boolean): void;
   /** No access token issued so far works any longer; refresh tokens do. */
   expireAccessTokens(): void;
   /** No token issued so far works any longer, as after "log out of all devices". */
@@ -34,6 +36,7 @@ export function createClaudeProvider(options: ClaudeProviderOptions): ClaudeProv
       'api.anthropic.com': (request) => answerApi(state, request),
     },
     addApiKey: (key) => void state.apiKeys.add(key),
+    refuseLogins: (refuse) => (state.refusesLogins = refuse),
     expireAccessTokens: () => state.accessTokens.clear(),
     revokeAll: () => {
       state.accessTokens.clear();
@@ -60,7 +63,8 @@ function createState(options: ClaudeProviderOptions): ClaudeState {
     counts,
     issueCode: codes.issue,
   });
-  return { options, counts, pages, codes, refreshTokens: new Map(), accessTokens: new Map(), apiKeys: new Set() };
+  const tokens = { refreshTokens: new Map(), accessTokens: new Map(), apiKeys: new Set<string>() };
+  return { options, counts, pages, codes, ...tokens, refusesLogins: false };
 }
 
 function answerClaude(state: ClaudeState, request: WebRequest): WebResponse {

@@ -51,4 +51,5 @@ export interface ClaudeState {
   /** Access tokens by the time when they end, in milliseconds. */
   accessTokens: Map<string, number>;
   apiKeys: Set<string>;
+  refusesLogins: boolean;
 }

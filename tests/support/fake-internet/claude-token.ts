@@ -57,7 +57,7 @@ function issueTokens({ options, refreshTokens, accessTokens }: ClaudeState, scop
 
 /** Whether the request carries a live access token or a known API key; counts those that do not. */
 export function isAuthenticated(provider: ClaudeState, request: WebRequest): boolean {
-  const isLive = (provider.accessTokens.get(bearerOf(request)) ?? 0) > Date.now();
+  const isLive = !provider.refusesLogins && (provider.accessTokens.get(bearerOf(request)) ?? 0) > Date.now();
   const key = request.headers['x-api-key'];
   const isKnown = typeof key === 'string' && provider.apiKeys.has(key);
   if (!isLive && !isKnown) provider.counts.unauthenticated += 1;

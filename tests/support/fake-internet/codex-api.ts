@@ -14,7 +14,7 @@ const refused: WebResponse = json(401, { error: { message: 'The token is not val
 
 /** `GET https://chatgpt.com/backend-api/…` */
 export function answerBackend(state: CodexState, request: WebRequest): WebResponse {
-  if (!state.accessTokens.has(bearerOf(request))) return refused;
+  if (state.refusesLogins || !state.accessTokens.has(bearerOf(request))) return refused;
   if (request.path === '/backend-api/codex/models') return json(200, { models: [] });
   if (request.path !== '/backend-api/wham/accounts/check') return text(404, `${request.path} is not simulated.`);
   const routing = { workspace_backend_origin: 'https://chatgpt.com', account_routing_override: 'NO_CONSTRAINT' };

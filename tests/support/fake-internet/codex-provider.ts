@@ -10,7 +10,16 @@ import { answerBackend, modelHandlers } from './codex-api.js';
 import { issueTokens, token } from './codex-token.js';
 import { errorPage } from './pages.js';
 import { createSignInPages, noSignIns } from './sign-in-pages.js';
-import { html, json, text, type HostHandler, type StreamHandler, type WebRequest, type WebResponse } from './web.js';
+import {
+  bearerOf,
+  html,
+  json,
+  text,
+  type HostHandler,
+  type StreamHandler,
+  type WebRequest,
+  type WebResponse,
+} from './web.js';
 
 export interface CodexProvider {
   hosts: Record<string, HostHandler>;
@@ -18,6 +27,8 @@ export interface CodexProvider {
   streams: Record<string, StreamHandler>;
   /** Texts that the model was asked. */
   prompts: readonly string[];
+  /** While true, no login is taken but by the sign-in itself, as of an account that was closed. */
+  refuseLogins(refuse: boolean): void;
   /** Tokens as the token endpoint gives them out, without anybody having signed in. */
   signIn(): Record<string, unknown>;
 }
@@ -50,16 +61,18 @@ export function createCodexProvider(options: CodexProviderOptions): CodexProvide
     accessTokens: new Set(),
     apiKeys: new Set(options.apiKey === undefined ? [] : [options.apiKey]),
     prompts: [],
+    refusesLogins: false,
   };
   return {
     counts,
     hosts: {
       'auth.openai.com': (request) => answerAuthHost(state, request),
-      'api.openai.com': (request) => answerApiHost(request),
+      'api.openai.com': (request) => answerApiHost(state, request),
       'chatgpt.com': (request) => answerChatGpt(state, request),
     },
     streams: modelHandlers(state),
     prompts: state.prompts,
+    refuseLogins: (refuse) => (state.refusesLogins = refuse),
     signIn: () => issueTokens(state),
   };
 }
@@ -85,8 +98,13 @@ function answerAuthHost(state: CodexState, request: WebRequest): WebResponse {
   }
 }
 
-function answerApiHost(request: WebRequest): WebResponse {
-  if (request.path === '/v1/models') return json(200, { object: 'list', data: [] });
+function answerApiHost(state: CodexState, request: WebRequest): WebResponse {
+  if (request.path === '/v1/models') {
+    const key = bearerOf(request);
+    if (state.apiKeys.has(key)) return json(200, { object: 'list', data: [] });
+    const message = `Incorrect API key provided: ${key}. You can find your API key at https://platform.openai.com/account/api-keys.`;
+    return json(401, { error: { message, type: 'invalid_request_error', param: null, code: 'invalid_api_key' } });
+  }
   return json(404, { error: { message: `${request.path} is not simulated.`, type: 'invalid_request_error' } });
 }
 

@@ -53,6 +53,7 @@ export interface CodexState {
   /** Valid ones: what the API asks for. */
   accessTokens: Set<string>;
   apiKeys: Set<string>;
+  refusesLogins: boolean;
   /** Texts that the model was asked. */
   prompts: string[];
 }

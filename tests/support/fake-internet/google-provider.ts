@@ -112,6 +112,7 @@ function answerPublicApi(state: GoogleState, request: WebRequest): WebResponse {
     const message = 'API key not valid. Please pass a valid API key.';
     return json(400, { error: { code: 400, message, status: 'INVALID_ARGUMENT' } });
   }
+  if (request.path === '/v1beta/models') return json(200, { models: [] });
   const action = /:(\w+)$/.exec(request.path)?.[1];
   if (action === 'countTokens') return json(200, { totalTokens: 7 });
   if (action !== 'generateContent' && action !== 'streamGenerateContent') return missing(request);

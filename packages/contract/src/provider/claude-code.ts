@@ -6,7 +6,14 @@ import { z } from 'zod';
 import { epochMs, maybe, opaqueText, plainText } from './credential-content.js';
 import { readDocument } from './credential-document.js';
 import { expiryIn } from './expiry.js';
-import type { CredentialFile, CredentialVerdict, FileTexts, ProviderFacts, ProviderPrompt } from './facts.js';
+import type {
+  CredentialFile,
+  CredentialVerdict,
+  FileTexts,
+  ProviderFacts,
+  ProviderPrompt,
+  VendorQuestion,
+} from './facts.js';
 import { readJsonLine } from './json-line.js';
 
 const tokensFile = '.claude/.credentials.json';
@@ -111,6 +118,23 @@ function handOver(files: FileTexts): FileTexts {
   return new Map([[stateFile, text({ primaryApiKey, ...firstRunFlags })]]);
 }
 
+/** Whose login it is, as the CLI itself asks at its end (2.1.332; a scope that is missing is a 403); and the list of models, for any key. */
+function question(files: FileTexts, now: number): VendorQuestion | null {
+  const refusedBy = [401];
+  const tokens = readDocument(files, tokensFile, Tokens).value?.claudeAiOauth;
+  const headers = { 'anthropic-version': '2023-06-01' };
+  if (tokens === undefined) {
+    const key = readDocument(files, stateFile, Key).value?.primaryApiKey ?? '';
+    return { url: 'https://api.anthropic.com/v1/models', headers: { ...headers, 'x-api-key': key }, refusedBy };
+  }
+  if ((readDocument(files, tokensFile, Expiry).value?.expiresAt ?? Infinity) <= now) return null;
+  return {
+    url: 'https://api.anthropic.com/api/oauth/profile',
+    headers: { ...headers, authorization: `Bearer ${tokens.accessToken}`, 'anthropic-beta': 'oauth-2025-04-20' },
+    refusedBy,
+  };
+}
+
 /** `claude auth status` prints JSON; it asks nobody, but says no once the CLI has found its login refused. */
 function acceptsStatus(exitCode: number, output: string): boolean {
   const json = output.slice(output.indexOf('{'), output.lastIndexOf('}') + 1);
@@ -200,6 +224,7 @@ export const claudeCode: ProviderFacts = {
     handOver,
     expiry: (files) => expiryIn(files, tokensFile, Expiry),
     proof: { argv: ['claude', 'auth', 'status'], accepts: acceptsStatus },
+    question,
     // No flow for devices: the same login shows the address of a page that ends with a code instead of calling back.
     // (`claude setup-token` makes a token that cannot be renewed, so it is no login to hand over.)
     refusals: [
@@ -212,6 +237,11 @@ export const claudeCode: ProviderFacts = {
         words: /"loggedIn":\s*false/,
         reason: 'Claude Code says that it is not logged in.',
         hint: 'Sign in again, or give another API key.',
+      },
+      {
+        words: /^api\.anthropic\.com answers 401\b/m,
+        reason: 'Anthropic does not accept this login.',
+        hint: 'Sign in again. Of an API key, look in the Anthropic console whether it is there still, and set it again, or another one.',
       },
     ],
     deviceCode: { argv: ['claude', 'auth', 'login'], env, url: authorizeUrl, code: null },

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { maybe, opaqueText, plainText } from './credential-content.js';
 import { readDocument } from './credential-document.js';
 import { expiryIn, jwtExpiry } from './expiry.js';
-import type { CredentialVerdict, FileTexts, ProviderFacts, ProviderPrompt } from './facts.js';
+import type { CredentialVerdict, FileTexts, ProviderFacts, ProviderPrompt, VendorQuestion } from './facts.js';
 import { readJsonLine } from './json-line.js';
 
 const authFile = {
@@ -37,6 +37,7 @@ const Auth = z.looseObject({
     id_token: z.string().min(1),
     access_token: z.string().min(1),
     refresh_token: z.string().min(1),
+    account_id: z.string().optional().catch(undefined),
   }),
 });
 /** What `codex login --with-api-key` writes. */
@@ -46,6 +47,22 @@ function inspectCredential(files: FileTexts): CredentialVerdict {
   if (readDocument(files, authFile.path, ApiKeyAuth).value) return { complete: true };
   const { reason } = readDocument(files, authFile.path, Auth);
   return reason === undefined ? { complete: true } : { complete: false, reason };
+}
+
+const page = 'https://platform.openai.com/api-keys';
+/** As the CLI itself begins a prompt (0.169); and the list of models, which every key may read that is not restricted (else 403). */
+function question(files: FileTexts, now: number): VendorQuestion | null {
+  const refusedBy = [401];
+  const key = readDocument(files, authFile.path, ApiKeyAuth).value?.OPENAI_API_KEY;
+  if (key !== undefined)
+    return { url: 'https://api.openai.com/v1/models', headers: { authorization: `Bearer ${key}` }, refusedBy };
+  const { access_token, account_id } = readDocument(files, authFile.path, Auth).value?.tokens ?? {};
+  if (access_token === undefined || (jwtExpiry(access_token) ?? Infinity) <= now) return null;
+  const headers = {
+    authorization: `Bearer ${access_token}`,
+    ...(account_id !== undefined && { 'chatgpt-account-id': account_id }),
+  };
+  return { url: 'https://chatgpt.com/backend-api/wham/accounts/check', headers, refusedBy };
 }
 
 /** The access token is a JWT; with a refresh token the CLI gets a new one by itself. */
@@ -101,6 +118,7 @@ export const codex: ProviderFacts = {
       argv: ['codex', 'login', 'status'],
       accepts: (exitCode, output) => exitCode === 0 && /Logged in using ChatGPT|API key configured/.test(output),
     },
+    question,
     refusals: [
       {
         words: /^Error logging in: Sign-in failed:/m,
@@ -111,6 +129,16 @@ export const codex: ProviderFacts = {
         words: /^Not logged in$/m,
         reason: 'Codex says that it is not logged in.',
         hint: 'Sign in again, or give another API key.',
+      },
+      {
+        words: /^api\.openai\.com answers 401\b/m,
+        reason: 'OpenAI does not accept this API key.',
+        hint: `Look at ${page} whether it is there still, and set it again, or another one.`,
+      },
+      {
+        words: /^chatgpt\.com answers 401\b/m,
+        reason: 'OpenAI does not accept this login.',
+        hint: 'Sign in again.',
       },
     ],
     deviceCode: {

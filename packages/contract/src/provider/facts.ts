@@ -79,7 +79,7 @@ export interface ApiKeyLogin {
 
 /** Something that the CLI says when it, or its provider, refuses a login; and what a person is told then. */
 export interface Refusal {
-  /** In what the CLI prints at the login, at the proof or for a prompt. A CLI may end with 0 all the same, and leave a whole credential. */
+  /** In what the CLI prints at the login, at the proof (with what the vendor says to `question`) or for a prompt. A CLI may end with 0 all the same, and leave a whole credential. */
   words: RegExp;
   /** One sentence on what was refused and why. */
   reason: string;
@@ -89,6 +89,16 @@ export interface Refusal {
   asks?: string;
   /** Nobody has refused anything: the CLI has waited as long as it does. The login begins again while the person has time. */
   again?: true;
+}
+
+/** What the vendor's own server is asked with a login; the answer costs nothing. */
+export interface VendorQuestion {
+  /** At one of `hosts`. */
+  url: string;
+  /** The login is in them. */
+  headers: Readonly<Record<string, string>>;
+  /** Statuses that mean that the vendor does not take this login. Any other says nothing against it: others than the vendor give some, too. */
+  refusedBy: readonly number[];
 }
 
 /** What a CLI has to know of some accounts besides their login; it travels with the credential. */
@@ -141,6 +151,12 @@ export interface ProviderLogin {
     env?: Readonly<Record<string, string>>;
     accepts(exitCode: number, output: string): boolean;
   };
+  /**
+   * For a CLI that answers `proof` without asking anybody: what its vendor is then asked, from the CLI VM, about a complete credential. null
+   * where nothing free tells, or the answer would be no although the login is well (an access token that is to be renewed; `now` is in
+   * Unix epoch milliseconds). A refusal stands behind the CLI's words as `<host> answers <status>: <its reason>`. Never throws.
+   */
+  question?(files: FileTexts, now: number): VendorQuestion | null;
   settings?: readonly LoginSetting[];
   /** What is known of refusals, the first that fits counts. Each is recorded (`cases.json`). */
   refusals?: readonly Refusal[];

@@ -16,6 +16,7 @@ import type {
   ProviderFacts,
   ProviderPrompt,
   Refusal,
+  VendorQuestion,
 } from './facts.js';
 import { readJsonLine } from './json-line.js';
 
@@ -108,6 +109,17 @@ function expiry(files: FileTexts): CredentialExpiry | null {
   return tokens ? { expiresAt: tokens.expiry_date, renewable: true } : null;
 }
 
+/**
+ * The list of models, which costs nothing and every key may read. Google answers 400 to a key that it does not know; 403 to one that is
+ * restricted to something else, or whose project has the API switched off. With a login the CLI asks Google by itself.
+ */
+function question(files: FileTexts): VendorQuestion | null {
+  const key = /^GEMINI_API_KEY=(.+)$/m.exec(keptLines(files.get(keyFile) ?? '', keyLine))?.[1];
+  if (key === undefined) return null;
+  const url = 'https://generativelanguage.googleapis.com/v1beta/models?pageSize=1';
+  return { url, headers: { 'x-goog-api-key': key }, refusedBy: [400, 401, 403] };
+}
+
 /** The files of the chosen way to sign in, and of the settings only what belongs to it. */
 function handOver(files: FileTexts): FileTexts {
   const selectedType =
@@ -153,6 +165,16 @@ const refusals: readonly Refusal[] = [
     words: /\b(?:UNSUPPORTED_LOCATION|UNKNOWN_LOCATION|RESTRICTED_NETWORK)\b|not currently available in your location/,
     reason: 'Google does not offer Gemini CLI to this account where the sign-in came from.',
     hint: `Google sees the address of your upstream proxy. ${ways}`,
+  },
+  {
+    words: /^generativelanguage\.googleapis\.com answers 400:.*\blocation\b/m,
+    reason: 'Google does not offer its API where the key was used.',
+    hint: 'Google sees the address of your upstream proxy: use one in a country that Google names for the Gemini API.',
+  },
+  {
+    words: /^generativelanguage\.googleapis\.com answers 40[013]\b/m,
+    reason: 'Google does not accept this API key for Gemini.',
+    hint: 'Look in Google AI Studio (aistudio.google.com/apikey) whether it is there still and what it may be used for, and set it again, or another one.',
   },
   {
     words: /\bRESTRICTED_AGE\b/,
@@ -248,13 +270,14 @@ export const geminiCli: ProviderFacts = {
       // Renews the access token where it is due, has Google check it, and asks Code Assist who this is and what they may use:
       // a live answer of both, and no model is asked, so it costs no quota and cannot fail for lack of it. NO_BROWSER makes
       // the CLI give up a login that is not accepted instead of asking for a new one. With an API key the CLI only looks that
-      // there is one; nothing free of charge tells whether Google knows it.
+      // there is one; `question` asks Google.
       argv: ['gemini', '--debug', '--list-extensions', '--prompt', 'x'],
       env: { ...env, NO_BROWSER: 'true' },
       // It ends with 0 also when the login is refused, so its words decide: the experiments are asked for at the very end.
       accepts: (exitCode, output) =>
         exitCode === 0 && /^Experiments loaded\b/m.test(output) && !/Error authenticating/.test(output),
     },
+    question,
     // Not Google's flow for devices: the same page, which ends by showing a code instead of calling back. It needs a terminal.
     settings: [
       {

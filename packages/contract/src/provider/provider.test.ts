@@ -5,6 +5,7 @@ import type { FileTexts, ProviderLogin, ProviderPrompt } from './facts.js';
 import { providerIds } from './provider.js';
 import { refusalIn } from './refusal.js';
 import { providers } from './registry.js';
+import { isOwnPage } from './own-page.js';
 import { readCases, readRecording } from './testing.js';
 
 const all = await Promise.all(
@@ -136,6 +137,33 @@ function told(prompt: ProviderPrompt, output: string): { answer: string; errors:
     errors: parts.flatMap((part) => (part && 'error' in part ? [part.error] : [])),
   };
 }
+
+describe.each(withLogin.filter(({ login }) => login.question))(
+  'what the vendor of $id is asked',
+  ({ login, cases }) => {
+    const end = 4_000_000_000_000;
+    it.each([...cases.complete, ...(cases.apiKey ? [{ what: 'a new API key', ...cases.apiKey }] : [])])(
+      'goes to it alone, with the login in headers: $what',
+      ({ files }) => {
+        const question = login.question?.(files, 0) ?? null;
+        if (question === null) return;
+        expect(isOwnPage(login, question.url)).toBe(true);
+        const texts = [...files.values()].join();
+        const secrets = Object.values(question.headers).filter((value) =>
+          texts.includes(value.replace(/^Bearer /, '')),
+        );
+        expect(secrets.length).toBeGreaterThan(0);
+        for (const secret of secrets) expect(question.url).not.toContain(secret);
+      },
+    );
+
+    it('is asked with a key, and not with what has ended', () => {
+      if (cases.apiKey) expect(login.question?.(cases.apiKey.files, end)).not.toBeNull();
+      const ended = cases.complete.filter(({ expiry }) => expiry !== null);
+      for (const { files } of ended) expect(login.question?.(files, end)).toBeNull();
+    });
+  },
+);
 
 describe.each(withPrompt)('a prompt to $id', ({ id, prompt, cases }) => {
   it.each(cases.prompts)('is told as the person is to see it: $file', async (recorded) => {
