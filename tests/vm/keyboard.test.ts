@@ -156,21 +156,22 @@ describe('windows', () => {
     await desk.focusTerminal();
     desk.rfb().type('clear\n');
     const corner = { x: 40, y: 500, width: 200, height: 200 };
-    const twice = (x: number): void => [0, 1].forEach(() => desk.rfb().click(x, terminal.y + 10));
-    const isTerminal = async (wanted: boolean): Promise<unknown> =>
-      desk
-        .rfb()
-        .waitFor(
-          `the terminal ${wanted ? 'over' : 'beside'} the browser`,
-          ({ data, ...image }) =>
-            shareOf({ ...image, data: Buffer.from(data) }, corner, terminalColour) > 0.9 === wanted,
-          30_000,
-        );
-    await isTerminal(false);
-    twice(terminal.x + 200);
-    await isTerminal(true);
-    twice(600);
-    await expect(isTerminal(false)).resolves.toBeDefined();
+    const isOver = async (): Promise<boolean> => {
+      const { data, ...image } = await desk.rfb().capture();
+      return shareOf({ ...image, data: Buffer.from(data) }, corner, terminalColour) > 0.9;
+    };
+    /** Two clicks that a busy machine has drawn apart are no double click: then a person tries again. */
+    const toggle = async (x: number, over: boolean): Promise<void> => {
+      const isDone = async (): Promise<boolean> => {
+        for (const _click of [1, 2]) desk.rfb().click(x, terminal.y + 10);
+        const isThere = async (): Promise<boolean> => (await isOver()) === over;
+        return until('the window to change', isThere, { timeoutMs: 5000 }).catch(() => false);
+      };
+      await until(`the terminal ${over ? 'over' : 'beside'} the browser`, isDone, { timeoutMs: 30_000 });
+    };
+    expect(await isOver()).toBe(false);
+    await toggle(terminal.x + 200, true);
+    await toggle(600, false);
   });
 });
 
