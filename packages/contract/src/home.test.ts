@@ -24,6 +24,7 @@ test('what a home holds has the names that it always had', () => {
     cache: '/h/cache',
     hostProbe: '/h/cache/host-probe.json',
     aptCache: '/h/cache/apt',
+    testCache: '/h/cache/tests',
     images: {
       folder: '/h/images',
       current: '/h/images/current',

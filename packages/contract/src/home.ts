@@ -12,6 +12,7 @@
  *     cache/
  *       host-probe.json        `HostProbe`: holds until the next boot
  *       apt/                   Debian packages of the last image build: image-builder/deb-cache knows the inside
+ *       tests/                 what the project's tests fetch and make once: tests/support knows the inside
  *     images/
  *       <image id>/            a golden image; the names of its files are contract/image's `imageFiles`
  *       current                link to the image that new VMs are made from
@@ -57,6 +58,7 @@ export interface HomePaths {
   cache: string;
   hostProbe: string;
   aptCache: string;
+  testCache: string;
   images: ImagesPaths;
   /** Folder of all VM folders. */
   vms: string;
@@ -80,6 +82,7 @@ export function homePaths(home: string): HomePaths {
     cache,
     hostProbe: join(cache, 'host-probe.json'),
     aptCache: join(cache, 'apt'),
+    testCache: join(cache, 'tests'),
     images: imagesPaths(join(home, 'images')),
     vms,
     secrets: join(home, 'secret'),
