@@ -14,16 +14,27 @@ import type { HostProbe } from './runner.js';
 const driver = { name: 'emulating', path: '/x', version: '1', emulation: true, ok: true, reason: 'fine' };
 const probe: HostProbe = {
   bootId: 'b',
-  kvm: { present: true, usable: true, probeMs: 50, certain: true, reason: 'counted fast' },
+  kvm: { present: true, usable: true, certain: true, reason: 'counted fast' },
+  countMs: { kvm: 35, tcg: 310 },
   drivers: [{ ...driver, name: 'kvm-only', emulation: false }, driver],
   tscKhz: 2_400_000,
 };
-const slow: HostProbe = { ...probe, kvm: { ...probe.kvm, usable: false, reason: 'too slow' } };
+const slow: HostProbe = {
+  ...probe,
+  kvm: { ...probe.kvm, usable: false, reason: 'slow' },
+  countMs: { kvm: 900, tcg: 310 },
+};
+const none: HostProbe = { ...slow, countMs: { kvm: null, tcg: 310 } };
 
 describe('the accelerator and the driver', () => {
   test.each([
     [probe, 'auto', { accel: 'kvm', driver: 'kvm-only', accelReason: 'counted fast', tscKhz: 2_400_000 }],
-    [slow, 'auto', { accel: 'tcg', driver: 'emulating', accelReason: expect.stringContaining('too slow') as string }],
+    [
+      slow,
+      'auto',
+      { accel: 'tcg', driver: 'emulating', accelReason: 'Software emulation, which is faster here: slow' },
+    ],
+    [none, 'auto', { accel: 'tcg', accelReason: 'Software emulation, because KVM does not work here: slow' }],
     [
       probe,
       'tcg',
@@ -38,8 +49,8 @@ describe('the accelerator and the driver', () => {
   });
 
   test('a host without a driver that works is refused', () => {
-    const none = { ...slow, drivers: [probe.drivers[0] ?? driver] };
-    expect(() => chooseHost(none, 'auto')).toThrow(expect.objectContaining({ code: 'vmm_missing' }) as Error);
+    const without = { ...slow, drivers: [probe.drivers[0] ?? driver] };
+    expect(() => chooseHost(without, 'auto')).toThrow(expect.objectContaining({ code: 'vmm_missing' }) as Error);
   });
 });
 

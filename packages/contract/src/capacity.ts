@@ -15,6 +15,7 @@ export interface HostChoice {
   accelReason: string;
   /** The VMM driver that VMs are started with. */
   driver: string;
+  countMs: HostProbe['countMs'];
   tscKhz: HostProbe['tscKhz'];
 }
 
@@ -23,10 +24,10 @@ export interface HostChoice {
  * @throws AppError vmm_missing, host_unsupported when AIRLOCK_ACCEL=kvm and KVM does not work
  */
 export function chooseHost(probe: HostProbe, wanted: Settings['AIRLOCK_ACCEL']): HostChoice {
-  const { tscKhz, kvm } = probe;
+  const { tscKhz, countMs, kvm } = probe;
   const accel = wanted === 'auto' ? (kvm.usable ? 'kvm' : 'tcg') : wanted;
   if (accel === 'kvm' && !kvm.usable) {
-    throw new AppError('host_unsupported', `AIRLOCK_ACCEL=kvm, but KVM does not work here: ${kvm.reason}`, {
+    throw new AppError('host_unsupported', `AIRLOCK_ACCEL=kvm, but KVM is of no use here: ${kvm.reason}`, {
       hint: 'Set AIRLOCK_ACCEL=auto to use software emulation.',
     });
   }
@@ -36,13 +37,14 @@ export function chooseHost(probe: HostProbe, wanted: Settings['AIRLOCK_ACCEL']):
       hint: '`npx airlock doctor` says what to install.',
     });
   }
-  return { accel, accelReason: accelReason(accel, wanted, kvm.reason), driver, tscKhz };
+  return { accel, accelReason: accelReason(accel, wanted, probe), driver, countMs, tscKhz };
 }
 
-function accelReason(accel: Accel, wanted: Settings['AIRLOCK_ACCEL'], reason: string): string {
-  if (accel === 'kvm') return reason;
+function accelReason(accel: Accel, wanted: Settings['AIRLOCK_ACCEL'], { kvm, countMs }: HostProbe): string {
+  if (accel === 'kvm') return kvm.reason;
   if (wanted === 'tcg') return 'AIRLOCK_ACCEL=tcg asks for software emulation.';
-  return `Software emulation, because KVM does not work here: ${reason}`;
+  const why = countMs.kvm === null ? 'because KVM does not work here' : 'which is faster here';
+  return `Software emulation, ${why}: ${kvm.reason}`;
 }
 
 /** Milliseconds from power-on to ready, at most. Emulation is some five times slower than KVM on a busy host. */

@@ -128,15 +128,23 @@ async function forEachLine(stream: AsyncIterable<unknown> | null, onLine: (line:
 
 /** What identifies a running process for certain, or null when there is none with this pid. */
 export async function identifyProcess(pid: number): Promise<ProcessIdentity | null> {
+  const [fields, bootId] = await Promise.all([statOf(pid), readFile('/proc/sys/kernel/random/boot_id', 'utf8')]);
+  if (fields === null || fields[0] === 'Z') return null;
+  return { pid, startTicks: Number(fields[19]), bootId: bootId.trim() };
+}
+
+/** Processor time that a process has had, in ms and steps of 10: Linux counts 100 ticks a second here. Null when there is none. */
+export async function processorMs(pid: number): Promise<number | null> {
+  const fields = await statOf(pid);
+  return fields && (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** /proc/<pid>/stat from its third field on; null when there is no such process. */
+async function statOf(pid: number): Promise<string[] | null> {
   try {
-    const [stat, bootId] = await Promise.all([
-      readFile(`/proc/${pid}/stat`, 'utf8'),
-      readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
-    ]);
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
     // Field 2 is the program's name in parentheses and may hold anything; the rest is counted from behind it.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (fields[0] === 'Z') return null;
-    return { pid, startTicks: Number(fields[19]), bootId: bootId.trim() };
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ESRCH') return null;

@@ -235,20 +235,27 @@ export type ConfigureAnswer = z.infer<typeof ConfigureAnswer>;
 
 export const StopRequest = z.strictObject({ graceMs: z.int().min(0).max(120_000) });
 
+/**
+ * How fast a guest is here under each accelerator: milliseconds of processor time in which it counts to a hundred million, or which
+ * are certainly too few for that (`HostProbe.kvm.reason` says so). Null where that could not be found out.
+ */
+export const CountMs = z.strictObject({ kvm: z.number().positive().nullable(), tcg: z.number().positive().nullable() });
+export type CountMs = z.infer<typeof CountMs>;
+
 /** Printed as JSON by `airlock-runner probe [--cache FILE]`: what this host can do, measured and not assumed. */
 export const HostProbe = z.strictObject({
   /** /proc/sys/kernel/random/boot_id: the verdict holds until the next boot. */
   bootId: z.string(),
   kvm: z.strictObject({
     present: z.boolean(),
+    /** A guest counts under it, and not slower than under emulation. */
     usable: z.boolean(),
-    /** Milliseconds of processor time for a guest to count to one million (or until it was given up); null when it was not run. */
-    probeMs: z.number().nullable(),
     /** False when this may be otherwise the next time (the host was too busy to tell): such a verdict is not kept. */
     certain: z.boolean(),
-    /** One sentence: what was found. */
+    /** What was found, with both figures where there are two. */
     reason: z.string(),
   }),
+  countMs: CountMs,
   /** The runner's drivers, the preferred one first. */
   drivers: z.array(
     z.strictObject({

@@ -135,7 +135,7 @@ export const settingDefinitions = {
   },
   AIRLOCK_ACCEL: {
     schema: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
-    about: 'Virtualisation: auto probes whether KVM really works, tcg is software emulation.',
+    about: 'Virtualisation: auto takes what is faster on this host, KVM or software emulation (tcg).',
   },
   AIRLOCK_VM_CPUS: { schema: z.coerce.number().int().min(1).max(16).default(2), about: 'Virtual CPUs of a VM.' },
   AIRLOCK_VM_MEMORY_MIB: {

@@ -19,7 +19,8 @@ const good: HostFacts = {
   subordinateIds: true,
   probe: {
     bootId: 'b',
-    kvm: { present: true, usable: true, probeMs: 50, certain: true, reason: 'counted fast' },
+    kvm: { present: true, usable: true, certain: true, reason: 'counted fast' },
+    countMs: { kvm: 35, tcg: 310 },
     drivers: [{ name: 'qemu', path: '/usr/bin/qemu', version: '10.0.2', emulation: true, ok: true, reason: 'fine' }],
     tscKhz: 1,
   },
@@ -37,7 +38,8 @@ const good: HostFacts = {
 };
 const slow = {
   ...good.probe,
-  kvm: { present: true, usable: false, probeMs: 1200, certain: true, reason: 'too slow' },
+  kvm: { present: true, usable: false, certain: true, reason: 'too slow' },
+  countMs: { kvm: 83_000, tcg: 310 },
 } as HostFacts['probe'];
 const settings = (env: Record<string, string> = {}) => readSettings({ AIRLOCK_HOME: '/tmp/x', ...env });
 
@@ -108,7 +110,7 @@ test.each<[string, Partial<HostFacts>, Record<string, string>, string, 'note' | 
 
 test.each([
   [good.probe, 'auto', 'kvm', 'counted fast'],
-  [slow, 'auto', 'tcg', 'Software emulation, because KVM does not work here: too slow'],
+  [slow, 'auto', 'tcg', 'Software emulation, which is faster here: too slow'],
   [good.probe, 'tcg', 'tcg', 'AIRLOCK_ACCEL=tcg asks for software emulation.'],
 ])('the accelerator and its reason', (probe, wanted, accel, accelReason) => {
   expect(choose({ ...good, probe }, settings({ AIRLOCK_ACCEL: wanted }))).toMatchObject({ accel, accelReason });

@@ -133,7 +133,7 @@ function judgeAccelerator({ accel, accelReason, problem }: Choice): Finding {
   // Another problem is that of the VMM, which has a finding of its own.
   if (problem?.code === 'host_unsupported') return blocks('Virtualisation', problem.message, problem.hint);
   if (accel === 'kvm') return ok('Virtualisation', `kvm (${accelReason})`);
-  return remark('Virtualisation', `tcg: ${accelReason}`, 'Works, several times slower than KVM.');
+  return remark('Virtualisation', `tcg: ${accelReason}`, 'Works, several times slower than KVM of real hardware.');
 }
 
 function judgeMemory({ capacity: { memory } }: HostFacts, settings: Settings, choice: Choice): Finding {

@@ -294,7 +294,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
         return 10001;
       },
       signingIn: async () => host.signingIn,
-      host: { accel: 'tcg', accelReason: 'a test', driver: 'a-test', tscKhz: null },
+      host: { accel: 'tcg', accelReason: 'a test', driver: 'a-test', countMs: { kvm: null, tcg: 310 }, tscKhz: null },
       settings: { ...readSettings({ AIRLOCK_HOME: database.home, ...env, ...more }), AIRLOCK_VM_MEMORY_MIB: 1 },
       log: silentLog,
       sweepMs: 50,

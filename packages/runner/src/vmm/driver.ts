@@ -2,6 +2,7 @@
  * What a virtual machine monitor (VMM) must offer. One folder a driver, known by the registry alone; the same tests
  * (tests/vm/driver) run over each.
  */
+import type { Accel } from '@airlock/contract/capacity';
 import type { AppError } from '@airlock/contract/errors';
 import type { ProcessIdentity, VmDrive, VmSpec } from '@airlock/contract/runner';
 import type { HostPorts, NetworkDevice } from '../lib/device.js';
@@ -36,8 +37,11 @@ export interface VmmHost {
   look(): Promise<FoundVmm>;
   /** Whether VMs can be run by what was found. */
   judge(found: FoundVmm, kvmUsable: boolean): { ok: boolean; reason: string };
-  /** Lets a guest count to one million under KVM. @throws AppError command_failed when the guest does not run */
-  countUnderKvm(): Promise<Count>;
+  /**
+   * Lets a guest count for a while. Not asked for emulation of a driver without it.
+   * @throws AppError command_failed when the guest does not run
+   */
+  count(accel: Accel): Promise<Count>;
   /** The rate of the host's time stamp counter as a guest sees it, in kHz; null when the driver cannot tell. */
   measureTscKhz(): Promise<number | null>;
 }
@@ -50,11 +54,10 @@ export interface FoundVmm {
 }
 
 export interface Count {
-  /** Milliseconds of processor time, and on the clock. */
+  /** How many millions the guest has counted. */
+  millions: number;
+  /** Milliseconds of processor time that this took, without the VMM's own start; with no million: that were not enough for one. */
   cpuMs: number;
-  clockMs: number;
-  /** False when the guest was stopped before it had counted to the end. */
-  finished: boolean;
 }
 
 export interface VmmOptions extends Pick<

@@ -1,10 +1,11 @@
 /**
  * What this host can run, measured and not assumed: a paravirtual /dev/kvm may be there and still be three hundred times
- * too slow. What was measured for certain holds until the next boot and is cached; the rest is looked at each time.
+ * slower than emulation. What was measured for certain holds until the next boot and is cached; the rest is looked at each time.
  */
 import { constants } from 'node:fs';
 import { access, mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Accel } from '@airlock/contract/capacity';
 import { AppError } from '@airlock/contract/errors';
 import { replaceFile } from '@airlock/contract/file';
 import { HostProbe } from '@airlock/contract/runner';
@@ -13,16 +14,14 @@ import { drivers } from './registry.js';
 import { tscFromCpuinfo } from './tsc.js';
 
 type Kvm = HostProbe['kvm'];
+type Verdict = Pick<HostProbe, 'kvm' | 'countMs'>;
 interface Found {
   driver: VmmDriver;
   vmm: FoundVmm;
 }
 
-/**
- * Of processor time: a usable KVM counts in under 150 ms, an unusable one needs about 1 s. The time on the clock says nothing
- * on a busy host, where it was seen four times as long.
- */
-const usableMs = 450;
+/** What was counted says nothing with less processor time than this, in ms: Linux tells it in steps of 10. */
+const leastCpuMs = 100;
 
 /** Probes the host; reads and writes the cache file when one is given. */
 export async function probeHost(cacheFile: string | null): Promise<HostProbe> {
@@ -30,13 +29,18 @@ export async function probeHost(cacheFile: string | null): Promise<HostProbe> {
   const found = await Promise.all(drivers.map(async (driver) => ({ driver, vmm: await driver.host.look() })));
   const read = cacheFile === null ? null : await readCache(cacheFile, bootId);
   const cached = read !== null && sameVersions(read, found) ? read : null;
-  const measurer = found.find(({ vmm }) => vmm.version !== null)?.driver ?? null;
-  // The device and the right to open it may come and go; only a count is kept.
-  const kvm = (await kvmUnopenable(measurer)) ?? keptCount(cached) ?? (await tryKvm(measurer));
+  const measurer = measurerOf(found);
+  const { kvm, countMs } = await verdictOf(measurer, cached);
   const tscKhz = cached?.tscKhz ?? (await findTscKhz(measurer));
-  const probe: HostProbe = { bootId, kvm, drivers: found.map((each) => describe(each, kvm.usable)), tscKhz };
+  const probe = { bootId, kvm, countMs, drivers: found.map((each) => describe(each, kvm.usable)), tscKhz };
   if (cacheFile !== null) await writeCache(cacheFile, probe);
   return probe;
+}
+
+/** One that can count under both accelerators, if there is one: no other compares them. */
+function measurerOf(found: readonly Found[]): VmmDriver | null {
+  const there = found.filter(({ vmm }) => vmm.version !== null);
+  return (there.find(({ driver }) => driver.capabilities.emulation) ?? there[0])?.driver ?? null;
 }
 
 function describe({ driver, vmm }: Found, kvmUsable: boolean): HostProbe['drivers'][0] {
@@ -66,8 +70,22 @@ async function writeCache(file: string, probe: HostProbe): Promise<void> {
   await replaceFile(file, `${JSON.stringify(probe)}\n`, { durable: false });
 }
 
-function keptCount(cached: HostProbe | null): Kvm | null {
-  return cached && cached.kvm.certain && cached.kvm.probeMs !== null ? cached.kvm : null;
+/** The device and the right to open it may come and go; only what was counted is kept. */
+async function verdictOf(measurer: VmmDriver | null, cached: HostProbe | null): Promise<Verdict> {
+  const barred = await kvmUnopenable(measurer);
+  if (barred === null && cached?.kvm.certain === true && cached.countMs.kvm !== null) return cached;
+  if (barred === null) {
+    // At the same time: whatever else the host does slows both.
+    const [kvm, tcg] = await Promise.all([tryCount(measurer, 'kvm'), tryCount(measurer, 'tcg')]);
+    return judgeCounts(kvm, tcg);
+  }
+  return { kvm: barred, countMs: { kvm: null, tcg: cached?.countMs.tcg ?? (await emulatedMs(measurer)) } };
+}
+
+/** Null when that is not certain. */
+async function emulatedMs(measurer: VmmDriver | null): Promise<number | null> {
+  const figure = figureOf(await tryCount(measurer, 'tcg'));
+  return figure?.reached === true ? figure.ms : null;
 }
 
 /** The verdict when /dev/kvm cannot even be tried, else null. */
@@ -79,7 +97,6 @@ async function kvmUnopenable(measurer: VmmDriver | null): Promise<Kvm | null> {
   const verdict = (reason: string): Kvm => ({
     present: problem !== 'ENOENT',
     usable: false,
-    probeMs: null,
     certain: true,
     reason,
   });
@@ -92,29 +109,59 @@ async function kvmUnopenable(measurer: VmmDriver | null): Promise<Kvm | null> {
   return measurer ? null : verdict('/dev/kvm is there; without a VMM it cannot be tried.');
 }
 
-async function tryKvm(measurer: VmmDriver | null): Promise<Kvm> {
+/** An error says why no guest counts. */
+async function tryCount(measurer: VmmDriver | null, accel: Accel): Promise<Count | AppError> {
   try {
     if (!measurer) throw new AppError('vmm_missing', 'There is no VMM to try it with.');
-    return judgeCount(await measurer.host.countUnderKvm());
+    if (accel === 'tcg' && !measurer.capabilities.emulation)
+      throw new AppError('host_unsupported', `The driver ${measurer.name} does not emulate.`);
+    return await measurer.host.count(accel);
   } catch (error) {
-    const { message, details } = AppError.inItsWords(error);
-    const last = typeof details?.['lastOutput'] === 'string' ? details['lastOutput'].split('\n').at(-1) : '';
-    const reason = `/dev/kvm is there, but a guest does not run: ${last === '' ? message : last}`;
-    return { present: true, usable: false, probeMs: null, certain: false, reason };
+    return AppError.inItsWords(error);
   }
 }
 
-/** The verdict on a count. One that was stopped while it waited for a processor decides nothing. */
-export function judgeCount({ cpuMs, clockMs, finished }: Count): Kvm {
-  const usable = finished && cpuMs < usableMs;
-  const certain = finished || cpuMs >= usableMs;
-  const time = `${cpuMs} ms of processor time (${clockMs} ms on the clock)`;
-  const reason = usable
-    ? `A KVM guest counted to one million in ${time}.`
-    : certain
-      ? `A KVM guest needed ${finished ? '' : 'more than '}${time} to count to one million; of use would be ${usableMs} ms.`
-      : `A KVM guest got only ${time}: this host is too busy to tell, it is measured again at the next look.`;
-  return { present: true, usable, probeMs: cpuMs, certain, reason };
+/** What a count says of a hundred million: how many milliseconds it takes, or (not `reached`) that it takes more. */
+interface Figure {
+  ms: number;
+  reached: boolean;
+}
+
+/** Null when the guest was not let count for long enough to tell. */
+function figureOf(count: Count | AppError): Figure | null {
+  if (count instanceof AppError || count.cpuMs < leastCpuMs) return null;
+  const { millions, cpuMs } = count;
+  return { ms: Math.max(1, Math.round((100 * cpuMs) / Math.max(1, millions))), reached: millions > 0 };
+}
+
+/**
+ * The verdict on what guests counted under KVM and under emulation: the faster one is taken, and KVM when both are as fast. It is
+ * certain when what the other one did says that it is not faster.
+ */
+export function judgeCounts(kvmCount: Count | AppError, tcgCount: Count | AppError): Verdict {
+  const [kvm, tcg] = [figureOf(kvmCount), figureOf(tcgCount)];
+  const countMs = { kvm: kvm?.ms ?? null, tcg: tcg?.ms ?? null };
+  if (kvmCount instanceof AppError) {
+    const reason = `/dev/kvm is there, but a guest does not run: ${lastWordsOf(kvmCount)}`;
+    return { kvm: { present: true, usable: false, certain: false, reason }, countMs };
+  }
+  const usable = kvm?.reached === true && !(tcg?.reached === true && tcg.ms < kvm.ms);
+  const [faster, other] = usable ? [kvm, tcg] : [tcg, kvm];
+  const alone = tcgCount instanceof AppError;
+  const certain = faster?.reached === true && (other === null ? alone : other.ms >= faster.ms);
+  const took = `A guest counts to a hundred million in ${inWords(kvm)} under KVM, and in ${inWords(tcg)} under emulation.`;
+  const reason = certain ? took : `${took} This host is too busy to tell: it is measured again at the next look.`;
+  return { kvm: { present: true, usable, certain, reason }, countMs };
+}
+
+function inWords(figure: Figure | null): string {
+  if (figure === null) return 'an unknown time';
+  return `${figure.reached ? '' : 'more than '}${figure.ms} ms of processor time`;
+}
+
+function lastWordsOf({ message, details }: AppError): string {
+  const last = typeof details?.['lastOutput'] === 'string' ? details['lastOutput'].split('\n').at(-1) : undefined;
+  return last === undefined || last === '' ? message : last;
 }
 
 /** The rate of the time stamp counter in kHz, which guests under emulation need to be told; null when it cannot be found. */

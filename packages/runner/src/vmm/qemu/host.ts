@@ -1,17 +1,17 @@
 /** QEMU's part of the host probe: which one is here, whether it is good, and what a guest of it can do. */
 import { constants } from 'node:fs';
-import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Accel } from '@airlock/contract/capacity';
 import { run } from '@airlock/contract/process';
+import { watchCount } from '../count.js';
 import type { Count, FoundVmm, VmmHost } from '../driver.js';
 import { qemuProgram } from './arguments.js';
-import { countedExitCode, countingImage, exitPort } from './probe-image.js';
+import { consolePort, countingImage } from './probe-image.js';
 import { measureTscKhz } from './tsc.js';
 
-const probeTimeoutMs = 10_000;
-
-export const qemuHost: VmmHost = { look: findQemu, judge: judgeQemu, countUnderKvm, measureTscKhz };
+export const qemuHost: VmmHost = { look: findQemu, judge: judgeQemu, count, measureTscKhz };
 
 /** Complete with its firmware qboot. */
 async function findQemu(): Promise<FoundVmm> {
@@ -58,30 +58,15 @@ export function judgeQemu({ path, version, complete }: FoundVmm, kvmUsable: bool
   return verdict(false, `QEMU ${version} crashes guests under software emulation; version 8 or newer is needed.`);
 }
 
-/** @throws AppError command_failed when QEMU ends otherwise than by the guest's own word. */
-async function countUnderKvm(): Promise<Count> {
+async function count(accel: Accel): Promise<Count> {
   const folder = await mkdtemp(join(tmpdir(), 'airlock-probe-'));
   try {
     const bios = join(folder, 'count.bin');
     await writeFile(bios, countingImage());
     const bare = ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-M', 'isapc', '-m', '16'];
-    const machine = [...bare, '-accel', 'kvm', '-bios', bios, '-device', `isa-debug-exit,iobase=${exitPort},iosize=1`];
-    const cpuBefore = await childrenCpuMs();
-    const begin = performance.now();
-    // `timeout` and not run's own limit: how much was counted until then is of interest.
-    const limit = ['--foreground', '--kill-after=2', String(probeTimeoutMs / 1000)];
-    const okCodes = [countedExitCode, 124, 137];
-    const { exitCode } = await run('timeout', [...limit, qemuProgram, ...machine], { okCodes });
-    const clockMs = Math.round(performance.now() - begin);
-    return { cpuMs: (await childrenCpuMs()) - cpuBefore, clockMs, finished: exitCode === countedExitCode };
+    const output = ['-chardev', 'stdio,id=out,signal=off', '-device', `isa-debugcon,iobase=${consolePort},chardev=out`];
+    return await watchCount(qemuProgram, [...bare, '-accel', accel, '-bios', bios, ...output]);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** Processor time of all children that have ended, milliseconds, in steps of 10: Linux counts 100 ticks a second here. */
-async function childrenCpuMs(): Promise<number> {
-  const stat = await readFile('/proc/self/stat', 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[13]) + Number(fields[14])) * 10;
 }

@@ -5,10 +5,6 @@
 
 const size = 64 * 1024;
 const resetVector = size - 16;
-/** I/O port of the `isa-debug-exit` device that the counting image writes to. */
-export const exitPort = 0xf4;
-/** QEMU's exit code when the counting image is done: (value written << 1) | 1. */
-export const countedExitCode = (0x10 << 1) | 1;
 /** I/O port of QEMU's debug console. */
 export const consolePort = 0xe9;
 
@@ -25,15 +21,14 @@ function imm32(value: number): number[] {
   return [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, (value >>> 24) & 0xff];
 }
 
-/** Counts one million down to zero, then makes QEMU exit with `countedExitCode`. */
+/** Writes a byte to the debug console, and another one each time it has counted a million down to zero, for ever. */
 export function countingImage(): Buffer {
-  return image([
+  const body = [
+    ...[0xe6, consolePort], // out consolePort, al
     ...[0x66, 0xb9, ...imm32(1_000_000)], // mov ecx, 1000000
-    ...[0x66, 0x49], // dec ecx
-    ...[0x75, 0xfc], // jnz back to dec
-    ...[0xb0, 0x10, 0xe6, exitPort], // mov al, 0x10; out exitPort, al
-    ...[0xf4, 0xeb, 0xfd], // hlt; jmp back to hlt
-  ]);
+    ...[0x66, 0x49, 0x75, 0xfc], // dec ecx; jnz back to dec
+  ];
+  return repeated(body);
 }
 
 /** Writes the low 32 bits of the time stamp counter to the debug console, least byte first, again and again. */
@@ -45,5 +40,10 @@ export function tscImage(): Buffer {
     ...[0x66, 0xb9, ...imm32(500_000)], // mov ecx, 500000
     ...[0x66, 0x49, 0x75, 0xfc], // dec ecx; jnz back to dec
   ];
-  return image([...body, 0xe9, ...imm32(-(body.length + 3)).slice(0, 2)]); // jmp to the beginning
+  return repeated(body);
+}
+
+/** An image of `body` and a jump back to its beginning. */
+function repeated(body: readonly number[]): Buffer {
+  return image([...body, 0xe9, ...imm32(-(body.length + 3)).slice(0, 2)]);
 }
