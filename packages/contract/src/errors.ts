@@ -125,6 +125,11 @@ export const errorCatalogue = {
   controller_unreachable: { status: 502, meaning: 'No controller answers for this AIRLOCK_HOME.' },
   config_invalid: { status: 500, meaning: 'One or more settings are wrong.' },
   port_in_use: { status: 500, meaning: 'The port that the controller should listen on is taken.' },
+  helper_unavailable: {
+    status: 503,
+    meaning: 'The privileged helper, which makes networks of VMs as root, cannot be reached or has ended.',
+  },
+  network_unavailable: { status: 503, meaning: 'The network namespace of a VM could not be made on this host.' },
   host_unsupported: { status: 500, meaning: 'This host lacks something that Airlock needs.' },
   command_failed: { status: 500, meaning: 'A program that Airlock started ended with an error.' },
   aborted: { status: 499, meaning: 'The operation was cancelled.' },

@@ -1,0 +1,45 @@
+/** What an administrator has decided for the helper, as options of its command line. No request can change any of it. */
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { AppError } from '@airlock/contract/errors';
+
+const Id = z
+  .string()
+  .regex(/^\d{1,10}$/)
+  .transform(Number)
+  .pipe(z.int().max(4_294_967_294));
+
+const Options = z.strictObject({
+  /** User and group of the runners: relays run as them, and the sockets are theirs. */
+  uid: Id,
+  gid: Id,
+  /** Folder of what is made for VMs: absolute, root's like all above it. Names of sockets below it must stay short. */
+  run: z
+    .string()
+    .regex(/^(\/[a-z0-9_-][a-z0-9._-]*)+$/i)
+    .max(48)
+    .default('/run/airlock-helper'),
+  /** Socket to listen on, for hosts without systemd. */
+  socket: z.string().startsWith('/').max(100).optional(),
+});
+export type HelperConfig = z.infer<typeof Options>;
+
+/** @throws AppError config_invalid naming each option that is wrong */
+export function readConfig(args: readonly string[]): { command: string; config: HelperConfig } {
+  const options = Object.fromEntries(Object.keys(Options.shape).map((name) => [name, { type: 'string' as const }]));
+  try {
+    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
+    const [command = '', ...more] = positionals;
+    if (more.length > 0) throw new Error(`unknown: ${more.join(' ')}`);
+    return { command, config: Options.parse({ ...values }) };
+  } catch (error) {
+    const problems =
+      error instanceof z.ZodError
+        ? error.issues.map((issue) => `--${issue.path.join('.')}: ${issue.message}`)
+        : [(error as Error).message];
+    throw new AppError('config_invalid', `Wrong options of the privileged helper: ${problems.join('; ')}.`, {
+      hint: 'airlock-privileged-helper --help lists them.',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * `relay <folder>`: one process in the namespace of a VM, without any privilege. What the guest sends to its gateway goes to the
+ * runner's socket in the folder; what the runner sends to the other two goes to the guest. It passes bytes on and reads none.
+ */
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream';
+import { guestNetwork, guestPorts } from '@airlock/contract/guest';
+import { relaySockets } from '@airlock/contract/privileged';
+
+/** At a time; the gateway refuses earlier, and in words. */
+const maxConnections = 2048;
+/** Milliseconds. */
+const connectMs = 10_000;
+
+function relay(open: () => Socket): Server {
+  // The end of one way is passed on, and leaves the other open.
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (from) => {
+    const to = open();
+    const late = setTimeout(() => to.destroy(new Error('no answer')), connectMs);
+    to.once('connect', () => clearTimeout(late)).once('close', () => clearTimeout(late));
+    // An error on either way destroys both ends; there is nobody to be told but the two of them.
+    const both = (error: unknown): void => {
+      if (!error) return;
+      from.destroy();
+      to.destroy();
+    };
+    pipeline(from, to, both);
+    pipeline(to, from, both);
+  });
+  server.maxConnections = maxConnections;
+  return server;
+}
+
+const [folder = ''] = process.argv.slice(2);
+process.umask(0o177);
+const { address: host, gatewayHost, gatewayPort } = guestNetwork;
+const gateway = relay(() => connect({ path: join(folder, relaySockets.gateway), allowHalfOpen: true }));
+const services = [
+  [relaySockets.agent, guestPorts.agent],
+  [relaySockets.desktop, guestPorts.vnc],
+] as const;
+const listening = services.map(([name, port]) => {
+  const server = relay(() => connect({ host, port, localAddress: gatewayHost, noDelay: true, allowHalfOpen: true }));
+  return once(server.listen(join(folder, name)), 'listening');
+});
+await Promise.all([...listening, once(gateway.listen(gatewayPort, gatewayHost), 'listening')]);
+process.stdout.write('listening\n');

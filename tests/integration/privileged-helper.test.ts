@@ -1,0 +1,98 @@
+/** The privileged helper by itself: what it takes, what it refuses, and what is left when it is killed. */
+import { access, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newId } from '@airlock/contract/ids';
+import { relaySockets } from '@airlock/contract/privileged';
+import { run, systemPath } from '@airlock/contract/process';
+import { helperSkip, startHelper } from '../support/privileged-helper.js';
+import { until } from '../support/poll.js';
+
+const skip = helperSkip();
+if (skip !== null) console.log(`skipped: ${skip}`);
+
+describe.skipIf(skip !== null)('the helper', () => {
+  let runFolder: string;
+  beforeAll(async () => {
+    runFolder = await mkdtemp('/run/airlock-t');
+  });
+  afterAll(() => rm(runFolder, { recursive: true }));
+
+  const namespaces = async (): Promise<string> => (await run('ip', ['netns', 'list'])).stdout;
+  const network = (vmId: string): object => ({ verb: 'network', vmId });
+
+  it('tells what the host offers', async () => {
+    const helper = startHelper(runFolder);
+    expect(await helper.ask({ verb: 'status' })).toEqual({ version: 1, networkProblem: null });
+    expect(await helper.close()).toBe(0);
+  });
+
+  it.each([
+    ['no JSON', 'make it so'],
+    ['an unknown verb', { verb: 'shell', command: 'id' }],
+    ['a path for an id', network('../../etc')],
+    ['an id of something else', network('ses_0123456789abcdef')],
+    ['an id with more behind it', network('vm_0123456789abcdef; id')],
+    ['a member that nobody knows', { ...network('vm_0123456789abcdef'), folder: '/etc' }],
+  ])('refuses %s, and goes on', async (_, request) => {
+    const helper = startHelper(runFolder);
+    expect(await helper.ask(request)).toMatchObject({ error: { code: 'invalid_request' } });
+    expect(await helper.ask({ verb: 'status' })).toMatchObject({ version: 1 });
+    expect(await helper.close()).toBe(0);
+    expect(await readdir(runFolder)).toEqual([]);
+  });
+
+  it('refuses a line without end', async () => {
+    const helper = startHelper(runFolder);
+    await expect(helper.ask('x'.repeat(80_000))).rejects.toThrow('ended without an answer');
+    expect(await helper.exited).toBe(2);
+  });
+
+  it('serves one VM on a connection, and a VM to one connection', async () => {
+    const [one, two] = [startHelper(runFolder), startHelper(runFolder)];
+    const [vmId, other] = [newId('vm'), newId('vm')];
+    expect(await one.ask(network(vmId))).toEqual({ folder: join(runFolder, vmId, 's') });
+    expect(await one.ask(network(other))).toMatchObject({ error: { code: 'invalid_request' } });
+    expect(await two.ask(network(vmId))).toMatchObject({ error: { code: 'runner_claim_refused' } });
+    expect(await two.close()).toBe(0);
+    expect(await namespaces()).toContain(vmId);
+    expect(await one.close()).toBe(0);
+    expect(await namespaces()).not.toContain(vmId);
+    expect(await readdir(runFolder)).toEqual([]);
+  });
+
+  it('leaves what it has made to the next one when it is killed, its relay not', async () => {
+    const killed = startHelper(runFolder);
+    const vmId = newId('vm');
+    const { folder } = (await killed.ask(network(vmId))) as { folder: string };
+    process.kill(killed.pid, 'SIGKILL');
+    await killed.exited;
+    const relays = async (): Promise<string> => (await run('pgrep', ['-f', folder], { okCodes: [0, 1] })).stdout;
+    await until('the end of the relay', async () => (await relays()) === '', { timeoutMs: 10_000, intervalMs: 20 });
+    expect(await namespaces()).toContain(vmId);
+    // A link in the place of a socket is removed, and not what it leads to.
+    await symlink('/etc/hostname', join(folder, relaySockets.gateway));
+    const next = startHelper(runFolder);
+    await next.ask({ verb: 'status' });
+    expect(await next.close()).toBe(0);
+    expect(await namespaces()).not.toContain(vmId);
+    expect(await readdir(runFolder)).toEqual([]);
+    await access('/etc/hostname');
+  });
+
+  it.each([
+    ['nftables', 'nft'],
+    ['iproute2', 'ip'],
+    ['setpriv', 'setpriv'],
+  ])('says so without %s, and leaves nothing', async (_, program) => {
+    const path = (await run('which', [program], { env: { PATH: systemPath() } })).stdout.trim();
+    const helper = startHelper(runFolder, { without: path });
+    const vmId = newId('vm');
+    const answer = (await helper.ask(network(vmId))) as { error: { message: string } };
+    expect(answer).toMatchObject({ error: { code: 'network_unavailable' } });
+    expect(answer.error.message).toMatch(program === 'setpriv' ? /relay/ : new RegExp(`\\b${program}\\b`));
+    expect(await helper.close()).toBe(0);
+    expect(await namespaces()).not.toContain(vmId);
+    expect(await readdir(runFolder)).toEqual([]);
+  });
+});
