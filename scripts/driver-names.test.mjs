@@ -9,11 +9,11 @@ const allowed = [
   'packages/cli/src/doctor/findings.ts',
   'packages/image-builder/src/host.ts',
 ];
-const own = /^packages\/runner\/src\/vmm\/(qemu\/|registered\.ts$)/;
+const own = /^packages\/runner\/src\/vmm\/(qemu\/|firecracker\/|registered\.ts$)/;
 const testOnly = /\.test\.tsx?$|\/(fixtures|testing)[/.]/;
 
-test('no other production file names QEMU, or speaks its language', () => {
-  const pattern = 'qemu|info usernet|-netdev|hostfwd|[^a-z]qmp[^a-z]';
+test('no other production file names QEMU or Firecracker, or speaks their language', () => {
+  const pattern = 'qemu|firecracker|info usernet|-netdev|hostfwd|[^a-z]qmp[^a-z]';
   const found = execFileSync('git', ['grep', '-liE', '--untracked', pattern, '--', 'packages'], {
     cwd: root,
     encoding: 'utf8',

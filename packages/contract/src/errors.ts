@@ -81,6 +81,13 @@ export const errorCatalogue = {
   image_check_failed: { status: 500, meaning: 'The golden image did not pass its checks.' },
   disk_full: { status: 507, meaning: 'There is not enough disk space.' },
   vmm_missing: { status: 500, meaning: 'No VMM, or not all of what one needs, is installed.' },
+  vmm_unsuitable: { status: 500, meaning: 'The VMM that is installed is of a version that Airlock cannot use.' },
+  kernel_unusable: { status: 500, meaning: 'The kernel of the image is of a form that the VMM does not boot.' },
+  drive_unusable: {
+    status: 500,
+    meaning: 'The file behind a drive of a VM is missing, or may not be used as the VM has to.',
+  },
+  path_too_long: { status: 500, meaning: 'The path of a unix socket would be longer than the kernel allows.' },
   vmm_failed: { status: 500, meaning: 'The virtual machine monitor ended or refused to start.' },
   vm_boot_timeout: { status: 504, meaning: 'The VM did not come up in time.' },
   vm_boot_failed: { status: 500, meaning: 'The VM started but its system could not boot.' },

@@ -18,6 +18,11 @@ export interface VmmDriver {
    * take, or the reason of `signal`.
    */
   start(options: VmmOptions, signal: AbortSignal): Promise<Vmm>;
+  /**
+   * Of a driver with the capability `snapshot`: as `start`, with a VM that `freezing.save` saved, which stands still until it is resumed.
+   * `options` has the same drives by id, each with a file of its own, and a device of the same form. The files stay as long as the VM.
+   */
+  load?(options: VmmOptions, saved: SavedVm, signal: AbortSignal): Promise<Vmm>;
 }
 
 export interface Capabilities {
@@ -81,6 +86,22 @@ export interface VmmOptions extends Pick<
 /** guest: it shut down or restarted by itself. fault: the VMM failed, or was killed. */
 export type VmmEnd = { by: 'guest' } | { by: 'fault'; error: AppError };
 
+/** Absolute paths of a VM that was saved. All that its guest knew is in them. */
+export interface SavedVm {
+  state: string;
+  memory: string;
+}
+
+/** What can be done to a VM besides. */
+export interface Freezing {
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** Saves the VM, which is paused, into files that are not there yet. */
+  save(saved: SavedVm): Promise<void>;
+  /** Puts another file behind a drive. */
+  changeDrive(id: string, path: string): Promise<void>;
+}
+
 export interface Vmm {
   readonly identity: ProcessIdentity;
   /** The ports that the VMM forwards to the guest; none unless the network device is one that asks for it. */
@@ -89,4 +110,6 @@ export interface Vmm {
   readonly exited: Promise<VmmEnd>;
   /** Ends the VM as if its plug were pulled, and waits until the process is gone. Idempotent. */
   kill(): Promise<void>;
+  /** Of a driver with the capability `snapshot`. */
+  readonly freezing?: Freezing;
 }
