@@ -51,6 +51,7 @@ export async function untilReady(
     vnc: () => void (vncMs = elapsedMs()),
     agent: () => undefined,
     configured: onConfigured,
+    part: () => undefined,
     notYet: () => undefined,
   };
   await waitUntilReady(agent, () => vnc.to, events, signal);

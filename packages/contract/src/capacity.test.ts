@@ -1,15 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import {
-  bootTimeoutMs,
+  bootLimits,
   chooseHost,
   cliDisksMib,
+  longestBootMs,
   needOf,
   requireRoom,
   roomLeft,
   vmsThatFit,
+  type Accel,
   type HostCapacity,
 } from './capacity.js';
-import type { HostProbe } from './runner.js';
+import { bootBoundOf, type HostProbe } from './runner.js';
 
 const driver = { name: 'emulating', path: '/x', version: '1', emulation: true, ok: true, reason: 'fine' };
 const probe: HostProbe = {
@@ -54,8 +56,28 @@ describe('the accelerator and the driver', () => {
   });
 });
 
-test('a VM has longer to boot under emulation, or as long as the setting says', () => {
-  expect([bootTimeoutMs('kvm'), bootTimeoutMs('tcg'), bootTimeoutMs('tcg', 7)]).toEqual([60_000, 240_000, 7000]);
+describe('the time that a VM has to boot', () => {
+  test.each<[string, Accel, number | null, number]>([
+    ['KVM of real hardware', 'kvm', 35, 60_000],
+    ['as fast as what the least time is for', 'kvm', 75, 60_000],
+    ['a little slower', 'kvm', 76, 60_800],
+    // There 60 s were too few for a VM that was coming up well.
+    ['KVM in a nested host', 'kvm', 250, 200_000],
+    ['the same, busier', 'kvm', 410, 328_000],
+    ['emulation', 'tcg', 310, 248_000],
+    ['emulation in emulation', 'tcg', 41_000, 1_800_000],
+    ['a speed that nobody knows', 'tcg', null, 240_000],
+  ])('follows the figure of the accelerator that is used: %s', (_name, accel, figure, bootTimeoutMs) => {
+    const limits = bootLimits({ accel, countMs: { kvm: 1, tcg: 1, [accel]: figure } });
+    expect(limits).toEqual({ bootTimeoutMs });
+    expect(bootBoundOf(limits)).toBe(2 * bootTimeoutMs);
+    expect(bootBoundOf(limits)).toBeLessThanOrEqual(longestBootMs);
+  });
+
+  test('is what the setting says, and no more for a VM that gets on', () => {
+    const limits = bootLimits({ accel: 'tcg', countMs: { kvm: null, tcg: 310 } }, 7);
+    expect([limits.bootTimeoutMs, bootBoundOf(limits)]).toEqual([7000, 7000]);
+  });
 });
 
 const size = { accel: 'kvm', memoryMib: 2048 } as const;

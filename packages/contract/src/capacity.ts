@@ -4,7 +4,7 @@
  * is free by the kernel's count and is not to be given away again.
  */
 import { AppError } from './errors.js';
-import type { HostProbe } from './runner.js';
+import type { HostProbe, VmSpec } from './runner.js';
 import type { Settings } from './settings.js';
 
 export type Accel = 'kvm' | 'tcg';
@@ -47,12 +47,22 @@ function accelReason(accel: Accel, wanted: Settings['AIRLOCK_ACCEL'], { kvm, cou
   return `Software emulation, ${why}: ${kvm.reason}`;
 }
 
-/** Milliseconds from power-on to ready, at most. Emulation is some five times slower than KVM on a busy host. */
-const bootLimitMs = { kvm: 60_000, tcg: 240_000 } as const;
+/** What a VM has to become ready, for each millisecond in which a guest counts: ten times what a boot takes on an idle host. */
+const bootMsPerCountMs = 800;
+/** The least is for what does not come with the processor; `unknown` where no guest has counted. */
+const bootMs = { least: 60_000, most: 1_800_000, unknown: 240_000 } as const;
+/** No VM boots for longer, in milliseconds, whatever the host or the settings. */
+export const longestBootMs = 2 * bootMs.most;
 
-/** The time that a VM has to become ready. */
-export function bootTimeoutMs(accel: Accel, wantedS?: Settings['AIRLOCK_BOOT_TIMEOUT_S']): number {
-  return wantedS === undefined ? bootLimitMs[accel] : wantedS * 1000;
+/** The time that a VM has to become ready on this host: as the setting says, to the second, or as fast as guests are here. */
+export function bootLimits(
+  { accel, countMs }: Pick<HostChoice, 'accel' | 'countMs'>,
+  wantedS?: Settings['AIRLOCK_BOOT_TIMEOUT_S'],
+): Pick<VmSpec, 'bootTimeoutMs' | 'bootBoundMs'> {
+  if (wantedS !== undefined) return { bootTimeoutMs: wantedS * 1000, bootBoundMs: wantedS * 1000 };
+  const figure = countMs[accel];
+  if (figure === null) return { bootTimeoutMs: bootMs.unknown };
+  return { bootTimeoutMs: Math.round(Math.min(bootMs.most, Math.max(bootMs.least, bootMsPerCountMs * figure))) };
 }
 
 /** MiB that a VM takes besides its own memory: the VMM (under emulation with its cache of translated code), and its runner. */

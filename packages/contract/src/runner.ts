@@ -105,8 +105,10 @@ const specMembers = {
   /** Absolute paths. */
   kernel: HostPath,
   initrd: HostPath,
-  /** Milliseconds from power-on until the VM must be ready; already scaled for the accelerator. */
+  /** Milliseconds from power-on until the VM must be ready, or at least get on. */
   bootTimeoutMs: z.int().positive(),
+  /** The same for a VM that gets on. Not there: twice as long, so that a version that does not know it reads the rest. */
+  bootBoundMs: z.int().positive().optional(),
   /** Hosts (exact, or `.suffix`) that the gateway dials directly even when an upstream is set. */
   directHosts: z.array(HostName).max(1024),
   /** Hosts that may be on private networks; only there when there are some, so that a version that does not know it reads the rest. */
@@ -156,6 +158,10 @@ export function readVmSpec(text: string): VmSpec {
   const root = { id: rootDriveId, path: disk ?? rootfs, readOnly: disk === null };
   return { ...same, version: 2, drives: [root], secretFolder: secretDir, tscKhz };
 }
+
+/** Milliseconds from power-on after which a VM that is not ready is given up in any case. */
+export const bootBoundOf = ({ bootTimeoutMs, bootBoundMs }: Pick<VmSpec, 'bootTimeoutMs' | 'bootBoundMs'>): number =>
+  bootBoundMs ?? 2 * bootTimeoutMs;
 
 /** The id of the image that a VM was started from. */
 export const imageOf = ({ kernel }: Pick<VmSpec, 'kernel'>): string => kernel.split('/').at(-2) ?? '';

@@ -144,7 +144,8 @@ export const settingDefinitions = {
   },
   AIRLOCK_BOOT_TIMEOUT_S: {
     schema: z.coerce.number().int().min(1).max(3600).optional(),
-    about: 'Seconds a VM has from power-on until it must be ready. Absent: 60 with KVM, 240 under emulation.',
+    about:
+      'Seconds a VM has from power-on until it must be ready. Absent: by the measured speed of guests on this host, 60 to 1800, and up to twice that for a VM that still gets on.',
   },
   AIRLOCK_SIGN_IN_TIMEOUT_S: { schema: seconds(300, 7200), about: 'Seconds a person has to sign in.' },
   AIRLOCK_DESTROY_AFTER_S: {

@@ -89,7 +89,15 @@ async function start(lookMs: number): Promise<void> {
     guard,
   );
   custodian = createCustodian({ ...shared, vms, guard });
-  sessions = createSessions({ ...shared, vms, custodian, audit: createAudit(store.store), pollMs: 5, sweepMs: 20 });
+  sessions = createSessions({
+    ...shared,
+    vms,
+    custodian,
+    audit: createAudit(store.store),
+    bootBoundMs: 480_000,
+    pollMs: 5,
+    sweepMs: 20,
+  });
   await vms.reconcile();
   await custodian.resume();
   await sessions.resume();
@@ -205,7 +213,10 @@ test.each(['drips', 'silent'] as const)(
 
 describe('a sign-in past its time ends, and its VM goes, while', { timeout: 30_000 }, () => {
   const rowsOfSessions = (): SessionRows =>
-    createSessionRows(store.store.db, createAudit(store.store), readSettings({ AIRLOCK_HOME: home }));
+    createSessionRows(store.store.db, createAudit(store.store), {
+      ...readSettings({ AIRLOCK_HOME: home }),
+      bootBoundMs: 480_000,
+    });
 
   /** A sign-in that waits for its person. */
   async function addSession({ userId, vmId }: Owner): Promise<SessionRow> {

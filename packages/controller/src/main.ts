@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The controller as a program. Standard output: log lines as JSON, and one line `Airlock is ready: <login URL>`. */
 import type { SystemStatus } from '@airlock/contract/api';
+import { bootLimits } from '@airlock/contract/capacity';
 import { readCanaryReport } from '@airlock/contract/canary-file';
 import { giveConnectsTime } from '@airlock/contract/connect-time';
 import { AppError, onFault } from '@airlock/contract/errors';
@@ -8,6 +9,7 @@ import { readExtraCa } from '@airlock/contract/extra-ca';
 import { makePrivateFolder } from '@airlock/contract/file';
 import { homePaths } from '@airlock/contract/home';
 import { newId } from '@airlock/contract/ids';
+import { bootBoundOf } from '@airlock/contract/runner';
 import { readSettings, type Settings } from '@airlock/contract/settings';
 import { createCustodian } from './credential/create.js';
 import { createCredentialGuard } from './credential/guard.js';
@@ -42,7 +44,8 @@ async function makeParts(settings: Settings, log: Log, { store, users, audit }: 
     guard,
   );
   const custodian = createCustodian({ vault, vms, guard, settings, log });
-  const sessions = createSessions({ store, audit, vms, vault, custodian, settings, log });
+  const bootBoundMs = bootBoundOf(bootLimits(host, settings.AIRLOCK_BOOT_TIMEOUT_S));
+  const sessions = createSessions({ store, audit, vms, vault, custodian, settings, bootBoundMs, log });
   const prompts = createPrompts({ vms, custodian, settings, log });
   // An image that nobody has compared with its manifest yet is read now, not when the first person waits for a VM.
   describeImage(images).catch((error: unknown) => log.warn({ err: error }, 'the golden image is not usable'));

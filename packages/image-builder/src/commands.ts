@@ -7,7 +7,6 @@ import { providers } from '@airlock/contract/provider/registry';
 import { buildImage, type CliChoice, type RunGate } from './build.js';
 import { googleChrome } from './chrome.js';
 import { describeDiff, diffImages } from './diff.js';
-import { runGate } from './gate/gate.js';
 import { readHistory } from './history.js';
 import { currentId, findImage, listImages } from './image.js';
 import { parseCliOptions } from './pins.js';
@@ -59,6 +58,7 @@ export const optionTypes = {
 export interface Command {
   home: string;
   imagesFolder: string;
+  gate: RunGate;
   /** Arguments that are not options. */
   names: string[];
   options: {
@@ -81,7 +81,8 @@ const print = (line: string): boolean => process.stdout.write(`${line}\n`);
 const refuse = (message: string): AppError =>
   new AppError('invalid_request', message, { hint: 'See `airlock image --help`.' });
 
-const gateOf = (options: Command['options']): RunGate | null => (options['no-gate'] === true ? null : runGate);
+const gateOf = ({ gate, options }: Pick<Command, 'gate' | 'options'>): RunGate | null =>
+  options['no-gate'] === true ? null : gate;
 
 /** `names`: how many arguments it takes at most. */
 export const commands: Readonly<Record<string, { names: number; run(command: Command): Promise<void> }>> = {
@@ -104,7 +105,7 @@ function cliChoice({ refresh = false, cli = [], defaults = false }: Command['opt
   return cli.length > 0 ? { from: 'asked', versions: parseCliOptions(cli) } : { from: 'pins' };
 }
 
-async function build({ imagesFolder, options, signal }: Command): Promise<void> {
+async function build({ imagesFolder, gate, options, signal }: Command): Promise<void> {
   const clis = cliChoice(options);
   if (options.browser !== undefined && !['chromium', googleChrome.name].includes(options.browser)) {
     throw refuse(`--browser ${options.browser}: there are chromium and ${googleChrome.name}.`);
@@ -115,7 +116,7 @@ async function build({ imagesFolder, options, signal }: Command): Promise<void> 
     force: options.force ?? false,
     clis,
     browser: options.browser === googleChrome.name ? googleChrome : null,
-    gate: gateOf(options),
+    gate: gateOf({ gate, options }),
     signal,
     write: say,
   });
@@ -129,9 +130,9 @@ async function build({ imagesFolder, options, signal }: Command): Promise<void> 
   if (options.json) print(JSON.stringify(options.refresh ? { ...manifest, changed } : manifest));
 }
 
-async function verify({ imagesFolder, names, options, signal }: Command): Promise<void> {
+async function verify({ imagesFolder, gate, names, options, signal }: Command): Promise<void> {
   const found = await findImage(imagesFolder, names[0]);
-  const manifest = await verifyImage({ imagesFolder, gate: gateOf(options), signal, write: say }, found);
+  const manifest = await verifyImage({ imagesFolder, gate: gateOf({ gate, options }), signal, write: say }, found);
   say(`Image ${manifest.id} is fine.`);
   for (const [name, value] of Object.entries(manifest.gate?.figures ?? {})) say(`  ${name}: ${value}`);
   if (options.json) print(JSON.stringify(manifest));
@@ -173,13 +174,13 @@ async function diff({ imagesFolder, names, options, signal }: Command): Promise<
   print(lines.length > 0 ? lines.join('\n') : `${from.id} and ${to.id} do not differ.`);
 }
 
-async function runPromote({ imagesFolder, names, options, signal }: Command): Promise<void> {
+async function runPromote({ imagesFolder, gate, names, options, signal }: Command): Promise<void> {
   if (names[0] === undefined) throw refuse('Which image? `airlock image list` shows which there are.');
-  finishChoice(await promote({ imagesFolder, gate: runGate, signal, write: say }, names[0]), options);
+  finishChoice(await promote({ imagesFolder, gate, signal, write: say }, names[0]), options);
 }
 
-async function runRollback({ imagesFolder, options, signal }: Command): Promise<void> {
-  finishChoice(await rollback({ imagesFolder, gate: runGate, signal, write: say }), options);
+async function runRollback({ imagesFolder, gate, options, signal }: Command): Promise<void> {
+  finishChoice(await rollback({ imagesFolder, gate, signal, write: say }), options);
 }
 
 function finishChoice(manifest: ImageManifest, options: Command['options']): void {

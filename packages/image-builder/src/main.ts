@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util';
 import { AppError } from '@airlock/contract/errors';
 import { homePaths } from '@airlock/contract/home';
 import { readSettings } from '@airlock/contract/settings';
+import type { RunGate } from './build.js';
+import { runGate } from './gate/gate.js';
 import { commands, help, optionTypes, say, type Command } from './commands.js';
 
 function parse(args: string[]): Pick<Command, 'options' | 'names'> & { name: string } {
@@ -31,10 +33,12 @@ async function main(): Promise<void> {
       hint: 'See `airlock image --help`.',
     });
   }
-  const home = readSettings().AIRLOCK_HOME;
+  const { AIRLOCK_HOME: home, AIRLOCK_ACCEL: accel } = readSettings();
   const abort = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
-  await command.run({ home, imagesFolder: homePaths(home).images.folder, names, options, signal: abort.signal });
+  const { hostProbe: cache, images } = homePaths(home);
+  const gate: RunGate = (folder, how) => runGate(folder, { ...how, host: { cache, accel } });
+  await command.run({ home, imagesFolder: images.folder, gate, names, options, signal: abort.signal });
 }
 
 await main().catch((error: unknown) => {

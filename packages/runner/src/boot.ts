@@ -27,6 +27,8 @@ export interface BootContext {
   log: Logger;
   cleanup: Cleanup;
   onUpstreamError: (error: ErrorBody) => void;
+  /** The guest has written something on its serial console. */
+  onConsole: () => void;
   /** The serial console shows that the system cannot boot. */
   onBootFailure: (meaning: string, lastLog: string) => void;
   /** The VMM has ended, for whatever reason; with the last lines of the guest's console. */
@@ -103,6 +105,7 @@ export async function powerOn(context: BootContext, parts: Connections, signal: 
       network: network.device,
       onSerial: (chunk) => {
         serial.write(chunk);
+        context.onConsole();
         watch(chunk);
       },
       onMessage: (chunk) => messages.write(chunk),

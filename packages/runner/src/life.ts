@@ -4,6 +4,7 @@ import type { RunnerSecrets } from '@airlock/contract/runner';
 import type { Connections, PoweredVm } from './boot.js';
 import type { GuestAgent } from './guest/agent.js';
 import type { Configuration } from './guest/configuration.js';
+import type { BootClock } from './lib/boot-clock.js';
 import type { StatusStore } from './lib/status.js';
 import type { StopSwitch } from './lib/stop.js';
 
@@ -17,6 +18,7 @@ export interface Life {
   secrets?: RunnerSecrets;
   parts?: Connections;
   vm?: PoweredVm;
+  bootClock?: BootClock;
   agent?: GuestAgent;
   configuration?: Configuration;
   /** Why the VM was not ready when it was last looked at. */

@@ -162,6 +162,10 @@ describe('a VM that cannot boot', () => {
     const status = await readStatus();
     expect(status).toMatchObject({ phase: 'failed', error: { code: 'vm_boot_timeout' } });
     expect(JSON.stringify(status.error?.details)).toContain('waiting');
+    // What it wrote on its console was something new.
+    const [, waitedMs, quietMs] = /(\d+) ms after power-on, and (\d+) ms after/.exec(status.error?.message ?? '') ?? [];
+    expect(Number(waitedMs)).toBeGreaterThanOrEqual(2500);
+    expect(Number(quietMs)).toBeLessThan(Number(waitedMs));
     // The upstream of this test refuses connections, and that is told too.
     expect(status.egress.lastError).toMatchObject({ code: 'upstream_unreachable' });
     await expectReleased(status);

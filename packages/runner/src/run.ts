@@ -18,6 +18,7 @@ import { createConfiguration } from './guest/configuration.js';
 import { waitUntilReady } from './guest/readiness.js';
 import { handlersOf } from './handlers.js';
 import type { Life } from './life.js';
+import { startBootClock, type Late } from './lib/boot-clock.js';
 import { claim } from './lib/claim.js';
 import { createCleanup } from './lib/cleanup.js';
 import { createStatusStore, type StatusStore } from './lib/status.js';
@@ -88,8 +89,10 @@ function openStatus(
   });
 }
 
-function bootEvents({ status, trouble, log }: Life): Pick<BootContext, 'onUpstreamError' | 'onBootFailure' | 'onEnd'> {
+function bootEvents(life: Life): Pick<BootContext, 'onUpstreamError' | 'onConsole' | 'onBootFailure' | 'onEnd'> {
+  const { status, trouble, log } = life;
   return {
+    onConsole: () => life.bootClock?.progress(),
     onUpstreamError(error) {
       log.warn({ code: error.code }, error.message);
       status.update({});
@@ -133,8 +136,11 @@ async function boot(context: BootContext, life: Life, over: AbortSignal): Promis
   tryUpstream(life, gateway, context.secrets.upstream?.trialHosts ?? [], over);
 
   status.update({ phase: 'booting', poweredOnAt: Date.now() });
+  const clock = startBootClock(context.spec, (late) => trouble.abort(bootTimeout(late, life)));
+  context.cleanup.add('boot clock', () => clock.end());
+  life.bootClock = clock;
   const vm = await powerOn(context, parts, over);
-  const { vmm, serial } = vm;
+  const { vmm } = vm;
   life.vm = vm;
   status.update({ vmm: vmm.identity });
   log.info({ pid: vmm.identity.pid, driver: parts.driver.name }, 'powered on');
@@ -144,14 +150,9 @@ async function boot(context: BootContext, life: Life, over: AbortSignal): Promis
   context.cleanup.add('agent connections', () => agent.close());
   life.agent = agent;
   life.configuration = createConfiguration({ drive: parts.drive, agent, first: context.secrets.guestConfig });
-  const timer = setTimeout(
-    () => trouble.abort(bootTimeout(context.spec.bootTimeoutMs, life.notYet, serial.lastLines(20))),
-    context.spec.bootTimeoutMs,
-  );
-  context.cleanup.add('boot timer', () => clearTimeout(timer));
   const desktop = vncPassword === null ? null : () => network.dial('desktop');
   await waitUntilReady(agent, desktop, readinessEvents(life), over);
-  clearTimeout(timer);
+  clock.end();
   status.update({ phase: 'ready', readyAt: Date.now() });
   log.info({ ms: Date.now() - status.current().startedAt }, 'ready');
   keepClock(agent, clockEvents(log), over).catch((err: unknown) =>
@@ -177,31 +178,36 @@ function clockEvents(log: Logger): ClockEvents {
 
 function readinessEvents(life: Life): Parameters<typeof waitUntilReady>[2] {
   const { status, log } = life;
-  const since = (): number => Date.now() - (status.current().poweredOnAt ?? 0);
+  const got = (what: string): void => {
+    life.bootClock?.progress();
+    log.info({ ms: Date.now() - (status.current().poweredOnAt ?? 0) }, what);
+  };
   return {
     vnc() {
       status.update({ vncAt: Date.now() });
-      log.info({ ms: since() }, 'VNC server answers');
+      got('VNC server answers');
     },
     agent() {
       status.update({ agentAt: Date.now() });
-      log.info({ ms: since() }, 'agent answers');
+      got('agent answers');
     },
     configured() {
       status.update({ phase: 'configured' });
-      log.info({ ms: since() }, 'configured');
+      got('configured');
     },
+    part: (name) => got(`desktop: ${name} is up`),
     notYet(reason) {
       life.notYet = reason;
     },
   };
 }
 
-function bootTimeout(timeoutMs: number, notYet: string | undefined, lastLog: string): AppError {
+function bootTimeout({ waitedMs, quietMs }: Late, { notYet, vm }: Life): AppError {
+  const when = `${waitedMs} ms after power-on, and ${quietMs} ms after it last got on`;
   const reason = notYet === undefined ? '' : `; at last: ${notYet}`;
-  return new AppError('vm_boot_timeout', `The VM was not ready ${timeoutMs} ms after power-on${reason}`, {
+  return new AppError('vm_boot_timeout', `The VM was not ready ${when}${reason}`, {
     hint: 'serial.log in the VM folder shows how far it came.',
-    details: { lastLog },
+    details: { lastLog: vm?.serial.lastLines(20) ?? '' },
   });
 }
 

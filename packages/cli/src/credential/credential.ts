@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { ApiKeyResponse, CredentialList, CredentialSummary, RemoveCredentialResponse } from '@airlock/contract/api';
+import { longestBootMs } from '@airlock/contract/capacity';
 import { AppError } from '@airlock/contract/errors';
 import { withApi, type Api } from '../lib/api.js';
 import { note, print, printJson, table } from '../lib/output.js';
@@ -11,8 +12,8 @@ interface Flags {
   json?: boolean;
 }
 
-/** A stopped CLI VM is started first, which takes minutes under emulation. */
-const checkTimeoutMs = 900_000;
+/** A stopped CLI VM is started first. */
+const checkTimeoutMs = longestBootMs + 300_000;
 const pollMs = 1000;
 
 export function addCredential(program: Command): void {

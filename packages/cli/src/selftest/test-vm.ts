@@ -1,6 +1,7 @@
 /** The VM under test, as the API shows it. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { DesktopTicket, Vm } from '@airlock/contract/api';
+import { longestBootMs } from '@airlock/contract/capacity';
 import { AppError } from '@airlock/contract/errors';
 import { CheckResult, GuestHealth, type CheckName } from '@airlock/contract/guest';
 import type { Api } from '../lib/api.js';
@@ -31,14 +32,15 @@ export async function createTestVm(api: Api, leaseMinutes: number, signal: Abort
 
 /** Waits until the VM runs. The controller has the deadline; this one is only there in case it never answers. */
 export async function untilRunning(test: TestVm, signal: AbortSignal): Promise<Vm> {
-  const deadline = Date.now() + 15 * 60_000;
+  const deadline = Date.now() + longestBootMs + 60_000;
   for (;;) {
     const vm = await test.show();
     if (vm.state === 'running') return vm;
     if (vm.error) throw AppError.fromBody(vm.error);
     if (['failed', 'destroying', 'destroyed', 'stopped'].includes(vm.state))
       throw new AppError('vm_lost', `${vm.id} is ${vm.state}.`);
-    if (Date.now() > deadline) throw new AppError('vm_boot_timeout', `${vm.id} is still ${vm.state} after 15 minutes.`);
+    if (Date.now() > deadline)
+      throw new AppError('vm_boot_timeout', `${vm.id} is still ${vm.state}, later than any VM boots.`);
     await delay(500, undefined, { signal });
   }
 }

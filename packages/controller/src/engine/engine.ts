@@ -18,6 +18,7 @@ export interface VmPlan extends Pick<
   | 'cpus'
   | 'memoryMib'
   | 'bootTimeoutMs'
+  | 'bootBoundMs'
   | 'directHosts'
   | 'allowedPrivateHosts'
 > {

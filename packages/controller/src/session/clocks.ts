@@ -6,7 +6,11 @@ import type { SessionRow } from './rows.js';
 import type { SessionEvent } from './transitions.js';
 
 export type OpenStatus = Exclude<SessionStatus, (typeof finalStatuses)[number]>;
-type ClockSettings = Pick<Settings, 'AIRLOCK_BOOT_TIMEOUT_S' | 'AIRLOCK_SIGN_IN_TIMEOUT_S'>;
+type PersonSettings = Pick<Settings, 'AIRLOCK_SIGN_IN_TIMEOUT_S'>;
+export interface ClockSettings extends PersonSettings {
+  /** Milliseconds that a VM may take to come up on this host, at most. */
+  bootBoundMs: number;
+}
 
 export interface Clock {
   /** Seconds from the moment in which the status is entered. */
@@ -19,8 +23,8 @@ export interface Clock {
   hint: string;
 }
 
-/** A VM that does not come up reports it itself within its boot timeout; this is for one that says nothing at all. */
-const bootSeconds = (settings: ClockSettings): number => settings.AIRLOCK_BOOT_TIMEOUT_S ?? 240;
+/** A VM that does not come up reports it itself within this time; the clock is for one that says nothing at all. */
+const bootSeconds = ({ bootBoundMs }: ClockSettings): number => Math.ceil(bootBoundMs / 1000);
 const again = 'Press Connect to start again.';
 
 export const clocks: Readonly<Record<OpenStatus, Clock>> = {
@@ -34,7 +38,7 @@ export const clocks: Readonly<Record<OpenStatus, Clock>> = {
   },
   vm_created: {
     seconds: (settings) => bootSeconds(settings) + 60,
-    words: '60 s more than `AIRLOCK_BOOT_TIMEOUT_S`',
+    words: '60 s more than a VM may take to come up at most (`AIRLOCK_BOOT_TIMEOUT_S`)',
     event: 'fail',
     code: 'vm_boot_timeout',
     message: 'The desktop did not come up in time.',
@@ -66,7 +70,7 @@ export const clocks: Readonly<Record<OpenStatus, Clock>> = {
   },
   delivering: {
     seconds: (settings) => 2 * bootSeconds(settings) + 300,
-    words: '300 s more than twice `AIRLOCK_BOOT_TIMEOUT_S`: a new CLI VM may have to be made',
+    words: '300 s more than twice what a VM may take to come up at most: a new CLI VM may have to be made',
     event: 'fail',
     code: 'hand_over_timeout',
     message: 'The credential could not be handed to the CLI VM in time.',
@@ -99,13 +103,13 @@ export function startClock(
 }
 
 /** The person's new deadline after Extend, or undefined when there is no more time to give. */
-export function extendedDeadline(row: Deadlines, settings: ClockSettings): Date | undefined {
+export function extendedDeadline(row: Deadlines, settings: PersonSettings): Date | undefined {
   if (row.deadlineAt === null || row.deadlineMaxAt === null || row.deadlineAt >= row.deadlineMaxAt) return undefined;
   return earliest(later(row.deadlineAt, settings.AIRLOCK_SIGN_IN_TIMEOUT_S), row.deadlineMaxAt);
 }
 
 /** The person's new deadline after input at the desktop, or undefined when it is not worth writing. */
-export function activeDeadline(row: Deadlines, settings: ClockSettings, now: Date): Date | undefined {
+export function activeDeadline(row: Deadlines, settings: PersonSettings, now: Date): Date | undefined {
   if (row.deadlineAt === null || row.deadlineMaxAt === null) return undefined;
   const seconds = settings.AIRLOCK_SIGN_IN_TIMEOUT_S;
   const wanted = earliest(later(now, seconds), row.deadlineMaxAt);

@@ -14,6 +14,8 @@ export interface SessionDeps extends Omit<DriveDeps, 'rows' | 'pollMs' | 'backgr
   store: Pick<Store, 'db'>;
   audit: Pick<Audit, 'note'>;
   log: Logger;
+  /** See `ClockSettings`. */
+  bootBoundMs: number;
   /** How often the agent is asked about the login, in ms; 1 s by default, and the original asks for at most 2 s. */
   pollMs?: number;
   /** How often clocks are looked at, in ms; 1 s by default. */
@@ -21,8 +23,8 @@ export interface SessionDeps extends Omit<DriveDeps, 'rows' | 'pollMs' | 'backgr
 }
 
 export function createSessions(deps: SessionDeps): Sessions {
-  const { pollMs = 1000, sweepMs = 1000, settings } = deps;
-  const rows = createSessionRows(deps.store.db, deps.audit, settings);
+  const { pollMs = 1000, sweepMs = 1000, settings, bootBoundMs } = deps;
+  const rows = createSessionRows(deps.store.db, deps.audit, { ...settings, bootBoundMs });
   const ctx: RunContext = {
     ...deps,
     pollMs,

@@ -35,7 +35,7 @@ for (const { name, open, skip } of databases) {
     beforeEach(async () => {
       await server.empty();
       await addUser(server.store.db, 'usr_ada');
-      rows = createSessionRows(server.store.db, createAudit(server.store), settings);
+      rows = createSessionRows(server.store.db, createAudit(server.store), { ...settings, bootBoundMs: 480_000 });
       ({ id } = await rows.insert('usr_ada', 'codex', system));
     });
 

@@ -30,7 +30,7 @@ for (const { name, open, skip } of databases) {
         if (isFinal(status)) await db.insert(authSessions).values({ ...ended, id: `new_${status}`, updatedAt: day(2) });
       }
       const ctx = {
-        rows: createSessionRows(db, createAudit(database.store), settings),
+        rows: createSessionRows(db, createAudit(database.store), { ...settings, bootBoundMs: 480_000 }),
         settings,
         log: silentLog,
       } as unknown as RunContext;

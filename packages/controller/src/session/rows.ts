@@ -5,11 +5,10 @@ import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { finalStatuses, isFinal, type Session } from '@airlock/contract/session';
-import type { Settings } from '@airlock/contract/settings';
 import { system, type Actor, type Audit } from '../audit/audit.js';
 import type { Database, Transaction } from '../store/store.js';
 import { authSessions } from './table.js';
-import { startClock, type OpenStatus } from './clocks.js';
+import { startClock, type ClockSettings, type OpenStatus } from './clocks.js';
 import { changeSteps, endSteps, newSteps, type StepChanges } from './steps.js';
 import { nextStatus, type SessionEvent } from './transitions.js';
 
@@ -30,8 +29,6 @@ export interface SessionChange {
   /** Who ends it; Airlock by itself unless that is given. */
   by?: Actor;
 }
-
-type ClockSettings = Pick<Settings, 'AIRLOCK_BOOT_TIMEOUT_S' | 'AIRLOCK_SIGN_IN_TIMEOUT_S'>;
 
 export interface SessionRows {
   insert(userId: string, provider: ProviderId, by: Actor): Promise<SessionRow>;

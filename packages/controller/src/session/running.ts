@@ -21,6 +21,8 @@ interface Run {
 /** What the functions of this folder share while a controller lives. */
 export interface RunContext extends DriveDeps {
   log: Logger;
+  /** See `ClockSettings`. */
+  bootBoundMs: number;
   sweepMs: number;
   /** By user: sign-ins that are being started. */
   readonly starts: Queue;
@@ -120,7 +122,8 @@ async function release({ vault, vms, rows }: RunContext, row: SessionRow): Promi
 
 /** After a start of the controller: goes on with every session that is not final, and begins to take away what ended ones left. */
 export async function resumeAll(ctx: RunContext): Promise<void> {
-  const { rows, settings, log } = ctx;
+  const { rows, log } = ctx;
+  const settings = { ...ctx.settings, bootBoundMs: ctx.bootBoundMs };
   for (const row of await rows.open()) {
     log.info({ sessionId: row.id, status: row.status }, 'session resumed');
     // The person's clock goes on; what the VMs do gets its time again, for nobody worked at it meanwhile.

@@ -364,7 +364,11 @@ test('a sign-in is noted with its row, as started by whoever did, or is not ther
   const { store } = desk.store;
   const audit = createAudit(store);
   const settings = readSettings({ AIRLOCK_HOME: '/nowhere' });
-  const refusing = createSessionRows(store.db, { note: () => Promise.reject(new Error('no room')) }, settings);
+  const refusing = createSessionRows(
+    store.db,
+    { note: () => Promise.reject(new Error('no room')) },
+    { ...settings, bootBoundMs: 480_000 },
+  );
   await expect(refusing.insert(desk.ada, 'codex', system)).rejects.toThrow('no room');
   expect(await refusing.list(desk.ada)).toEqual([]);
   const actor = { actorId: desk.ada, actorName: 'ada', via: 'cookie' } as const;

@@ -1,6 +1,6 @@
 /** What an engine is told of one start: the plan (no secrets, no paths) and the secrets (never on disk). */
 import { randomBytes, randomInt } from 'node:crypto';
-import { bootTimeoutMs, type HostChoice } from '@airlock/contract/capacity';
+import { bootLimits, type HostChoice } from '@airlock/contract/capacity';
 import { readExtraCa } from '@airlock/contract/extra-ca';
 import { trialHosts } from '@airlock/contract/provider/registry';
 import type { RunnerSecrets, VmSettings } from '@airlock/contract/runner';
@@ -21,7 +21,7 @@ export function vmPlan(row: VmRow, { settings, host }: { settings: Settings; hos
     accel: row.accel,
     cpus: settings.AIRLOCK_VM_CPUS,
     memoryMib: settings.AIRLOCK_VM_MEMORY_MIB,
-    bootTimeoutMs: bootTimeoutMs(row.accel, settings.AIRLOCK_BOOT_TIMEOUT_S),
+    ...bootLimits(host, settings.AIRLOCK_BOOT_TIMEOUT_S),
     ...hostsOf(settings),
     root: row.kind === 'cli' ? row.rootNumber : null,
     // Nobody waits for a VM that stood still and only proves its new root.

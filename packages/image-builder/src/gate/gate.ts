@@ -7,7 +7,7 @@ import { tail } from '@airlock/contract/process';
 import { isBelow, mayChange, unexpected } from './changes.js';
 import { ask, healed, tryPasteAndSize, untilUsable } from './heal.js';
 import { parts, type Part } from './helper.js';
-import { startGateVm, type GateVm } from './vm.js';
+import { startGateVm, type GateHost, type GateVm } from './vm.js';
 
 export interface GateOptions {
   signal: AbortSignal;
@@ -17,6 +17,7 @@ export interface GateOptions {
   full: boolean;
   /** With `full`: what is killed; by default each part, and twenty times in a row. */
   kills?: Kills;
+  host?: GateHost;
 }
 
 export interface Kills {
@@ -55,7 +56,7 @@ const referenceBootMs = 7500;
  */
 export async function runGate(imageFolder: string, options: GateOptions): Promise<GateReport> {
   const report: GateReport = { passed: false, figures: {}, steps: [] };
-  const vm = await startGateVm(imageFolder, options.signal);
+  const vm = await startGateVm(imageFolder, options.signal, options.host);
   try {
     report.passed = await judge(vm, report, options);
     return report;

@@ -5,7 +5,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { bootTimeoutMs, chooseHost } from '@airlock/contract/capacity';
+import { bootLimits, chooseHost, type HostChoice } from '@airlock/contract/capacity';
 import { DesktopPasted, type DesktopSize } from '@airlock/contract/desktop';
 import { AppError } from '@airlock/contract/errors';
 import { GuestHealth } from '@airlock/contract/guest';
@@ -15,14 +15,8 @@ import { imageFiles } from '@airlock/contract/image';
 import { tail } from '@airlock/contract/process';
 import { runProbe } from '@airlock/contract/run-probe';
 import { spawnRunner } from '@airlock/contract/spawn-runner';
-import {
-  type HostProbe,
-  rootDriveId,
-  runnerFiles,
-  RunnerStatus,
-  VmSpec,
-  type RunnerSecrets,
-} from '@airlock/contract/runner';
+import { rootDriveId, runnerFiles, RunnerStatus, VmSpec, type RunnerSecrets } from '@airlock/contract/runner';
+import type { Settings } from '@airlock/contract/settings';
 import { readStatusFile } from '@airlock/contract/status-file';
 import { makeGateFolders } from './folders.js';
 import { withHelper } from './helper.js';
@@ -50,12 +44,22 @@ const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
 /** Nobody listens there: the VM needs no Internet, and must not reach any. */
 const upstreamUrl = 'http://127.0.0.1:1';
 
-/** Powers a VM on, with the gate's helper in it. @throws AppError host_unsupported, vmm_missing, runner_failed */
-export async function startGateVm(imageFolder: string, signal: AbortSignal): Promise<GateVm> {
-  const probe = await runProbe({ program: runnerMain, signal });
+/** What the controller goes by, too. */
+export interface GateHost {
+  /** Keeps the verdict on this host. */
+  cache: string;
+  accel: Settings['AIRLOCK_ACCEL'];
+}
+
+/**
+ * Powers a VM on, with the gate's helper in it. Without `host` that is probed anew.
+ * @throws AppError host_unsupported, vmm_missing, runner_failed
+ */
+export async function startGateVm(imageFolder: string, signal: AbortSignal, host?: GateHost): Promise<GateVm> {
+  const probe = await runProbe({ program: runnerMain, signal, ...(host && { cache: host.cache }) });
   const { folder, secretFolder, remove } = await makeGateFolders();
   try {
-    const spec = specOf(imageFolder, secretFolder, probe);
+    const spec = specOf(imageFolder, secretFolder, chooseHost(probe, host?.accel ?? 'auto'));
     const initrd = join(folder, imageFiles.initrd);
     await writeFile(initrd, withHelper(await readFile(spec.initrd)));
     return await powerOn(folder, { ...spec, initrd }, signal, remove);
@@ -65,8 +69,8 @@ export async function startGateVm(imageFolder: string, signal: AbortSignal): Pro
   }
 }
 
-function specOf(imageFolder: string, secretFolder: string, probe: HostProbe): VmSpec {
-  const { accel, driver, tscKhz } = chooseHost(probe, 'auto');
+function specOf(imageFolder: string, secretFolder: string, host: HostChoice): VmSpec {
+  const { accel, driver, tscKhz } = host;
   return VmSpec.parse({
     version: 2,
     vmId: newId('vm'),
@@ -80,7 +84,7 @@ function specOf(imageFolder: string, secretFolder: string, probe: HostProbe): Vm
     initrd: join(imageFolder, imageFiles.initrd),
     drives: [{ id: rootDriveId, path: join(imageFolder, imageFiles.rootfs), readOnly: true }],
     secretFolder,
-    bootTimeoutMs: bootTimeoutMs(accel),
+    ...bootLimits(host),
     directHosts: [],
     tscKhz,
   });

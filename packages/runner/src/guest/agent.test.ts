@@ -52,13 +52,22 @@ function recorder(): { seen: string[]; events: ReadinessEvents } {
   const note = (what: string) => () => void seen.push(what);
   return {
     seen,
-    events: { vnc: note('vnc'), agent: note('agent'), configured: note('configured'), notYet: () => undefined },
+    events: {
+      ...{ vnc: note('vnc'), agent: note('agent'), configured: note('configured') },
+      part: (name) => void seen.push(name),
+      notYet: () => undefined,
+    },
   };
 }
 
 describe('waiting for readiness', () => {
   it('goes through its stages, whatever comes between', async () => {
-    const answers = [null, 401, { ...health, generation: 0, ready: false }, { ...health, ready: false }, health];
+    const down = { display: true, vnc: false, windowManager: false, terminal: false, browser: false };
+    const coming = { ...health, ready: false, desktop: down };
+    // A browser that comes and goes is news once.
+    const withBrowser = { ...coming, desktop: { ...down, browser: true } };
+    const first = { ...health, generation: 0, ready: false, desktop: null };
+    const answers = [null, 401, first, coming, withBrowser, coming, withBrowser, health];
     let asked = 0;
     const port = await serveHttp((request, response) => {
       const answer = answers[Math.min(asked++, answers.length - 1)];
@@ -79,7 +88,8 @@ describe('waiting for readiness', () => {
     const agent = createGuestAgent(at(port), token);
     await waitUntilReady(agent, at(vnc), events, new AbortController().signal);
     agent.close();
-    expect(seen.filter((what) => what !== 'vnc')).toEqual(['agent', 'configured']);
+    const rest = ['windowManager', 'terminal'];
+    expect(seen.filter((what) => what !== 'vnc')).toEqual(['agent', 'configured', 'display', 'browser', ...rest]);
     expect(seen).toContain('vnc');
   });
 

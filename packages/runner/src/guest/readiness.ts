@@ -15,6 +15,8 @@ export interface ReadinessEvents {
   agent(): void;
   /** The agent has applied the configuration. */
   configured(): void;
+  /** A part of the desktop is up for the first time. */
+  part(name: string): void;
   /** Why the VM is not ready yet, each time it was looked at. */
   notYet(reason: string): void;
 }
@@ -50,18 +52,27 @@ async function waitForAgent(
   signal: AbortSignal,
 ): Promise<void> {
   let last: GuestHealth | undefined;
+  const seen = new Set<string>();
   for (;;) {
     const health = await attempt(network, events, signal, (limit) => agent.health(limit));
     if (health) {
       if (!last) events.agent();
       if (health.generation > 0 && (last?.generation ?? 0) === 0) events.configured();
       last = health;
+      for (const name of newParts(health, seen)) events.part(name);
       if (health.error) throw AppError.fromBody(health.error);
       if (health.ready) return;
       events.notYet(`the agent reports ${JSON.stringify(health)}`);
     }
     await delay(pauseMs, undefined, { signal });
   }
+}
+
+/** What of the desktop is up and was not `seen`; now it is. What comes and goes again and again is new once. */
+function newParts({ desktop }: GuestHealth, seen: Set<string>): string[] {
+  const up = Object.entries(desktop ?? {}).flatMap(([name, isUp]) => (isUp && !seen.has(name) ? [name] : []));
+  for (const name of up) seen.add(name);
+  return up;
 }
 
 async function waitForVnc(

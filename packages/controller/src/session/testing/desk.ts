@@ -50,7 +50,7 @@ export function useDesk(env: Record<string, string> = {}): Desk {
     const settings = readSettings({ AIRLOCK_HOME: '/nowhere', AIRLOCK_CREDENTIAL_POLL_S: '1', ...env });
     const shared = { vms: desk.host.vms, vault: desk.vault, settings, log: silentLog };
     desk.custodian = createCustodian({ ...shared, guard });
-    const often = { pollMs: 5, sweepMs: 50 };
+    const often = { bootBoundMs: 480_000, pollMs: 5, sweepMs: 50 };
     const { store } = desk.store;
     desk.sessions = createSessions({
       ...{ ...shared, ...often, custodian: desk.custodian, store, audit: createAudit(store) },
