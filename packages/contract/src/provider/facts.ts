@@ -20,9 +20,10 @@ export type CredentialFile = {
   | /** Delivered, and removed, as a whole. */ { delivery: 'replace' }
     /**
      * The CLI keeps other things in the same JSON document: only the delivered members are put in, however deep, and only `members`
-     * (`outer.inner`), the ones that are the login, are removed with it and replaced as a whole.
+     * (`outer.inner`), the ones that are the login, are removed with it and replaced as a whole. `comments`: the CLI passes over those
+     * of JavaScript in it, so a person may have written some.
      */
-  | { delivery: 'json'; members: readonly string[] }
+  | { delivery: 'json'; members: readonly string[]; comments?: true }
   /** Lines `NAME=value`: only those of these variables are the login; every other line of the file stays as it is. */
   | { delivery: 'variables'; variables: readonly string[] }
 );
@@ -123,8 +124,8 @@ export interface ProviderLogin {
   env?: Readonly<Record<string, string>>;
   /** Size of the terminal; some CLIs draw nothing in a small one. 80 x 24 when absent. */
   terminal?: { columns: number; rows: number };
-  /** JSON documents whose members must be there, with these values, before the CLI starts; what else is in them stays. */
-  before?: readonly { path: string; mode: number; text: string }[];
+  /** JSON documents whose members must be there, with these values, before the CLI starts; what else is in them stays. `comments`: as of a credential file. */
+  before?: readonly { path: string; mode: number; text: string; comments?: true }[];
   answers?: readonly TerminalAnswer[];
   /** Finds the sign-in page in the CLI's output once escape sequences and line wraps are removed. */
   authorizeUrl: RegExp;

@@ -53,7 +53,7 @@ const projectLine = new RegExp(`^GOOGLE_CLOUD_PROJECT=${project.source}$`, 'm');
 const credentialFiles: readonly [CredentialFile, ...CredentialFile[]] = [
   {
     ...{ path: settingsFile, mode: 0o600, required: true, keeps: keptSettings },
-    ...{ delivery: 'json', members: ['security.auth.selectedType'] },
+    ...{ delivery: 'json', members: ['security.auth.selectedType'], comments: true },
   },
   { path: tokensFile, mode: 0o600, required: false, keeps: keptTokens, delivery: 'replace' },
   { path: accountFile, mode: 0o644, required: false, keeps: keptAccounts, delivery: 'replace' },
@@ -248,7 +248,7 @@ export const geminiCli: ProviderFacts = {
     argv: ['gemini', '--list-extensions', '--prompt', 'x'],
     env,
     terminal: { columns: 120, rows: 40 },
-    before: [{ path: settingsFile, mode: 0o600, text: settingsFor('oauth-personal') }],
+    before: [{ path: settingsFile, mode: 0o600, text: settingsFor('oauth-personal'), comments: true }],
     answers: [{ question: /Opening authentication page in your browser\. Do you want to continue\?/, keys: '\r' }],
     // Shown only by a CLI without a browser.
     authorizeUrl,

@@ -230,6 +230,63 @@ describe('a credential of several files', () => {
     await expect(readFile(path)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
+  it.each([
+    ['quotes', 'GEMINI_API_KEY="AIzaNew"\n'],
+    ['other quotes, and more behind them', "GEMINI_API_KEY='AIzaNew' # it's mine\n"],
+    ['blanks and a word of shells', '  export GEMINI_API_KEY = AIzaNew # mine\r\nOTHER=1\r\n'],
+    ['a line of before', 'GEMINI_API_KEY=AIzaOld\nOTHER=1\nGEMINI_API_KEY=AIzaNew\n'],
+    ['an editor’s mark', '\uFEFFGEMINI_API_KEY=AIzaNew\n'],
+    ['ends of lines of old', 'OTHER=1\rGEMINI_API_KEY=AIzaNew\r'],
+  ])('is found in a line that a person wrote, with %s, as their CLI finds it, and goes whole', async (_how, text) => {
+    const { home, store } = await homeWithStore();
+    await mkdir(join(home, '.gemini'));
+    const settings = '{"security":{"auth":{"selectedType":"gemini-api-key"}}}';
+    await writeFile(join(home, '.gemini/settings.json'), settings);
+    await writeFile(join(home, '.gemini/.env'), text);
+    expect(textsOf(await store.read('gemini_cli'))['.gemini/.env']).toBe('GEMINI_API_KEY=AIzaNew\n');
+    await store.remove('gemini_cli');
+    expect(await readFile(join(home, '.gemini/.env'), 'utf8').catch(() => '')).not.toContain('AIza');
+  });
+
+  it('is put beside comments where its CLI passes over them, and found there', async () => {
+    const { home, store } = await homeWithStore();
+    const path = join(home, '.gemini/settings.json');
+    const mine = (auth: string): string =>
+      `{ // "mine", {\r\n  "ui": {"theme": "//dark /*"}, /* , */\n  "security": {"auth": ${auth}, "mine": [1 /* ] */, 2]} // end\n}\n// more`;
+    await mkdir(join(home, '.gemini'));
+    await writeFile(path, mine('{/* before, */ "selectedType": "oauth-personal" /* behind */}'));
+    const key = new Map(loginOf('gemini_cli').apiKey?.files(`AIza${'k'.repeat(35)}`));
+    await store.write({ ...bundle(Object.fromEntries(key)), provider: 'gemini_cli' });
+    const after = await readFile(path, 'utf8');
+    for (const kept of [
+      '// "mine", {\r\n',
+      '"//dark /*"',
+      '/* , */',
+      '[1 /* ] */, 2]',
+      '/* behind */',
+      '// end\n',
+      '}\n// more',
+    ])
+      expect(after).toContain(kept);
+    expect(textsOf(await store.read('gemini_cli'))['.gemini/settings.json']).toContain('"gemini-api-key"');
+    await store.remove('gemini_cli');
+    expect(await readFile(path, 'utf8')).not.toContain('selectedType');
+    expect(await readFile(path, 'utf8')).toContain('[1 /* ] */, 2]');
+  });
+
+  it('is put into a document behind an editor’s mark, which goes; one with comments is given up where its CLI reads none', async () => {
+    const { home, store } = await open();
+    await writeFile(join(home, '.cli.json'), '\uFEFF{"starts":7,"account":"old"}');
+    await mkdir(join(home, '.cli'));
+    await writeFile(join(home, '.cli/token'), 'T');
+    expect(textsOf(await store.read('codex'))['.cli.json']).toContain('"old"');
+    await store.write(bundle({ '.cli/token': 'T', '.cli.json': '{"account":"new"}' }));
+    expect(await jsonOf(home)).toEqual({ starts: 7, account: 'new' });
+    await writeFile(join(home, '.cli.json'), '{"starts":7 /* mine */}');
+    await store.write(bundle({ '.cli/token': 'T', '.cli.json': '{"account":"new"}' }));
+    expect(await jsonOf(home)).toEqual({ account: 'new' });
+  });
+
   it('writes into no document behind a link', async () => {
     const { home, store } = await open();
     const outside = await temporaryFolder();

@@ -9,7 +9,7 @@ import { answerBytes } from '@airlock/contract/received';
 import type { UserIds } from '../as-user.js';
 import type { LoginOf } from '../provider-login.js';
 import { mergeDocument, pickMembers } from './document.js';
-import { mergeVariables } from './variables.js';
+import { mergeVariables, readVariables } from './variables.js';
 import { readUserFile, removeUserFile, writeUserFile } from './folder.js';
 
 /**
@@ -56,16 +56,18 @@ function checkedTexts(bundle: CredentialBundle, login: ProviderLogin): FileTexts
  * members that are declared; what is no JSON is no text then. Of a file of variables, only the lines that are declared.
  * @throws AppError credential_invalid for a file that is too large, or whose login is
  */
-async function readLogin(home: string, { path, keeps, delivery }: CredentialFile): Promise<string | undefined> {
+async function readLogin(home: string, rule: CredentialFile): Promise<string | undefined> {
+  const { path, keeps, delivery } = rule;
   const isText = keeps instanceof RegExp;
   if (isText && delivery === 'variables') {
     const whole = await readUserFile(home, path, cliFileBytes);
-    return whole === null ? undefined : keptLines(whole.content.toString('utf8'), keeps);
+    return whole === null ? undefined : keptLines(readVariables(whole.content, rule.variables), keeps);
   }
   const file = await readUserFile(home, path, isText ? bundleLimits.file : cliFileBytes);
   if (file === null) return undefined;
   const isWhole = isText || (delivery === 'replace' && file.content.length <= bundleLimits.file);
-  const text = isWhole ? file.content : pickMembers(file.content, Object.keys(keeps.shape));
+  const reader = rule.delivery === 'json' ? rule : {};
+  const text = isWhole ? file.content : pickMembers(file.content, Object.keys(keeps.shape), reader);
   if (text.length <= bundleLimits.file) return text.toString('utf8');
   throw new AppError(
     'credential_invalid',
@@ -124,7 +126,7 @@ export function createCredentialStore(home: string, user: UserIds, loginOf: Logi
     const held = existing?.content ?? null;
     const content =
       rule.delivery === 'json'
-        ? mergeDocument(held, delivered, rule.members)
+        ? mergeDocument(held, delivered, rule.members, rule)
         : mergeVariables(held, delivered, rule.variables);
     if (content === null) await removeUserFile(home, path);
     else if (existing === null || !content.equals(existing.content))

@@ -184,9 +184,9 @@ async function prepare({ provider, login, settings }: LoginPlan, deps: LoginDeps
   const { home, user, credentials } = deps;
   if (settings.length === 0) await credentials.remove(provider);
   await writeSettings(settings, deps);
-  for (const { path, mode, text } of login.before ?? []) {
+  for (const { path, mode, text, ...reader } of login.before ?? []) {
     const existing = await readUserFile(home, path, cliFileBytes);
-    const content = mergeDocument(existing?.content ?? null, Buffer.from(text), []) ?? Buffer.from(text);
+    const content = mergeDocument(existing?.content ?? null, Buffer.from(text), [], reader) ?? Buffer.from(text);
     await writeUserFile(home, path, { content, mode }, user);
   }
 }

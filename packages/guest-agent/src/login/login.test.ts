@@ -230,14 +230,16 @@ describe('a login that its provider describes further', () => {
         terminal: { columns: 120, rows: 40 },
         before: [
           { path: '.cli/settings', mode: 0o640, text: '{"seeded":1}\n' },
-          { path: '.own', mode: 0o600, text: '{"seeded":2}' },
+          { path: '.own', mode: 0o600, text: '{"seeded":2}', comments: true },
         ],
       },
     );
-    await writeFile(join(home, '.own'), '{"own":"what the person has","seeded":0}\n');
+    await writeFile(join(home, '.own'), '{"own":"what the person has",/* mine */"seeded":0}\n');
     login.start('codex');
     const { lastOutput, state } = await until(login, 'succeeded', 'failed');
-    expect(lastOutput).toMatch(/^\{"seeded":1\}\n\{"own":"what the person has","seeded":2\}\nmode=quiet\n40 120\n/);
+    expect(lastOutput).toMatch(
+      /^\{"seeded":1\}\n\{"own":"what the person has",\/\* mine \*\/"seeded":2\}\nmode=quiet\n40 120\n/,
+    );
     expect(lastOutput).toContain('-rw-r-----');
     expect(state).toBe('succeeded');
   });
