@@ -1,4 +1,4 @@
-/** One configuration, four projects, from fast to slow: `npx vitest run --project unit`. */
+/** One configuration, five projects, from fast to slow: `npx vitest run --project unit`. */
 import { defineConfig } from 'vitest/config';
 
 const minutes = (n: number): number => n * 60_000;
@@ -40,6 +40,16 @@ export default defineConfig({
           include: ['tests/vm/**/*.test.ts'],
           // A whole image more, which `npm run soak -- --only image` builds.
           exclude: process.env['TEST_IMAGE'] === 'all' ? [] : ['tests/vm/image-chrome.test.ts'],
+          testTimeout: minutes(10),
+          hookTimeout: minutes(10),
+          ...oneAtATime,
+        },
+      },
+      {
+        test: {
+          // Only in the host that `npm run test:kvm` makes.
+          name: 'kvm',
+          include: ['tests/kvm/**/*.test.ts'],
           testTimeout: minutes(10),
           hookTimeout: minutes(10),
           ...oneAtATime,

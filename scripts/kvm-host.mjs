@@ -1,0 +1,97 @@
+/**
+ * `npm run test:kvm`: what needs a host with hardware virtualisation, systemd and control groups of version 2, shown in such a host,
+ * which is made in software (tests/support/kvm-host). Builds what is missing, runs one command in it and ends with its exit code.
+ */
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { buildIfStale, checkNode, installNpmPackages, root } from './checkout.mjs';
+import { installHostPackages } from './host-packages.mjs';
+import { must, readArgs, Stop } from './run.mjs';
+
+const vitest = (project, ...files) => ['vitest', 'run', '--project', project, '--reporter=verbose', ...files];
+
+/** By name: commands that are run in the host one after the other, each in a host of its own. */
+export const suites = {
+  facts: {
+    about: 'what the host has: KVM, control groups, Firecracker, and what doctor says',
+    command: vitest('kvm', 'tests/kvm/host.test.ts'),
+  },
+  conformance: {
+    about: 'the conformance suite of every driver, with KVM',
+    command: vitest(
+      'vm',
+      ...['boot', 'end', 'destroy', 'linux'].map((subject) => `tests/vm/driver/${subject}.test.ts`),
+    ),
+  },
+  selftest: { about: 'the self-test with its ten criteria', command: vitest('kvm', 'tests/kvm/selftest.test.ts') },
+};
+
+const names = Object.keys(suites);
+const help = `Usage: npm run test:kvm -- [--only ${names.join(',')}] [--minutes N] [--results FOLDER] [-- COMMAND …]
+
+Boots a Debian 13 with systemd and a KVM of its own, in software, with this checkout, the golden image and Firecracker in it, and runs
+there:
+
+${names.map((name) => `  ${name.padEnd(12)} ${suites[name].about}`).join('\n')}
+
+  COMMAND    run this instead, in the folder of the checkout, and end with its exit code
+  --only     run these only
+  --minutes  end a host after that many (default: 45)
+  --results  keep what a command leaves in the folder that TEST_RESULTS names
+  --help     show this text
+
+Nothing else of what is written there is kept. The first run makes that Debian, in some minutes.
+`;
+
+/** @returns {{commands: {name: string, command: string[]}[], minutes: number, results: string | undefined} | undefined} undefined: help was asked for */
+export function parse(args) {
+  const text = { type: 'string' };
+  const asked = readArgs(args, { help, options: { only: text, minutes: text, results: text }, words: true });
+  if (!asked) return undefined;
+  const { values, positionals } = asked;
+  if (values.only !== undefined && positionals.length > 0)
+    throw new Stop('--only names what is run, and so does a command: give one of them.', `\n${help}`);
+  const only = values.only?.split(',') ?? names;
+  const unknown = only.filter((name) => !names.includes(name));
+  if (unknown.length > 0) throw new Stop(`There is no ${unknown.join(', ')} to run: choose of ${names.join(', ')}.`);
+  const minutes = values.minutes ?? '45';
+  if (!/^[1-9]\d{0,2}$/.test(minutes))
+    throw new Stop(`--minutes is "${minutes}"; a number from 1 to 999 was expected.`);
+  const commands =
+    positionals.length > 0
+      ? [{ name: positionals[0], command: positionals }]
+      : names.filter((name) => only.includes(name)).map((name) => ({ name, command: suites[name].command }));
+  return { commands, minutes: Number(minutes), results: values.results && resolve(values.results) };
+}
+
+async function prepare() {
+  checkNode();
+  await installHostPackages(['run', 'test']);
+  await installNpmPackages();
+  await buildIfStale();
+  await must([process.execPath, join(root, 'node_modules/typescript/bin/tsc'), '-b', 'tests'], { cwd: root });
+  await must([process.execPath, join(root, 'packages/image-builder/dist/main.js'), 'build'], { cwd: root });
+}
+
+async function main() {
+  const asked = parse(process.argv.slice(2));
+  if (!asked) return;
+  await prepare();
+  const { runInKvmHost } = await import(pathToFileURL(join(root, 'tests/dist/support/kvm-host/kvm-host.js')).href);
+  const { AppError } = await import('@airlock/contract/errors');
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort(new Stop('Interrupted.', '', 130)));
+  const { commands, minutes, results } = asked;
+  for (const { name, command } of commands) {
+    console.log(`── ${name}, in a host with KVM`);
+    const keep = results && join(results, commands.length > 1 ? name : '');
+    const run = { command, minutes, results: keep, onLine: (line) => console.log(line), signal: stop.signal };
+    const code = await runInKvmHost(run).catch((error) => {
+      throw error instanceof Stop ? error : new Stop(AppError.inItsWords(error).message, '', 1);
+    });
+    console.log(`── ${name}: exit code ${code}`);
+    process.exitCode ||= code;
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await Stop.guard(main);
