@@ -74,7 +74,16 @@ const ago = (minutes: number): string => new Date(Date.now() - minutes * 60_000)
 function vmOf(name: string, state: Vm['state'], values: Partial<Vm> = {}): Vm {
   return {
     ...{ id: `vm_${name.padStart(16, '0')}`, userId: adaId, kind: 'browser', state, sessionId: null, imageId },
-    ...{ accel: 'kvm', createdAt: ago(90), readyAt: null, destroyAt: null, stopAt: null, uses: 0, error: null },
+    ...{
+      accel: 'kvm',
+      countMs: null,
+      createdAt: ago(90),
+      readyAt: null,
+      destroyAt: null,
+      stopAt: null,
+      uses: 0,
+      error: null,
+    },
     ...{ update: null, behind: null },
     timings: { vncMs: null, agentMs: null, readyMs: null },
     ...values,

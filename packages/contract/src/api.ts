@@ -1,6 +1,7 @@
 /** Bodies of the controller's HTTP API other than the session itself. Times are ISO 8601 in UTC. */
 import { z } from 'zod';
 import { CanaryReport } from './canary.js';
+import { CountMs } from './count-ms.js';
 import { ErrorBody } from './errors.js';
 import { ImageId, SessionId, UserId, VmId } from './ids.js';
 import { ProviderId } from './provider/provider.js';
@@ -108,6 +109,8 @@ export const Vm = z
     sessionId: SessionId.nullable(),
     imageId: ImageId,
     accel: z.enum(['kvm', 'tcg']),
+    /** Both figures that the accelerator was chosen by when the VM was started last; null before, or where they were not noted. */
+    countMs: CountMs.nullable(),
     createdAt: z.iso.datetime(),
     /** When the VM last became ready. */
     readyAt: z.iso.datetime().nullable(),

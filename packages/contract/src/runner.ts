@@ -14,6 +14,7 @@
  * sockets. All logs are bounded.
  */
 import { z } from 'zod';
+import { CountMs } from './count-ms.js';
 import { ReceivedError } from './errors.js';
 import { ImageId, VmId } from './ids.js';
 import { GuestConfig } from './guest.js';
@@ -240,13 +241,6 @@ export const ConfigureAnswer = z.strictObject({ changed: z.boolean() });
 export type ConfigureAnswer = z.infer<typeof ConfigureAnswer>;
 
 export const StopRequest = z.strictObject({ graceMs: z.int().min(0).max(120_000) });
-
-/**
- * How fast a guest is here under each accelerator: milliseconds of processor time in which it counts to a hundred million, or which
- * are certainly too few for that (`HostProbe.kvm.reason` says so). Null where that could not be found out.
- */
-export const CountMs = z.strictObject({ kvm: z.number().positive().nullable(), tcg: z.number().positive().nullable() });
-export type CountMs = z.infer<typeof CountMs>;
 
 /** Printed as JSON by `airlock-runner probe [--cache FILE]`: what this host can do, measured and not assumed. */
 export const HostProbe = z.strictObject({

@@ -16,7 +16,15 @@ const vmId = 'vm_0123456789abcdef';
 const passphrase = 'a passphrase of a test';
 const at = '2026-01-01T00:00:00.000Z';
 const vm: Vm = {
-  ...{ id: vmId, userId: 'usr_0123456789abcdef', kind: 'cli', state: 'stopped', sessionId: null, accel: 'kvm' },
+  ...{
+    id: vmId,
+    userId: 'usr_0123456789abcdef',
+    kind: 'cli',
+    state: 'stopped',
+    sessionId: null,
+    accel: 'kvm',
+    countMs: null,
+  },
   ...{ imageId: 'img_202601011200abcdef01', createdAt: at, readyAt: null, destroyAt: null, stopAt: null, uses: 0 },
   ...{ update: null, behind: null, timings: { vncMs: null, agentMs: null, readyMs: null }, error: null },
 };

@@ -5,7 +5,15 @@ import { describeFailed, describeStart, failureOf, isOver } from './update-words
 const at = '2026-01-01T00:00:00.000Z';
 const vm: Vm = {
   ...{ id: 'vm_0123456789abcdef', userId: 'usr_0123456789abcdef', kind: 'cli', state: 'running', sessionId: null },
-  ...{ imageId: 'img_202601011200abcdef01', accel: 'kvm', createdAt: at, readyAt: null, destroyAt: null, stopAt: null },
+  ...{
+    imageId: 'img_202601011200abcdef01',
+    accel: 'kvm',
+    countMs: null,
+    createdAt: at,
+    readyAt: null,
+    destroyAt: null,
+    stopAt: null,
+  },
   ...{ uses: 0, behind: null, timings: { vncMs: null, agentMs: null, readyMs: null }, error: null },
   update: { kind: 'update', state: 'copying', imageId: null, since: at, error: null },
 };

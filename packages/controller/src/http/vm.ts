@@ -21,6 +21,7 @@ export const toVm = (row: VmRow, { idleS, uses, behind }: Beside): Vm => ({
   sessionId: row.sessionId,
   imageId: row.imageId,
   accel: row.accel,
+  countMs: row.countMs,
   createdAt: row.createdAt.toISOString(),
   readyAt: iso(row.readyAt),
   destroyAt: iso(row.destroyAt),

@@ -48,6 +48,18 @@ test('one that nobody uses is stopped, and the next use starts it, with its disk
   await again.release();
 });
 
+test('one that was made under another accelerator starts under that of the host, with both figures in its row', async () => {
+  const vm = await made();
+  await pass(idleS + 1);
+  await expect.poll(() => state(vm), { timeout: 5000 }).toBe('stopped');
+  await host.database.store.db.execute(sql`update ${vms} set accel = 'kvm', count_ms = '{"kvm": 35, "tcg": 300}'`);
+  const starts = vi.spyOn(host.engine, 'start');
+  const again = await use();
+  expect(again.vm).toMatchObject({ accel: 'tcg', countMs: { kvm: null, tcg: 310 } });
+  expect(starts.mock.calls.at(-1)?.[0]).toMatchObject({ accel: 'tcg', bootTimeoutMs: 248_000 });
+  await again.release();
+});
+
 test('one in use is not stopped, however long that takes; its idle time begins at the end', async () => {
   const vm = await made();
   const [one, two] = [await use(), await use()];

@@ -55,7 +55,9 @@ export function requireHomeDisk(manifest: ImageManifest): void {
  * @throws AppError why not, such as image_too_old or image_too_new
  */
 export async function start(ctx: VmContext, row: VmRow): Promise<void> {
-  const patch = { epoch: row.epoch + 1, error: null, timings: rows.noTimings, readyAt: null };
+  // Another boot of the host may have another verdict than the one that the VM was made or started under.
+  const { accel, countMs } = ctx.host;
+  const patch = { epoch: row.epoch + 1, accel, countMs, error: null, timings: rows.noTimings, readyAt: null };
   const powerOn = (): Promise<VmRow | undefined> => rows.apply(ctx, row.id, 'power_on', { patch });
   // One that is being made has its room already.
   const wanted = { userId: row.userId, browser: false, cli: true };

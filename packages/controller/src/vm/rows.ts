@@ -28,7 +28,9 @@ export interface NewVm {
 }
 
 /** Columns that an event may set. */
-export type VmPatch = Partial<Pick<VmRow, 'epoch' | 'timings' | 'error' | 'readyAt' | 'lastUsedAt' | 'destroyAt'>>;
+export type VmPatch = Partial<
+  Pick<VmRow, 'epoch' | 'accel' | 'countMs' | 'timings' | 'error' | 'readyAt' | 'lastUsedAt' | 'destroyAt'>
+>;
 
 export interface VmChange {
   patch?: VmPatch;

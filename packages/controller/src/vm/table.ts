@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm';
 import { index, integer, jsonb, text, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { VmKind, VmState, VmUpdateKind, VmUpdateState } from '@airlock/contract/api';
+import type { CountMs } from '@airlock/contract/count-ms';
 import type { ErrorBody } from '@airlock/contract/errors';
 import type { VmRoot } from '@airlock/contract/runner';
 import { airlock, at } from '../store/schema.js';
@@ -38,6 +39,8 @@ export const vms = airlock.table(
     rootNumber: integer('root_number').notNull().default(0),
     rootUpdate: jsonb('root_update').$type<RootUpdate>(),
     accel: text().$type<'kvm' | 'tcg'>().notNull(),
+    /** By accelerator, when the VM was started last: see the contract. */
+    countMs: jsonb('count_ms').$type<CountMs>(),
     /** Grows with each start; a runner with an older one refuses to go on. */
     epoch: integer().notNull().default(0),
     timings: jsonb().$type<{ vncMs: number | null; agentMs: number | null; readyMs: number | null }>().notNull(),

@@ -162,7 +162,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
 /** The row of a browser VM that runs. */
 export const exampleVm = (userId: string): VmRow => ({
   ...{ id: newId('vm'), userId, kind: 'browser', state: 'running', sessionId: null, imageId: 'img_000000' },
-  ...{ accel: 'tcg', epoch: 1, timings: { vncMs: 1, agentMs: 2, readyMs: 3 }, error: null },
+  ...{ accel: 'tcg', countMs: null, epoch: 1, timings: { vncMs: 1, agentMs: 2, readyMs: 3 }, error: null },
   ...{ createdAt: new Date(), readyAt: new Date(), lastUsedAt: null, destroyAt: null, rootNumber: 0, rootUpdate: null },
 });
 

@@ -9,7 +9,15 @@ const changes = [
 ];
 const vm: Vm = {
   ...{ id: 'vm_0123456789abcdef', userId: 'usr_0123456789abcdef', kind: 'cli', state: 'running', sessionId: null },
-  ...{ imageId: 'img_202601011200abcdef01', accel: 'kvm', createdAt: at, readyAt: null, destroyAt: null, stopAt: null },
+  ...{
+    imageId: 'img_202601011200abcdef01',
+    accel: 'kvm',
+    countMs: null,
+    createdAt: at,
+    readyAt: null,
+    destroyAt: null,
+    stopAt: null,
+  },
   ...{ uses: 0, error: null, update: null, timings: { vncMs: null, agentMs: null, readyMs: null } },
   behind: { imageId: 'img_202602011200abcdef02', changes },
 };

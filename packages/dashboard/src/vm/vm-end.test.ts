@@ -6,7 +6,13 @@ const now = Date.parse('2030-01-01T12:00:00Z');
 const soon = '2030-01-01T12:20:00.000Z';
 const vm: Vm = {
   ...{ id: 'vm_0123456789abcdef', userId: 'usr_0123456789abcdef', kind: 'browser', state: 'running', sessionId: null },
-  ...{ imageId: 'img_202601011200abcdef01', accel: 'kvm', createdAt: '2030-01-01T11:00:00.000Z', readyAt: null },
+  ...{
+    imageId: 'img_202601011200abcdef01',
+    accel: 'kvm',
+    countMs: null,
+    createdAt: '2030-01-01T11:00:00.000Z',
+    readyAt: null,
+  },
   ...{
     destroyAt: null,
     stopAt: null,
