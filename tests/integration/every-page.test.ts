@@ -25,6 +25,7 @@ const sessionOf = (values: Partial<Session>): Session => {
 const login = (values: object = {}): Pick<Session, 'login'> =>
   ({ login: { method: 'browser', deviceCode: null, takesCode: false, ...values } }) as Pick<Session, 'login'>;
 const code = { url: 'https://auth.openai.com/codex/device', code: 'G6C3-T6CV2' };
+const ownPage = 'https://auth.openai.com/oauth/authorize?redirect_uri=http%3A%2F%2Flocalhost%3A1455%2Fcb&state=s';
 const ended = { expiresAt: null } as const;
 
 interface Shown {
@@ -83,6 +84,13 @@ const pages: Record<string, Shown> = {
   'a sign-in: a code for another device': {
     ...{ path: auth, says: 'on this or any other device' },
     session: { ...login({ method: 'device_code', deviceCode: code }), desktopReady: true },
+  },
+  'a sign-in: an own browser': {
+    ...{ path: auth, says: 'with your own browser' },
+    session: {
+      ...login({ method: 'callback', deviceCode: { url: ownPage, code: null }, takesCode: true }),
+      desktopReady: true,
+    },
   },
   'a sign-in: a code to paste': {
     ...{ path: auth, says: 'paste it here' },

@@ -79,7 +79,7 @@ it('is known to the registry’s tests, to the agent’s terminal, to the API, t
   for (const subject of ['the credential of', 'the login of', 'a prompt to', 'the CLI of']) {
     expect(passed.filter((name) => name.includes(`${subject} '${id}'`)).length, subject).toBeGreaterThan(1);
   }
-  expect(passed.filter((name) => name.startsWith(`'${id}' '1.0-sign-in.txt'`)).length).toBe(3);
+  expect(passed.filter((name) => name.startsWith(`'${id}' '1.0-sign-in.txt'`)).length).toBe(6);
   expect(passed).toContain('the providers show what each is doing for this user');
   expect(passed.filter((name) => name.endsWith('accepts every state of the contract'))).not.toEqual([]);
 }, 300_000);

@@ -1,11 +1,24 @@
 /** The page of a sign-in in a real browser, with every answer of the controller given by the test: what a person sees and can do. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { AppError } from '@airlock/contract/errors';
+import { LoginMethod } from '@airlock/contract/guest';
 import type { Session } from '@airlock/contract/session';
 import { launchBrowser } from '../support/browser.js';
 import { dashboardOrigin as origin, openDashboard, screenshots, type ApiCall } from '../support/built-dashboard.js';
 import { sampleSession, sessionId as id } from '../support/sample-session.js';
 
+/** As the CLI shows it. */
+const ownPage =
+  'https://auth.openai.com/oauth/authorize?redirect_uri=http%3A%2F%2F127.0.0.1%3A1455%2Fauth%2Fcallback&state=s';
+const logins: Record<LoginMethod, Session['login']> = {
+  browser: { method: 'browser', takesCode: false, deviceCode: null },
+  device_code: {
+    ...{ method: 'device_code', takesCode: false },
+    deviceCode: { url: 'https://auth.openai.com/codex/device', code: 'G6C3-T6CV2' },
+  },
+  callback: { method: 'callback', takesCode: true, deviceCode: { url: ownPage, code: null } },
+};
 const notice = {
   code: 'proof_failed',
   message: 'The Codex CLI in the CLI VM does not accept the credential (exit code 1).',
@@ -18,6 +31,8 @@ let page: Page;
 let session: Session;
 /** Who is signed in. */
 let person: string;
+/** What a pasted text is answered. */
+let refusal: AppError | undefined;
 let calls: { call: string; body: unknown }[];
 
 const soon = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
@@ -28,7 +43,7 @@ function change(values: Partial<Session>): Session {
 }
 
 /** The controller's part in what the page does. */
-function answer({ call, body }: ApiCall): unknown {
+function answer({ call, body, route }: ApiCall): unknown {
   if (!call.startsWith('GET')) calls.push({ call, body });
   switch (call) {
     case 'GET /api/me':
@@ -38,16 +53,10 @@ function answer({ call, body }: ApiCall): unknown {
     case `POST /api/vm/auth/${id}/extend`:
       return change({ expiresAt: session.expiresAtMost });
     case `POST /api/vm/auth/${id}/fallback`:
-      return change({
-        login: {
-          method: body['method'] === 'device_code' ? 'device_code' : 'browser',
-          takesCode: false,
-          deviceCode:
-            body['method'] === 'device_code'
-              ? { url: 'https://auth.openai.com/codex/device', code: 'G6C3-T6CV2' }
-              : null,
-        },
-      });
+      return change({ login: logins[LoginMethod.parse(body['method'])] });
+    case `POST /api/vm/auth/${id}/code`:
+      if (refusal) return route.fulfill({ status: refusal.status, json: { error: refusal.toBody() } });
+      return session.login?.method === 'callback' ? change({ login: { ...session.login, takesCode: false } }) : session;
     case `POST /api/vm/auth/${id}/cancel`:
       return change({ status: 'cancelled', login: null, expiresAt: null, desktopReady: false });
     case 'PUT /api/credentials/codex/api-key':
@@ -72,6 +81,7 @@ afterAll(() => browser.close());
 beforeEach(async () => {
   session = sampleSession();
   person = 'ada';
+  refusal = undefined;
   calls = [];
   page = await openDashboard(browser, answer);
 });
@@ -163,7 +173,7 @@ describe('the page of a sign-in', () => {
     await open({ login: null, notice });
     await page.getByTestId('other-ways').click();
     await page.getByTestId('ladder-reason').getByText(notice.message).waitFor();
-    expect(await page.getByTestId('ladder').getByRole('listitem').count()).toBe(3);
+    expect(await page.getByTestId('ladder').getByRole('listitem').count()).toBe(4);
     await screenshot('ladder');
     await page.getByTestId('rung-device-code').click();
     const panel = page.getByTestId('device-code');
@@ -175,6 +185,42 @@ describe('the page of a sign-in', () => {
     await panel.getByRole('button', { name: 'Copy the code' }).click();
     await panel.getByText('Copied').waitFor();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('G6C3-T6CV2');
+  });
+
+  it('signs in with the person’s own browser: shows the page, takes the address at its end, and says what is wrong', async () => {
+    await open({ login: null, notice });
+    await page.getByTestId('other-ways').click();
+    await page.getByTestId('rung-callback').click();
+    const panel = page.getByTestId('own-browser');
+    await panel.getByText('127.0.0.1:1455').waitFor();
+    expect(await panel.textContent()).toContain(notice.message);
+    expect(await page.getByTestId('callback-page').getAttribute('href')).toBe(ownPage);
+    await screenshot('own-browser');
+    const field = panel.getByLabel(/is kept nowhere/);
+    await field.fill('https://auth.openai.com/oauth/authorize');
+    refusal = new AppError('invalid_request', 'What was pasted is not the address.', { hint: 'Copy the whole one.' });
+    await field.press('Enter');
+    await panel.getByText('Copy the whole one.').waitFor();
+    refusal = undefined;
+    const address = 'http://127.0.0.1:1455/auth/callback?code=c&state=s';
+    await field.fill(` ${address} `);
+    await panel.getByRole('button', { name: 'Send the address' }).click();
+    await panel.waitFor({ state: 'detached' });
+    await page.getByTestId('session-status').getByText('Codex has the address').waitFor();
+    expect(calls).toEqual([
+      { call: `POST /api/vm/auth/${id}/fallback`, body: { method: 'callback' } },
+      { call: `POST /api/vm/auth/${id}/code`, body: { code: 'https://auth.openai.com/oauth/authorize' } },
+      { call: `POST /api/vm/auth/${id}/code`, body: { code: address } },
+    ]);
+  });
+
+  it.each([
+    ['at another host', ownPage.replace('openai.com', 'openai.com.evil.example')],
+    ['that leads back to the internet', ownPage.replace('http%3A%2F%2F127.0.0.1%3A1455', 'https%3A%2F%2Fevil.example')],
+  ])('shows no page %s', async (_what, url) => {
+    await open({ login: { method: 'callback', takesCode: true, deviceCode: { url, code: null } } });
+    await page.getByText('no page of OpenAI').waitFor();
+    expect(await page.locator('a[href*="oauth/authorize"], input').count()).toBe(0);
   });
 
   it('takes a pasted code while the CLI asks for one, and does not keep it', async () => {

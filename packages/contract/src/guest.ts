@@ -49,7 +49,7 @@ import { answerBytes, largeAnswers, receivedText } from './received.js';
 /**
  * What an agent understands; its image's manifest says which. 1: as first released. 2: checks of versions are called
  * `version_<provider>`. 3: the home may be on a disk of its own.
- * 4: the routes below /desktop, the login's terminal, /clock, and settings of a login.
+ * 4: the routes below /desktop, the login's terminal, /clock, settings of a login, and its method `callback`.
  */
 export const guestProtocol = 4;
 /** Of agents that are understood: the oldest, which is at least one behind, and the newest. Beyond them a VM is not started. */
@@ -57,7 +57,7 @@ export const oldestGuestProtocol = 1;
 export const newestGuestProtocol = guestProtocol + 1;
 /** The first that finds a home on a disk of its own. */
 export const homeDiskProtocol = 3;
-/** The first whose agent knows the routes below /desktop and the login's terminal. */
+/** The first whose agent knows the routes below /desktop, the login's terminal, and the method `callback`. */
 export const desktopProtocol = 4;
 
 /** Where the guest finds things; baked into the image, so both sides must agree. */
@@ -135,8 +135,11 @@ export const GuestClock = z.object({ epochMs: z.int() });
 /** By how much the wall clock is moved on, or (negative) back, in milliseconds. */
 export const ClockMove = z.object({ byMs: z.int() });
 
-/** browser: the CLI opens its page in the VM. device_code: the person opens a page on any device and types a code there. */
-export const LoginMethod = z.enum(['browser', 'device_code']);
+/**
+ * browser: the CLI opens its page in the VM. device_code: the person opens a page on any device and types a code there. callback: the
+ * person opens the CLI's page in their own browser, and pastes the address on loopback to which it leads them back.
+ */
+export const LoginMethod = z.enum(['browser', 'device_code', 'callback']);
 export type LoginMethod = z.infer<typeof LoginMethod>;
 /** `settings`: put where the CLI looks for them before it starts. */
 export const LoginRequest = z.object({
@@ -144,10 +147,10 @@ export const LoginRequest = z.object({
   method: LoginMethod.default('browser'),
   settings: LoginSettings.optional(),
 });
-/** A code that the provider's page showed, typed into the CLI's terminal and followed by Enter. */
+/** A code that the provider's page showed, typed into the CLI's terminal with Enter; by method callback, the address to open. */
 export const LoginInput = z.object({ code: z.string().min(1).max(4096) });
 
-/** Of a login by device code: what is cut would lead nowhere, so it is refused. */
+/** Of a login by device code or callback: what is cut would lead nowhere, so it is refused. */
 export const DeviceUrl = z.url().max(2048);
 export const DeviceCode = z.string().regex(/^[\x20-\x7e]{1,128}$/);
 
@@ -155,16 +158,16 @@ export const LoginStatus = z.object({
   provider: ProviderId.nullable(),
   /**
    * idle: none was started. starting: the CLI runs. browser_opened: it handed its sign-in page to the browser, or
-   * (device_code) it shows page and code.
+   * (device_code, callback) it shows page and code.
    * succeeded: it ended well and its credential is complete. failed: it ended otherwise.
    */
   state: z.enum(['idle', 'starting', 'browser_opened', 'succeeded', 'failed']),
   /** Host of the page that was opened; never the whole URL. */
   pageHost: receivedText(253).nullable(),
   method: LoginMethod,
-  /** For method device_code, once the CLI has shown them. No code: the page shows one at its end, to be given to the CLI. */
+  /** Of device_code and callback, once the CLI has shown them. No code: the page ends with one, or with an address, for the CLI. */
   deviceCode: z.object({ url: DeviceUrl, code: DeviceCode.nullable() }).nullable(),
-  /** The CLI's terminal would take a pasted code now. */
+  /** The CLI's terminal would take a pasted code now; by method callback, an address. */
   takesCode: z.boolean(),
   exitCode: z.int().nullable(),
   /** Last lines of the CLI's output, escape sequences and anything that looks like a secret or a URL query removed. */

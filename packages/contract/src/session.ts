@@ -64,15 +64,18 @@ export type SessionStep = z.infer<typeof SessionStep>;
  */
 export const FallbackRequest = z.strictObject({ method: LoginMethod, settings: LoginSettings.optional() });
 export type FallbackRequest = z.infer<typeof FallbackRequest>;
-/** `POST /api/vm/auth/:id/code`: typed into the CLI's terminal; never stored or logged. */
+/** `POST /api/vm/auth/:id/code`: a code, or by method callback an address, for the CLI; never stored or logged. */
 export const CodeRequest = LoginInput.strict();
 
 /** How the CLI's login in the VM goes on at present. */
 export const SessionLogin = z.strictObject({
   method: LoginMethod,
-  /** For method device_code, once the CLI has shown them: the page to open on any device and the code to type there; no code: the page shows one, to be pasted here. */
+  /**
+   * For methods device_code and callback, once the CLI has shown them: the page to open on any device and the code to type there; no
+   * code: what the page shows at its end, or the address to which it leads, is to be pasted here.
+   */
   deviceCode: z.strictObject({ url: DeviceUrl, code: DeviceCode.nullable() }).nullable(),
-  /** The CLI asks for a code that its provider's page shows. */
+  /** The CLI asks for what its provider's page shows at its end, or by method callback leads to. */
   takesCode: z.boolean(),
 });
 export type SessionLogin = z.infer<typeof SessionLogin>;

@@ -114,7 +114,7 @@ function loginRoutes({ login }: RouteDeps): Route[] {
       method: 'POST',
       path: /^\/login\/input$/,
       body: true,
-      handle: (_, body) => ok(login.input(parse(LoginInput, body, 'login input').code)),
+      handle: async (_, body) => ok(await login.input(parse(LoginInput, body, 'login input').code)),
     },
     { method: 'GET', path: /^\/login$/, body: false, handle: () => ok(login.status()) },
     { method: 'GET', path: /^\/login\/terminal$/, body: false, handle: () => ok(login.terminal()) },

@@ -148,6 +148,7 @@ export const codex: ProviderFacts = {
     },
     // Its sign-in page never shows a code: it calls back, or the device code is used.
     pasteCode: null,
+    callback: true,
     apiKey: {
       // Other vendors' keys begin alike: Anthropic's, OpenRouter's.
       key: /^sk-(?!ant-|or-)[A-Za-z0-9_-]{16,256}$/,

@@ -163,6 +163,11 @@ export interface ProviderLogin {
   refusals?: readonly Refusal[];
   deviceCode: DeviceCodeLogin | null;
   pasteCode: PasteCodeLogin | null;
+  /**
+   * The address that `authorizeUrl` finds also serves a browser elsewhere: it leads back to a port of the CLI on loopback, with `state`,
+   * and the address there, pasted, ends the login.
+   */
+  callback?: true;
   apiKey: ApiKeyLogin | null;
 }
 

@@ -117,6 +117,12 @@ describe.each(withLogin)('the login of $id', ({ id, login, cases }) => {
     expect(handedOver(login, made)).toEqual(made);
   });
 
+  it('is recorded with a page that leads back to the CLI, where one from elsewhere can be pasted', () => {
+    const shown = cases.recordings.filter(({ method }) => method === 'callback');
+    expect(shown.length > 0).toBe(login.callback === true);
+    for (const { deviceCode, takesCode } of shown) expect({ deviceCode, takesCode }).toMatchObject({ takesCode: true });
+  });
+
   it('takes a code that the page shows as a whole, and no piece of it', () => {
     expect(cases.pasteCode === null).toBe(login.pasteCode === null);
     if (!cases.pasteCode || !login.pasteCode) return;

@@ -21,7 +21,7 @@ const Cases = z.strictObject({
     .array(
       z.strictObject({
         file: Recorded,
-        method: z.enum(['browser', 'device_code']),
+        method: z.enum(['browser', 'device_code', 'callback']),
         pageHost: z.string().nullable().default(null),
         deviceCode: z.strictObject({ url: Pattern, code: z.string().nullable() }).nullable().default(null),
         takesCode: z.boolean().default(false),

@@ -6,6 +6,7 @@ import { providers } from '@airlock/contract/provider/registry';
 import type { Actor } from '../audit/audit.js';
 import { isFinal, type FallbackRequest, type Session } from '@airlock/contract/session';
 import { checkedSettings } from '@airlock/contract/provider/setting';
+import { commandFor } from '@airlock/contract/provider/way';
 import { quotaExceeded } from '../lib/quota.js';
 import { activeDeadline, extendedDeadline } from './clocks.js';
 import { browserOf } from './driven.js';
@@ -77,9 +78,12 @@ export async function restartLogin(
   { method, settings }: FallbackRequest,
 ): Promise<Session> {
   const row = await owned(ctx, userId, sessionId);
-  if (method === 'device_code' && !providers[row.provider].login?.deviceCode) {
-    throw new AppError('provider_unavailable', `${providers[row.provider].name} has no sign-in by code.`);
+  const { name, login } = providers[row.provider];
+  if (!login || !commandFor(login, method)) {
+    throw new AppError('provider_unavailable', `${name} cannot sign in by ${method}.`);
   }
+  // Before the login that runs is ended for one that the agent does not know.
+  if (method === 'callback' && !isFinal(row.status) && row.browserVmId) await ctx.vms.desktopGuest(row.browserVmId);
   if (settings) checkedSettings(providers[row.provider], settings);
   return toSession(await applyAsked(ctx, row, 'login_restarted', restartChange(method, { settings })));
 }

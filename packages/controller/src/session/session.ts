@@ -22,10 +22,14 @@ export interface Sessions {
   /**
    * Starts the login anew in the same VM, by this method. Whatever login runs there is ended. `settings`: for a CLI that asked for
    * them; the credential that it has written stays.
-   * @throws AppError not_found, session_finished, session_not_waiting, invalid_request, provider_unavailable when it has no such method
+   * @throws AppError not_found, session_finished, session_not_waiting, invalid_request, provider_unavailable when it has no such method,
+   * image_too_old when the agent has none
    */
   restartLogin(userId: string, sessionId: string, method: LoginMethod, settings?: LoginSettings): Promise<Session>;
-  /** Types a code into the CLI's terminal. @throws AppError not_found, session_finished, session_not_waiting, invalid_request */
+  /**
+   * Gives the CLI the code that the page showed, or by method callback the address to which it led.
+   * @throws AppError not_found, session_finished, session_not_waiting, invalid_request, login_running, login_failed
+   */
   typeCode(userId: string, sessionId: string, code: string): Promise<Session>;
   /** The person uses the desktop of this session: their clock is prolonged. Cheap enough for every key; never throws. */
   noteActivity(sessionId: string): void;

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '@airlock/contract/errors';
 import { CredentialBundle, LoginStatus, type LoginMethod } from '@airlock/contract/guest';
+import { callbackOf } from '@airlock/contract/provider/callback';
 import { isOwnPage } from '@airlock/contract/provider/own-page';
 import { refusalIn } from '@airlock/contract/provider/refusal';
 import type { LoginSettings } from '@airlock/contract/provider/setting';
@@ -105,7 +106,10 @@ async function begin(drive: Drive, row: SessionRow, login: StoredLogin): Promise
 async function loginStatus(drive: Drive, row: SessionRow): Promise<LoginStatus> {
   const status = await callGuest(drive, browserOf(row), { method: 'GET', path: '/login', schema: LoginStatus });
   const { login, vendor } = providers[row.provider];
-  if (status.deviceCode === null || (login && isOwnPage(login, status.deviceCode.url))) return status;
+  const { deviceCode } = status;
+  const isSafe = (url: string): boolean =>
+    login !== null && isOwnPage(login, url) && (row.login?.method !== 'callback' || callbackOf(url) !== null);
+  if (deviceCode === null || isSafe(deviceCode.url)) return status;
   throw new AppError('login_failed', `The VM shows an address that is no page of ${vendor}; it is not shown.`, {
     hint: 'Something in the VM is not what it should be: cancel this sign-in, and start a new one.',
   });

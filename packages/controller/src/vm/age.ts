@@ -34,7 +34,7 @@ export async function requireDesktop({ imageId }: VmRow, images: Pick<VmContext[
   if (guestProtocol >= desktopProtocol) return;
   throw new AppError(
     'image_too_old',
-    `This desktop can be seen and typed into, and no more: the agent of its golden image ${imageId} speaks protocol ${guestProtocol}, and paste, copy, sizes and the terminal need ${desktopProtocol}.`,
+    `This desktop can be seen and typed into, and no more: the agent of its golden image ${imageId} speaks protocol ${guestProtocol}, and paste, copy, sizes, the terminal and a sign-in from your own browser need ${desktopProtocol}.`,
     { hint: `${hintOfOld(null)} Sign-ins that are started after that have it.` },
   );
 }

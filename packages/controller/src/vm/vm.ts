@@ -146,7 +146,7 @@ export interface Vms {
   /** Calls the agent in the VM; paths as in contract/guest.ts. @throws AppError vm_not_running */
   guest(vmId: string): Promise<JsonClient>;
   /**
-   * The same, of a browser VM, for the routes below /desktop and the login's terminal.
+   * The same, of a browser VM, for the routes below /desktop, the login's terminal and the method `callback`.
    * @throws AppError desktop_not_ready for a CLI VM, vm_not_running, image_too_old when its agent does not know them
    */
   desktopGuest(vmId: string): Promise<JsonClient>;

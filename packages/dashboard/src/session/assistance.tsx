@@ -11,6 +11,8 @@ import fields from '../ui/field.module.css';
 import { Problem } from '../ui/problem.js';
 import styles from './assistance.module.css';
 import { hasFailedTry } from './guidance.js';
+import { OwnBrowser } from './own-browser.js';
+import { PasteForm } from './paste-form.js';
 import { useSessionAction } from './use-session-action.js';
 
 interface AssistanceProps {
@@ -23,6 +25,10 @@ export function Assistance({ session, provider, onOtherWays }: AssistanceProps) 
   const { login } = session;
   if (hasFailedTry(session)) return <FailedTry session={session} provider={provider} onOtherWays={onOtherWays} />;
   if (session.status !== 'awaiting_user_auth' || login === null) return null;
+  if (login.method === 'callback')
+    return login.takesCode && login.deviceCode !== null ? (
+      <OwnBrowser session={session} provider={provider} page={login.deviceCode.url} />
+    ) : null;
   return (
     <>
       {login.deviceCode && <DeviceCode session={session} provider={provider} code={login.deviceCode} />}
@@ -141,35 +147,13 @@ function DeviceCode({
 }
 
 function PasteCode({ session, provider }: Pick<AssistanceProps, 'session' | 'provider'>) {
-  const [code, setCode] = useState('');
-  const send = useSessionAction(session.id, (api, text: string) => api.typeCode(session.id, text));
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    send.mutate(code.trim(), { onSuccess: () => setCode('') });
-  };
   return (
     <section className={styles.strip} aria-label="Paste a code" data-testid="paste-code">
-      <form className={styles.words} onSubmit={submit}>
-        <label className={styles.reason} htmlFor="pasted-code">
-          If {provider.vendor} shows you a code at the end, paste it here: it goes straight to {provider.name}, and is
-          kept nowhere.
-        </label>
-        <div className={fields.row}>
-          <input
-            id="pasted-code"
-            className={fields.field}
-            value={code}
-            onChange={(event) => setCode(event.target.value)}
-            autoComplete="off"
-            spellCheck={false}
-            maxLength={4096}
-          />
-          <Button size="sm" type="submit" disabled={code.trim() === ''} loading={send.isPending}>
-            Send the code
-          </Button>
-        </div>
-        {send.error !== null && <Problem error={AppError.from(send.error).toBody()} announce />}
-      </form>
+      <PasteForm
+        session={session}
+        label={`If ${provider.vendor} shows you a code at the end, paste it here: it goes straight to ${provider.name}, and is kept nowhere.`}
+        action="Send the code"
+      />
     </section>
   );
 }

@@ -87,6 +87,14 @@ describe('guide', () => {
     );
   });
 
+  it('sends the person to their own browser, until the CLI has the address', () => {
+    const login = { method: 'callback', deviceCode: null, takesCode: true } as const;
+    const own = session('awaiting_user_auth', { desktopReady: true, login });
+    expect(guide(own, providers.codex).sentence).toMatch(/OpenAI in your own browser, and paste the address/);
+    const given = { ...own, login: { ...login, takesCode: false } };
+    expect(guide(given, providers.codex).sentence).toMatch(/^Codex has the address/);
+  });
+
   it('says that the CLI VM is ready at the end', () => {
     expect(guide(session('completed'), providers.codex)).toEqual({
       title: 'Codex is connected',

@@ -47,7 +47,7 @@ const words: Readonly<Record<Session['status'], Words>> = {
   }),
 };
 
-function yourTurn({ login, notice, desktopReady }: Session, { vendor }: Provider): Guidance {
+function yourTurn({ login, notice, desktopReady }: Session, { name, vendor }: Provider): Guidance {
   if (login === null && notice?.code === 'setting_needed')
     return {
       title: 'One thing is missing',
@@ -57,6 +57,13 @@ function yourTurn({ login, notice, desktopReady }: Session, { vendor }: Provider
     return {
       title: 'That did not work',
       sentence: 'The private computer is still here: read why below, and try again.',
+    };
+  if (login?.method === 'callback')
+    return {
+      title: 'Your turn',
+      sentence: login.takesCode
+        ? `Sign in to ${vendor} in your own browser, and paste the address at its end below.`
+        : `${name} has the address, and is finishing the sign-in. There is nothing more to type.`,
     };
   if (login?.method === 'device_code')
     return {

@@ -1,4 +1,5 @@
 /** "Something not working?": the ladder of ways to sign in, each with the reason to take it. */
+import type { LoginMethod } from '@airlock/contract/guest';
 import type { Provider } from '@airlock/contract/provider/provider';
 import type { Session } from '@airlock/contract/session';
 import { AppError } from '@airlock/contract/errors';
@@ -19,11 +20,41 @@ interface OtherWaysProps {
   onClose: () => void;
 }
 
+interface Way {
+  method: LoginMethod;
+  title: string;
+  reason: string;
+  /** On its button. */
+  action: string;
+}
+
+/** The ways in which the login can begin anew with this CLI. */
+function restarts({ login, vendor }: Provider): Way[] {
+  const ways: (Way | null | undefined | false)[] = [
+    {
+      method: 'browser',
+      title: 'Start again in the desktop',
+      reason: 'The page is stuck, was closed, or you refused by mistake. Your private computer stays as it is.',
+      action: 'Start again',
+    },
+    login?.deviceCode && {
+      method: 'device_code',
+      title: 'Use a code on another device',
+      reason: `${vendor} wants a passkey or a security key, refuses this browser, or you prefer your own device.`,
+      action: 'Get a code',
+    },
+    login?.callback && {
+      method: 'callback',
+      title: 'Use your own browser',
+      reason: `Your passkey is on this device, or ${vendor} lets you in on a managed device only. You sign in there, and paste the address at which that ends.`,
+      action: 'Get the page',
+    },
+  ];
+  return ways.filter((way) => !!way);
+}
+
 export function OtherWays({ session, provider, opened, onClose }: OtherWaysProps) {
-  const restart = useSessionAction(session.id, (api, method: 'browser' | 'device_code') =>
-    api.restartLogin(session.id, method),
-  );
-  const begin = (method: 'browser' | 'device_code') => restart.mutate(method, { onSuccess: onClose });
+  const restart = useSessionAction(session.id, (api, method: LoginMethod) => api.restartLogin(session.id, method));
   return (
     <Dialog opened={opened} onClose={onClose} title="Something not working?">
       {session.notice !== null && (
@@ -32,30 +63,19 @@ export function OtherWays({ session, provider, opened, onClose }: OtherWaysProps
         </p>
       )}
       <ol className={styles.ladder} data-testid="ladder">
-        <Rung
-          title="Start again in the desktop"
-          reason="The page is stuck, was closed, or you refused by mistake. Your private computer stays as it is."
-        >
-          <Button size="xs" loading={restart.isPending} onClick={() => begin('browser')} data-testid="rung-browser">
-            Start again
-          </Button>
-        </Rung>
-        {provider.login?.deviceCode && (
-          <Rung
-            title="Use a code on another device"
-            reason={`${provider.vendor} wants a passkey or a security key, refuses this browser, or you prefer your own device.`}
-          >
+        {restarts(provider).map(({ method, title, reason, action }) => (
+          <Rung key={method} title={title} reason={reason}>
             <Button
               size="xs"
-              variant="default"
+              variant={method === 'browser' ? 'filled' : 'default'}
               loading={restart.isPending}
-              onClick={() => begin('device_code')}
-              data-testid="rung-device-code"
+              onClick={() => restart.mutate(method, { onSuccess: onClose })}
+              data-testid={`rung-${method.replace('_', '-')}`}
             >
-              Get a code
+              {action}
             </Button>
           </Rung>
-        )}
+        ))}
         {provider.login?.pasteCode && (
           <Rung
             title="Paste a code"

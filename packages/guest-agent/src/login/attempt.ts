@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LoginTerminal } from '@airlock/contract/desktop';
 import { AppError } from '@airlock/contract/errors';
 import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
+import { acceptedCallback, callbackOf } from '@airlock/contract/provider/callback';
 import type { ProviderLogin } from '@airlock/contract/provider/facts';
 import { refusalIn } from '@airlock/contract/provider/refusal';
 import type { checkedSettings } from '@airlock/contract/provider/setting';
@@ -18,8 +19,9 @@ import type { Variables } from '../environment.js';
 import type { Log } from '../log.js';
 import type { UserIds } from '../as-user.js';
 import type { LoginOf } from '../provider-login.js';
+import { openCallback } from './callback.js';
 import { startInPty, type Pty } from './pty.js';
-import { createScreen } from './screen.js';
+import { createScreen, type Screen } from './screen.js';
 
 export interface LoginDeps {
   home: string;
@@ -47,8 +49,17 @@ export interface Attempt {
   isRunning(): boolean;
   /** Types a code and Enter. */
   type(code: string): void;
+  /**
+   * Opens the address to which the sign-in page has led a person elsewhere; `takesCode` is false until the CLI has refused it.
+   * @throws AppError invalid_request for another address, login_failed when the CLI does not take it
+   */
+  call(pasted: string): Promise<void>;
   /** Ends the program with everything in its terminal; resolves when all is gone and judged. */
   end(how: 'stop' | 'kill'): Promise<void>;
+}
+
+interface Called extends Pick<Attempt, 'call'> {
+  isCalled: boolean;
 }
 
 export const idle: LoginStatus = {
@@ -76,11 +87,12 @@ export function startAttempt(plan: LoginPlan, deps: LoginDeps): Attempt {
   const ending = new AbortController();
   let pty: Pty | undefined;
   const typist = createTypist((keys) => pty?.write(keys));
+  const caller = createCaller(status, screen, () => look(!isRunning()));
 
   const isRunning = (): boolean => status.state === 'starting' || status.state === 'browser_opened';
 
   function look(isFinal: boolean): void {
-    Object.assign(status, screen.read(isFinal));
+    Object.assign(status, screen.read(isFinal), caller.isCalled && { takesCode: false });
     const isOpen = method === 'browser' ? status.pageHost !== null : status.deviceCode !== null;
     if (!isOpen || status.state !== 'starting') return;
     status.state = 'browser_opened';
@@ -121,6 +133,7 @@ export function startAttempt(plan: LoginPlan, deps: LoginDeps): Attempt {
       screen.hide(code);
       typist.type(code);
     },
+    call: caller.call,
     end: async (how) => {
       if (!isRunning()) return;
       ending.abort(new AppError('aborted', 'The login was ended before its program had started.'));
@@ -131,6 +144,27 @@ export function startAttempt(plan: LoginPlan, deps: LoginDeps): Attempt {
       await done;
     },
   };
+}
+
+/** Opens what is pasted; `isCalled` from then on, until the CLI has refused it. */
+function createCaller(status: LoginStatus, screen: Screen, onChange: () => void): Called {
+  const called: Called = {
+    isCalled: false,
+    call: async (pasted) => {
+      const expected = callbackOf(status.deviceCode?.url ?? '');
+      if (expected === null) throw new AppError('login_failed', 'The CLI shows no page that leads back to it.');
+      const address = acceptedCallback(expected, pasted);
+      address.searchParams.getAll('code').forEach(screen.hide);
+      called.isCalled = true;
+      onChange();
+      await openCallback(address).catch((error: unknown) => {
+        called.isCalled = false;
+        onChange();
+        throw error;
+      });
+    },
+  };
+  return called;
 }
 
 /** Types a text and Enter, as two strokes: together a CLI may take them for a paste of two lines. */

@@ -1,55 +1,14 @@
 import { chown, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { LoginStatus } from '@airlock/contract/guest';
 import type { FileTexts, ProviderLogin } from '@airlock/contract/provider/facts';
 import { providerIds } from '@airlock/contract/provider/provider';
 import { providers } from '@airlock/contract/provider/registry';
 import { readCases } from '@airlock/contract/provider/testing';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { createCredentialStore } from '../credential/store.js';
-import { userVariables } from '../environment.js';
-import { addProgram, exampleConfig, temporaryFolder, testSettings } from '../fixtures/config.js';
-import type { UserIds } from '../as-user.js';
-import { loginOf } from '../provider-login.js';
-import { createLogin, type Login } from './login.js';
+import { addProgram } from '../fixtures/config.js';
+import { auth, benchFor, sayUrl, self, until, writeAuth, type Bench } from '../fixtures/login.js';
 
-const self: UserIds = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 const isRoot = self.uid === 0;
-const auth = '{"tokens":{"id_token":"i","access_token":"a","refresh_token":"r"}}';
-const url = 'https://auth.openai.com/oauth/authorize?response_type=code&state=canary-in-the-query-0123456789';
-/** What a login prints, in pieces that cut the address and an escape sequence. */
-const sayUrl = `printf 'Open:\\r\\n\\033[9'; printf '4m${url.slice(0, 30)}'; printf '${url.slice(30)}\\033[0m\\r\\n'`;
-const writeAuth = `mkdir -p "$HOME/.codex"; printf '%s' '${auth}' > "$HOME/.codex/auth.json"`;
-
-interface Bench {
-  login: Login;
-  folder: string;
-  home: string;
-}
-
-/** A login whose `codex` is this shell script, described as codex with these changes. */
-async function benchFor(script: string, user = self, changes: Partial<ProviderLogin> = {}): Promise<Bench> {
-  const folder = await temporaryFolder();
-  const settings = await testSettings(folder);
-  await addProgram(folder, 'codex', script);
-  const describe: typeof loginOf = (provider) => ({ ...loginOf(provider), ...changes });
-  const login = createLogin({
-    loginOf: describe,
-    home: settings.home,
-    user,
-    variables: () => userVariables(exampleConfig(), settings),
-    credentials: createCredentialStore(settings.home, user, describe),
-    log: () => undefined,
-    lingerMs: 1000,
-  });
-  onTestFinished(() => login.kill());
-  return { login, folder, home: settings.home };
-}
-
-async function until(login: Login, ...states: LoginStatus['state'][]): Promise<LoginStatus> {
-  await expect.poll(() => login.status().state, { timeout: 20_000, interval: 20 }).toBeOneOf(states);
-  return login.status();
-}
 
 async function isAlive(pidFile: string): Promise<boolean> {
   const pid = Number(await readFile(pidFile, 'utf8'));
@@ -314,19 +273,19 @@ describe('a login that its provider describes further', () => {
       { pasteCode },
     );
     const notAsked = expect.objectContaining({ code: 'login_running' }) as Error;
-    expect(() => login.input('first-1#a')).toThrow(notAsked);
+    await expect(login.input('first-1#a')).rejects.toThrow(notAsked);
     login.start('codex');
-    expect(() => login.input('first-1#a')).toThrow(notAsked);
+    await expect(login.input('first-1#a')).rejects.toThrow(notAsked);
     await writeFile(join(folder, 'bin/codex.ask'), '');
     await expect.poll(() => login.status().takesCode, { timeout: 10_000 }).toBe(true);
     for (const wrong of ['first', 'first-1#a\nrm -rf', 'first-1#a b'])
-      expect(() => login.input(wrong)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
-    login.input(' canary-4711#secret\n');
+      await expect(login.input(wrong)).rejects.toMatchObject({ code: 'invalid_request' });
+    await login.input(' canary-4711#secret\n');
     const ended = await until(login, 'succeeded', 'failed');
     expect(ended).toMatchObject({ state: 'succeeded', takesCode: false });
     expect(ended.lastOutput).not.toContain('canary');
     expect(await readFile(join(folder, 'bin/codex.code'), 'utf8')).toBe('canary-4711#secret\n');
-    expect(() => login.input('first-1#a')).toThrow(notAsked);
+    await expect(login.input('first-1#a')).rejects.toThrow(notAsked);
   });
 
   it('starts anew after it was ended, with nothing left of the first', async () => {

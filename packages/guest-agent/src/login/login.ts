@@ -7,6 +7,7 @@ import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { providers } from '@airlock/contract/provider/registry';
 import { checkedSettings, type LoginSettings } from '@airlock/contract/provider/setting';
+import { commandFor } from '@airlock/contract/provider/way';
 import { idle, startAttempt, type Attempt, type LoginDeps, type LoginPlan } from './attempt.js';
 import { acceptedCode } from './patterns.js';
 import { defaultSize } from './screen.js';
@@ -18,10 +19,11 @@ export interface Login {
   /** What stands on the CLI's terminal, also after its end. */
   terminal(): LoginTerminal;
   /**
-   * Types a code that the provider's page showed, and Enter.
-   * @throws AppError login_running when the CLI asks for none, or invalid_request for something that is no such code.
+   * Types a code that the provider's page showed, and Enter; by method callback, opens the address to which the page led.
+   * @throws AppError login_running when the CLI asks for none, invalid_request for something that is no such code or address, or
+   * login_failed when the CLI does not take the address.
    */
-  input(code: string): LoginStatus;
+  input(given: string): Promise<LoginStatus>;
   /** Ends the CLI with all that it started, if it runs; resolves when it is gone. */
   stop(): Promise<void>;
   /** The same without grace. */
@@ -42,14 +44,19 @@ export function createLogin(deps: LoginDeps): Login {
     return current.status;
   }
 
-  function input(given: string): LoginStatus {
+  async function input(given: string): Promise<LoginStatus> {
     const pasteCode = current?.status.provider ? deps.loginOf(current.status.provider).pasteCode : null;
-    if (current?.isRunning() !== true || !current.status.takesCode || !pasteCode) {
+    const isCallback = current?.status.method === 'callback';
+    if (current?.isRunning() !== true || !current.status.takesCode || (!pasteCode && !isCallback)) {
       throw new AppError('login_running', 'No CLI in this VM is asking for a code now.', {
         hint: 'A code is taken while GET /login says takesCode.',
       });
     }
-    const code = acceptedCode(given, pasteCode.code);
+    if (isCallback) {
+      await current.call(given);
+      return current.status;
+    }
+    const code = pasteCode && acceptedCode(given, pasteCode.code);
     if (code === null) {
       throw new AppError('invalid_request', 'What was pasted does not look like a code of this provider.', {
         hint: 'Copy the whole code from the provider’s page.',
@@ -74,9 +81,9 @@ export function createLogin(deps: LoginDeps): Login {
 /** What is run for this way to sign in. */
 function planFor(provider: ProviderId, method: LoginMethod, deps: LoginDeps): Omit<LoginPlan, 'settings'> {
   const login = deps.loginOf(provider);
-  const { argv, env } = method === 'browser' ? login : (login.deviceCode ?? {});
-  if (argv === undefined) {
+  const command = commandFor(login, method);
+  if (command === null) {
     throw new AppError('provider_unavailable', `${providers[provider].name} cannot sign in by ${method}.`);
   }
-  return { provider, login, method, argv, env: { ...deps.variables(), ...env } };
+  return { provider, login, method, argv: command.argv, env: { ...deps.variables(), ...command.env } };
 }

@@ -1,9 +1,10 @@
 /**
  * What stands on the terminal of a login, and what it means: the page that was opened, the code to take to another device,
- * whether a code may be pasted, which keys are wanted. Pure: output in, keys out.
+ * whether a code or an address may be pasted, which keys are wanted. Pure: output in, keys out.
  */
 import type { LoginTerminal } from '@airlock/contract/desktop';
 import type { LoginMethod, LoginStatus } from '@airlock/contract/guest';
+import { callbackOf } from '@airlock/contract/provider/callback';
 import type { ProviderLogin } from '@airlock/contract/provider/facts';
 import { redactedTail, withoutSecrets } from '../redact.js';
 import { findDeviceCode, findPageHost } from './patterns.js';
@@ -49,10 +50,16 @@ export function createScreen(login: ProviderLogin, method: LoginMethod): Screen 
   function find(text: string, isFinal: boolean): void {
     pageHost ??= findPageHost(text, login.authorizeUrl, isFinal);
     if (login.opensUnseen?.screen.test(text)) pageHost ??= login.opensUnseen.host;
-    if (method !== 'device_code' || login.deviceCode === null || deviceCode !== null) return;
-    deviceCode = findDeviceCode(text, login.deviceCode, isFinal);
+    if (method === 'browser' || deviceCode !== null) return;
+    const patterns = method === 'callback' ? { url: login.authorizeUrl, code: null } : login.deviceCode;
+    const found = patterns && findDeviceCode(text, patterns, isFinal);
+    if (method === 'callback' && callbackOf(found?.url ?? '') === null) return;
+    deviceCode = found;
     if (deviceCode?.code) secrets.push(deviceCode.code);
   }
+
+  const asks = (text: string): boolean =>
+    method === 'callback' ? deviceCode !== null : login.pasteCode !== null && login.pasteCode.prompt.test(text);
 
   return {
     size,
@@ -63,7 +70,7 @@ export function createScreen(login: ProviderLogin, method: LoginMethod): Screen 
       return {
         pageHost,
         deviceCode,
-        takesCode: !isFinal && login.pasteCode !== null && login.pasteCode.prompt.test(text),
+        takesCode: !isFinal && asks(text),
         lastOutput: redactedTail(withoutSecrets(text, secrets), 20, 4000),
       };
     },

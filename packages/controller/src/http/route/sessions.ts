@@ -90,7 +90,8 @@ function addHelp(server: Server, { sessions }: HttpDeps): void {
         params,
         body: CodeRequest,
         response: answers(200, Session),
-        summary: 'Type the code that the provider’s page showed into the CLI’s terminal; it is kept nowhere',
+        summary:
+          'Give the CLI the code that the provider’s page showed, or the address to which it led; it is kept nowhere',
       },
     },
     async (request) => sessions.typeCode(userOf(request).id, request.params.id, request.body.code),

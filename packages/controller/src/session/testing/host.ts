@@ -30,6 +30,8 @@ export interface TestHost {
   vm(kind: 'browser' | 'cli'): TestVm;
   /** Holds back that a browser VM becomes ready. */
   holdBoot: boolean;
+  /** Agents do not know what protocol 4 brought. */
+  isOld: boolean;
   /** What the next try to make the CLI VM ready fails with. */
   failCli: AppError | undefined;
 }
@@ -62,13 +64,19 @@ export function createTestHost(guard: CliGuard): TestHost {
     return vm;
   }
 
-  const host: TestHost = { vms: makeVms(), all: vms, vm, holdBoot: false, failCli: undefined };
+  const host: TestHost = { vms: makeVms(), all: vms, vm, holdBoot: false, isOld: false, failCli: undefined };
   return host;
 
   function vm(kind: 'browser' | 'cli'): TestVm {
     const found = [...vms.values()].findLast((one) => one.row.kind === kind);
     if (!found) throw new Error(`there is no ${kind} VM`);
     return found;
+  }
+
+  function running(id: string): TestVm {
+    const found = vms.get(id);
+    if (found?.row.state === 'running') return found;
+    throw new AppError('vm_not_running', `VM ${id} does not run.`);
   }
 
   function makeVms(): Vms {
@@ -100,10 +108,10 @@ export function createTestHost(guard: CliGuard): TestHost {
         if (!found || isFinal(found.row.state)) throw new AppError('vm_lost', 'The VM ended.');
         return found.row;
       },
-      guest: async (id) => {
-        const found = vms.get(id);
-        if (found?.row.state !== 'running') throw new AppError('vm_not_running', `VM ${id} does not run.`);
-        return guestOf(found);
+      guest: async (id) => guestOf(running(id)),
+      desktopGuest: async (id) => {
+        if (host.isOld) throw new AppError('image_too_old', 'This desktop can be seen and typed into, and no more.');
+        return guestOf(running(id));
       },
     });
   }
