@@ -48,6 +48,7 @@ describe('help', () => {
       'auth cancel',
       'auth extend',
       'auth answer',
+      'auth callback',
       'auth watch',
       'prompt',
       'vm list',

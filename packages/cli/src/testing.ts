@@ -14,7 +14,8 @@ const bin = fileURLToPath(new URL('../bin/airlock.mjs', import.meta.url));
 export interface TestHome {
   /** AIRLOCK_HOME, new for each test. */
   path: string;
-  airlock(args: string[], env?: Record<string, string>): ReturnType<typeof run>;
+  /** `input`: what comes on standard input. */
+  airlock(args: string[], env?: Record<string, string>, input?: string): ReturnType<typeof run>;
 }
 
 export function useHome(): TestHome {
@@ -24,8 +25,9 @@ export function useHome(): TestHome {
   });
   afterEach(() => rm(home.path, { recursive: true }));
   return Object.assign(home, {
-    airlock: (args: string[], env: Record<string, string> = {}) =>
+    airlock: (args: string[], env: Record<string, string> = {}, input?: string) =>
       run(process.execPath, [bin, ...args], {
+        ...(input !== undefined && { input }),
         cleanEnv: true,
         env: { PATH: process.env['PATH'], HOME: home.path, AIRLOCK_HOME: home.path, ...env },
         okCodes: [0, 1],

@@ -7,6 +7,7 @@ import { findProvider } from '@airlock/contract/provider/registry';
 import { isFinal, Session, type SessionStep } from '@airlock/contract/session';
 import { withApi, type Api } from '../lib/api.js';
 import { note, print, printJson, table } from '../lib/output.js';
+import { signInElsewhere } from './elsewhere.js';
 import { sessionEvents } from './events.js';
 
 interface Flags {
@@ -26,11 +27,7 @@ export function addAuth(program: Command): void {
     .description('Show a sign-in with its steps.')
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  airlock auth show ses_0123456789abcdef')
-    .action(async (id: string, { json }: Flags) => {
-      const session = await withApi((api) => api.call('GET', sessionPath(id), Session));
-      if (json) printJson(session);
-      else print(describeSession(session));
-    });
+    .action(show);
   auth
     .command('list')
     .description('List sign-ins, newest first.')
@@ -41,12 +38,7 @@ export function addAuth(program: Command): void {
     .command('cancel <session-id>')
     .description('End a sign-in; its browser VM is destroyed.')
     .addHelpText('after', '\nExample:\n  airlock auth cancel ses_0123456789abcdef')
-    .action(async (id: string) => {
-      const session = await withApi((api) =>
-        api.call('POST', `${sessionPath(id)}/cancel`, Session, { timeoutMs: 120_000 }),
-      );
-      print(`${session.id} ${session.status}`);
-    });
+    .action(cancel);
   auth
     .command('extend <session-id>')
     .description('Give the person at a sign-in more time.')
@@ -64,6 +56,11 @@ export function addAuth(program: Command): void {
       const session = await withApi((api) => api.call('POST', `${sessionPath(id)}/fallback`, Session, { body }));
       print(`${session.id} ${session.status}`);
     });
+  auth
+    .command('callback <session-id>')
+    .description('Sign in with your own browser: prints the page, and reads the address at which it ends.')
+    .addHelpText('after', '\nExample:\n  airlock auth callback ses_0123456789abcdef')
+    .action(elsewhere);
   auth
     .command('watch <session-id>')
     .description('Follow a sign-in until it ends. Exit code 0 when it completed.')
@@ -83,6 +80,24 @@ async function start(provider: string, { json }: Flags): Promise<void> {
   if (json) printJson(answer);
   else print(`${answer.sessionId} ${answer.status}`);
   note(`Follow it with \`airlock auth watch ${answer.sessionId}\`.`);
+}
+
+async function cancel(id: string): Promise<void> {
+  const options = { timeoutMs: 120_000 };
+  const session = await withApi((api) => api.call('POST', `${sessionPath(id)}/cancel`, Session, options));
+  print(`${session.id} ${session.status}`);
+}
+
+async function elsewhere(id: string): Promise<void> {
+  const session = await withApi((api) => signInElsewhere(api, sessionPath(id)));
+  print(`${session.id} ${session.status}`);
+  note(`Follow it with \`airlock auth watch ${session.id}\`.`);
+}
+
+async function show(id: string, { json }: Flags): Promise<void> {
+  const session = await withApi((api) => api.call('GET', sessionPath(id), Session));
+  if (json) printJson(session);
+  else print(describeSession(session));
 }
 
 async function list({ json }: Flags): Promise<void> {
