@@ -12,8 +12,8 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
-import { chooseHost } from '@airlock/contract/capacity';
-import { imageFiles } from '@airlock/contract/image';
+import { chooseHost, driverFor } from '@airlock/contract/capacity';
+import { imageFiles, ImageManifest } from '@airlock/contract/image';
 import { runProbe } from '@airlock/contract/run-probe';
 import { rootDriveId, VmSpec } from '@airlock/contract/runner';
 import { beginScreen, type Box, type Picture } from '@airlock/image-builder/gate/screen';
@@ -76,7 +76,10 @@ async function specOf(folder: string): Promise<VmSpec> {
   for (const file of [imageFiles.kernel, imageFiles.initrd, imageFiles.rootfs]) {
     await once(createReadStream(join(folder, file), { highWaterMark: 2 ** 22 }).resume(), 'close');
   }
-  const { accel, driver, tscKhz } = chooseHost(probe, 'auto');
+  const host = chooseHost(probe, 'auto');
+  const { accel, tscKhz } = host;
+  const manifest = ImageManifest.parse(JSON.parse(await readFile(join(folder, imageFiles.manifest), 'utf8')));
+  const driver = driverFor(host, manifest);
   return VmSpec.parse({
     ...{ version: 2, vmId: newId('vm'), kind: 'browser', epoch: 1, driver, accel, cpus: 2, memoryMib: 2048, tscKhz },
     kernel: join(folder, imageFiles.kernel),

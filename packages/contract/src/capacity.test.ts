@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   bootLimits,
   chooseHost,
+  driverFor,
   cliDisksMib,
   longestBootMs,
   needOf,
@@ -13,12 +14,20 @@ import {
 } from './capacity.js';
 import { bootBoundOf, type HostProbe } from './runner.js';
 
-const driver = { name: 'emulating', path: '/x', version: '1', emulation: true, ok: true, reason: 'fine' };
+const driver = {
+  name: 'emulating',
+  path: '/x',
+  version: '1',
+  emulation: true,
+  serials: true,
+  ok: true,
+  reason: 'fine',
+};
 const probe: HostProbe = {
   bootId: 'b',
   kvm: { present: true, usable: true, certain: true, reason: 'counted fast' },
   countMs: { kvm: 35, tcg: 310 },
-  drivers: [{ ...driver, name: 'kvm-only', emulation: false }, driver],
+  drivers: [{ ...driver, name: 'kvm-only', emulation: false, serials: false }, driver],
   tscKhz: 2_400_000,
 };
 const slow: HostProbe = {
@@ -30,17 +39,30 @@ const none: HostProbe = { ...slow, countMs: { kvm: null, tcg: 310 } };
 
 describe('the accelerator and the driver', () => {
   test.each([
-    [probe, 'auto', { accel: 'kvm', driver: 'kvm-only', accelReason: 'counted fast', tscKhz: 2_400_000 }],
+    [
+      probe,
+      'auto',
+      {
+        accel: 'kvm',
+        drivers: [{ name: 'kvm-only' }, { name: 'emulating' }],
+        accelReason: 'counted fast',
+        tscKhz: 2_400_000,
+      },
+    ],
     [
       slow,
       'auto',
-      { accel: 'tcg', driver: 'emulating', accelReason: 'Software emulation, which is faster here: slow' },
+      { accel: 'tcg', drivers: [{ name: 'emulating' }], accelReason: 'Software emulation, which is faster here: slow' },
     ],
     [none, 'auto', { accel: 'tcg', accelReason: 'Software emulation, because KVM does not work here: slow' }],
     [
       probe,
       'tcg',
-      { accel: 'tcg', driver: 'emulating', accelReason: expect.stringContaining('AIRLOCK_ACCEL=tcg') as string },
+      {
+        accel: 'tcg',
+        drivers: [{ name: 'emulating' }],
+        accelReason: expect.stringContaining('AIRLOCK_ACCEL=tcg') as string,
+      },
     ],
   ] as const)('are chosen, with the reason', (found, wanted, choice) => {
     expect(chooseHost(found, wanted)).toMatchObject(choice);
@@ -53,6 +75,30 @@ describe('the accelerator and the driver', () => {
   test('a host without a driver that works is refused', () => {
     const without = { ...slow, drivers: [probe.drivers[0] ?? driver] };
     expect(() => chooseHost(without, 'auto')).toThrow(expect.objectContaining({ code: 'vmm_missing' }) as Error);
+  });
+});
+
+describe('an image', () => {
+  const id = 'img_202601010000abcdef01';
+  const host = chooseHost(probe, 'auto');
+
+  test.each([
+    [host, ['emulating', 'kvm-only'], 'kvm-only'],
+    [host, ['emulating'], 'emulating'],
+    [host, null, 'emulating'],
+    [chooseHost(slow, 'auto'), ['emulating', 'kvm-only'], 'emulating'],
+  ])('is started by the best driver that it knows', (found, known, expected) => {
+    expect(driverFor(found, { id, drivers: known })).toBe(expected);
+  });
+
+  test.each([
+    [['another'], 'knows another'],
+    [null, 'a version before this'],
+  ])('that knows none is refused', (known, words) => {
+    const only = { drivers: host.drivers.slice(0, 1) };
+    expect(() => driverFor(only, { id, drivers: known })).toThrow(
+      expect.objectContaining({ code: 'image_too_old', message: expect.stringContaining(words) as string }) as Error,
+    );
   });
 });
 

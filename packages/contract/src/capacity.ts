@@ -4,6 +4,7 @@
  * is free by the kernel's count and is not to be given away again.
  */
 import { AppError } from './errors.js';
+import type { ImageManifest } from './image.js';
 import type { HostProbe, VmSpec } from './runner.js';
 import type { Settings } from './settings.js';
 
@@ -13,8 +14,8 @@ export interface HostChoice {
   accel: Accel;
   /** One sentence: why this accelerator. */
   accelReason: string;
-  /** The VMM driver that VMs are started with. */
-  driver: string;
+  /** What VMs can be started with, the preferred one first. */
+  drivers: readonly Pick<HostProbe['drivers'][0], 'name' | 'serials'>[];
   countMs: HostProbe['countMs'];
   tscKhz: HostProbe['tscKhz'];
 }
@@ -31,13 +32,27 @@ export function chooseHost(probe: HostProbe, wanted: Settings['AIRLOCK_ACCEL']):
       hint: 'Set AIRLOCK_ACCEL=auto to use software emulation.',
     });
   }
-  const driver = probe.drivers.find(({ ok, emulation }) => ok && (emulation || accel === 'kvm'))?.name;
-  if (driver === undefined) {
+  const drivers = probe.drivers.filter(({ ok, emulation }) => ok && (emulation || accel === 'kvm'));
+  if (drivers.length === 0) {
     throw new AppError('vmm_missing', `No VMM can be used: ${probe.drivers.map(({ reason }) => reason).join(' ')}`, {
       hint: '`npx airlock doctor` says what to install.',
     });
   }
-  return { accel, accelReason: accelReason(accel, wanted, probe), driver, countMs, tscKhz };
+  return { accel, accelReason: accelReason(accel, wanted, probe), drivers, countMs, tscKhz };
+}
+
+/** The best of the host's drivers that an image knows. @throws AppError image_too_old when it knows none of them */
+export function driverFor(
+  { drivers }: Pick<HostChoice, 'drivers'>,
+  { id, drivers: known }: Pick<ImageManifest, 'id' | 'drivers'>,
+): string {
+  const driver = drivers.find(({ name, serials }) => (known === null ? serials : known.includes(name)));
+  if (driver !== undefined) return driver.name;
+  const offered = drivers.map(({ name }) => name).join(', ');
+  const what = known === null ? 'comes from a version before this' : `knows ${known.join(', ')}`;
+  throw new AppError('image_too_old', `This host starts VMs with ${offered}; the golden image ${id} ${what}.`, {
+    hint: 'Build a newer one: `npx airlock image build`. A CLI VM gets it by `npx airlock vm update`.',
+  });
 }
 
 function accelReason(accel: Accel, wanted: Settings['AIRLOCK_ACCEL'], { kvm, countMs }: HostProbe): string {

@@ -62,6 +62,8 @@ const common = {
   browser: z.enum(['chromium', 'google-chrome']).default('chromium'),
   /** What the kernel can do that VMs need, from its configuration: `y` built in, `m` module of the initrd, `n` missing. */
   kernelConfig: z.record(z.string(), z.enum(['y', 'm', 'n'])).default({}),
+  /** The VMMs' drivers under which it boots and ends, by name; null: those that show its drives' serial numbers. */
+  drivers: z.array(z.string().max(32)).max(16).nullable().default(null),
   /** Null when the image never went through the boot gate: such an image cannot become current. */
   gate: GateReport.nullable().default(null),
 };

@@ -266,6 +266,8 @@ export const HostProbe = z.strictObject({
       version: z.string().nullable(),
       /** Runs VMs without KVM too. */
       emulation: z.boolean(),
+      /** Shows the guest each drive's serial number, by which images of every age find it. */
+      serials: z.boolean(),
       /** VMs can be run by it, and in one sentence why, or why not. */
       ok: z.boolean(),
       reason: z.string(),

@@ -84,7 +84,13 @@ async function start(lookMs: number): Promise<void> {
     {
       ...{ ...shared, engine: openTestEngine(home), images, homeKeys: vault, sweepMs: 20 },
       ...{ proxyPort: async () => 10_001, signingIn: async () => new Set<string>() },
-      host: { accel: 'tcg', accelReason: 'a test', driver: 'a-test', countMs: { kvm: null, tcg: 310 }, tscKhz: null },
+      host: {
+        accel: 'tcg',
+        accelReason: 'a test',
+        drivers: [{ name: 'a-test', serials: true }],
+        countMs: { kvm: null, tcg: 310 },
+        tscKhz: null,
+      },
     },
     guard,
   );

@@ -1,5 +1,5 @@
 /** What the agent does to the machine as a whole. The 'off' form changes nothing and only says what it would have done. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { guestUser } from '@airlock/contract/guest';
@@ -66,9 +66,16 @@ function realSystem(settings: AgentSettings, processes: Processes): System {
     seedRandom: (entropy) => tool(['perl', '-e', seedScript], entropy),
     moveClock: (byMs) => tool(['perl', '-e', clockScript, '--', ...secondsOf(byMs)]),
     setHostname: (name) => writeFile('/proc/sys/kernel/hostname', name),
-    powerOff: () => tool(['systemctl', 'poweroff', '--no-block']),
+    powerOff: async () => tool(['systemctl', endOf(await readFile('/proc/cmdline', 'utf8')), '--no-block']),
   };
 }
+
+/**
+ * What ends the machine: a VMM that ends only when its guest restarts, and not when it is switched off, has the kernel told so among
+ * its arguments.
+ */
+export const endOf = (kernelArguments: string): 'reboot' | 'poweroff' =>
+  kernelArguments.trim().split(/\s+/).includes('airlock.off=reset') ? 'reboot' : 'poweroff';
 
 /** Leaves the cgroup, without a process. @throws when the one above, which has the limits, is not there */
 async function emptyCgroup(folder: string): Promise<void> {

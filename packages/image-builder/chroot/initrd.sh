@@ -1,5 +1,6 @@
 #!/bin/sh
-# initrd.sh KERNEL_VERSION TARGET: packs busybox, the drivers that a VM needs to find its root and network, and `init`.
+# initrd.sh KERNEL_VERSION TARGET: packs busybox, the drivers that a VM needs to find its root and network, `init`, and what names its
+# drives.
 # Not compressed: it is small, and unpacking costs time at each boot.
 set -eu
 kernel=$1
@@ -9,7 +10,8 @@ tree=$(mktemp -d)
 mkdir -p "$tree/bin" "$tree/modules" "$tree/dev" "$tree/proc" "$tree/sys" "$tree/run" "$tree/root" "$tree/overlay"
 cp /usr/bin/busybox "$tree/bin/busybox"
 cp "${0%/*}/init" "$tree/init"
-chmod 755 "$tree/init"
+cp "${0%/*}/name-drives" "$tree/bin/name-drives"
+chmod 755 "$tree/init" "$tree/bin/name-drives"
 
 # In the order in which they are loaded; what one needs comes before it.
 number=10

@@ -188,6 +188,7 @@ function describeImage(
       agent: inputs.agentVersion,
     },
     guestProtocol,
+    drivers: inputs.drivers,
     clis: inputs.clis.map((cli) => ({
       id: cli.id,
       package: installedPackage(cli),

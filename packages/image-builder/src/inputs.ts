@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { lstat, mkdir, readFile, readdir, readlink, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
 import { checkScript, checksFor } from './check/check.js';
 import type { Check } from './check/shell.js';
@@ -28,6 +29,8 @@ export interface Inputs extends CliSet {
   scripts: InputEntry[];
   agent: InputEntry;
   agentVersion: string;
+  /** Names of the VMMs' drivers that the initrd and the agent know. */
+  drivers: string[];
   checks: Check[];
 }
 
@@ -57,9 +60,10 @@ export async function readInputs(set: CliSet, browser: Inputs['browser']): Promi
     program('check.sh', checkScript(checks)),
     program('slim-clis.sh', leftOutScript(set.clis)),
   ];
+  const drivers = z.array(z.string()).parse(JSON.parse(await readFile(fromPackage('chroot/drivers.json'), 'utf8')));
   const { version } = JSON.parse(agentPackage) as { version: string };
   const sha256 = hashInputs({ ...description, clis: set.clis, browser, lock: set.lock }, [...guest, ...scripts, agent]);
-  return { ...set, sha256, description, browser, guest, scripts, agent, agentVersion: version, checks };
+  return { ...set, sha256, description, browser, guest, scripts, agent, agentVersion: version, drivers, checks };
 }
 
 /** The inputs that `build` without options takes: versions of the project, or those that this home has pinned. */

@@ -21,7 +21,17 @@ const good: HostFacts = {
     bootId: 'b',
     kvm: { present: true, usable: true, certain: true, reason: 'counted fast' },
     countMs: { kvm: 35, tcg: 310 },
-    drivers: [{ name: 'qemu', path: '/usr/bin/qemu', version: '10.0.2', emulation: true, ok: true, reason: 'fine' }],
+    drivers: [
+      {
+        name: 'qemu',
+        path: '/usr/bin/qemu',
+        version: '10.0.2',
+        emulation: true,
+        serials: true,
+        ok: true,
+        reason: 'fine',
+      },
+    ],
     tscKhz: 1,
   },
   qbootRom: '/usr/share/qemu/qboot.rom',

@@ -48,6 +48,21 @@ describe.each(ages)('a CLI VM whose image is %s', (_age, protocol, refusal) => {
   });
 });
 
+test('a VM stays with the best driver that its image knows, whatever the host has besides', async () => {
+  const former = await made();
+  expect(host.engine.startedBy.splice(0)).toEqual(['a-test']);
+  host.drivers.set('img_000001', ['a-test', 'a-newer']);
+  host.imageId = 'img_000001';
+  const browser = await host.vms.createBrowser({ userId: host.userId, sessionId: null, destroyAt: null });
+  await expect.poll(() => host.vms.get(browser.id), { timeout: 5000 }).toMatchObject({ state: 'running' });
+  await host.vms.stop(former.id);
+  await host.vms.start(former.id);
+  expect(host.engine.startedBy).toEqual(['a-newer', 'a-test']);
+  host.drivers.set(former.imageId, ['another']);
+  await host.vms.stop(former.id);
+  await expect(host.vms.start(former.id)).rejects.toMatchObject({ code: 'image_too_old' });
+});
+
 test('nothing is begun with a current image that is too new', async () => {
   host.protocols.set(host.imageId, newestGuestProtocol + 1);
   const refusal = { code: 'image_too_new', hint: expect.stringContaining('`npx airlock image rollback`') as string };

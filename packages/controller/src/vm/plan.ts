@@ -10,14 +10,18 @@ import type { VmRow } from './vm.js';
 
 const passwordAlphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789';
 
-/** The next start of `row`, for an engine. */
-export function vmPlan(row: VmRow, { settings, host }: { settings: Settings; host: HostChoice }): VmPlan {
+/** The next start of `row` under a driver, for an engine. */
+export function vmPlan(
+  row: VmRow,
+  driver: string,
+  { settings, host }: { settings: Settings; host: HostChoice },
+): VmPlan {
   return {
     vmId: row.id,
     kind: row.kind,
     epoch: row.epoch,
     imageId: row.imageId,
-    driver: host.driver,
+    driver,
     accel: row.accel,
     cpus: settings.AIRLOCK_VM_CPUS,
     memoryMib: settings.AIRLOCK_VM_MEMORY_MIB,

@@ -1,5 +1,6 @@
 /** Making and starting a VM: its row first, then folder, secrets and runner; on failure nothing of the start is left. */
 import { AppError } from '@airlock/contract/errors';
+import { driverFor } from '@airlock/contract/capacity';
 import type { VmKind } from '@airlock/contract/api';
 import type { Noted } from '../audit/audit.js';
 import { homeDiskProtocol } from '@airlock/contract/guest';
@@ -64,13 +65,20 @@ export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   const started = row.state === 'stopped' ? await takeRoom(ctx, wanted, powerOn) : await powerOn();
   if (!started) throw new AppError('vm_not_running', `VM ${row.id} was destroyed before it could start.`);
   await requireUnderstoodVm(ctx, started);
+  const driver = await driverOf(ctx, started);
   const homeKey = row.kind === 'cli' ? await ctx.homeKeys.openHomeKey(row.id) : null;
   const secrets = await runnerSecrets(started, homeKey, await ctx.proxyPort(row.userId), ctx.settings);
   // Not before: a start that is refused leaves what was known of the VM as it was.
   if (row.kind === 'cli') await ctx.guard.starting(started);
   if (row.state === 'stopped' && row.rootNumber > 0) await growHome(ctx, row);
-  await ctx.engine.start(vmPlan(started, ctx), secrets);
+  await ctx.engine.start(vmPlan(started, driver, ctx), secrets);
   watch(ctx, started);
+}
+
+/** A VM stays with what its image knows, also when its host has something better. @throws AppError image_too_old */
+async function driverOf({ images, host }: VmContext, { imageId }: VmRow): Promise<string> {
+  const manifest = await images.manifest(imageId).catch(() => ({ id: imageId, drivers: null }));
+  return driverFor(host, manifest);
 }
 
 /** The first start of a browser VM, in the background: its row tells how it went. */

@@ -25,6 +25,8 @@ export interface TestEngine extends Engine {
   steps: string[];
   /** Of each start: whether others on the host come first. */
   low: boolean[];
+  /** The driver of each start, in order. */
+  startedBy: string[];
   /** VMs that run. */
   running: Set<string>;
   /** What it says of itself. */
@@ -78,6 +80,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
     steps: [],
     asked: 0,
     low: [],
+    startedBy: [],
     running: new Set(),
     host: { memory: { totalMib: 1e6, availableMib: 1e6 }, disk: { path: '/', freeMib: 1e6 }, vms: [] },
     startGate: undefined,
@@ -106,11 +109,12 @@ export function createTestEngine(client: JsonClient): TestEngine {
       engine.configured.push({ vmId, settings });
       return raceAbort(engine.configureGate?.(vmId) ?? Promise.resolve(true), signal);
     },
-    async start({ vmId, epoch, low }) {
+    async start({ vmId, epoch, low, driver }) {
       await engine.startGate;
       if (engine.startError) throw engine.startError;
       did(`start ${vmId}`);
       engine.low.push(low);
+      engine.startedBy.push(driver);
       engine.running.add(vmId);
       ends.set(vmId, new AbortController());
       statuses.set(vmId, readyStatus(vmId, epoch));
@@ -237,6 +241,8 @@ export interface TestVms {
   rootBytes: number;
   /** What agents of images speak that do not speak the present protocol, by the image. */
   protocols: Map<string, number>;
+  /** The drivers that the image with this id names; none by default. */
+  drivers: Map<string, string[]>;
   /** A controller that ended, and the next one, with these settings besides, which has not looked at the rows yet. */
   restart(more?: Record<string, string>): Promise<void>;
 }
@@ -279,7 +285,13 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
     const disk = join(database.home, 'rootfs.ext4');
     const manifest = async (id: string): Promise<object> => {
       const artefacts = { rootfs: { size: host.rootBytes } };
-      return { ...versionsOfNothing, id, artefacts, guestProtocol: host.protocols.get(id) ?? guestProtocol };
+      return {
+        ...versionsOfNothing,
+        id,
+        artefacts,
+        drivers: host.drivers.get(id) ?? null,
+        guestProtocol: host.protocols.get(id) ?? guestProtocol,
+      };
     };
     const image = async (): Promise<object> => {
       return { kernel: disk, initrd: disk, rootfs: disk, manifest: await manifest(host.imageId) };
@@ -294,7 +306,16 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
         return 10001;
       },
       signingIn: async () => host.signingIn,
-      host: { accel: 'tcg', accelReason: 'a test', driver: 'a-test', countMs: { kvm: null, tcg: 310 }, tscKhz: null },
+      host: {
+        accel: 'tcg',
+        accelReason: 'a test',
+        drivers: [
+          { name: 'a-newer', serials: false },
+          { name: 'a-test', serials: true },
+        ],
+        countMs: { kvm: null, tcg: 310 },
+        tscKhz: null,
+      },
       settings: { ...readSettings({ AIRLOCK_HOME: database.home, ...env, ...more }), AIRLOCK_VM_MEMORY_MIB: 1 },
       log: silentLog,
       sweepMs: 50,
@@ -324,6 +345,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
     host.imageId = 'img_000000';
     host.rootBytes = 1000;
     host.protocols = new Map();
+    host.drivers = new Map();
     host.engine = createTestEngine(client);
     open();
   });

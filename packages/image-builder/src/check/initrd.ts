@@ -8,7 +8,7 @@ export function initrdChecks(): Check[] {
   return [
     {
       name: 'initrd starts by itself',
-      script: `${listInitrd} | grep -x init && ${listInitrd} | grep -x bin/busybox && ! ldd /usr/bin/busybox`,
+      script: `${listInitrd} | grep -x init && ${listInitrd} | grep -x bin/name-drives && ${listInitrd} | grep -x bin/busybox && ! ldd /usr/bin/busybox`,
     },
     ...['failover', 'net_failover', 'virtio_mmio', 'virtio_blk', 'virtio_net', 'virtio-rng', 'overlay'].map(
       (module) => ({

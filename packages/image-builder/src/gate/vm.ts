@@ -5,13 +5,13 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { bootLimits, chooseHost, type HostChoice } from '@airlock/contract/capacity';
+import { bootLimits, chooseHost, driverFor, type HostChoice } from '@airlock/contract/capacity';
 import { DesktopPasted, type DesktopSize } from '@airlock/contract/desktop';
 import { AppError } from '@airlock/contract/errors';
 import { GuestHealth } from '@airlock/contract/guest';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
-import { imageFiles } from '@airlock/contract/image';
+import { imageFiles, ImageManifest } from '@airlock/contract/image';
 import { tail } from '@airlock/contract/process';
 import { runProbe } from '@airlock/contract/run-probe';
 import { spawnRunner } from '@airlock/contract/spawn-runner';
@@ -59,7 +59,8 @@ export async function startGateVm(imageFolder: string, signal: AbortSignal, host
   const probe = await runProbe({ program: runnerMain, signal, ...(host && { cache: host.cache }) });
   const { folder, secretFolder, remove } = await makeGateFolders();
   try {
-    const spec = specOf(imageFolder, secretFolder, chooseHost(probe, host?.accel ?? 'auto'));
+    const manifest = ImageManifest.parse(JSON.parse(await readFile(join(imageFolder, imageFiles.manifest), 'utf8')));
+    const spec = specOf(imageFolder, secretFolder, manifest, chooseHost(probe, host?.accel ?? 'auto'));
     const initrd = join(folder, imageFiles.initrd);
     await writeFile(initrd, withHelper(await readFile(spec.initrd)));
     return await powerOn(folder, { ...spec, initrd }, signal, remove);
@@ -69,14 +70,14 @@ export async function startGateVm(imageFolder: string, signal: AbortSignal, host
   }
 }
 
-function specOf(imageFolder: string, secretFolder: string, host: HostChoice): VmSpec {
-  const { accel, driver, tscKhz } = host;
+function specOf(imageFolder: string, secretFolder: string, manifest: ImageManifest, host: HostChoice): VmSpec {
+  const { accel, tscKhz } = host;
   return VmSpec.parse({
     version: 2,
     vmId: newId('vm'),
     kind: 'browser',
     epoch: 1,
-    driver,
+    driver: driverFor(host, manifest),
     accel,
     cpus: 2,
     memoryMib: 2048,

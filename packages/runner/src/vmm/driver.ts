@@ -28,6 +28,8 @@ export interface VmmDriver {
 export interface Capabilities {
   /** Runs without hardware virtualisation. */
   readonly emulation: boolean;
+  /** Shows the guest the serial number of each drive: an image that names no drivers finds its drives by nothing else. */
+  readonly serials: boolean;
   /** Several VMs can be started from one saved memory image. */
   readonly snapshot: boolean;
   /** The VMM can be locked up in a folder and user of its own. */

@@ -17,7 +17,7 @@ import { changeCall, driverName, loadCalls, places, programArguments, setupCalls
 export function createFirecrackerDriver(start: StartProcess = startProcess): VmmDriver {
   return {
     name: driverName,
-    capabilities: { emulation: false, snapshot: true, jail: true, networks: ['tap'] },
+    capabilities: { emulation: false, serials: false, snapshot: true, jail: true, networks: ['tap'] },
     host: firecrackerHost,
     start: (options, signal) => run({ options, start, callsOf: (version) => setupCalls(options, version) }, signal),
     load: (options, saved, signal) =>

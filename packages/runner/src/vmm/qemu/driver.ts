@@ -18,7 +18,7 @@ import { parseUsernet } from './user-network.js';
 
 export const qemuDriver: VmmDriver = {
   name: driverName,
-  capabilities: { emulation: true, snapshot: false, jail: false, networks: ['user'] },
+  capabilities: { emulation: true, serials: true, snapshot: false, jail: false, networks: ['user'] },
   host: qemuHost,
   start: startQemu,
 };
