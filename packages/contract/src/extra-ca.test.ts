@@ -70,6 +70,8 @@ describe('certificates of further authorities', () => {
   it('are not read from what is no such file', async () => {
     await expect(readExtraCa(join(folder, 'none'))).rejects.toThrow(/cannot be read \(ENOENT\)/);
     await expect(readExtraCa(folder)).rejects.toThrow(/cannot be read \(EISDIR\)/);
+    await expect(read(one.repeat(500))).rejects.toThrow(/500 certificates have \d+ bytes; a VM takes \d+/);
+    await expect(read(rootCertificates.join('\n'))).resolves.toMatchObject({ certificates: rootCertificates.length });
     await expect(read('x'.repeat(1024 * 1024 + 1))).rejects.toThrow(/more than 1048576 bytes/);
   });
 });

@@ -1,5 +1,6 @@
 /** The file that AIRLOCK_EXTRA_CA names. Only its certificates ever leave it, written anew: what else stands there is not for VMs. */
 import { X509Certificate } from 'node:crypto';
+import { maxPayload } from './config-drive.js';
 import { AppError } from './errors.js';
 import { readAtMost } from './file.js';
 
@@ -11,8 +12,9 @@ export interface ExtraCa {
   others: string[];
 }
 
-/** Bytes; the config drive takes less. */
+/** Bytes of the file, and of its certificates as they lie on a config drive, beside a VM's other configuration. */
 const largest = 1024 * 1024;
+const largestDelivered = maxPayload - 32 * 1024;
 const isCertificate = (label: string): boolean => label === 'CERTIFICATE' || label === 'X509 CERTIFICATE';
 
 /** @throws AppError config_invalid when it cannot be read, holds no certificate, or one that is none */
@@ -39,6 +41,12 @@ function certificatesIn(content: Buffer, wrong: (found: string, hint?: string) =
   const begun = content.toString('latin1').match(/-----BEGIN (?:X509 )?CERTIFICATE-----/g)?.length ?? 0;
   if (begun !== found.length) throw wrong('where a certificate has no end', 'Copy it anew, whole.');
   if (found.length === 0) throw wrong(...whyNone(content, all[0]?.label));
+  const delivered = Buffer.byteLength(JSON.stringify(found.join('')));
+  if (delivered > largestDelivered)
+    throw wrong(
+      `whose ${found.length} certificates have ${delivered} bytes; a VM takes ${largestDelivered}`,
+      'Leave out the authorities that browsers know anyway.',
+    );
   const others = [...new Set(all.map(({ label }) => label).filter((label) => !isCertificate(label)))];
   return { pem: found.join(''), certificates: found.length, others };
 }

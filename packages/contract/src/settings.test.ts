@@ -74,12 +74,26 @@ describe('settings', () => {
     for (const name of paths) {
       expect(readSettings({ ...home, [name]: '~/x/../y~' })[name]).toBe(join(homedir(), 'y~'));
       expect(readSettings({ ...home, [name]: '/a/~/b' })[name]).toBe('/a/~/b');
-      expect(() => readSettings({ ...home, [name]: '~ada/x' })).toThrow(`${name}: a path; before it ~/ alone`);
+      for (const text of [
+        '~ada/x',
+        '$HOME/x',
+        '${HOME}/x',
+        '%h/x',
+        '"~/x"',
+        ' ~/x',
+        '/x ',
+        'file:///x',
+        '/a\0b',
+        '/a\nb',
+      ])
+        expect(() => readSettings({ ...home, [name]: text })).toThrow(`${name}: a`);
     }
     expect(() => readSettings({ ...home, AIRLOCK_VAULT_KEY_FILE: 'key' })).toThrow(/an absolute path/);
   });
 
   it.each([
+    [{ AIRLOCK_DIRECT_HOSTS: 'a.example,0x7f.1' }, /AIRLOCK_DIRECT_HOSTS: .*four numbers/],
+    [{ AIRLOCK_ALLOWED_PRIVATE_HOSTS: '2130706433' }, /four numbers/],
     [{ AIRLOCK_TIMEZONE: 'US/Eastern' }, /AIRLOCK_TIMEZONE: .*America\/New_York/],
     [{ AIRLOCK_UPSTREAM_PROXY: 'http://CORP\\joe:hunter2@proxy:{port}' }, /AIRLOCK_UPSTREAM_PROXY: .*%5C/],
     [{ AIRLOCK_EXIT_URL: 'https://joe:hunter2@ip.example/' }, /AIRLOCK_EXIT_URL: without user name/],

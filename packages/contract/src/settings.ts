@@ -10,6 +10,11 @@ import { whyNoUpstream } from './upstream.js';
 
 const seconds = (fallback: number, max = 86_400) => z.coerce.number().int().min(1).max(max).default(fallback);
 const quota = (fallback: number) => z.coerce.number().int().min(1).max(10_000).default(fallback);
+/** Targets are compared as a parser of URLs reads them: 0x7f.1 would stand for none. */
+const isAsRead = (host: string): boolean => {
+  const url = `http://${host.replace(/^\./, '')}`;
+  return URL.canParse(url) && url === `http://${new URL(url).hostname}`;
+};
 const hostList = z
   .string()
   .default('')
@@ -19,7 +24,7 @@ const hostList = z
       .map((host) => host.trim().toLowerCase())
       .filter(Boolean),
   )
-  .pipe(z.array(DirectHost));
+  .pipe(z.array(DirectHost.refine(isAsRead, 'a host name, or an IPv4 address as four numbers')));
 
 /** Addresses and networks such as 10.0.0.0/8, comma separated. */
 const networkList = z
@@ -33,10 +38,16 @@ const networkList = z
   )
   .pipe(z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], 'addresses or networks, such as 10.0.0.0/8')));
 
-/** Every path of a setting. No shell stands between a file of settings and this: `~` is the home folder of whoever runs the program. */
+/**
+ * Every path of a setting. No shell stands between a file of settings and this: `~` is the home folder of whoever runs the program, and
+ * what else only a shell, systemd or a browser would read would be the name of a folder here.
+ */
 const path = z
   .string()
-  .regex(/^(?!~[^/])./, 'a path; before it ~/ alone means a home folder, that of the user who runs this')
+  .regex(
+    /^(?!~[^/]|[$%"'\s]|file:)[^\p{Cc}]*[^\p{Cc}\s]$/iu,
+    'a path; before it ~/ alone means a home folder, that of the user who runs this; no variable, quote or blank',
+  )
   .transform((text) => resolve(text.replace(/^~(?=\/|$)/, () => homedir())));
 
 const portOf = (upstream: string, port: number): string => upstream.replace('{port}', String(port));

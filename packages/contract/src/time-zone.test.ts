@@ -12,6 +12,7 @@ it.each([
   ['Asia/Calcutta', /did you mean Asia\/Kolkata\?/],
   ['Europe/Kiev', /did you mean .*Europe\/Kyiv/],
   ['europe/berlin', /did you mean .*Europe\/Berlin/],
+  ['utc', /did you mean UTC\?/],
   ['Europe/Berln', /did you mean Europe\/Berlin/],
   ['Germany/Berlin', /did you mean Europe\/Berlin/],
   ['Mars/X', /such as Europe\/Berlin$/],

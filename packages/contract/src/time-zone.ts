@@ -82,10 +82,12 @@ export function whyNoTimeZone(name: string): string | null {
 
 /** The same zone by its other name, if this Node knows that; otherwise what is written alike. */
 function nearZones(name: string): string[] {
+  const lower = name.slice(0, 64).toLowerCase();
+  const alike = timeZones.find((zone) => zone.toLowerCase() === lower);
+  if (alike !== undefined) return [alike];
   const meant = canonical(name);
   const same = meant === null ? [] : timeZones.filter((zone) => canonical(zone) === meant);
   if (same.length > 0) return same.slice(0, nearAtMost);
-  const lower = name.slice(0, 64).toLowerCase();
   const place = (zone: string): string => zone.slice(zone.lastIndexOf('/') + 1);
   return timeZones
     .map((zone) => zone.toLowerCase())

@@ -41,7 +41,8 @@ async function given({ prompt, file, twice }: SecretSource): Promise<string> {
   return typed;
 }
 
-const firstLine = (text: string): string => text.split(/\r?\n/, 1)[0] ?? '';
+/** Without the mark that editors of another system put before a text, which nobody sees. */
+const firstLine = (text: string): string => text.replace(/^\uFEFF/, '').split(/\r?\n/, 1)[0] ?? '';
 
 async function everything(): Promise<string> {
   let text = '';
