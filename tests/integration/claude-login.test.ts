@@ -50,7 +50,7 @@ async function prove(home: string): Promise<boolean> {
   return login.proof.accepts(exitCode ?? -1, output);
 }
 
-/** A prompt as the agent runs it: its exit code, what a person is told, and how often the CLI has tried again. */
+/** A prompt as the agent runs it: its exit code, what a person is told, and what it is told meanwhile. */
 async function ask(
   home: string,
   text: string,
@@ -61,9 +61,9 @@ async function ask(
   const running = cli.start([...prompt.argv, ...more], home, { ...prompt.env, ...env });
   running.process.stdin?.end(text);
   const { exitCode, output } = await running.ended;
-  const lines = output.split('\n');
-  const told = lines.map((line) => prompt.read(line)).filter((part) => part !== null && 'error' in part);
-  return { exitCode, told, retries: lines.filter((line) => line.includes('"subtype":"api_retry"')).length };
+  const parts = output.split('\n').flatMap((line) => prompt.read(line) ?? []);
+  const statuses = parts.flatMap((part) => ('status' in part ? [part.status] : []));
+  return { exitCode, told: parts.filter((part) => 'error' in part), statuses };
 }
 
 const refreshTokenIn = (files: FileTexts): string => {
@@ -94,7 +94,7 @@ describe('claude', () => {
     asked.process.stdin?.end('hello by stream');
     const lines = (await asked.ended).output.split('\n');
     const told = lines.map((line) => claudeCode.prompt?.read(line) ?? null).filter((part) => part !== null);
-    expect(told.map((part) => ('text' in part ? part.text : part.error)).join('')).toBe(
+    expect(told.map((part) => ('text' in part ? part.text : JSON.stringify(part))).join('')).toBe(
       'Simulated Claude heard: hello by stream\n',
     );
     // Using it is no new credential; renewing it is one, and only the new refresh token lives on.
@@ -151,15 +151,21 @@ describe('claude', () => {
   });
 
   it.each([
-    ['a wrong key', {}, /Failed to authenticate/],
-    ['no way to the internet', { HTTPS_PROXY: 'http://127.0.0.1:9' }, /Connection refused|Unable to connect/],
-  ])('tells a prompt soon of %s, after a few tries', async (_what, env, why) => {
+    ['a wrong key', {}, /Failed to authenticate/, /401/],
+    [
+      'no way to the internet',
+      { HTTPS_PROXY: 'http://127.0.0.1:9' },
+      /Connection refused|Unable to connect/,
+      /no answer/,
+    ],
+  ])('tells a prompt soon of %s, at each of a few tries', async (_what, env, why, meanwhile) => {
     const home = await cli.home('cli-vm');
     await put(home, login.apiKey?.files('sk-ant-api03-unknown-key-of-a-test-0001') ?? new Map());
-    const { exitCode, told, retries } = await ask(home, 'hello', env);
+    const { exitCode, told, statuses } = await ask(home, 'hello', env);
     expect([exitCode, told]).toEqual([1, [{ error: expect.stringMatching(why) as string }]]);
     // Their own ten take three minutes.
-    expect(retries).toBe(3);
+    expect(statuses).toEqual([1, 2, 3].map((n) => expect.stringMatching(`^trying again \\(${n} of 3\\)`) as string));
+    for (const status of statuses) expect(status).toMatch(meanwhile);
   });
 
   it('tells of a run that ends before any answer why', async () => {

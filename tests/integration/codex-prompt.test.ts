@@ -92,7 +92,10 @@ describe('codex exec', () => {
     await login({ auth_mode: 'apikey', OPENAI_API_KEY: 'sk-wrong-0123456789abcdef' });
     goOn = () => undefined;
     const { told, exitCode } = await ask('by a wrong key');
-    expect(told).toEqual([{ error: expect.stringMatching(/401|not valid/) as string }]);
+    const again = Array.from({ length: 5 }, (_, at) => ({
+      status: expect.stringMatching(`^reconnecting: ${at + 1}/5 \\(unexpected status 401`) as string,
+    }));
+    expect(told).toEqual([...again, { error: expect.stringMatching(/401|not valid/) as string }]);
     expect(exitCode).toBe(1);
     expect(internet.codexProvider.prompts).toEqual([]);
   });

@@ -190,11 +190,7 @@ export const RunPromptRequest = z.strictObject({
 });
 export type RunPromptRequest = z.infer<typeof RunPromptRequest>;
 /** One event of the answer's stream, as JSON after `data: `. The stream ends with `data: [DONE]`. */
-export const PromptEvent = z.union([
-  /** What is being done until the CLI runs. */
-  z.strictObject({ status: z.string() }),
-  ...PromptFrame.options,
-]);
+export const PromptEvent = PromptFrame;
 export type PromptEvent = z.infer<typeof PromptEvent>;
 
 /** `POST /api/vm/:id/desktop-ticket`. `path` is the WebSocket path with the ticket in it; good once, until `expiresAt`. */

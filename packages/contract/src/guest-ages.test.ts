@@ -39,7 +39,7 @@ const file = { path: '.codex/auth.json', mode: 0o600, contentBase64: 'e30=' };
 const bundle = { provider: 'codex', files: [file, { ...file, path: '.codex/other' }] };
 const held = { provider: 'codex', complete: true, fingerprint: 'f', generation: 1 };
 const check = { name: 'node', ok: true, exitCode: 0, output: 'v20', durationMs: 1 };
-const prompt = { provider: 'codex', prompt: 'Hello', timeoutMs: 1000, cwd: 'work' };
+const prompt = { provider: 'codex', prompt: 'Hello', timeoutMs: 1000, cwd: 'work', statuses: true };
 
 /** Everything that crosses, with an example in which every member has a value. */
 const crossing: [string, z.ZodType, Tree][] = [
@@ -52,6 +52,7 @@ const crossing: [string, z.ZodType, Tree][] = [
   ['GuestCredentials', GuestCredentials, { credentials: [held] }],
   ['CheckResult', CheckResult, check],
   ['PromptRequest', PromptRequest, prompt],
+  ['a frame of a status', PromptFrame, { status: 'trying again' }],
   ['a frame of text', PromptFrame, { chunk: 'text' }],
   ['a frame of an error', PromptFrame, { error }],
   ['a frame of the end', PromptFrame, { exitCode: 0 }],

@@ -49,7 +49,7 @@ import { answerBytes, largeAnswers, receivedText } from './received.js';
 /**
  * What an agent understands; its image's manifest says which. 1: as first released. 2: checks of versions are called
  * `version_<provider>`. 3: the home may be on a disk of its own.
- * 4: the routes below /desktop, the login's terminal, /clock, settings of a login, and its method `callback`.
+ * 4: the routes below /desktop, the login's terminal, /clock, settings of a login, its method `callback`, and statuses of a prompt.
  */
 export const guestProtocol = 4;
 /** Of agents that are understood: the oldest, which is at least one behind, and the newest. Beyond them a VM is not started. */
@@ -59,6 +59,8 @@ export const newestGuestProtocol = guestProtocol + 1;
 export const homeDiskProtocol = 3;
 /** The first whose agent knows the routes below /desktop, the login's terminal, and the method `callback`. */
 export const desktopProtocol = 4;
+/** The first whose agent takes `statuses` of a PromptRequest. */
+export const statusProtocol = 4;
 
 /** Where the guest finds things; baked into the image, so both sides must agree. */
 export const guestPaths = {
@@ -301,14 +303,17 @@ export const PromptRequest = z.object({
   prompt: z.string().min(1).max(promptLimits.characters),
   timeoutMs: z.int().min(1).max(86_400_000),
   cwd: WorkFolder.default('work'),
+  /** Frames with a status are wanted, too. */
+  statuses: z.literal(true).optional(),
 });
 export type PromptRequest = z.infer<typeof PromptRequest>;
 
 /**
- * chunk: text to append to the answer, free of escape sequences. error: why there is no (whole) answer. exitCode: the CLI's, null
- * when it did not end by itself; always the last.
+ * status: what is done until more of the answer comes, such as a further try, for who asked. chunk: text to append to the answer, free of
+ * escape sequences. error: why there is no (whole) answer. exitCode: the CLI's, null when it did not end by itself; always the last.
  */
 export const PromptFrame = z.union([
+  z.object({ status: receivedText(1024) }),
   z.object({ chunk: receivedText(promptLimits.chunk) }),
   z.object({ error: ReceivedError }),
   z.object({ exitCode: z.int().nullable() }),

@@ -165,6 +165,15 @@ const MessageEnd = z.looseObject({
   parent_tool_use_id: z.null(),
   event: z.looseObject({ type: z.literal('message_stop') }),
 });
+/** A try that failed; the next one comes. Without a status there was no answer, and `error` says nothing of why. */
+const Retry = z.looseObject({
+  type: z.literal('system'),
+  subtype: z.literal('api_retry'),
+  attempt: z.int(),
+  max_retries: z.int(),
+  error_status: z.int().nullable(),
+  error: z.string(),
+});
 /** Why there is no answer: said as its text, or, of a run that has ended before any, as a list. */
 const Failure = z.looseObject({
   type: z.literal('result'),
@@ -175,6 +184,9 @@ const Failure = z.looseObject({
 
 const reasonOf = ({ result, errors = [] }: z.infer<typeof Failure>): string =>
   [result, errors.join('\n')].find((text) => text?.trim()) ?? 'Claude Code gave no reason.';
+
+const statusOf = ({ attempt, max_retries: most, error_status: status, error }: z.infer<typeof Retry>): string =>
+  `trying again (${attempt} of ${most}): ${status === null ? 'no answer' : `${error} (HTTP ${status})`}`;
 
 const prompt: ProviderPrompt = {
   // Without an argument the prompt is read from standard input. No copy of the conversation stays on the disk.
@@ -187,13 +199,15 @@ const prompt: ProviderPrompt = {
     '--include-partial-messages',
     '--no-session-persistence',
   ],
-  // Of its ten tries after a failure, which take three minutes and say nothing: a wrong key or no network is told in seconds. The second
+  // Of its ten tries after a failure, which take three minutes: a wrong key or no network is told in seconds. The second
   // try, after a refusal, is the one with a renewed login.
   env: { CLAUDE_CODE_MAX_RETRIES: '3' },
   read(line) {
     const delta = readJsonLine(Delta, line);
     if (delta) return { text: delta.event.delta.text };
     if (readJsonLine(MessageEnd, line)) return { text: '\n' };
+    const retry = readJsonLine(Retry, line);
+    if (retry) return { status: statusOf(retry) };
     const failure = readJsonLine(Failure, line);
     return failure ? { error: reasonOf(failure) } : null;
   },

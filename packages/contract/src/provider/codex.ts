@@ -73,12 +73,16 @@ const Expiry = z
     return expiresAt === null ? null : { expiresAt, renewable: tokens.refresh_token !== '' };
   });
 
-/** The events of a prompt (`--json`) that tell a person something. Others (reasoning, commands, passing troubles) come and go with versions. */
+/** How an error begins that has not ended the turn: `Reconnecting... 2/5 (why)`, and `Reconnecting... waiting for network (why)` without end. */
+const reconnecting = 'Reconnecting... ';
+
+/** The events of a prompt (`--json`) that tell a person something. Others (reasoning, commands, other errors) come and go with versions. */
 const Event = z.union([
   z.looseObject({
     type: z.literal('item.completed'),
     item: z.looseObject({ type: z.literal('agent_message'), text: z.string() }),
   }),
+  z.looseObject({ type: z.literal('error'), message: z.string().startsWith(reconnecting) }),
   z.looseObject({ type: z.literal('turn.failed'), error: z.looseObject({ message: z.string() }) }),
 ]);
 
@@ -88,6 +92,7 @@ const prompt: ProviderPrompt = {
   read(line) {
     const event = readJsonLine(Event, line);
     if (!event) return null;
+    if (event.type === 'error') return { status: `reconnecting: ${event.message.slice(reconnecting.length)}` };
     return event.type === 'turn.failed' ? { error: event.error.message } : { text: `${event.item.text}\n` };
   },
   // Words of the program: a refresh token that has expired, was already used or was revoked; and a key that the API refuses.

@@ -177,10 +177,11 @@ export interface ProviderPrompt {
   argv: readonly [string, ...string[]];
   env?: Readonly<Record<string, string>>;
   /**
-   * What one line of standard output tells the person: text to append to the answer (with its line breaks), why the CLI
-   * gives up, or nothing. Pure; never throws. Standard error is never shown but in the tail of a failure.
+   * What one line tells the person: text to append to the answer (with its line breaks), why the CLI gives up, what it tries again or
+   * waits for and why (words that follow the CLI's name), or nothing. Pure; never throws. Of standard error only the latter is
+   * told, and its tail in a failure.
    */
-  read(line: string): { text: string } | { error: string } | null;
+  read(line: string): { text: string } | { error: string } | { status: string } | null;
   /** In why the CLI gives up (what `read` tells, or the end of standard error): the provider takes its login no longer. */
   loginRefused?: RegExp;
 }

@@ -216,6 +216,18 @@ const Event = z.union([
   }),
 ]);
 
+/** On standard error, with the reason in the same line: `Attempt 1 failed with status 503. Retrying with backoff... _ApiError: {…}`. */
+const retried = /^Attempt (\d+ failed\b.*?)\. Retrying (.*)/;
+const said = /"message":"([^"\\]+)"|\bError: (.+)/;
+
+function statusOf(line: string): { status: string } | null {
+  const [, what, rest = ''] = retried.exec(line) ?? [];
+  if (what === undefined) return null;
+  const [, message, thrown] = said.exec(rest) ?? [];
+  const why = message ?? thrown;
+  return { status: `trying again: attempt ${what}${why === undefined ? '' : ` (${why})`}` };
+}
+
 const prompt: ProviderPrompt = {
   // Whatever is not a terminal makes the CLI read its prompt from standard input.
   argv: ['gemini', '--output-format', 'stream-json'],
@@ -223,7 +235,7 @@ const prompt: ProviderPrompt = {
   env: { ...env, NO_BROWSER: 'true' },
   read(line) {
     const event = readJsonLine(Event, line);
-    if (!event) return null;
+    if (!event) return statusOf(line);
     // Pieces of one answer: the CLI puts line breaks where they belong.
     return event.type === 'result' ? { error: event.error.message } : { text: event.content };
   },

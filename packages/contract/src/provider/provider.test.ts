@@ -133,7 +133,7 @@ describe.each(withLogin)('the login of $id', ({ id, login, cases }) => {
 });
 
 /** What a CLI's lines tell a person, all in all. */
-function told(prompt: ProviderPrompt, output: string): { answer: string; errors: string[] } {
+function told(prompt: ProviderPrompt, output: string): { answer: string; errors: string[]; statuses: string[] } {
   const parts = output
     .trimEnd()
     .split('\n')
@@ -141,6 +141,7 @@ function told(prompt: ProviderPrompt, output: string): { answer: string; errors:
   return {
     answer: parts.map((part) => (part && 'text' in part ? part.text : '')).join(''),
     errors: parts.flatMap((part) => (part && 'error' in part ? [part.error] : [])),
+    statuses: parts.flatMap((part) => (part && 'status' in part ? [part.status] : [])),
   };
 }
 
@@ -173,15 +174,18 @@ describe.each(withLogin.filter(({ login }) => login.question))(
 
 describe.each(withPrompt)('a prompt to $id', ({ id, prompt, cases }) => {
   it.each(cases.prompts)('is told as the person is to see it: $file', async (recorded) => {
-    const { answer, errors } = told(prompt, await readRecording(id, recorded.file));
-    if ('answer' in recorded) expect({ answer, errors }).toEqual({ answer: recorded.answer, errors: [] });
-    else expect({ answer, errors }).toEqual({ answer: '', errors: [expect.stringMatching(recorded.error)] });
+    const { answer, errors, statuses } = told(prompt, await readRecording(id, recorded.file));
+    expect(statuses).toEqual(recorded.statuses.map((words) => expect.stringMatching(words) as string));
+    expect({ answer, errors }).toEqual({
+      answer: 'answer' in recorded ? recorded.answer : '',
+      errors: 'error' in recorded ? [expect.stringMatching(recorded.error)] : [],
+    });
     const isRefused = errors.some((error) => prompt.loginRefused?.test(error));
     expect(isRefused).toBe('error' in recorded && recorded.loginRefused);
   });
 
   it('is recorded with an answer and with a failure', () => {
-    const kinds = cases.prompts.map((recorded) => ('answer' in recorded ? 'answer' : 'error'));
+    const kinds = cases.prompts.flatMap((recorded) => Object.keys(recorded));
     expect(kinds).toEqual(expect.arrayContaining(['answer', 'error']));
   });
 

@@ -15,6 +15,8 @@ const Pattern = z.string().transform((source) => new RegExp(source, 'm'));
 /** A file of the same folder: what the CLI showed, byte for byte, secrets replaced by `x`. */
 const Recorded = z.string().regex(/^[\w.-]+$/);
 
+const statuses = z.array(Pattern).default([]);
+
 const Cases = z.strictObject({
   /** Of a login, a refusal, each further way: what the agent makes of it, and what its last lines say. */
   recordings: z
@@ -59,11 +61,12 @@ const Cases = z.strictObject({
     .min(2),
   apiKey: z.strictObject({ accepted: z.string(), refused: z.array(z.string()).min(1), files: Files }).nullable(),
   pasteCode: z.strictObject({ accepted: z.string(), refused: z.array(z.string()).min(1) }).nullable(),
-  /** What the CLI printed for a prompt: the whole answer, or why it gave up. */
+  /** What the CLI printed for a prompt, on both streams: the whole answer, or why it gave up, or neither by then; and what it told meanwhile. */
   prompts: z.array(
     z.union([
-      z.strictObject({ file: Recorded, answer: z.string() }),
-      z.strictObject({ file: Recorded, error: Pattern, loginRefused: z.boolean().default(false) }),
+      z.strictObject({ file: Recorded, answer: z.string(), statuses }),
+      z.strictObject({ file: Recorded, error: Pattern, loginRefused: z.boolean().default(false), statuses }),
+      z.strictObject({ file: Recorded, statuses }),
     ]),
   ),
   /** Lines that tell a person nothing. */

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { deadlineHeader } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
-import { PromptRequest } from '@airlock/contract/guest';
+import { guestProtocol, PromptRequest, statusProtocol } from '@airlock/contract/guest';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
 import { createPrompts } from '../prompt/create.js';
@@ -34,6 +34,8 @@ let givenMs: number;
 let folder: string;
 /** Uses of the CLI VM that have begun and not ended. */
 let uses: number;
+/** What the agent understands. */
+let protocol: number;
 /** The CLI VM that is used now ends. */
 let life: AbortController;
 /** Something that the start of the CLI VM waits for, or fails with. */
@@ -47,7 +49,7 @@ beforeAll(async () => {
   await once(agent, 'listening');
   client = createJsonClient({ baseUrl: 'http://runner', socketPath, unreachable: 'runner_failed', name: 'the runner' });
   const prompts = createPrompts({
-    vms: { ...c.vms, useCli, guest: async () => client },
+    vms: { ...c.vms, useCli, guest: async () => client, protocolOf: async () => protocol },
     custodian: {
       list: async () => c.credentials,
       sync: async (vmId) => (synced.push(vmId), []),
@@ -84,6 +86,7 @@ beforeEach(() => {
   synced = [];
   heard = [];
   uses = 0;
+  protocol = guestProtocol;
   life = new AbortController();
   start = async () => undefined;
   play = (response) => response.end('{"exitCode":0}\n');
@@ -140,6 +143,27 @@ async function open(signal: AbortSignal) {
   };
 }
 
+test.each([statusProtocol - 1, statusProtocol])(
+  'what the CLI tells while there is no answer is asked of agents that know of it, and is told: protocol %i',
+  async (its) => {
+    protocol = its;
+    const vm = c.vms.add(c.ada.user.id, { kind: 'cli' });
+    const status = 'trying again (1 of 3): no answer';
+    play = (response, { statuses }) =>
+      response.end(`${statuses ? `${JSON.stringify({ status })}\n` : ''}{"chunk":"hi"}\n{"exitCode":0}\n`);
+    const told = events((await post(vm.id)).text);
+    const own = { status: `Codex: ${status}` };
+    expect(
+      told.slice(
+        told.findIndex(
+          (event) => 'status' in (event as object) && (event as { status: string }).status === 'asking Codex',
+        ) + 1,
+      ),
+    ).toEqual([...(its < statusProtocol ? [] : [own]), ...[{ chunk: 'hi' }, { exitCode: 0 }]]);
+    expect(Object.keys(asked[0] ?? {}).includes('statuses')).toBe(its >= statusProtocol);
+  },
+);
+
 test('its end is told to who answers for the login: a whole answer, or all that the CLI said of its failure', async () => {
   const vm = c.vms.add(c.ada.user.id, { kind: 'cli' });
   await post(vm.id);
@@ -160,7 +184,7 @@ test('the answer comes as events, and ends with DONE', async () => {
   const told = [{ chunk: 'one\n' }, { chunk: 'two' }, { exitCode: 0 }];
   expect(events(text)).toEqual([{ status: 'CLI VM: starting' }, { status: 'asking Codex' }, ...told]);
   expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
-  expect(asked).toEqual([{ provider: 'codex', prompt: 'hello', timeoutMs: 600_000, cwd: 'work/a' }]);
+  expect(asked).toEqual([{ provider: 'codex', prompt: 'hello', timeoutMs: 600_000, cwd: 'work/a', statuses: true }]);
   // The runner lets the agent have as long as the controller waits.
   expect(givenMs).toBe(660_000);
   await expect.poll(() => uses).toBe(0);

@@ -5,7 +5,7 @@ import type { CredentialSummary, RunPromptRequest } from '@airlock/contract/api'
 import { raceAbort, withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import type { JsonClient } from '@airlock/contract/http-client';
-import { PromptFrame, promptLimits, type PromptRequest } from '@airlock/contract/guest';
+import { PromptFrame, promptLimits, statusProtocol, type PromptRequest } from '@airlock/contract/guest';
 import type { Provider } from '@airlock/contract/provider/provider';
 import { requireProvider } from '@airlock/contract/provider/registry';
 import { parseReceived } from '@airlock/contract/received';
@@ -15,7 +15,7 @@ import type { CliUse, Vms } from '../vm/vm.js';
 import type { Emit, Prompts } from './prompt.js';
 
 export interface PromptDeps {
-  vms: Pick<Vms, 'cliOf' | 'useCli' | 'guest' | 'requireCapacity'>;
+  vms: Pick<Vms, 'cliOf' | 'useCli' | 'guest' | 'protocolOf' | 'requireCapacity'>;
   custodian: Pick<Custodian, 'sync' | 'listen'> & {
     list(userId: string): Promise<readonly Pick<CredentialSummary, 'provider' | 'state'>[]>;
   };
@@ -111,7 +111,9 @@ async function runPrompt(prompt: Prompt, deps: Deps, emit: Emit, over: AbortSign
     try {
       await emit({ status: `asking ${prompt.name}` });
       const told = await custodian.listen({ userId: prompt.userId, provider: prompt.body.provider });
-      const heard = await passAnswer(await vms.guest(use.vm.id), prompt, emit, AbortSignal.any([over, use.ended]));
+      const guest = await vms.guest(use.vm.id);
+      if ((await vms.protocolOf(use.vm)) >= statusProtocol) prompt.body.statuses = true;
+      const heard = await passAnswer(guest, prompt, emit, AbortSignal.any([over, use.ended]));
       await told(heard).catch((error: unknown) => log.error({ err: error }, 'the end of a prompt could not be noted'));
     } catch (error) {
       // Whatever the answer broke off with: it broke off because of this.
@@ -146,14 +148,19 @@ function finish({ vm, release }: CliUse, { custodian, log }: PromptDeps): void {
 const elapsed = (since: number): number => Math.round(performance.now() - since);
 
 /** Frames of the agent, up to the last one; answers why the CLI gave up, or null when it did not. @throws AppError when it breaks off */
-async function passAnswer(guest: JsonClient, { body }: Prompt, emit: Emit, over: AbortSignal): Promise<string | null> {
+async function passAnswer(
+  guest: JsonClient,
+  { name, body }: Prompt,
+  emit: Emit,
+  over: AbortSignal,
+): Promise<string | null> {
   const failures: string[] = [];
   const totalMs = body.timeoutMs + afterLimitMs;
   const signal = withDeadline(over, totalMs);
   const options = { body, signal, timeoutMs: silenceMs, totalMs, maxLines: promptLimits.answerBytes };
   for await (const line of await guest.lines('POST', '/prompts', options)) {
     const frame = PromptFrame.parse(parseReceived(line));
-    await raceAbort(emit(frame), signal);
+    await raceAbort(emit('status' in frame ? { status: `${name}: ${frame.status}` } : frame), signal);
     if ('error' in frame) {
       const { message, details } = frame.error;
       failures.push(message, ...(typeof details?.['lastOutput'] === 'string' ? [details['lastOutput']] : []));

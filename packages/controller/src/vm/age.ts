@@ -28,6 +28,14 @@ export async function requireUnderstoodVm({ images }: VmContext, { id, kind, ima
   if (manifest !== null) requireUnderstood(manifest, kind === 'cli' ? id : null);
 }
 
+/** See `Vms.protocolOf`. */
+export async function protocolOf(
+  { images }: Pick<VmContext, 'images'>,
+  { imageId }: Pick<VmRow, 'imageId'>,
+): Promise<number> {
+  return (await images.manifest(imageId).catch(() => null))?.guestProtocol ?? oldestGuestProtocol;
+}
+
 /** A browser VM lives with the image that it was made from. @throws AppError image_too_old */
 export async function requireDesktop({ imageId }: VmRow, images: Pick<VmContext['images'], 'manifest'>): Promise<void> {
   const { guestProtocol } = (await images.manifest(imageId).catch(() => null)) ?? { guestProtocol: desktopProtocol };

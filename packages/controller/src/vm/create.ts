@@ -5,6 +5,7 @@
 import { setMaxListeners } from 'node:events';
 import { AppError } from '@airlock/contract/errors';
 import { startLoop } from '../lib/loop.js';
+import { protocolOf } from './age.js';
 import { backup } from './backup/backup.js';
 import { restore } from './backup/restore.js';
 import { restartByHand, startByHand, stopByHand } from './by-hand.js';
@@ -67,6 +68,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
     get: (vmId) => rows.get(ctx, vmId),
     list: (userId) => rows.list(ctx, userId),
     guest: (vmId) => guest(ctx, vmId),
+    protocolOf: (vm) => protocolOf(ctx, vm),
     desktopGuest: (vmId) => desktopGuest(ctx, vmId),
     health: (vmId) => health(ctx, vmId),
     runCheck: (vmId, name) => runCheckInUse(ctx, vmId, name),

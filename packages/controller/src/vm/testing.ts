@@ -214,6 +214,7 @@ export function standInVms(keep: RowKeep, verbs: Partial<Vms>): Vms {
     behind: async () => new Map(),
     ...{ createBrowser: refuse, ensureCli: refuse, useCli: refuse, waitReady: refuse },
     ...{ guest: refuse, desktopGuest: refuse, health: refuse, runCheck: refuse, openDesktop: refuse },
+    protocolOf: async () => guestProtocol,
     ...{ requireCapacity: nothing, stopAll: nothing, stopAllOf: nothing, removeAllOf: nothing },
     ...{ reconcile: nothing, close: nothing },
     lostFolders: async () => [],

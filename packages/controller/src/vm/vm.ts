@@ -145,6 +145,8 @@ export interface Vms {
   list(userId: string | null): Promise<VmRow[]>;
   /** Calls the agent in the VM; paths as in contract/guest.ts. @throws AppError vm_not_running */
   guest(vmId: string): Promise<JsonClient>;
+  /** What the agent in the VM understands, by the manifest of its image; the least where that is gone. */
+  protocolOf(vm: Pick<VmRow, 'imageId'>): Promise<number>;
   /**
    * The same, of a browser VM, for the routes below /desktop, the login's terminal and the method `callback`.
    * @throws AppError desktop_not_ready for a CLI VM, vm_not_running, image_too_old when its agent does not know them

@@ -8,6 +8,8 @@ const error = { code: 'prompt_timeout', message: 'Too slow.', hint: '' } as cons
 it.each<[PromptEvent[], string]>([
   [[{ status: 'starting the CLI VM' }], 'Starting the CLI VM…'],
   [[{ status: 'asking Codex' }, { chunk: 'a' }], 'Codex is answering'],
+  [[{ chunk: 'a' }, { status: 'Codex: reconnecting: 1/5' }], 'Codex: reconnecting: 1/5…'],
+  [[{ status: 'Codex: reconnecting: 1/5' }, { chunk: 'a' }], 'Codex is answering'],
 ])('%j while it runs: %s', (events, words) => expect(describeAnswer(after(...events))).toBe(words));
 
 it.each<[PromptEvent[], string]>([

@@ -6,7 +6,7 @@ export interface PromptAnswer {
   /** Name of the CLI that was asked. */
   cli: string;
   state: 'running' | 'ended' | 'cancelled';
-  /** What is done until the CLI speaks; null from then on. */
+  /** What is done until more of the answer comes; null while it comes. */
   status: string | null;
   text: string;
   /** The beginning was too much to keep. */

@@ -65,6 +65,7 @@ interface Ask {
   timeoutMs?: number;
   cwd?: string;
   provider?: string;
+  statuses?: true;
   signal?: AbortSignal;
 }
 
@@ -89,6 +90,30 @@ const isAlive = async (pid: string): Promise<boolean> => {
   const status = await readFile(`/proc/${Number(pid)}/status`, 'utf8').catch(() => 'State: Z');
   return !/State:\s+Z/.test(status);
 };
+
+describe('what a CLI tells while there is no answer', () => {
+  const again = (text: string): string => `{"type":"error","message":"Reconnecting... ${text}"}`;
+  const script = `cat >/dev/null; echo '${again('1/5 (no answer)')}'; ${waitFor('go')}; echo '${again('waiting for network (\\u001b[1mtoken=abc)')}' >&2; echo '${say('hi')}'; echo '${say('no')}' >&2`;
+
+  it('comes at once, from both streams, without secrets, for who asks for it', async () => {
+    const running = await start(script);
+    const frames = ask(running, { statuses: true });
+    expect(await frames.next()).toMatchObject({ value: { status: 'reconnecting: 1/5 (no answer)' } });
+    await writeFile(join(running.home, 'go'), '');
+    const rest: PromptFrame[] = [];
+    for await (const frame of frames) rest.push(frame);
+    expect(rest.slice(0, -1)).toEqual(
+      expect.arrayContaining([{ status: 'reconnecting: waiting for network (token=[redacted]' }, { chunk: 'hi\n' }]),
+    );
+    expect(rest.slice(2)).toEqual([{ exitCode: 0 }]);
+  });
+
+  it('is nothing to a controller that does not know of it', async () => {
+    const running = await start(script);
+    await writeFile(join(running.home, 'go'), '');
+    expect(await whole(running)).toEqual([{ chunk: 'hi\n' }, { exitCode: 0 }]);
+  });
+});
 
 describe('an answer', () => {
   it('comes while the CLI is still at it, free of escape sequences, and then its exit code', async () => {

@@ -5,6 +5,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppError } from '@airlock/contract/errors';
 import { promptLimits, type PromptFrame, type PromptRequest } from '@airlock/contract/guest';
@@ -48,6 +49,7 @@ export interface Prompts {
 /** Milliseconds for a CLI to end by itself when it is interrupted: it may be storing a refreshed login. */
 const graceMs = 3000;
 const errorTailCharacters = 4000;
+const statusCharacters = 1000;
 
 export function createPrompts(deps: PromptDeps): Prompts {
   const running = new Set<Promise<void>>();
@@ -110,10 +112,10 @@ async function runPrompt(asked: Asked, emit: Emit, hungUp: AbortSignal): Promise
   try {
     const cwd = await makeUserFolder(deps.home, request.cwd, deps.user);
     const cli = await startCli(asked, cwd, stop);
-    const told = await passAnswer(cli.child, prompt, emit);
+    const told = await passOutput(cli.child, asked, emit);
     exitCode = await cli.ended;
     if (timeout.aborted) throw timedOut(request);
-    if (exitCode !== 0 && !told.error) throw failed(prompt, exitCode, cli.errorTail());
+    if (exitCode !== 0 && !told.error) throw failed(prompt, exitCode, told.errorText);
   } catch (error) {
     await emit({ error: AppError.from(error).toBody() });
   }
@@ -125,8 +127,6 @@ interface Cli {
   child: ChildProcessWithoutNullStreams;
   /** Exit code, or null when a signal ended it; settles when nothing that it started is left. */
   ended: Promise<number | null>;
-  /** The end of its standard error. */
-  errorTail(): string;
 }
 
 /** @throws AppError command_failed when the program cannot be started; aborted */
@@ -140,10 +140,6 @@ async function startCli({ request, prompt, deps }: Asked, folder: string, stop: 
   const exited = once(child, 'exit');
   // Nobody waits for them when the start itself fails.
   for (const end of [closed, exited]) end.catch(() => undefined);
-  let errorText = '';
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    errorText = (errorText + chunk).slice(-4 * errorTailCharacters);
-  });
   // A CLI that does not read its input ends the pipe; its exit code tells.
   child.stdin.on('error', () => child.stdin.destroy());
   await once(child, 'spawn').catch((error: unknown) => {
@@ -152,9 +148,9 @@ async function startCli({ request, prompt, deps }: Asked, folder: string, stop: 
   const family: Family = { leader: child.pid ?? 0, mark: `AIRLOCK_PROMPT_ID=${id}` };
   child.stdin.end(request.prompt);
   const ended = endWith(family, exited, closed, stop);
-  // Processes that cannot be ended may hold the pipe: reading it must not go on for ever.
-  ended.catch(() => child.stdout.destroy());
-  return { child, ended, errorTail: () => errorText };
+  // Processes that cannot be ended may hold the pipes: reading them must not go on for ever.
+  ended.catch(() => [child.stdout, child.stderr].map((pipe) => pipe.destroy()));
+  return { child, ended };
 }
 
 /** Ends the family when `stop` fires, gently first, and in any case when its leader has ended. */
@@ -184,29 +180,52 @@ async function endWith(
   return code as number | null;
 }
 
-/** Reads the CLI's output at the pace at which frames are taken. */
-async function passAnswer(
-  { stdout }: ChildProcessWithoutNullStreams,
-  prompt: ProviderPrompt,
+/** Reads both streams to their ends, at the pace at which frames are taken. `errorText`: the end of standard error. */
+async function passOutput(
+  { stdout, stderr }: ChildProcessWithoutNullStreams,
+  { request, prompt }: Asked,
   emit: Emit,
-): Promise<{ error: boolean }> {
-  const lines = createLines();
-  const told = { error: false };
-  async function pass(text: string): Promise<void> {
-    for (const line of lines(text)) {
-      const part = prompt.read(line);
-      if (part && 'error' in part) {
-        told.error = true;
-        await emit({ error: refused(part.error).toBody() });
-      } else if (part) {
-        for (const chunk of pieces(plainText(part.text), promptLimits.chunk)) await emit({ chunk });
-      }
-    }
+): Promise<{ error: boolean; errorText: string }> {
+  const told = { error: false, errorText: '' };
+  async function pass(line: string): Promise<void> {
+    const part = prompt.read(line);
+    if (part && 'text' in part) {
+      for (const chunk of pieces(plainText(part.text), promptLimits.chunk)) await emit({ chunk });
+    } else if (part && 'error' in part) {
+      told.error = true;
+      await emit({ error: refused(part.error).toBody() });
+    } else if (part && request.statuses) await emit(statusFrame(part.status));
   }
-  for await (const text of stdout.setEncoding('utf8')) await pass(String(text));
-  await pass('');
+  async function passError(line: string): Promise<void> {
+    const part = prompt.read(line);
+    if (request.statuses && part && 'status' in part) await emit(statusFrame(part.status));
+  }
+  const keep = (text: string): void => {
+    told.errorText = (told.errorText + text).slice(-4 * errorTailCharacters);
+  };
+  // Both, whatever becomes of one: no frame comes after the last one.
+  const reads = await Promise.allSettled([eachLine(stdout, pass), eachLine(stderr, passError, keep)]);
+  for (const read of reads) if (read.status === 'rejected') throw read.reason;
   return told;
 }
+
+async function eachLine(
+  stream: Readable,
+  take: (line: string) => Promise<void>,
+  see?: (text: string) => void,
+): Promise<void> {
+  const lines = createLines();
+  for await (const chunk of stream.setEncoding('utf8')) {
+    const text = String(chunk);
+    see?.(text);
+    for (const line of lines(text)) await take(line);
+  }
+  for (const line of lines('')) await take(line);
+}
+
+const statusFrame = (status: string): PromptFrame => ({
+  status: redactedTail(plainText(status).replaceAll('\n', ' '), 1, statusCharacters),
+});
 
 const hint = 'If the provider no longer accepts the login, connect again on the dashboard.';
 
