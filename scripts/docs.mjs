@@ -44,7 +44,7 @@ function refusals(providers) {
     (login?.refusals ?? []).map(({ reason, hint }) => `| ${name} | ${reason} | ${hint} |`),
   );
   return `# Refusals\n\n${note}
-What a CLI, or its provider, may say at a login or a proof that Airlock knows the meaning of; each is recorded from the CLI itself. The page and
+What a CLI, or its provider, may say at a login, a proof or a prompt that Airlock knows the meaning of; each is recorded from the CLI itself. The page and
 the commands tell the sentence, what to do, and below that the CLI's own words. Anything else is told by its exit code and those words.\n
 | CLI | what it means | what to do |\n|---|---|---|\n${rows.join('\n')}\n`;
 }

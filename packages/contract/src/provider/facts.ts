@@ -88,6 +88,10 @@ export interface Refusal {
   hint: string;
   /** The name of the setting of `ProviderLogin.settings` that is missing. */
   asks?: string;
+  /** The provider has taken the login back: nothing but another one helps. */
+  takenBack?: true;
+  /** At a prompt, and not of the login, which is as good as before: a limit, a model, an overload. */
+  ofUse?: true;
   /** Nobody has refused anything: the CLI has waited as long as it does. The login begins again while the person has time. */
   again?: true;
 }
@@ -182,8 +186,6 @@ export interface ProviderPrompt {
    * told, and its tail in a failure.
    */
   read(line: string): { text: string } | { error: string } | { status: string } | null;
-  /** In why the CLI gives up (what `read` tells, or the end of standard error): the provider takes its login no longer. */
-  loginRefused?: RegExp;
 }
 
 /** How the CLI comes into the golden image; its version and checksums stand in image-builder/clis.lock.json. */

@@ -167,12 +167,14 @@ const refusals: readonly Refusal[] = [
     hint: `Google sees the address of your upstream proxy. ${ways}`,
   },
   {
-    words: /^generativelanguage\.googleapis\.com answers 400:.*\blocation\b/m,
+    words: /^generativelanguage\.googleapis\.com answers 400:.*\blocation\b|User location is not supported/m,
     reason: 'Google does not offer its API where the key was used.',
     hint: 'Google sees the address of your upstream proxy: use one in a country that Google names for the Gemini API.',
+    ofUse: true,
   },
   {
-    words: /^generativelanguage\.googleapis\.com answers 40[013]\b/m,
+    words:
+      /^generativelanguage\.googleapis\.com answers 40[013]\b|API key not valid|API key expired|API key was reported as leaked/m,
     reason: 'Google does not accept this API key for Gemini.',
     hint: 'Look in Google AI Studio (aistudio.google.com/apikey) whether it is there still and what it may be used for, and set it again, or another one.',
   },
@@ -198,6 +200,41 @@ const refusals: readonly Refusal[] = [
     words: /\bIneligibleTierError\b/,
     reason: 'Google does not let this account use Gemini CLI.',
     hint: ways,
+  },
+  {
+    words: /Cached credentials are not valid: invalid_grant/,
+    reason: 'Google has taken this login back.',
+    hint: 'Sign in again.',
+    takenBack: true,
+  },
+  {
+    // Also said at a prompt without a way to Google: the reason stays behind `--debug`.
+    words: /Cached credentials are not valid|Manual authorization is required/,
+    reason: 'Gemini CLI could not renew its login: Google does not take it any more, or could not be reached.',
+    hint: 'Ask once more. If it is said again, sign in again.',
+  },
+  {
+    words: /Please set an Auth method in your/,
+    reason: 'Gemini CLI finds no login.',
+    hint: 'Sign in again, or give an API key.',
+  },
+  {
+    words: /You have exhausted your daily quota/,
+    reason: 'The quota of this account, or key, for this day is used up.',
+    hint: 'Wait until tomorrow, or ask for more in Google AI Studio.',
+    ofUse: true,
+  },
+  {
+    words: /\bRESOURCE_EXHAUSTED\b|Resource has been exhausted/,
+    reason: 'Google takes no more requests of this account, or key, at this rate.',
+    hint: 'Try again in a few minutes.',
+    ofUse: true,
+  },
+  {
+    words: /The model is overloaded/,
+    reason: 'Google’s servers are overloaded.',
+    hint: 'Try again later.',
+    ofUse: true,
   },
   {
     words: /Google OAuth error: access_denied/,
@@ -239,7 +276,6 @@ const prompt: ProviderPrompt = {
     // Pieces of one answer: the CLI puts line breaks where they belong.
     return event.type === 'result' ? { error: event.error.message } : { text: event.content };
   },
-  loginRefused: /API key not valid|Cached credentials are not valid|Manual authorization is required/,
 };
 
 export const geminiCli: ProviderFacts = {

@@ -13,8 +13,8 @@ const all = await Promise.all(
 );
 const withLogin = all.flatMap(({ provider, ...rest }) => (provider.login ? [{ ...rest, login: provider.login }] : []));
 const withPrompt = all.flatMap(({ provider, ...rest }) => {
-  const { prompt } = provider;
-  return prompt ? [{ ...rest, prompt }] : [];
+  const { prompt, login } = provider;
+  return prompt ? [{ ...rest, prompt, login }] : [];
 });
 
 const handedOver = (login: ProviderLogin, files: FileTexts): FileTexts => login.handOver?.(files) ?? files;
@@ -99,8 +99,8 @@ describe.each(withLogin)('the login of $id', ({ id, login, cases }) => {
   });
 
   it('knows no refusal that is not recorded', async () => {
-    const texts = await Promise.all(cases.recordings.map(({ file }) => readRecording(id, file)));
-    const outputs = [...texts, ...cases.proofs.map(({ output }) => output)];
+    const files = [...cases.recordings, ...cases.prompts].map(({ file }) => readRecording(id, file));
+    const outputs = [...(await Promise.all(files)), ...cases.proofs.map(({ output }) => output)];
     const found = outputs.map((output) => refusalIn(login, output));
     expect(found).toEqual(expect.arrayContaining([...(login.refusals ?? [])]));
   });
@@ -172,16 +172,23 @@ describe.each(withLogin.filter(({ login }) => login.question))(
   },
 );
 
-describe.each(withPrompt)('a prompt to $id', ({ id, prompt, cases }) => {
+describe.each(withPrompt)('a prompt to $id', ({ id, login, prompt, cases }) => {
   it.each(cases.prompts)('is told as the person is to see it: $file', async (recorded) => {
     const { answer, errors, statuses } = told(prompt, await readRecording(id, recorded.file));
     expect(statuses).toEqual(recorded.statuses.map((words) => expect.stringMatching(words) as string));
     expect({ answer, errors }).toEqual({
-      answer: 'answer' in recorded ? recorded.answer : '',
-      errors: 'error' in recorded ? [expect.stringMatching(recorded.error)] : [],
+      answer: recorded.answer ?? '',
+      errors: recorded.error ? [expect.stringMatching(recorded.error)] : [],
     });
-    const isRefused = errors.some((error) => prompt.loginRefused?.test(error));
-    expect(isRefused).toBe('error' in recorded && recorded.loginRefused);
+  });
+
+  it.each(cases.prompts)('is refused for a reason that is known: $file', async ({ file, error, refused, answer }) => {
+    const output = await readRecording(id, file);
+    // Where the CLI tells no reason, the agent tells the end of standard error.
+    const words = error ? told(prompt, output).errors.join() : output;
+    const { reason } = (answer === undefined && refusalIn(login, words)) || {};
+    if (refused === undefined) expect(reason).toBeUndefined();
+    else expect(reason).toMatch(refused);
   });
 
   it('is recorded with an answer and with a failure', () => {

@@ -15,8 +15,6 @@ const Pattern = z.string().transform((source) => new RegExp(source, 'm'));
 /** A file of the same folder: what the CLI showed, byte for byte, secrets replaced by `x`. */
 const Recorded = z.string().regex(/^[\w.-]+$/);
 
-const statuses = z.array(Pattern).default([]);
-
 const Cases = z.strictObject({
   /** Of a login, a refusal, each further way: what the agent makes of it, and what its last lines say. */
   recordings: z
@@ -63,11 +61,14 @@ const Cases = z.strictObject({
   pasteCode: z.strictObject({ accepted: z.string(), refused: z.array(z.string()).min(1) }).nullable(),
   /** What the CLI printed for a prompt, on both streams: the whole answer, or why it gave up, or neither by then; and what it told meanwhile. */
   prompts: z.array(
-    z.union([
-      z.strictObject({ file: Recorded, answer: z.string(), statuses }),
-      z.strictObject({ file: Recorded, error: Pattern, loginRefused: z.boolean().default(false), statuses }),
-      z.strictObject({ file: Recorded, statuses }),
-    ]),
+    z.strictObject({
+      file: Recorded,
+      answer: z.string().optional(),
+      error: Pattern.optional(),
+      /** What a person is told of that. */
+      refused: Pattern.optional(),
+      statuses: z.array(Pattern).default([]),
+    }),
   ),
   /** Lines that tell a person nothing. */
   silentLines: z.array(z.string()),

@@ -1,6 +1,6 @@
 /** How well a credential is, from the CLI's own word and from what its files say of their end. Pure. */
 import type { CredentialHealth } from '@airlock/contract/api';
-import { AppError } from '@airlock/contract/errors';
+import { AppError, type ErrorBody } from '@airlock/contract/errors';
 import type { CheckResult, CredentialBundle } from '@airlock/contract/guest';
 import type { CredentialExpiry, Refusal } from '@airlock/contract/provider/facts';
 import type { Provider } from '@airlock/contract/provider/provider';
@@ -16,9 +16,6 @@ export interface Finding {
 
 /** A login that cannot renew itself and ends within this time, in ms, is expiring. */
 const soonMs = 3 * 86_400_000;
-/** What CLIs and providers say of a grant that was taken back. */
-const takenBack =
-  /\brevoked\b|invalid_grant|token_invalidated|refresh token (?:was|has been|is)? ?(?:already )?(?:used|reused|invalid)/i;
 /** How TLS libraries say that they do not trust whoever answered: the provider has not seen the login then. */
 const untrusted =
   /self[- ]signed certificate|unable to (?:get (?:local )?issuer|verify the first) certificate|invalid peer certificate|certificate verify failed|\b(?:UNABLE_TO_(?:GET_ISSUER|VERIFY)|SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED)/i;
@@ -50,11 +47,10 @@ export function findingOf(
   proof: Pick<CheckResult, 'ok' | 'exitCode' | 'output'>,
   expiry: CredentialExpiry | null,
   now: number,
-  refusal?: Pick<Refusal, 'reason'>,
+  refusal?: Pick<Refusal, 'reason' | 'takenBack'>,
 ): Finding {
   if (proof.ok) return findingByExpiry(expiry, now) ?? { health: 'valid', healthReason: 'The CLI accepts it.' };
-  if (takenBack.test(proof.output))
-    return { health: 'revoked', healthReason: 'The CLI says that the provider has taken it back.' };
+  if (refusal?.takenBack) return { health: 'revoked', healthReason: refusal.reason };
   if (untrusted.test(proof.output)) return { health: 'unknown', healthReason: untrustedReason };
   if (proof.exitCode === null)
     return { health: 'unknown', healthReason: 'The check could not be carried out: the CLI did not end by itself.' };
@@ -63,23 +59,19 @@ export function findingOf(
 }
 
 /** Begins the reason of a finding that a prompt has made: the provider's own answer. */
-const atPrompt = 'At a prompt its CLI said: ';
-/** Characters of the CLI's reason that a finding repeats. */
-const reasonCharacters = 300;
+const atPrompt = 'At a prompt: ';
 
 /** What the end of a prompt says of its login: `failure` is why the CLI gave up, null for a whole answer. undefined: nothing. */
 export function findingOfPrompt(
-  { prompt }: Pick<Provider, 'prompt'>,
+  { login }: Pick<Provider, 'login'>,
   failure: string | null,
   expiry: CredentialExpiry | null,
   now: number,
 ): Finding | undefined {
   if (failure === null) return findingOf({ ok: true, exitCode: 0, output: '' }, expiry, now);
-  const at = prompt?.loginRefused?.exec(failure)?.index;
-  if (at === undefined) return undefined;
-  const line = failure.slice(failure.lastIndexOf('\n', at) + 1).split('\n')[0] ?? '';
-  const health = takenBack.test(line) ? 'revoked' : 'needs_login';
-  return { health, healthReason: `${atPrompt}${line.trim().slice(0, reasonCharacters)}` };
+  const refusal = refusalIn(login, failure);
+  if (!refusal || refusal.ofUse) return undefined;
+  return { health: refusal.takenBack ? 'revoked' : 'needs_login', healthReason: `${atPrompt}${refusal.reason}` };
 }
 
 /** Whether a proof's yes, which may be of the files alone, says less than what a prompt has shown of this login before. */
@@ -115,4 +107,19 @@ export function proofError(
     hint,
     details,
   });
+}
+
+/** Why a prompt has no whole answer, as its agent tells it; where that is known, in a sentence with what to do, and the CLI's words below. */
+export function promptError({ login }: Pick<Provider, 'login'>, error: ErrorBody): ErrorBody {
+  const words = wordsOf(error);
+  const refusal = error.code === 'prompt_failed' ? refusalIn(login, words) : undefined;
+  if (!refusal) return error;
+  const { reason, hint } = refusal;
+  return new AppError('prompt_failed', reason, { hint, details: { lastOutput: words } }).toBody();
+}
+
+/** All that the CLI said of a failure. */
+export function wordsOf({ message, details }: ErrorBody): string {
+  const output = details?.['lastOutput'];
+  return typeof output === 'string' ? `${message}\n${output}` : message;
 }

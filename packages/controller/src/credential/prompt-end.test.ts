@@ -44,16 +44,20 @@ for (const { name, open, skip } of databases) {
     describe('what a prompt shows of its login', () => {
       const renewal = 'Your access token could not be refreshed because your refresh token';
       test.each([
-        [`${renewal} was already used. Please log out and sign in again.`, 'revoked'],
-        [`${renewal} was revoked. Please log out and sign in again.`, 'revoked'],
-        [`${renewal} has expired. Please log out and sign in again.`, 'needs_login'],
-        ['unexpected status 401 Unauthorized: Incorrect API key provided', 'needs_login'],
-      ])('is its health, with the reason of the CLI, until a prompt succeeds: %s', async (words, health) => {
+        [`${renewal} was already used. Please log out and sign in again.`, 'revoked', 'Another program has used'],
+        [`${renewal} was revoked. Please log out and sign in again.`, 'revoked', 'OpenAI has taken this login back'],
+        [`${renewal} has expired. Please log out and sign in again.`, 'needs_login', 'The login of Codex has ended'],
+        [
+          'unexpected status 401 Unauthorized: Incorrect API key provided',
+          'needs_login',
+          'does not accept this API key',
+        ],
+      ])('is its health, with its reason, until a prompt succeeds: %s', async (words, health, reason) => {
         await connect('one');
         await (
           await custodian.listen(v.owner)
         )(`codex ended with exit code 1.\nfirst\n${words}\nlast`);
-        const found = { health, healthReason: expect.stringMatching(new RegExp(`: ${words}$`)) as string };
+        const found = { health, healthReason: expect.stringContaining(reason) as string };
         expect(await summary()).toMatchObject(found);
         // Its CLI answers from its files.
         expect(await custodian.check(v.owner)).toMatchObject(found);
@@ -63,11 +67,15 @@ for (const { name, open, skip } of databases) {
         expect(await summary()).toMatchObject({ health: 'valid' });
       });
 
-      test('is nothing where it failed for another reason', async () => {
+      test.each([
+        '{"detail":"The model is not available for this account."}',
+        'You’ve hit your usage limit. Upgrade to Pro',
+        'Quota exceeded. Check your plan and billing details.',
+      ])('is nothing where it failed for another reason: %s', async (words) => {
         await connect('one');
         await (
           await custodian.listen(v.owner)
-        )('{"detail":"The model is not available for this account."}');
+        )(words);
         expect(await summary()).toMatchObject({ health: 'valid' });
       });
 

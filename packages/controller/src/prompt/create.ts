@@ -1,16 +1,17 @@
 /** Runs prompts through the agent of the CLI VM. Keeps nothing: a prompt lives as long as the call that asked for it. */
 import type { Logger } from 'pino';
 import { createBackground, type Background } from '@airlock/contract/background';
-import type { CredentialSummary, RunPromptRequest } from '@airlock/contract/api';
+import type { CredentialSummary, PromptEvent, RunPromptRequest } from '@airlock/contract/api';
 import { raceAbort, withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import type { JsonClient } from '@airlock/contract/http-client';
 import { PromptFrame, promptLimits, statusProtocol, type PromptRequest } from '@airlock/contract/guest';
 import type { Provider } from '@airlock/contract/provider/provider';
-import { requireProvider } from '@airlock/contract/provider/registry';
+import { providers, requireProvider } from '@airlock/contract/provider/registry';
 import { parseReceived } from '@airlock/contract/received';
 import type { Settings } from '@airlock/contract/settings';
 import type { Custodian } from '../credential/custodian.js';
+import { promptError, wordsOf } from '../credential/health.js';
 import type { CliUse, Vms } from '../vm/vm.js';
 import type { Emit, Prompts } from './prompt.js';
 
@@ -148,24 +149,21 @@ function finish({ vm, release }: CliUse, { custodian, log }: PromptDeps): void {
 const elapsed = (since: number): number => Math.round(performance.now() - since);
 
 /** Frames of the agent, up to the last one; answers why the CLI gave up, or null when it did not. @throws AppError when it breaks off */
-async function passAnswer(
-  guest: JsonClient,
-  { name, body }: Prompt,
-  emit: Emit,
-  over: AbortSignal,
-): Promise<string | null> {
+async function passAnswer(guest: JsonClient, { body }: Prompt, emit: Emit, over: AbortSignal): Promise<string | null> {
   const failures: string[] = [];
   const totalMs = body.timeoutMs + afterLimitMs;
   const signal = withDeadline(over, totalMs);
   const options = { body, signal, timeoutMs: silenceMs, totalMs, maxLines: promptLimits.answerBytes };
   for await (const line of await guest.lines('POST', '/prompts', options)) {
     const frame = PromptFrame.parse(parseReceived(line));
-    await raceAbort(emit('status' in frame ? { status: `${name}: ${frame.status}` } : frame), signal);
-    if ('error' in frame) {
-      const { message, details } = frame.error;
-      failures.push(message, ...(typeof details?.['lastOutput'] === 'string' ? [details['lastOutput']] : []));
-    }
+    await raceAbort(emit(eventOf(frame, providers[body.provider])), signal);
+    if ('error' in frame) failures.push(wordsOf(frame.error));
     if ('exitCode' in frame) return failures.length === 0 && frame.exitCode === 0 ? null : failures.join('\n');
   }
   throw new AppError('vm_lost', 'The CLI VM ended in the middle of the answer.');
+}
+
+function eventOf(frame: PromptFrame, provider: Provider): PromptEvent {
+  if ('status' in frame) return { status: `${provider.name}: ${frame.status}` };
+  return 'error' in frame ? { error: promptError(provider, frame.error) } : frame;
 }
