@@ -41,7 +41,7 @@ function tooLarge(path: string, size: number, limit: number): AppError {
   const mib = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(2)} MiB`;
   return new AppError(
     'credential_invalid',
-    `${path} has ${mib(size)} (${size} bytes); at most ${mib(limit)} are read.`,
+    `${path} has ${mib(size)} (${size} bytes); at most ${mib(limit)} (${limit} bytes) are read.`,
     {
       hint: 'Make it smaller: let its CLI clear its history, or remove from it what is not needed by a prompt.',
     },

@@ -27,6 +27,12 @@ function stateOf(bytes: number): string {
   return `${before}"${history.repeat(Math.ceil(room / history.length)).slice(0, room)}"${after}`;
 }
 
+const bundleFiles = (value: string) =>
+  [
+    ['.claude/.credentials.json', tokens(value)] as const,
+    ['.claude.json', JSON.stringify({ oauthAccount: account })] as const,
+  ].map(([path, text]) => ({ path, mode: 0o600, contentBase64: Buffer.from(text).toString('base64') }));
+
 async function guest() {
   const home = await temporaryFolder();
   const store = createCredentialStore(home, user, loginOf);
@@ -44,7 +50,7 @@ async function guest() {
 const heldOf = async (custody: ReturnType<typeof createCustody>, provider: string) =>
   (await custody.list()).credentials.find((one) => one?.provider === provider);
 
-it.each([900 * kib, 3.9 * 1024 * kib, cliFileBytes])(
+it.each([900 * kib, 1024 * kib, 3.9 * 1024 * kib, cliFileBytes, cliFileBytes + 1])(
   'a state file of %i bytes locks nobody out, and only the login leaves it',
   async (bytes) => {
     const { home, store, custody } = await guest();
@@ -59,7 +65,7 @@ it.each([900 * kib, 3.9 * 1024 * kib, cliFileBytes])(
   },
 );
 
-it.each([900 * kib, 3.9 * 1024 * kib])(
+it.each([900 * kib, 1024 * kib, 3.9 * 1024 * kib, cliFileBytes])(
   'a login is merged into a state file of %i bytes, and taken out of it, with every other byte left as it was',
   async (bytes) => {
     const { home, store } = await guest();
@@ -85,24 +91,39 @@ it.each([900 * kib, 3.9 * 1024 * kib])(
   },
 );
 
+it('one that is larger by a byte is not merged into, and no file is touched; its login can be taken out', async () => {
+  const { home, store } = await guest();
+  const path = join(home, '.claude.json');
+  const state = stateOf(cliFileBytes + 1);
+  await writeFile(path, state);
+  const files = bundleFiles('t2');
+  await expect(store.write({ provider: 'claude_code', files })).rejects.toMatchObject({
+    code: 'credential_invalid',
+    message: '.claude.json has 4.00 MiB (4194305 bytes); at most 4.00 MiB (4194304 bytes) are read.',
+  });
+  expect(await readFile(join(home, '.claude/.credentials.json'), 'utf8')).toBe(tokens('t1'));
+  expect((await readFile(path, 'utf8')) === state).toBe(true);
+  await store.remove('claude_code');
+  expect(await readFile(path, 'utf8')).not.toContain('oauthAccount');
+  expect(await readFile(join(home, '.claude/.credentials.json'), 'utf8')).toBe('{"mcpOAuth":{"mine":1}}');
+});
+
 it('one that is too large is named with its size, stays as it is, and keeps no other login from being read', async () => {
   const { home, store, custody } = await guest();
   const path = join(home, '.claude.json');
   const state = stateOf(5 * 1024 * kib);
   await writeFile(path, state);
-  const told = /^\.claude\.json has 5\.00 MiB \(5242880 bytes\); at most 4\.00 MiB are read\./;
+  const told = /^\.claude\.json has 5\.00 MiB \(5242880 bytes\); at most 4\.\d\d MiB \(\d+ bytes\) are read\./;
   const held = await heldOf(custody, 'claude_code');
   expect(held).toMatchObject({ complete: false, unreadable: expect.stringMatching(told) as string });
   expect(await heldOf(custody, 'codex')).toMatchObject({ complete: true });
   expect(await store.read('codex')).toMatchObject({ provider: 'codex' });
-  const next = Buffer.from(JSON.stringify({ oauthAccount: account })).toString('base64');
-  const files = [
-    { path: '.claude/.credentials.json', mode: 0o600, contentBase64: Buffer.from(tokens('t2')).toString('base64') },
-    { path: '.claude.json', mode: 0o600, contentBase64: next },
-  ];
+  const files = bundleFiles('t2');
   const refused = { code: 'credential_invalid', message: expect.stringMatching(told) as string };
   await expect(store.write({ provider: 'claude_code', files })).rejects.toMatchObject(refused);
+  await expect(store.remove('claude_code')).rejects.toMatchObject(refused);
   expect((await readFile(path, 'utf8')) === state).toBe(true);
+  expect(await readFile(join(home, '.claude/.credentials.json'), 'utf8')).toBe(tokens('t1'));
 });
 
 it('one that nests deeper than any stack is read and merged like any other', async () => {

@@ -17,6 +17,8 @@ import { readUserFile, removeUserFile, writeUserFile } from './folder.js';
  * in memory three times, far below the 64 MiB that nothing a guest has may cost.
  */
 export const cliFileBytes = 4 * 1024 * 1024;
+/** With what a delivery may have put in: it is read and taken out again in any case. */
+const deliveredFileBytes = cliFileBytes + bundleLimits.file;
 
 /** What is in a bundle besides the content of its files, at most. */
 const envelopeBytes = 8 * 1024;
@@ -60,10 +62,10 @@ async function readLogin(home: string, rule: CredentialFile): Promise<string | u
   const { path, keeps, delivery } = rule;
   const isText = keeps instanceof RegExp;
   if (isText && delivery === 'variables') {
-    const whole = await readUserFile(home, path, cliFileBytes);
+    const whole = await readUserFile(home, path, deliveredFileBytes);
     return whole === null ? undefined : keptLines(readVariables(whole.content, rule.variables), keeps);
   }
-  const file = await readUserFile(home, path, isText ? bundleLimits.file : cliFileBytes);
+  const file = await readUserFile(home, path, isText ? bundleLimits.file : deliveredFileBytes);
   if (file === null) return undefined;
   const isWhole = isText || (delivery === 'replace' && file.content.length <= bundleLimits.file);
   const reader = rule.delivery === 'json' ? rule : {};
@@ -114,23 +116,32 @@ export function createCredentialStore(home: string, user: UserIds, loginOf: Logi
     return bundleOf(provider, loginOf(provider), files);
   }
 
-  /** Puts `text` in the place of what is there; `undefined` takes away what belongs to the login. */
-  async function put(rule: CredentialFile, text: string | undefined): Promise<void> {
+  /** What puts `text` in the place of what is there; `undefined` takes away what belongs to the login. */
+  async function change(rule: CredentialFile, text: string | undefined): Promise<() => Promise<void>> {
     const { path, mode } = rule;
     const delivered = text === undefined ? null : Buffer.from(text);
     if (rule.delivery === 'replace') {
-      await (delivered ? writeUserFile(home, path, { content: delivered, mode }, user) : removeUserFile(home, path));
-      return;
+      return () =>
+        delivered ? writeUserFile(home, path, { content: delivered, mode }, user) : removeUserFile(home, path);
     }
-    const existing = await readUserFile(home, path, cliFileBytes);
+    const existing = await readUserFile(home, path, delivered ? cliFileBytes : deliveredFileBytes);
     const held = existing?.content ?? null;
     const content =
       rule.delivery === 'json'
         ? mergeDocument(held, delivered, rule.members, rule)
         : mergeVariables(held, delivered, rule.variables);
-    if (content === null) await removeUserFile(home, path);
-    else if (existing === null || !content.equals(existing.content))
-      await writeUserFile(home, path, { content, mode }, user);
+    return async () => {
+      if (content === null) await removeUserFile(home, path);
+      else if (existing === null || !content.equals(existing.content))
+        await writeUserFile(home, path, { content, mode }, user);
+    };
+  }
+
+  /** All are read before any is touched: one that cannot be read leaves the others as they are. */
+  async function putAll({ credentialFiles }: ProviderLogin, files: FileTexts): Promise<void> {
+    const changes: (() => Promise<void>)[] = [];
+    for (const rule of credentialFiles) changes.push(await change(rule, files.get(rule.path)));
+    for (const make of changes) await make();
   }
 
   return {
@@ -139,12 +150,9 @@ export function createCredentialStore(home: string, user: UserIds, loginOf: Logi
     read,
     write: async (bundle) => {
       const login = loginOf(bundle.provider);
-      const files = checkedTexts(bundle, login);
       // A file that this login does not have is of an earlier one, perhaps of another account.
-      for (const rule of login.credentialFiles) await put(rule, files.get(rule.path));
+      await putAll(login, checkedTexts(bundle, login));
     },
-    remove: async (provider) => {
-      for (const rule of loginOf(provider).credentialFiles) await put(rule, undefined);
-    },
+    remove: (provider) => putAll(loginOf(provider), new Map()),
   };
 }

@@ -270,6 +270,12 @@ describe('processes', () => {
   });
 });
 
+it('a CLI is asked also where its own file is too large to be looked at: it reads that itself', async () => {
+  const running = await start(`cat >/dev/null; echo '${say('hi')}'`);
+  await writeFile(join(running.home, '.codex/auth.json'), `{"history":"${'x'.repeat(5 * 1024 * 1024)}"}`);
+  expect(await whole(running)).toEqual([{ chunk: 'hi\n' }, { exitCode: 0 }]);
+});
+
 describe('refused is', () => {
   it.each([
     ['a prompt for a provider without login', {}, { login: false }, 'not_connected'],
