@@ -57,10 +57,8 @@ export const oldestGuestProtocol = 1;
 export const newestGuestProtocol = guestProtocol + 1;
 /** The first that finds a home on a disk of its own. */
 export const homeDiskProtocol = 3;
-/** The first whose agent knows the routes below /desktop, the login's terminal, and the method `callback`. */
+/** The first whose agent knows the routes below /desktop, the login's terminal, the method `callback`, and `statuses` of a prompt. */
 export const desktopProtocol = 4;
-/** The first whose agent takes `statuses` of a PromptRequest. */
-export const statusProtocol = 4;
 
 /** Where the guest finds things; baked into the image, so both sides must agree. */
 export const guestPaths = {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { deadlineHeader } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
-import { guestProtocol, PromptRequest, statusProtocol } from '@airlock/contract/guest';
+import { guestProtocol, PromptRequest, desktopProtocol } from '@airlock/contract/guest';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
 import { createPrompts } from '../prompt/create.js';
@@ -143,7 +143,7 @@ async function open(signal: AbortSignal) {
   };
 }
 
-test.each([statusProtocol - 1, statusProtocol])(
+test.each([desktopProtocol - 1, desktopProtocol])(
   'what the CLI tells while there is no answer is asked of agents that know of it, and is told: protocol %i',
   async (its) => {
     protocol = its;
@@ -159,8 +159,8 @@ test.each([statusProtocol - 1, statusProtocol])(
           (event) => 'status' in (event as object) && (event as { status: string }).status === 'asking Codex',
         ) + 1,
       ),
-    ).toEqual([...(its < statusProtocol ? [] : [own]), ...[{ chunk: 'hi' }, { exitCode: 0 }]]);
-    expect(Object.keys(asked[0] ?? {}).includes('statuses')).toBe(its >= statusProtocol);
+    ).toEqual([...(its < desktopProtocol ? [] : [own]), ...[{ chunk: 'hi' }, { exitCode: 0 }]]);
+    expect(Object.keys(asked[0] ?? {}).includes('statuses')).toBe(its >= desktopProtocol);
   },
 );
 

@@ -5,7 +5,7 @@ import type { CredentialSummary, PromptEvent, RunPromptRequest } from '@airlock/
 import { raceAbort, withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import type { JsonClient } from '@airlock/contract/http-client';
-import { PromptFrame, promptLimits, statusProtocol, type PromptRequest } from '@airlock/contract/guest';
+import { PromptFrame, promptLimits, desktopProtocol, type PromptRequest } from '@airlock/contract/guest';
 import type { Provider } from '@airlock/contract/provider/provider';
 import { providers, requireProvider } from '@airlock/contract/provider/registry';
 import { parseReceived } from '@airlock/contract/received';
@@ -113,7 +113,7 @@ async function runPrompt(prompt: Prompt, deps: Deps, emit: Emit, over: AbortSign
       await emit({ status: `asking ${prompt.name}` });
       const told = await custodian.listen({ userId: prompt.userId, provider: prompt.body.provider });
       const guest = await vms.guest(use.vm.id);
-      if ((await vms.protocolOf(use.vm)) >= statusProtocol) prompt.body.statuses = true;
+      if ((await vms.protocolOf(use.vm)) >= desktopProtocol) prompt.body.statuses = true;
       const heard = await passAnswer(guest, prompt, emit, AbortSignal.any([over, use.ended]));
       await told(heard).catch((error: unknown) => log.error({ err: error }, 'the end of a prompt could not be noted'));
     } catch (error) {
