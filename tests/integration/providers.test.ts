@@ -107,7 +107,7 @@ describe.each(providerIds.filter((id) => providers[id].login !== null))('%s', (i
     const question = providers[id].login?.question?.(files, Date.now()) ?? null;
     const [status = 0] = question?.refusedBy ?? [];
     const answer = `{"error":{"code":"no_such_login","message":"'"$(cat "$0.in")"'"}}\n${status}`;
-    const lines = ['#!/bin/sh', 'echo "$@" >"$0.argv"', 'cat >"$0.in"', `printf '%s' '${answer}'`, ''];
+    const lines = ['#!/bin/sh', 'echo "$@" >"$0.argv"', 'tr "\\n" " " >"$0.in"', `printf '%s' '${answer}'`, ''];
     await writeFile(join(bin, 'curl'), lines.join('\n'));
     const check = await agent.call('POST', `/checks/${proofName(id)}`, CheckResult, { timeoutMs: 60_000 });
     await writeFile(join(bin, 'curl'), '#!/bin/sh\nexit 7\n');
