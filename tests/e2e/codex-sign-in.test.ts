@@ -25,7 +25,7 @@ describe('a Codex sign-in', () => {
 
   stepsToTheEnd(scenario, () => ({
     refuse: scenario.internet.codexProvider.refuseLogins,
-    reason: 'OpenAI does not accept this login.',
+    reason: 'OpenAI has taken this login back.',
   }));
 
   it('answers a question asked on the page, with that login', async () => {
