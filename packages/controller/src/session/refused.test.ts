@@ -69,6 +69,14 @@ describe('a login that its CLI ends', () => {
     const calls = desk.host.vm('browser').calls.filter(({ call }) => /^(?:POST \/login|DELETE)/.test(call));
     expect(calls.map(({ call }) => call)).toEqual(['POST /login', 'DELETE /login', 'POST /login']);
     expect(calls.at(-1)?.body).toMatchObject({ settings: { project: 'my-project-123' } });
+    // It still has the setting when the CLI then waits for as long as it does.
+    desk.openPage();
+    await desk.until(id, 'awaiting_user_auth');
+    const waited = await readRecording('gemini_cli', '0.61-waited.txt');
+    desk.host.vm('browser').login = { ...desk.host.vm('browser').login, state: 'failed', lastOutput: waited };
+    await desk.until(id, 'ready', pageRuns);
+    const { body } = desk.host.vm('browser').calls.findLast(({ call }) => call === 'POST /login') ?? {};
+    expect(body).toMatchObject({ settings: { project: 'my-project-123' } });
     await desk.sessions.restartLogin(desk.ada, id, 'browser');
     await vi.waitFor(() =>
       expect(desk.host.vm('browser').calls.map(({ call }) => call)).toContain('DELETE /credentials/gemini_cli'),

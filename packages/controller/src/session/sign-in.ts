@@ -148,7 +148,7 @@ async function repeat(drive: Drive, row: SessionRow, login: StoredLogin, status:
   const { reason = '', hint = '' } = refusalIn(providers[row.provider].login, status.lastOutput) ?? {};
   const notice = new AppError('login_repeated', `${reason} The sign-in has begun again by itself.`, { hint });
   await drive.rows.apply(drive.id, 'login_restarted', {
-    ...restartChange(login.method, { notice }),
+    ...restartChange(login.method, { notice, settings: login.settings }),
     when: isLogin(login),
   });
 }
@@ -176,7 +176,7 @@ async function recover(drive: Drive, row: SessionRow, login: StoredLogin): Promi
     hint: 'Sign in once more.',
   });
   await drive.rows.apply(drive.id, 'login_restarted', {
-    ...restartChange(login.method, { notice }),
+    ...restartChange(login.method, { notice, settings: login.settings }),
     when: isLogin(login),
   });
 }
