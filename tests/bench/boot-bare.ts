@@ -65,7 +65,13 @@ export async function watchBare<T>(
   watch: (guest: BareGuest, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'airlock-b-'));
-  const network = await attachNetwork({ accepts: ['user'], folder, desktop: true });
+  const network = await attachNetwork({
+    accepts: ['user'],
+    helperSocket: null,
+    vmId: spec.vmId,
+    folder,
+    desktop: true,
+  });
   const nowhere = await listenAsProxy({ path: network.gatewaySocket });
   try {
     const config = guestConfig(spec.vmId);

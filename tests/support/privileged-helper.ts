@@ -1,8 +1,11 @@
 /** A privileged helper of the test's own: one connection to it, by its standard input and output. Needs root. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { access, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { until } from './poll.js';
 
 export const helperMain = fileURLToPath(new URL('../../packages/privileged-helper/dist/main.js', import.meta.url));
 
@@ -25,7 +28,7 @@ export interface HelperConnection {
 
 /** `run`: where it keeps what it makes. `without`: path of a program that is not to be on its host. */
 export function startHelper(run: string, { without }: { without?: string } = {}): HelperConnection {
-  const user = ['--uid', String(relayUser), '--gid', String(relayUser)];
+  const user = ['--uid', String(relayUser), '--gid', String(relayUser), '--programs', 'none'];
   const command = [process.execPath, helperMain, 'serve', ...user, '--run', run];
   const hide = ['unshare', '--mount', 'sh', '-c', 'mount --bind /dev/null "$0" && exec "$@"'];
   const [file = '', ...args] = without === undefined ? command : [...hide, without, ...command];
@@ -45,6 +48,44 @@ export function startHelper(run: string, { without }: { without?: string } = {})
     async close() {
       child.stdin.end();
       return await exited;
+    },
+  };
+}
+
+export interface ListeningHelper {
+  socket: string;
+  /** Ends it; what belongs to VMs ends with their runners. */
+  close(): Promise<void>;
+}
+
+/** A helper for the runners of this user's, whose home and memory is the folder `home`. */
+export async function listenAsHelper(home: string): Promise<ListeningHelper> {
+  const socket = join(home, 'helper.sock');
+  const run = await mkdtemp('/run/airlock-d');
+  const user = ['--uid', String(process.getuid?.()), '--gid', String(process.getgid?.()), '--ids', '70000-70099'];
+  const places = ['--home', home, '--memory', home, '--run', run, '--socket', socket];
+  const command = [helperMain, 'listen', ...user, '--programs', 'qemu-system-x86_64', ...places];
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const exited = once(child, 'exit');
+  const patience = { timeoutMs: 20_000, intervalMs: 20 };
+  await until(
+    'the helper to listen',
+    async () =>
+      access(socket).then(
+        () => true,
+        () => false,
+      ),
+    patience,
+  );
+  return {
+    socket,
+    async close() {
+      // Its children are still giving back what ended runners had.
+      const isEmpty = async (): Promise<boolean> => (await readdir(run)).every((name) => name === 'ids');
+      await until('everything of the VMs to be given back', isEmpty, patience);
+      child.kill();
+      await exited;
+      await rm(run, { recursive: true });
     },
   };
 }

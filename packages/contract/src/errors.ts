@@ -137,6 +137,8 @@ export const errorCatalogue = {
     meaning: 'The privileged helper, which makes networks of VMs as root, cannot be reached or has ended.',
   },
   network_unavailable: { status: 503, meaning: 'The network namespace of a VM could not be made on this host.' },
+  cgroup_unavailable: { status: 503, meaning: 'No cgroup with the limits of a VM can be made on this host.' },
+  vm_ids_exhausted: { status: 503, meaning: 'Every user id that the privileged helper has for VMs is in use.' },
   host_unsupported: { status: 500, meaning: 'This host lacks something that Airlock needs.' },
   command_failed: { status: 500, meaning: 'A program that Airlock started ended with an error.' },
   aborted: { status: 499, meaning: 'The operation was cancelled.' },

@@ -1,5 +1,7 @@
 /** Where secrets of running VMs may lie: a folder that is memory, and one in it that nobody but this user can look into. */
+import { createHash } from 'node:crypto';
 import { access, constants, lstat, mkdir, stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import { AppError } from './errors.js';
 import { nullIfAbsent } from './file.js';
 
@@ -19,6 +21,10 @@ export async function findMemoryFolder(places: readonly string[] = usualPlaces()
   }
   return { problem: `There is no folder in memory for secrets: ${problems.join('; ')}.` };
 }
+
+/** Where the secrets of a VM of this home lie in that folder of memory. */
+export const secretFolderOf = (memory: string, home: string, vmId: string): string =>
+  join(memory, `airlock-${createHash('sha256').update(home).digest('hex').slice(0, 12)}`, vmId);
 
 const usualPlaces = (): string[] => [process.env['XDG_RUNTIME_DIR'], '/dev/shm'].filter((path) => path !== undefined);
 

@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { ReceivedError } from './errors.js';
-import { VmId } from './ids.js';
+import { ImageId, VmId } from './ids.js';
+import { ProcessIdentity, VmRoot } from './runner.js';
 
 /** The interface that a VM is plugged into; the same in the namespace of each. What the guest sees is `guestNetwork`. */
 export const tapNetwork = { tap: 'airlock0', mac: '52:54:00:12:34:56', gatewayMac: '02:00:0a:00:02:64' } as const;
@@ -18,17 +19,52 @@ export const relaySockets = { gateway: 'e.sock', agent: 'a.sock', desktop: 'd.so
 /** Where a helper that systemd starts listens. */
 export const helperSocket = '/run/airlock-helper.sock';
 
+/** Bytes of a line, either way. */
+export const maxHelperLine = 64 * 1024;
+
+/** Descriptors of a program in its jail, after the three that every program has: its monitor, its TAP, and its files in order. */
+export const jailDescriptors = { monitor: 3, tap: 4, firstFile: 5 } as const;
+
+/** A file that a VMM is to have, by what it is. The home and a root of the VM may be written, all others are read-only. */
+export const JailFile = z.discriminatedUnion('of', [
+  z.strictObject({ of: z.literal('image'), imageId: ImageId, file: z.enum(['kernel', 'initrd', 'rootfs']) }),
+  z.strictObject({ of: z.literal('home') }),
+  z.strictObject({ of: z.literal('root'), ...VmRoot.shape }),
+  z.strictObject({ of: z.literal('config') }),
+]);
+export type JailFile = z.infer<typeof JailFile>;
+
+/** Of a program in /usr/bin. */
+export const ProgramName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/);
+
+const JailRequest = z.strictObject({
+  verb: z.literal('start'),
+  /** One of those that the administrator has named to the helper. */
+  program: ProgramName,
+  /** Given to the program once nothing is left to it that these could misuse. */
+  arguments: z.array(z.string().max(4096)).max(200),
+  files: z.array(JailFile).max(16),
+  kvm: z.boolean(),
+  /** Of the guest; limits follow from it. */
+  memoryMib: z.int().min(16).max(65536),
+  cpus: z.int().min(1).max(16),
+});
+export type JailRequest = z.infer<typeof JailRequest>;
+
 /** Closed: a verb that is not here does not exist. They name a VM by its id, and nothing by a path. */
 export const HelperRequest = z.discriminatedUnion('verb', [
   /** What this host offers. */
   z.strictObject({ verb: z.literal('status') }),
   /** Makes the network of a VM; once on a connection. */
   z.strictObject({ verb: z.literal('network'), vmId: VmId }),
+  /** Starts the VMM of that VM in a jail; once on a connection. Events follow. */
+  JailRequest,
+  /** Bytes for the VMM's monitor, base64. Not answered. */
+  z.strictObject({ verb: z.literal('monitor'), data: z.base64().max(maxHelperLine) }),
+  /** Ends the VMM. Not answered: its exit is an event. */
+  z.strictObject({ verb: z.literal('kill') }),
 ]);
 export type HelperRequest = z.infer<typeof HelperRequest>;
-
-/** Bytes of a line, either way. */
-export const maxHelperLine = 64 * 1024;
 
 export const HelperStatus = z.strictObject({
   /** Of this protocol. */
@@ -44,3 +80,13 @@ export type NetworkAnswer = z.infer<typeof NetworkAnswer>;
 
 /** What a request is answered with when it cannot be done. */
 export const HelperRefusal = z.strictObject({ error: ReceivedError });
+
+export const JailAnswer = z.strictObject({ identity: ProcessIdentity });
+export type JailAnswer = z.infer<typeof JailAnswer>;
+
+/** What the VMM in the jail says, base64, as far as the runner reads it; and its end. */
+export const HelperEvent = z.discriminatedUnion('event', [
+  z.strictObject({ event: z.enum(['console', 'messages', 'monitor']), data: z.base64().max(maxHelperLine) }),
+  z.strictObject({ event: z.literal('exit'), code: z.int().nullable(), signal: z.string().max(20).nullable() }),
+]);
+export type HelperEvent = z.infer<typeof HelperEvent>;

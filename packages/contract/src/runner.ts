@@ -120,6 +120,8 @@ const specMembers = {
 export const VmSpec = z.strictObject({
   version: z.literal(2),
   ...specMembers,
+  /** Socket of the privileged helper that makes the VM's network and jail. Absent, so that a version before it reads the rest: the VMM's own network. */
+  helperSocket: HostPath.optional(),
   /** Name of a driver in the runner's registry, which alone knows what it means. */
   driver: z.string().regex(/^[a-z][a-z0-9-]{0,31}$/),
   /** In the order in which the guest sees them; one is the root. */

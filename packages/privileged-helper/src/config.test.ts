@@ -1,12 +1,15 @@
 import { expect, it } from 'vitest';
 import { readConfig } from './config.js';
 
-const user = ['--uid', '1000', '--gid', '1001'];
+const user = ['--uid', '1000', '--gid', '1001', '--programs', 'a-vmm,another'];
 
 it('reads who the runners are, and keeps its things below /run', () => {
   expect(readConfig(['serve', ...user])).toEqual({
     command: 'serve',
-    config: { uid: 1000, gid: 1001, run: '/run/airlock-helper' },
+    config: {
+      ...{ uid: 1000, gid: 1001, run: '/run/airlock-helper', home: '/var/lib/airlock', memory: '/run/airlock' },
+      ...{ programs: ['a-vmm', 'another'], ids: { first: 2_000_000_000, last: 2_000_000_999 } },
+    },
   });
 });
 
@@ -20,6 +23,10 @@ it.each([
   [['serve', ...user, '--run', `/${'x'.repeat(60)}`], /--run/],
   [['serve', ...user, '--socket', 'here'], /--socket/],
   [['serve', ...user, '--shell', 'sh'], /shell/],
+  [['serve', ...user, '--programs', '../sh'], /--programs/],
+  [['serve', ...user, '--ids', '0-10'], /--ids/],
+  [['serve', ...user, '--ids', '70010-70000'], /--ids/],
+  [['serve', ...user, '--home', 'relative'], /--home/],
   [['serve', 'more', ...user], /more/],
 ])('refuses %j', (args, message) => {
   expect(() => readConfig(args)).toThrow(

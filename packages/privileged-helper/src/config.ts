@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
+import { ProgramName } from '@airlock/contract/privileged';
 
 const Id = z
   .string()
@@ -9,16 +10,34 @@ const Id = z
   .transform(Number)
   .pipe(z.int().max(4_294_967_294));
 
+/** Not root, nor anybody that Debian makes by itself. */
+const VmUser = z.int().min(65536).max(4_294_967_294);
+/** Absolute, without dots. */
+const Folder = z.string().regex(/^(\/[a-z0-9_-][a-z0-9._-]*)+$/i);
+
 const Options = z.strictObject({
   /** User and group of the runners: relays run as them, and the sockets are theirs. */
   uid: Id,
   gid: Id,
   /** Folder of what is made for VMs: absolute, root's like all above it. Names of sockets below it must stay short. */
-  run: z
+  run: Folder.max(48).default('/run/airlock-helper'),
+  /** AIRLOCK_HOME of the controller, and the folder in memory that it has for secrets: where the files of VMs are. */
+  home: Folder.default('/var/lib/airlock'),
+  memory: Folder.default('/run/airlock'),
+  /** VMMs that may be started: names of programs in /usr/bin, comma separated. */
+  programs: z
     .string()
-    .regex(/^(\/[a-z0-9_-][a-z0-9._-]*)+$/i)
-    .max(48)
-    .default('/run/airlock-helper'),
+    .transform((text) => text.split(','))
+    .pipe(z.array(ProgramName)),
+  /** User ids for VMMs, which belong to nobody else: FIRST-LAST. */
+  ids: z
+    .string()
+    .regex(/^\d{1,10}-\d{1,10}$/)
+    .transform((text) => text.split('-').map(Number))
+    .pipe(z.tuple([VmUser, VmUser]))
+    .refine(([first, last]) => first <= last, 'the first is larger than the last')
+    .transform(([first, last]) => ({ first, last }))
+    .default({ first: 2_000_000_000, last: 2_000_000_999 }),
   /** Socket to listen on, for hosts without systemd. */
   socket: z.string().startsWith('/').max(100).optional(),
 });

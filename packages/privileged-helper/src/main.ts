@@ -11,13 +11,17 @@ import { readConfig, type HelperConfig } from './config.js';
 import { serve } from './serve.js';
 import { sweep } from './vm.js';
 
-const usage = `Usage: airlock-privileged-helper serve|sweep|listen --uid N --gid N [--run FOLDER] [--socket PATH]
+const usage = `Usage: airlock-privileged-helper serve|sweep|listen --uid N --gid N --programs NAMES [--run FOLDER] [--socket PATH]
 
 serve    serves one connection on standard input and output, as systemd starts it for each
 sweep    gives back what a killed helper has left
 listen   listens on --socket (${helperSocket} unless given) and starts a serve for each connection: for hosts without systemd
 
   --uid, --gid   user and group that runners run as; relays into networks of VMs run as them
+  --programs NAMES   VMMs that it may start: names of programs in /usr/bin, comma separated
+  --home FOLDER, --memory FOLDER   AIRLOCK_HOME of the controller, and its folder in memory: where files of VMs are;
+                 /var/lib/airlock and /run/airlock unless given
+  --ids N-N      user ids for VMMs; 2000000000-2000000999 unless given
   --run FOLDER   where it keeps what it makes; /run/airlock-helper unless given
   --help         shows this text
 `;

@@ -1,7 +1,16 @@
 /** One connection: requests by line, answered in order, and everything given back when it ends. */
+import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { AppError } from '@airlock/contract/errors';
-import { HelperRequest, maxHelperLine, type HelperStatus, type NetworkAnswer } from '@airlock/contract/privileged';
+import {
+  HelperRequest,
+  maxHelperLine,
+  type HelperEvent,
+  type HelperStatus,
+  type JailAnswer,
+  type NetworkAnswer,
+} from '@airlock/contract/privileged';
+import type { Jail, JailEvents } from './jail/jail.js';
 import { createVm, type Vm } from './vm.js';
 import type { HelperConfig } from './config.js';
 import { networkProblem } from './network/slot.js';
@@ -10,8 +19,21 @@ import { networkProblem } from './network/slot.js';
 export async function serve(config: HelperConfig, input: Readable, output: Writable, over: AbortSignal): Promise<void> {
   let vm: Vm | undefined;
 
-  async function answer(line: string): Promise<HelperStatus | NetworkAnswer> {
+  let jail: Jail | undefined;
+  // Whoever does not listen any more has ended, and so has what it asked for.
+  output.on('error', () => input.destroy());
+  const tell = (message: object): boolean => !output.writable || output.write(`${JSON.stringify(message)}\n`);
+
+  /** Undefined: the request is not answered. */
+  async function answer(line: string): Promise<HelperStatus | NetworkAnswer | JailAnswer | undefined> {
     const request = parse(line);
+    if (request.verb === 'monitor') return void jail?.monitor(Buffer.from(request.data, 'base64'));
+    if (request.verb === 'kill') return void (await jail?.close());
+    if (request.verb === 'start') {
+      if (!vm) throw new AppError('invalid_request', 'A VMM is started after the network that it is for.');
+      jail = await vm.start(request, jailEvents(output, tell));
+      return { identity: jail.identity };
+    }
     if (request.verb === 'status') return { version: 1, networkProblem: await networkProblem() };
     if (vm)
       throw new AppError('invalid_request', 'A connection to the helper is for one VM, and this one has its own.');
@@ -23,11 +45,27 @@ export async function serve(config: HelperConfig, input: Readable, output: Writa
   over.addEventListener('abort', () => input.destroy(), { once: true });
   try {
     for await (const line of lines(input)) {
-      output.write(`${JSON.stringify(await answer(line).catch(refusal))}\n`);
+      const message = await answer(line).catch(refusal);
+      if (message) tell(message);
     }
   } finally {
     await vm?.close();
   }
+}
+
+/** Bytes of a chunk whose base64 surely fits into a line. */
+const chunkBytes = 32 * 1024;
+
+function jailEvents(output: Writable, tell: (event: HelperEvent) => boolean): JailEvents {
+  return {
+    async output(event, chunk) {
+      for (let at = 0; at < chunk.length; at += chunkBytes) {
+        const data = chunk.subarray(at, at + chunkBytes).toString('base64');
+        if (!tell({ event, data })) await Promise.race([once(output, 'drain'), once(output, 'close')]);
+      }
+    },
+    exit: (code, signal) => void tell({ event: 'exit', code, signal }),
+  };
 }
 
 const refusal = (error: unknown): { error: object } => ({ error: AppError.from(error).toBody() });

@@ -1,8 +1,12 @@
 /** What was made for the VM of one connection, and its end. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { AppError } from '@airlock/contract/errors';
+import type { JailRequest } from '@airlock/contract/privileged';
 import { abandoned, claim, isTaken } from './claim.js';
 import type { HelperConfig } from './config.js';
+import { removeCgroups } from './jail/cgroup.js';
+import { startJail, type Jail, type JailEvents } from './jail/jail.js';
 import { makeNetwork, removeNetwork } from './network/slot.js';
 
 export interface Vm {
@@ -12,33 +16,49 @@ export interface Vm {
   ended: Promise<void>;
   /** Gives everything back. */
   close(): Promise<void>;
+  /** Starts its VMM, once. @throws AppError invalid_request, and those of `startJail` */
+  start(request: JailRequest, events: JailEvents): Promise<Jail>;
 }
 
 /** @throws AppError network_unavailable: nothing is left */
 export async function createVm(config: HelperConfig, vmId: string): Promise<Vm> {
-  const base = await claim(config.run, vmId, () => removeNetwork(config, vmId, join(config.run, vmId)));
+  const base = await claim(config.run, vmId, () => recover(config, vmId));
   const release = async (): Promise<void> => {
     await removeNetwork(config, vmId, base);
     await rm(base, { recursive: true });
   };
   try {
     const slot = await makeNetwork(config, vmId, base);
+    let jail: Promise<Jail> | undefined;
     const close = async (): Promise<void> => {
+      await jail?.then(
+        (one) => one.close(),
+        () => undefined,
+      );
       await slot.close();
       await release();
     };
-    return { folder: slot.folder, ended: slot.relayEnded, close };
+    const start = (request: JailRequest, events: JailEvents): Promise<Jail> => {
+      if (jail) throw new AppError('invalid_request', 'The VMM of this connection was started already.');
+      return (jail = startJail(config, vmId, request, events));
+    };
+    return { folder: slot.folder, ended: slot.relayEnded, close, start };
   } catch (error) {
     await release();
     throw error;
   }
 }
 
+/** What a killed helper had for this VM. All processes in its namespace are ended before its cgroups are removed. */
+async function recover(config: HelperConfig, vmId: string): Promise<void> {
+  await removeNetwork(config, vmId, join(config.run, vmId));
+  await removeCgroups(vmId);
+}
+
 /** Gives back what killed helpers have left, unless another process is at it already. */
 export async function sweep(config: HelperConfig): Promise<void> {
   for (const vmId of await abandoned(config.run)) {
-    const remove = (): Promise<void> => removeNetwork(config, vmId, join(config.run, vmId));
-    const base = await claim(config.run, vmId, remove).catch(nullIfTaken);
+    const base = await claim(config.run, vmId, () => recover(config, vmId)).catch(nullIfTaken);
     if (base !== null) await rm(base, { recursive: true });
   }
 }

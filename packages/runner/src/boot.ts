@@ -53,7 +53,10 @@ export async function connect(context: BootContext): Promise<Connections> {
   const { folder, spec, secrets, cleanup } = context;
   const driver = chooseDriver(spec);
   const desktop = secrets.guestConfig.vncPassword !== null;
-  const network = await attachNetwork({ accepts: driver.capabilities.networks, folder, desktop });
+  const network = await attachNetwork({
+    ...{ accepts: driver.capabilities.networks, helperSocket: spec.helperSocket ?? null },
+    ...{ vmId: spec.vmId, folder, desktop },
+  });
   cleanup.add('network', () => network.detach());
   const gateway = await openEgress(context, network.gatewaySocket);
   const drive = await createConfigDrive(spec.secretFolder, secrets.guestConfig);

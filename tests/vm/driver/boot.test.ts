@@ -26,7 +26,7 @@ afterEach(async () => {
   await untilNoLeaks(before, patienceMs);
 });
 
-describe.each(await findOffers())('the driver $driver', (offer) => {
+describe.each(await findOffers())('the driver $driver, network $network', (offer) => {
   beforeEach(({ skip }) => {
     if (offer.skip !== null) skip(offer.skip);
   });

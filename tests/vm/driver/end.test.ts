@@ -23,7 +23,7 @@ afterEach(async () => {
 
 const hugeMib = 65_536;
 
-describe.each(await findOffers())('the driver $driver', (offer) => {
+describe.each(await findOffers())('the driver $driver, network $network', (offer) => {
   beforeEach(({ skip }) => {
     if (offer.skip !== null) skip(offer.skip);
   });
@@ -104,7 +104,9 @@ describe.each(await findOffers())('the driver $driver', (offer) => {
   });
 
   it('fails at once without a kernel', async () => {
-    vm = await createTinyVm(offer, Buffer.alloc(0), () => ({ kernel: '/nowhere/vmlinux' }));
+    vm = await createTinyVm(offer, Buffer.alloc(0), ({ kernel }) => ({
+      kernel: kernel.replace('img_tiny01', 'img_tiny02'),
+    }));
     vm.start();
     expect(await vm.exitCode()).toBe(1);
     expect(await vm.lastStatus()).toMatchObject({ phase: 'failed', error: { code: 'vmm_failed' } });

@@ -31,7 +31,7 @@ afterEach(async () => {
 const bootMs = 240_000;
 const graceMs = 60_000;
 
-describe.each(await findOffers())('the driver $driver', (offer) => {
+describe.each(await findOffers())('the driver $driver, network $network', (offer) => {
   beforeEach(({ skip }) => {
     if (offer.skip !== null) skip(offer.skip);
   });

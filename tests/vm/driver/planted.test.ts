@@ -25,7 +25,7 @@ let tree: TreeCopy;
 let added: string[];
 
 beforeAll(async () => {
-  tree = await copyTree('airlock-planted-', ['contract', 'runner']);
+  tree = await copyTree('airlock-planted-', ['contract', 'runner', 'privileged-helper']);
   const folder = join(tree.path, vmm, name);
   await cp(join(tree.path, vmm, 'qemu'), folder, { recursive: true });
   const file = join(folder, 'arguments.ts');

@@ -10,13 +10,18 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { encodeSlot } from '@airlock/contract/config-drive';
 import type { GuestConfig } from '@airlock/contract/guest';
+import { homePaths } from '@airlock/contract/home';
 import { createJsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
+import { imageFiles } from '@airlock/contract/image';
+import { secretFolderOf } from '@airlock/contract/memory-folder';
 import { isRunning } from '@airlock/contract/process';
 import { runProbe } from '@airlock/contract/run-probe';
 import { runnerFiles, RunnerStatus, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
 import { tinyRootDisk } from '@airlock/runner/fixtures/tiny-guest';
+import { chooseDriver } from '@airlock/runner/vmm/registry';
 import type { z } from 'zod';
+import { helperSkip, listenAsHelper, type ListeningHelper } from '../../support/privileged-helper.js';
 import { until } from '../../support/poll.js';
 
 export const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
@@ -24,19 +29,28 @@ export const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/mai
 export const patienceMs = 60_000;
 
 export interface Offer extends Pick<VmSpec, 'driver' | 'accel' | 'tscKhz'> {
+  /** The VMM's own, or a namespace that a privileged helper makes, which locks the VMM up as well. */
+  network: 'user' | 'netns';
   /** Why it cannot run VMs here; null when it can. */
   skip: string | null;
 }
 
-/** Every driver of the registry, as this host offers it; with TEST_DRIVER only that one. */
+/** Every driver of the registry with every network that it takes, as this host offers it; with TEST_DRIVER only that one. */
 export async function findOffers(): Promise<Offer[]> {
   const { drivers, kvm, tscKhz } = await runProbe({ program: runnerMain });
   const only = process.env['TEST_DRIVER'];
   const wanted = drivers.filter(({ name }) => only === undefined || name === only);
   if (wanted.length === 0) throw new Error(`The registry has no driver "${only}".`);
-  return wanted.map(({ name: driver, ok, emulation, reason }) => {
+  return wanted.flatMap(({ name: driver, ok, emulation, reason }) => {
     const skip = !ok ? reason : kvm.usable || emulation ? null : `It needs KVM. ${kvm.reason}`;
-    return { driver, accel: kvm.usable ? 'kvm' : 'tcg', tscKhz, skip };
+    const accel = kvm.usable ? 'kvm' : 'tcg';
+    const offer = { driver, accel, tscKhz } as const;
+    const forms = chooseDriver(offer).capabilities.networks;
+    return forms.map((form) =>
+      form === 'tap'
+        ? { ...offer, network: 'netns' as const, skip: skip ?? helperSkip() }
+        : { ...offer, network: 'user' as const, skip },
+    );
   });
 }
 
@@ -69,12 +83,19 @@ export async function createTinyVm(
   kernel: Buffer,
   change: (spec: VmSpec) => Partial<VmSpec> = () => ({}),
 ): Promise<TinyVm> {
-  // A comma and a space, which separate options somewhere.
-  const root = await mkdtemp(join(tmpdir(), 'airlock-d-, '));
+  // A comma and a space, which separate options somewhere; a helper's folders are the administrator's, who has none there.
+  const root = await mkdtemp(join(tmpdir(), offer.network === 'user' ? 'airlock-d-, ' : 'airlock-d-'));
   const vmId = newId('vm');
-  const [folder, secretFolder] = [join(root, 'of-vm'), join(root, 'in-memory')];
-  const files = { kernel: join(root, 'vmlinux'), initrd: join(root, 'initrd.img'), root: join(root, 'rootfs.ext4') };
-  await Promise.all([folder, secretFolder].map((path) => mkdir(path, { mode: 0o700 })));
+  const paths = homePaths(root);
+  const image = paths.images.image('img_tiny01');
+  const [folder, secretFolder] = [paths.vm(vmId), secretFolderOf(root, root, vmId)];
+  const files = {
+    kernel: join(image, imageFiles.kernel),
+    initrd: join(image, imageFiles.initrd),
+    root: join(image, imageFiles.rootfs),
+  };
+  await Promise.all([folder, secretFolder, image].map((path) => mkdir(path, { mode: 0o700, recursive: true })));
+  const helper = offer.network === 'netns' ? await listenAsHelper(root) : null;
   await writeFile(files.kernel, kernel);
   await writeFile(files.initrd, 'no initrd');
   await writeFile(files.root, tinyRootDisk());
@@ -83,10 +104,11 @@ export async function createTinyVm(
     ...{ version: 2, vmId, kind: 'browser', epoch: 1, driver, accel, cpus: 1, memoryMib: 64, tscKhz },
     ...{ kernel: files.kernel, initrd: files.initrd, secretFolder, bootTimeoutMs: 120_000, directHosts: [] },
     drives: [{ id: 'root', path: files.root, readOnly: true }],
+    ...(helper && { helperSocket: helper.socket }),
   };
   const wanted = { ...spec, ...change(spec) };
   await writeFile(join(folder, runnerFiles.spec), JSON.stringify(wanted));
-  return faceOf({ root, folder, spec: wanted, runners: [] });
+  return faceOf({ root, folder, spec: wanted, runners: [], helper });
 }
 
 interface Ctx {
@@ -94,6 +116,7 @@ interface Ctx {
   folder: string;
   spec: VmSpec;
   runners: ChildProcess[];
+  helper: ListeningHelper | null;
 }
 
 function faceOf(ctx: Ctx): TinyVm {
@@ -142,6 +165,7 @@ function faceOf(ctx: Ctx): TinyVm {
         runner.kill('SIGKILL');
         await once(runner, 'exit');
       }
+      await ctx.helper?.close();
       await rm(ctx.root, { recursive: true });
     },
   };

@@ -2,12 +2,11 @@
  * Where the config drive of one VM is while its runner lives: in memory, below a folder of this home that nobody else can
  * look into. Leaves nothing behind after `remove`.
  */
-import { createHash } from 'node:crypto';
 import { rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { homePaths } from '@airlock/contract/home';
-import { claimFolder, findMemoryFolder, type MemoryFolder } from '@airlock/contract/memory-folder';
+import { claimFolder, findMemoryFolder, secretFolderOf, type MemoryFolder } from '@airlock/contract/memory-folder';
 import type { Settings } from '@airlock/contract/settings';
 import { createQueue } from '../lib/keyed.js';
 
@@ -29,7 +28,7 @@ export function createSecretFolders(settings: SecretSettings, memory?: MemoryFol
   // One at a time: the end of the last VM removes the folder of all, which the start of another has just made sure of.
   const turns = createQueue();
   return {
-    placeOf: async (vmId) => join(placeFor(settings, memory ?? (await findMemoryFolder())), vmId),
+    placeOf: async (vmId) => placeFor(settings, memory ?? (await findMemoryFolder()), vmId),
     make: (folder) => turns.run(dirname(folder), () => make(folder)),
     remove: (folder) => turns.run(dirname(folder), () => remove(folder)),
   };
@@ -40,11 +39,13 @@ async function make(folder: string): Promise<void> {
   await claimFolder(folder);
 }
 
-function placeFor({ AIRLOCK_HOME, AIRLOCK_SECRETS_ON_DISK }: SecretSettings, memory: MemoryFolder): string {
-  if ('path' in memory) {
-    return join(memory.path, `airlock-${createHash('sha256').update(AIRLOCK_HOME).digest('hex').slice(0, 12)}`);
-  }
-  if (AIRLOCK_SECRETS_ON_DISK === 'yes') return homePaths(AIRLOCK_HOME).secrets;
+function placeFor(
+  { AIRLOCK_HOME, AIRLOCK_SECRETS_ON_DISK }: SecretSettings,
+  memory: MemoryFolder,
+  vmId: string,
+): string {
+  if ('path' in memory) return secretFolderOf(memory.path, AIRLOCK_HOME, vmId);
+  if (AIRLOCK_SECRETS_ON_DISK === 'yes') return join(homePaths(AIRLOCK_HOME).secrets, vmId);
   throw new AppError('host_unsupported', memory.problem, {
     hint: 'Mount a tmpfs on /dev/shm, or let secrets of running VMs lie on the disk: AIRLOCK_SECRETS_ON_DISK=yes.',
   });

@@ -2,7 +2,9 @@
  * What a VM is connected with, as data: agreed between the driver that plugs it in and the network and guest channel that
  * use it, which do not see each other. What the guest sees behind it is the contract's `guestNetwork` in every case.
  */
+import type { Duplex } from 'node:stream';
 import { AppError } from '@airlock/contract/errors';
+import type { ProcessIdentity } from '@airlock/contract/runner';
 
 /** A driver lists the forms that it takes and refuses the others by `refuseDevice`. */
 export type NetworkDevice =
@@ -11,8 +13,46 @@ export type NetworkDevice =
    * through a port of 127.0.0.1 that the VMM tells after power-on, and from the guest the egress gateway.
    */
   | { type: 'user'; forwards: readonly number[]; gatewaySocket: string }
-  /** A TAP interface in a network namespace of this VM's own. */
-  | { type: 'tap'; namespace: string; name: string; mac: string };
+  /**
+   * A TAP interface in a network namespace of this VM's own. By `launch` a VMM is started in it, locked up; without, it has to enter it
+   * by itself, which takes root.
+   */
+  | { type: 'tap'; namespace: string; name: string; mac: string; launch?: Launch };
+
+export type Launch = (order: LaunchOrder) => Promise<Launched>;
+
+/** What becomes of a VMM's standard output and standard error. */
+export interface LaunchOutput {
+  onSerial: (chunk: Buffer) => void;
+  onMessage: (chunk: Buffer) => void;
+}
+
+/** A VMM that is to be started locked up. Its descriptors are the contract's `jailDescriptors`. */
+export interface LaunchOrder extends LaunchOutput {
+  /** Name of the VMM's program. */
+  program: string;
+  arguments: string[];
+  /** Absolute paths of the files that it may open, in the order of their descriptors. */
+  files: readonly string[];
+  kvm: boolean;
+  memoryMib: number;
+  cpus: number;
+}
+
+export interface ProcessExit {
+  code: number | null;
+  signal: string | null;
+}
+
+export interface Launched {
+  identity: ProcessIdentity;
+  /** The other end of the descriptor that is its monitor. */
+  monitor: Duplex;
+  /** Resolves when it is gone and its output was read; never rejects. */
+  exited: Promise<ProcessExit>;
+  /** Ends it, and waits until it is gone. Idempotent. */
+  kill(): Promise<void>;
+}
 
 /** Port of 127.0.0.1 by port of the guest. */
 export type HostPorts = ReadonlyMap<number, number>;

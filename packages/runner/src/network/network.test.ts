@@ -1,9 +1,12 @@
 import { expect, it } from 'vitest';
 import { attachNetwork } from './network.js';
 
-const options = { accepts: ['tap', 'user'] as const, folder: '/v', desktop: true };
+const options = {
+  ...{ accepts: ['tap', 'user'] as const, helperSocket: null },
+  ...{ vmId: 'vm_0123456789abcdef', folder: '/v', desktop: true },
+};
 
-it('takes the form that both driver and host know, and tells where the gateway listens', async () => {
+it('takes the form that is wanted and that the driver knows, and tells where the gateway listens', async () => {
   const { device, gatewaySocket } = await attachNetwork(options);
   expect(device).toEqual({ type: 'user', forwards: [8080, 5901], gatewaySocket: '/v/e.sock' });
   expect(gatewaySocket).toBe('/v/e.sock');

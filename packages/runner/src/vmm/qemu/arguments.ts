@@ -1,23 +1,26 @@
 /** QEMU's command line: the `microvm` machine, the same devices under KVM and under software emulation (TCG). Pure. */
+import { jailDescriptors } from '@airlock/contract/privileged';
 import type { VmDrive } from '@airlock/contract/runner';
-import { refuseDevice } from '../../lib/device.js';
 import type { VmmOptions } from '../driver.js';
 import { userNetdev } from './user-network.js';
 
 export const driverName = 'qemu';
 export const qemuProgram = 'qemu-system-x86_64';
 /** File descriptor of the monitor's end of the QMP socket pair: no path, so no other process can talk to it. */
-export const qmpFd = 3;
+export const qmpFd = jailDescriptors.monitor;
 
 export type ArgumentOptions = Omit<VmmOptions, 'onSerial' | 'onMessage' | 'lastMessages'>;
 
 /**
- * All arguments after the program's name. No secret is among them.
- * @throws AppError host_unsupported for a network device of another form than `user`
+ * All arguments after the program's name. No secret is among them. Behind a `tap` QEMU is locked up, and has `qemuFiles` as descriptors.
  */
 export function qemuArguments(options: ArgumentOptions): string[] {
-  const { accel, network, folder } = options;
-  if (network.type !== 'user') throw refuseDevice(driverName, network);
+  const { accel, network } = options;
+  const files = qemuFiles(options);
+  const descriptor = (path: string): number => jailDescriptors.firstFile + files.indexOf(path);
+  const isJailed = network.type === 'tap';
+  const read = (path: string): string => (isJailed ? `/proc/self/fd/${descriptor(path)}` : path);
+  const sets = isJailed ? [...new Set(options.drives.map(({ path }) => descriptor(path)))] : [];
   return [
     ...['-name', `airlock-${options.vmId}`, '-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
     // Without qboot the guest finds no disk: microvm has no PCI, and SeaBIOS sets up no virtio-mmio.
@@ -27,15 +30,19 @@ export function qemuArguments(options: ArgumentOptions): string[] {
       ? ['-accel', 'kvm', '-cpu', 'host']
       : ['-accel', 'tcg,thread=multi,tb-size=512', '-cpu', 'max']),
     ...['-smp', String(options.cpus), '-m', String(options.memoryMib)],
-    ...['-kernel', options.kernel, '-initrd', options.initrd, '-append', kernelCommandLine(options)],
-    ...options.drives.flatMap(driveArguments),
-    ...['-netdev', userNetdev('net0', network, folder), '-device', 'virtio-net-device,netdev=net0'],
+    ...['-kernel', read(options.kernel), '-initrd', read(options.initrd), '-append', kernelCommandLine(options)],
+    ...sets.flatMap((fd) => ['-add-fd', `fd=${fd},set=${fd}`]),
+    ...options.drives.flatMap((drive) =>
+      driveArguments(drive, isJailed ? `/dev/fdset/${descriptor(drive.path)}` : drive.path),
+    ),
+    ...['-netdev', netdev(options), '-device', `virtio-net-device,netdev=net0${isJailed ? `,mac=${network.mac}` : ''}`],
     ...['-device', 'virtio-rng-device'],
     ...['-chardev', 'stdio,id=serial,signal=off', '-serial', 'chardev:serial'],
     ...['-chardev', `socket,id=qmp,fd=${qmpFd}`, '-mon', 'chardev=qmp,mode=control'],
-    // The user network starts one `nc` for each connection to the egress gateway, in a session of its own: spawn has to stay
-    // allowed, and `elevateprivileges=deny` would forbid setsid(); the driver sets no_new_privs instead.
-    ...['-sandbox', 'on,obsolete=deny,resourcecontrol=deny,spawn=allow,elevateprivileges=allow'],
+    // Nothing is left of what the user network needs.
+    ...(isJailed
+      ? ['-sandbox', 'on,obsolete=deny,resourcecontrol=deny,spawn=deny,elevateprivileges=deny']
+      : userSandbox),
   ];
 }
 
@@ -49,8 +56,24 @@ export function kernelCommandLine(options: Pick<VmmOptions, 'accel' | 'tscKhz' |
   return `reboot=t pci=off${tsc} ${options.kernelArguments}`;
 }
 
+/**
+ * The user network starts one `nc` for each connection to the egress gateway, in a session of its own: spawn has to stay
+ * allowed, and `elevateprivileges=deny` would forbid setsid(); the driver sets no_new_privs instead.
+ */
+const userSandbox = ['-sandbox', 'on,obsolete=deny,resourcecontrol=deny,spawn=allow,elevateprivileges=allow'];
+
+/** Each file that QEMU opens, once, in the order of its descriptors. */
+export const qemuFiles = ({ kernel, initrd, drives }: Pick<VmmOptions, 'kernel' | 'initrd' | 'drives'>): string[] => [
+  ...new Set([kernel, initrd, ...drives.map(({ path }) => path)]),
+];
+
+/** The TAP is an open descriptor: QEMU itself could not open it. */
+function netdev({ network, folder }: ArgumentOptions): string {
+  return network.type === 'user' ? userNetdev('net0', network, folder) : `tap,id=net0,fd=${jailDescriptors.tap}`;
+}
+
 /** A raw file as a virtio disk. A comma in a path is doubled. */
-function driveArguments({ id, path, readOnly }: VmDrive): string[] {
+function driveArguments({ id, readOnly }: VmDrive, path: string): string[] {
   return [
     '-drive',
     // Through the host's page cache, so that a read in the guest sees what was just written to the file.

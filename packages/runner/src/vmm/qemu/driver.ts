@@ -8,49 +8,51 @@ import { Duplex } from 'node:stream';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
 import { identifyProcess, killExactly } from '@airlock/contract/process';
-import type { ProcessIdentity } from '@airlock/contract/runner';
-import type { HostPorts } from '../../lib/device.js';
+import { refuseDevice, type HostPorts, type Launched, type ProcessExit } from '../../lib/device.js';
 import type { Vmm, VmmDriver, VmmEnd, VmmOptions } from '../driver.js';
-import { driverName, qemuArguments, qemuProgram, qmpFd } from './arguments.js';
+import { driverName, qemuArguments, qemuFiles, qemuProgram, qmpFd } from './arguments.js';
 import { qemuHost } from './host.js';
 import { connectQmp, type Qmp } from './qmp.js';
 import { parseUsernet } from './user-network.js';
 
 export const qemuDriver: VmmDriver = {
   name: driverName,
-  capabilities: { emulation: true, serials: true, snapshot: false, jail: false, networks: ['user'] },
+  capabilities: { emulation: true, serials: true, snapshot: false, jail: true, networks: ['tap', 'user'] },
   host: qemuHost,
   start: startQemu,
 };
 
-interface Exit {
-  code: number | null;
-  signal: NodeJS.Signals | null;
-}
-
-/** A QEMU that was spawned. */
-interface Running {
+/** A QEMU that was started. */
+interface Running extends Pick<Launched, 'exited' | 'kill'> {
   options: VmmOptions;
-  identity: ProcessIdentity;
-  exited: Promise<Exit>;
   qmp: Qmp;
-  kill(): Promise<void>;
 }
 
 async function startQemu(options: VmmOptions, signal: AbortSignal): Promise<Vmm> {
   signal.throwIfAborted();
+  const { identity, monitor, exited, kill } = await launchQemu(options);
+  const forwards = await untilRunning({ options, exited, qmp: connectQmp(monitor), kill }, signal);
+  return { identity, forwards, exited: exited.then((exit) => endOf(exit, options)), kill };
+}
+
+/** Locked up where its network is a namespace; otherwise as a child of this process, with the rights of its user. */
+async function launchQemu(options: VmmOptions): Promise<Launched> {
+  const { network, accel, memoryMib, cpus, onSerial, onMessage } = options;
+  if (network.type === 'tap') {
+    if (!network.launch) throw refuseDevice(driverName, network);
+    const order = { arguments: qemuArguments(options), files: qemuFiles(options), kvm: accel === 'kvm' };
+    return await network.launch({ program: qemuProgram, ...order, memoryMib, cpus, onSerial, onMessage });
+  }
   const child = spawnQemu(options);
   const exited = waitForExit(child);
   await waitForSpawn(child);
-  const qmp = connectQmp(monitorStream(child));
   const identity = child.pid === undefined ? null : await identifyProcess(child.pid);
   if (!identity) throw earlyExit(await exited, options);
   const kill = async (): Promise<void> => {
     await killExactly(identity);
     await exited;
   };
-  const forwards = await untilRunning({ options, identity, exited, qmp, kill }, signal);
-  return { identity, forwards, exited: exited.then((exit) => endOf(exit, options)), kill };
+  return { identity, monitor: monitorStream(child), exited, kill };
 }
 
 function spawnQemu(options: VmmOptions): ChildProcess {
@@ -119,7 +121,7 @@ async function waitForSpawn(child: ChildProcess): Promise<void> {
 }
 
 /** An `nc` of the user network may hold QEMU's standard error open for a moment longer than QEMU lives: wait 1 s at most. */
-function waitForExit(child: ChildProcess): Promise<Exit> {
+function waitForExit(child: ChildProcess): Promise<ProcessExit> {
   return new Promise((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal }));
     child.once('exit', (code, signal) => setTimeout(() => resolve({ code, signal }), 1000).unref());
@@ -128,12 +130,12 @@ function waitForExit(child: ChildProcess): Promise<Exit> {
 }
 
 /** With -no-reboot QEMU ends with 0 when its guest shuts down or resets. */
-function endOf(exit: Exit, options: VmmOptions): VmmEnd {
+function endOf(exit: ProcessExit, options: VmmOptions): VmmEnd {
   return exit.code === 0 ? { by: 'guest' } : { by: 'fault', error: qemuFailed(exit, options) };
 }
 
 /** The error for a QEMU that ended before its guest ran. setpriv reports a missing program by exit code 127. */
-function earlyExit(exit: Exit, options: VmmOptions, cause?: unknown): AppError {
+function earlyExit(exit: ProcessExit, options: VmmOptions, cause?: unknown): AppError {
   if (exit.code === 127) {
     return new AppError('vmm_missing', `${qemuProgram} is not installed.`, {
       hint: 'Install QEMU 10 (package qemu-system-x86); `npx airlock doctor` says how.',
@@ -143,7 +145,7 @@ function earlyExit(exit: Exit, options: VmmOptions, cause?: unknown): AppError {
 }
 
 /** The error for a QEMU that ended by itself, with its last words. */
-function qemuFailed(exit: Exit, options: VmmOptions, cause?: unknown): AppError {
+function qemuFailed(exit: ProcessExit, options: VmmOptions, cause?: unknown): AppError {
   const lastMessages = options.lastMessages();
   const how = exit.signal === null ? `with exit code ${exit.code}` : `by signal ${exit.signal}`;
   const last = lastMessages.split('\n').at(-1) ?? '';

@@ -1,0 +1,29 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { giveBackId, takeId } from './ids.js';
+
+let run: string;
+beforeEach(async () => {
+  run = await mkdtemp(join(tmpdir(), 'airlock-ids-'));
+});
+afterEach(() => rm(run, { recursive: true }));
+
+const range = { first: 70000, last: 70001 };
+
+it('gives each id once, and says when none is left', async () => {
+  expect((await Promise.all([takeId(run, range), takeId(run, range)])).sort()).toEqual([70000, 70001]);
+  await expect(takeId(run, range)).rejects.toMatchObject({ code: 'vm_ids_exhausted' });
+  await giveBackId(run, 70001);
+  expect(await takeId(run, range)).toBe(70001);
+});
+
+it('takes the id of a process that is gone, and not one that is being taken', async () => {
+  await mkdir(join(run, 'ids'));
+  const gone = { pid: 4_194_304, startTicks: 1, bootId: 'another' };
+  await writeFile(join(run, 'ids', '70000'), JSON.stringify(gone));
+  await writeFile(join(run, 'ids', '70001'), '');
+  expect(await takeId(run, range)).toBe(70000);
+  await expect(takeId(run, range)).rejects.toMatchObject({ code: 'vm_ids_exhausted' });
+});
