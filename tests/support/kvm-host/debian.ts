@@ -3,17 +3,21 @@
  * is made from, and kept in the tests' cache. Never written to: each run has its own layer over it.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { nullIfAbsent } from '@airlock/contract/file';
 import { run } from '@airlock/contract/process';
 import { networkOptions, readAptSources, sourcesFor } from '@airlock/image-builder/apt-sources';
 import { makeRootfs } from '@airlock/image-builder/rootfs';
-import { makeWorkspace, mode, removeFolder, searchPath, workspacePath } from '@airlock/image-builder/workspace';
+import { makeWorkspace, mode, removeFolder, searchPath, workRoot } from '@airlock/image-builder/workspace';
 import { labels } from './disk.js';
 import { files, hostPackages, masked } from './guest.js';
+import { ownFolder } from './leftovers.js';
 
 const suite = 'trixie';
+/** Of folders in the cache that are not finished, and of those that Debian is made in. */
+export const draftPrefix = 'making-';
+export const debianPrefix = 'airlock-debian-';
 const fileSystem = {
   epoch: 1_767_225_600,
   rootfs: {
@@ -49,8 +53,7 @@ export async function findDebian(
   const folder = join(cache, `kvm-host-${key}`);
   if ((await readdir(folder).catch(nullIfAbsent)) === null) {
     note(`Making a Debian ${suite} with a KVM of its own (${packages.length} packages), once: some minutes …`);
-    await mkdir(cache, { recursive: true, mode: 0o700 });
-    const draft = await mkdtemp(join(cache, 'making-'));
+    const draft = await ownFolder(cache, draftPrefix);
     try {
       await make(draft, packages, signal);
       for (const old of (await readdir(cache)).filter((name) => name.startsWith('kvm-host-')))
@@ -64,7 +67,7 @@ export async function findDebian(
 }
 
 async function make(folder: string, packages: readonly string[], signal: AbortSignal): Promise<void> {
-  const workspace = await makeWorkspace(workspacePath(`kvm-host-${process.pid}`));
+  const workspace = await makeWorkspace(join(workRoot, `${debianPrefix}${process.pid}`));
   try {
     for (const [path, text] of Object.entries(files)) {
       const staged = join(workspace.stage, path);

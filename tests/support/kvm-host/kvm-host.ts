@@ -3,7 +3,7 @@
  * golden image and the real Firecracker in it. One command runs in it, then it is gone, with all that it wrote but the results.
  */
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,16 +11,19 @@ import { fileURLToPath } from 'node:url';
 import { AppError } from '@airlock/contract/errors';
 import { homePaths } from '@airlock/contract/home';
 import { run, tail } from '@airlock/contract/process';
+import { removeFolder, workRoot } from '@airlock/image-builder/workspace';
 import { binariesFolder, firecrackerBinaries } from '../firecracker-binaries.js';
 import { imageHome } from '../home.js';
-import { findDebian } from './debian.js';
+import { debianPrefix, draftPrefix, findDebian } from './debian.js';
 import { copyFromDisk, labels, makeDisk, readFromDisk } from './disk.js';
 import { commandFile, exitCodeFile, runCommand, runFile } from './guest.js';
+import { ownFolder, removeLeftovers } from './leftovers.js';
 import { machineArguments, type Machine } from './machine.js';
 
 // This file is run both from tests/support and, compiled, from tests/dist/support.
 const here = fileURLToPath(import.meta.url);
 const checkout = here.slice(0, here.lastIndexOf('/tests/'));
+const runPrefix = 'airlock-kvm-';
 
 export interface KvmHostRun {
   /** A program and its arguments, found as in the checkout's folder with node_modules/.bin on the path. */
@@ -39,11 +42,13 @@ export interface KvmHostRun {
 export async function runInKvmHost(options: KvmHostRun): Promise<number> {
   const { signal, onLine } = options;
   const cache = homePaths(imageHome()).testCache;
+  await mkdir(cache, { recursive: true, mode: 0o700 });
+  await removeAllLeftovers(cache);
   const debian = await findDebian({ cache, checkout, note: onLine }, signal);
   const images = await findImageDisk(cache, onLine, signal);
   await firecrackerBinaries();
   // Not in /tmp, which may be memory: a checkout and all that a run writes.
-  const folder = await mkdtemp('/var/tmp/airlock-kvm-');
+  const folder = await ownFolder(workRoot, runPrefix);
   try {
     const results = join(folder, 'results.ext4');
     const disks = await makeDisks(folder, options);
@@ -65,6 +70,13 @@ export async function runInKvmHost(options: KvmHostRun): Promise<number> {
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+async function removeAllLeftovers(cache: string): Promise<void> {
+  const remove = (path: string): Promise<void> => rm(path, { recursive: true });
+  await removeLeftovers(cache, draftPrefix, remove);
+  await removeLeftovers(workRoot, runPrefix, remove);
+  await removeLeftovers(workRoot, debianPrefix, removeFolder);
 }
 
 /** What each run has its own of: checkout, programs, results. */
@@ -93,7 +105,7 @@ async function findImageDisk(cache: string, note: KvmHostRun['onLine'], signal: 
   const path = join(cache, `${id}.ext4`);
   if ((await readdir(cache)).includes(basename(path))) return path;
   note(`Writing the golden image ${id} to a disk, once …`);
-  const stage = await mkdtemp(join(cache, 'making-'));
+  const stage = await ownFolder(cache, draftPrefix);
   try {
     const inStage = homePaths(stage).images;
     await mkdir(inStage.folder);
