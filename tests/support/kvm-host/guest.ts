@@ -22,6 +22,8 @@ const programsInHost = `${homeInHost}/cache/tests/${binariesFolder().split('/').
  * ended is not waited for long.
  */
 export const runCommand = `set -eu
+# A device that was found late, such as the one of KVM, is part of the host too.
+udevadm settle --timeout=120
 take() { mkdir -p "$2"; mount -o "$3" "LABEL=$1" "$2"; }
 take ${labels.project} /run/project ro
 take ${labels.images} ${homeInHost}/images rw
