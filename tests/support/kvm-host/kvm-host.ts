@@ -32,7 +32,6 @@ export interface KvmHostRun {
   minutes: number;
   /** Folder that takes what the command left in $TEST_RESULTS; nowhere by default. */
   results?: string;
-  memoryMib?: number;
   /** Each line of the command, and what is done before. */
   onLine: (line: string) => void;
   signal: AbortSignal;
@@ -54,12 +53,7 @@ export async function runInKvmHost(options: KvmHostRun): Promise<number> {
     const disks = await makeDisks(folder, options);
     const machine: Machine = {
       ...debian,
-      ...{
-        memoryMib: options.memoryMib ?? 8192,
-        cpus: 2,
-        console: join(folder, 'console'),
-        output: join(folder, 'output.sock'),
-      },
+      ...{ console: join(folder, 'console'), output: join(folder, 'output.sock') },
       disks: [{ path: images, access: 'scratch' }, ...disks, { path: results, access: 'kept' }],
     };
     await power(machine, folder, options);

@@ -6,8 +6,6 @@ const machine = {
     disk: '/c/host.ext4',
     kernel: '/c/vmlinuz',
     initrd: '/c/initrd.img',
-    memoryMib: 4096,
-    cpus: 2,
     console: '/r/console',
     output: '/r/output.sock',
   },
