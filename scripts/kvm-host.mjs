@@ -20,7 +20,7 @@ export const suites = {
     about: 'the conformance suite of every driver, with KVM',
     command: vitest(
       'vm',
-      ...['boot', 'end', 'destroy', 'linux'].map((subject) => `tests/vm/driver/${subject}.test.ts`),
+      ...['boot', 'end', 'destroy', 'linux', 'firecracker'].map((subject) => `tests/vm/driver/${subject}.test.ts`),
     ),
   },
   selftest: { about: 'the self-test with its ten criteria', command: vitest('kvm', 'tests/kvm/selftest.test.ts') },

@@ -2,6 +2,7 @@
  * What Firecracker's driver does besides the conformance suite: the real program with the tiny guest, in a network namespace that the
  * test makes. See docs/adding-a-driver.md.
  */
+/* oxlint-disable max-lines -- what a VM is made of stands here once, for all that is done to it */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { watch } from 'node:fs';
@@ -11,15 +12,20 @@ import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { encodeSlot } from '@airlock/contract/config-drive';
 import { AppError } from '@airlock/contract/errors';
+import { GuestHealth, guestNetwork, guestPorts } from '@airlock/contract/guest';
+import { imageFiles } from '@airlock/contract/image';
 import { isRunning, run } from '@airlock/contract/process';
+import { runProbe } from '@airlock/contract/run-probe';
 import type { ProcessIdentity } from '@airlock/contract/runner';
 import { tinyKernel, tinyRootDisk, watchingKernel, watchWords } from '@airlock/runner/fixtures/tiny-guest';
 import type { Freezing, SavedVm, Vmm, VmmOptions } from '@airlock/runner/vmm/driver';
 import { firecrackerDriver } from '@airlock/runner/vmm/firecracker/driver';
+import { kernelArguments } from '@airlock/runner/vmm/kernel-arguments';
 import { firecrackerBinaries } from '../../support/firecracker-binaries.js';
+import { createTestHome } from '../../support/home.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
 import { until } from '../../support/poll.js';
-import { guestConfigOf, patienceMs } from './tiny-vm.js';
+import { guestConfigOf, patienceMs, runnerMain } from './tiny-vm.js';
 
 const vmId = 'vm_0123456789abcdef';
 const namespace = `airlock-d-${process.pid}`;
@@ -50,6 +56,8 @@ beforeAll(async () => {
   process.env['PATH'] = `${dirname(firecracker)}:${usualPath}`;
   await ip('netns', 'add', namespace);
   for (const tap of taps) await ip('-n', namespace, 'tuntap', 'add', tap, 'mode', 'tap');
+  await ip('-n', namespace, 'address', 'add', `${guestNetwork.gatewayHost}/24`, 'dev', taps[0]);
+  await ip('-n', namespace, 'link', 'set', taps[0], 'up');
 }, 180_000);
 
 afterAll(async () => {
@@ -273,7 +281,90 @@ describe('a saved VM', () => {
   it('is not overwritten by another one', async () => {
     const { freezing, saved } = await save();
     await expect(freezing.save(saved)).rejects.toMatchObject({ code: 'EEXIST' });
+    expect((await stat(saved.memory)).size).toBe(64 * 1024 ** 2);
   });
+
+  it('leaves no half file where it cannot be saved: the VM runs, or the second file is there', async () => {
+    const { freezing, saved } = await save();
+    const again = { state: `${saved.state}.2`, memory: `${saved.memory}.2` };
+    await freezing.resume();
+    await expect(freezing.save(again)).rejects.toMatchObject({
+      code: 'vmm_failed',
+      message: expect.stringContaining('PUT /snapshot/create'),
+    });
+    await freezing.pause();
+    await expect(freezing.save({ ...again, memory: saved.memory })).rejects.toMatchObject({ code: 'EEXIST' });
+    expect((await readdir(root)).filter((name) => name.endsWith('.2'))).toEqual([]);
+    await freezing.save(again);
+  });
+});
+
+describe('the golden image', () => {
+  const bootMs = 300_000;
+
+  /** What the guest's agent answers, asked from the namespace. */
+  async function ask(method: 'GET' | 'POST', path: string): Promise<string> {
+    const { agentToken } = guestConfigOf({ vmId, kind: 'browser' });
+    const url = `http://${guestNetwork.address}:${guestPorts.agent}${path}`;
+    const words = ['--silent', '--fail', '--max-time', '60', '--request', method, '--oauth2-bearer', agentToken, url];
+    return (await run('ip', ['netns', 'exec', namespace, 'curl', ...words])).stdout;
+  }
+  const health = async (): Promise<GuestHealth> => GuestHealth.parse(JSON.parse(await ask('GET', '/health')));
+  function untilHealth(what: string, wanted: (found: GuestHealth) => boolean, vm: Tiny): Promise<GuestHealth> {
+    const look = async (): Promise<GuestHealth | undefined> => {
+      const found = await health().catch(() => undefined);
+      return found && wanted(found) ? found : undefined;
+    };
+    const explain = (): Promise<string> => Promise.resolve(vm.console().slice(-2000));
+    return until(what, look, { timeoutMs: bootMs, intervalMs: 500, explain });
+  }
+
+  it(
+    'comes up to its desktop, is saved and loaded with another configuration, and ends when its agent is asked to switch it off',
+    async ({ skip }) => {
+      const { kvm } = await runProbe({ program: runnerMain });
+      if (!kvm.usable) skip(`It needs KVM that can carry Linux. ${kvm.reason}`);
+      const home = await createTestHome();
+      try {
+        const at = (file: string): string => join(home.image, file);
+        const files = { kernel: at(imageFiles.kernel), initrd: at(imageFiles.initrd) };
+        const linux = { ...files, cpus: 2, memoryMib: 2048, kernelArguments: kernelArguments('browser') };
+        const root = { id: 'root', path: at(imageFiles.rootfs), readOnly: true };
+        const made = await tiny(Buffer.alloc(0), linux);
+        const vm = { ...made, drives: [root, { id: 'config', path: made.configDrive, readOnly: true }] };
+        const begin = performance.now();
+        const first = await start(vm);
+        expect(await untilHealth('the desktop', ({ ready }) => ready, vm)).toMatchObject({
+          generation: 1,
+          error: null,
+        });
+        const bootedMs = performance.now() - begin;
+
+        const saved = { state: join(home.path, 'state'), memory: join(home.path, 'memory') };
+        await freezingOf(first).pause();
+        await freezingOf(first).save(saved);
+        await first.kill();
+        const other = await tiny(Buffer.alloc(0), linux);
+        await writeGeneration(other.configDrive, 2);
+        const since = performance.now();
+        const drives = [root, { id: 'config', path: other.configDrive, readOnly: true }];
+        const second = await load({ ...other, drives }, saved);
+        await freezingOf(second).resume();
+        await untilHealth('the loaded VM', () => true, other);
+        const loadedMs = performance.now() - since;
+        await ask('POST', '/config/reload');
+        expect(await health()).toMatchObject({ generation: 2, error: null });
+
+        await ask('POST', '/power-off');
+        expect(await second.exited).toEqual({ by: 'guest' });
+        expect(other.console()).toContain('reboot: Restarting system');
+        process.stdout.write(`desktop after ${Math.round(bootedMs)} ms, loaded in ${Math.round(loadedMs)} ms\n`);
+      } finally {
+        await home.remove();
+      }
+    },
+    3 * bootMs,
+  );
 });
 
 describe('what cannot be started is told, and leaves nothing', () => {
@@ -292,7 +383,7 @@ describe('what cannot be started is told, and leaves nothing', () => {
     ['drive_unusable', '/nowhere/disk.ext4', ({ drives }) => ({ drives: [...drives, other] })],
     [
       'vmm_failed',
-      'nowhere',
+      '"nowhere"',
       ({ network }) => ({ network: { ...network, namespace: 'nowhere' } as VmmOptions['network'] }),
     ],
   ] as [string, string, (vm: Tiny) => Partial<VmmOptions>][])('%s: %s', async (code, words, change) => {

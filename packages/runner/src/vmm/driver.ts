@@ -98,7 +98,7 @@ export interface SavedVm {
 export interface Freezing {
   pause(): Promise<void>;
   resume(): Promise<void>;
-  /** Saves the VM, which is paused, into files that are not there yet. */
+  /** Saves the VM, which is paused, into files that are not there yet. When it rejects, neither is left. */
   save(saved: SavedVm): Promise<void>;
   /** Puts another file behind a drive. */
   changeDrive(id: string, path: string): Promise<void>;

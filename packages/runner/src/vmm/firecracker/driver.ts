@@ -2,7 +2,7 @@
  * The Firecracker driver: a fresh process a VM, told by its API what the VM is made of. It dies with this process, ends when its guest
  * resets the machine, and leaves nothing.
  */
-import { open } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { AppError } from '@airlock/contract/errors';
 import type { Freezing, SavedVm, Vmm, VmmDriver, VmmOptions } from '../driver.js';
 import type { Call } from './api.js';
@@ -14,10 +14,10 @@ import { startProcess, type StartProcess, type VmmProcess } from './process.js';
 import { changeCall, driverName, loadCalls, places, programArguments, setupCalls, tapOf } from './setup.js';
 
 /** `start` is where its process runs: as this user, or in a jail. */
-export function createFirecrackerDriver(start: StartProcess = startProcess): VmmDriver {
+export function createFirecrackerDriver(start: StartProcess): VmmDriver {
   return {
     name: driverName,
-    capabilities: { emulation: false, serials: false, snapshot: true, jail: true, networks: ['tap'] },
+    capabilities: { emulation: false, serials: false, snapshot: true, jail: false, networks: ['tap'] },
     host: firecrackerHost,
     start: (options, signal) => run({ options, start, callsOf: (version) => setupCalls(options, version) }, signal),
     load: (options, saved, signal) =>
@@ -25,7 +25,7 @@ export function createFirecrackerDriver(start: StartProcess = startProcess): Vmm
   };
 }
 
-export const firecrackerDriver = createFirecrackerDriver();
+export const firecrackerDriver = createFirecrackerDriver(startProcess);
 
 /** A VM to be made. */
 interface Making {
@@ -108,17 +108,21 @@ function freezingOf({ api, process }: Running, gone: AbortSignal): Freezing {
   return {
     pause: state('Paused'),
     resume: state('Resumed'),
-    async save({ state: statePath, memory }) {
-      for (const [name, path] of [
-        [places.state, statePath],
-        [places.memory, memory],
-      ] as const) {
-        // Made here: all that the guest knows is in it, and Firecracker would let others read it.
-        await (await open(path, 'wx', 0o600)).close();
-        await process.place(name, path);
+    async save(saved) {
+      const made: string[] = [];
+      try {
+        for (const name of ['state', 'memory'] as const) {
+          // Made here: all that the guest knows is in it, and Firecracker would let others read it.
+          await (await open(saved[name], 'wx', 0o600)).close();
+          made.push(saved[name]);
+          await process.place(places[name], saved[name]);
+        }
+        const body = { snapshot_type: 'Full', snapshot_path: places.state, mem_file_path: places.memory } as const;
+        await api.call({ name: 'PUT /snapshot/create', body }, gone);
+      } catch (error) {
+        await Promise.all(made.map((path) => rm(path, { force: true })));
+        throw error;
       }
-      const body = { snapshot_type: 'Full', snapshot_path: places.state, mem_file_path: places.memory } as const;
-      await api.call({ name: 'PUT /snapshot/create', body }, gone);
     },
     async changeDrive(id, path) {
       await process.place(places.drive(id), path);

@@ -49,9 +49,9 @@ export interface VmmProcess {
 export type StartProcess = (options: ProcessOptions) => Promise<VmmProcess>;
 
 /** Name of the VMM's folder in the VM's. */
-export const workFolder = 'fc';
+const workFolder = 'fc';
 
-/** Starts it as this user, in the network namespace of its tap; it dies with this process. */
+/** Starts it as this user, which has to be root, in the network namespace of its tap; it dies with this process. */
 export const startProcess: StartProcess = async (options) => {
   const work = join(options.folder, workFolder);
   requireShort(join(work, places.api));

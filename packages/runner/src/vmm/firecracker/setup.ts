@@ -1,5 +1,4 @@
 /** The calls that make a VM in a fresh Firecracker, and those that load one. Pure. */
-import { configDriveId } from '@airlock/contract/runner';
 import { refuseDevice, type NetworkDevice } from '../../lib/device.js';
 import type { VmmOptions } from '../driver.js';
 import type { Call } from './api.js';
@@ -128,7 +127,7 @@ function driveBody({
 }
 
 /** Puts what now lies in the drive's place behind the guest's drive. */
-export const changeCall = (id: string = configDriveId): Call => ({
+export const changeCall = (id: string): Call => ({
   name: 'PATCH /drives/{drive_id}',
   body: { drive_id: id.replaceAll('-', '_'), path_on_host: places.drive(id) },
 });
