@@ -40,7 +40,7 @@ let disk: string;
 let epoch = 0;
 
 beforeAll(async () => {
-  const usable = (await findOffers()).find(({ skip }) => skip === null);
+  const usable = (await findOffers()).find(({ noLinux, network }) => noLinux === null && network === 'user');
   if (!usable) throw new Error('No driver runs VMs on this host.');
   offer = usable;
   home = await createTestHome();

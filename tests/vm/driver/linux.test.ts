@@ -33,7 +33,8 @@ const graceMs = 60_000;
 
 describe.each(await findOffers())('the driver $driver, network $network', (offer) => {
   beforeEach(({ skip }) => {
-    if (offer.skip !== null) skip(offer.skip);
+    const reason = offer.skip ?? offer.noLinux;
+    if (reason !== null) skip(reason);
   });
 
   /** A VM of the golden image in the place of the tiny guest's. */

@@ -6,7 +6,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { encodeSlot } from '@airlock/contract/config-drive';
 import type { GuestConfig } from '@airlock/contract/guest';
@@ -21,6 +21,7 @@ import { runnerFiles, RunnerStatus, type RunnerSecrets, type VmSpec } from '@air
 import { tinyRootDisk } from '@airlock/runner/fixtures/tiny-guest';
 import { chooseDriver } from '@airlock/runner/vmm/registry';
 import type { z } from 'zod';
+import { firecrackerBinaries } from '../../support/firecracker-binaries.js';
 import { helperSkip, listenAsHelper, type ListeningHelper } from '../../support/privileged-helper.js';
 import { until } from '../../support/poll.js';
 
@@ -33,18 +34,24 @@ export interface Offer extends Pick<VmSpec, 'driver' | 'accel' | 'tscKhz'> {
   network: 'user' | 'netns';
   /** Why it cannot run VMs here; null when it can. */
   skip: string | null;
+  /** Why it can run none with Linux in it, which takes more; null when it can. */
+  noLinux: string | null;
 }
 
 /** Every driver of the registry with every network that it takes, as this host offers it; with TEST_DRIVER only that one. */
 export async function findOffers(): Promise<Offer[]> {
-  const { drivers, kvm, tscKhz } = await runProbe({ program: runnerMain });
   const only = process.env['TEST_DRIVER'];
+  if (only === undefined || only === 'firecracker') await findFirecracker();
+  const { drivers, kvm, tscKhz } = await runProbe({ program: runnerMain });
   const wanted = drivers.filter(({ name }) => only === undefined || name === only);
   if (wanted.length === 0) throw new Error(`The registry has no driver "${only}".`);
-  return wanted.flatMap(({ name: driver, ok, emulation, reason }) => {
-    const skip = !ok ? reason : kvm.usable || emulation ? null : `It needs KVM. ${kvm.reason}`;
-    const accel = kvm.usable ? 'kvm' : 'tcg';
-    const offer = { driver, accel, tscKhz } as const;
+  return wanted.flatMap(({ name: driver, version, ok, emulation, reason }) => {
+    // However slow KVM is, it runs a tiny guest; and a driver that nothing chooses yet is tried, too.
+    const isThere = emulation ? ok : version !== null;
+    const skip = !isThere ? reason : emulation || kvm.present ? null : `It needs KVM. ${kvm.reason}`;
+    const noLinux = skip ?? (emulation || kvm.usable ? null : `It needs KVM that can carry Linux. ${kvm.reason}`);
+    const accel = kvm.usable || !emulation ? 'kvm' : 'tcg';
+    const offer = { driver, accel, tscKhz, noLinux } as const;
     const forms = chooseDriver(offer).capabilities.networks;
     return forms.map((form) =>
       form === 'tap'
@@ -52,6 +59,13 @@ export async function findOffers(): Promise<Offer[]> {
         : { ...offer, network: 'user' as const, skip },
     );
   });
+}
+
+/** On the path from now on: of this process, and so of its runners. */
+async function findFirecracker(): Promise<void> {
+  const folder = dirname((await firecrackerBinaries()).firecracker);
+  const path = process.env['PATH'] ?? '';
+  if (!path.split(':').includes(folder)) process.env['PATH'] = `${folder}:${path}`;
 }
 
 export interface TinyVm {

@@ -118,6 +118,26 @@ test.each<[string, Partial<HostFacts>, Record<string, string>, string, 'note' | 
   expect(finding).toMatchObject({ status, todo: expect.stringMatching(/\w/) as string });
 });
 
+test('a driver that needs KVM is told where its program is there, and where it is not nothing is missing', () => {
+  if ('error' in good.probe) throw new Error('The good host has a probe.');
+  const [emulating] = good.probe.drivers;
+  if (!emulating) throw new Error('The good host has a driver.');
+  const other = { ...emulating, name: 'other', emulation: false, ok: false, reason: 'It is there.' };
+  const told = (drivers: (typeof other)[]): unknown[] =>
+    judge({ ...good, probe: { ...good.probe, drivers } as HostFacts['probe'] }, settings()).filter(
+      ({ about }) => about === 'other' || about === 'QEMU',
+    );
+  const qemu = { about: 'QEMU', status: 'ok', found: '10.0.2 (/usr/bin/qemu)' };
+  expect(told([other, emulating])).toMatchObject([qemu, { about: 'other', status: 'ok', found: 'It is there.' }]);
+  expect(told([{ ...other, version: null }, emulating])).toMatchObject([qemu]);
+  expect(
+    told([
+      { ...other, version: null },
+      { ...emulating, ok: false, reason: 'It is old.' },
+    ]),
+  ).toMatchObject([{ about: 'QEMU', status: 'blocks', found: 'It is old.' }]);
+});
+
 test.each([
   [good.probe, 'auto', 'kvm', 'counted fast'],
   [slow, 'auto', 'tcg', 'Software emulation, which is faster here: too slow'],

@@ -118,7 +118,7 @@ function judgeQemu({ probe, qbootRom }: HostFacts): Finding[] {
   const install = 'Run `node scripts/host-packages.mjs run`.';
   if ('error' in probe)
     return [blocks('QEMU', `the runner's probe failed: ${probe.error}`, 'Run `npm run build`, then try again.')];
-  const qemu = probe.drivers.find(({ ok: usable }) => usable) ?? probe.drivers[0];
+  const qemu = probe.drivers.find(({ ok: usable }) => usable) ?? probe.drivers.find(({ emulation }) => emulation);
   return [
     qemu?.ok === true
       ? ok('QEMU', `${qemu.version ?? 'unknown'} (${qemu.path ?? '?'})`)
@@ -126,6 +126,10 @@ function judgeQemu({ probe, qbootRom }: HostFacts): Finding[] {
     qbootRom
       ? ok('Firmware', qbootRom)
       : blocks('Firmware', 'qboot.rom was not found', `${install} It is in qemu-system-data.`),
+    // What needs KVM is no part of what Airlock cannot do without.
+    ...probe.drivers
+      .filter(({ emulation, version }) => !emulation && version !== null)
+      .map(({ name, reason }) => ok(name, reason)),
   ];
 }
 

@@ -26,21 +26,29 @@ async function findFirecracker(): Promise<FoundVmm> {
       () => false,
     );
     if (!mayRun) continue;
-    const { stdout } = await run(path, ['--version'], { timeoutMs: 10_000 });
-    return { path, version: /^Firecracker v(\d+\.\d+\.\d+\S*)/m.exec(stdout)?.[1] ?? null, complete: true };
+    // One that fails does not tell its version, either: that is no reason for the others not to be looked at.
+    const said = await run(path, ['--version'], { timeoutMs: 10_000 }).then(
+      ({ stdout }) => stdout,
+      () => '',
+    );
+    return { path, version: /^Firecracker v(\d+\.\d+\.\d+\S*)/m.exec(said)?.[1] ?? null, complete: true };
   }
   return { path: null, version: null, complete: false };
 }
 
-export function judgeFirecracker({ path, version }: FoundVmm, kvmUsable: boolean): { ok: boolean; reason: string } {
-  const verdict = (ok: boolean, reason: string): { ok: boolean; reason: string } => ({ ok, reason });
-  if (path === null) return verdict(false, `${driverName} is not on PATH.`);
-  if (version === null) return verdict(false, `${path} does not tell its version.`);
-  if (!isAtLeast(version, oldestVersion)) {
-    return verdict(false, `Firecracker ${version} is too old: ${oldestVersion} or newer is needed.`);
-  }
-  if (!kvmUsable) return verdict(false, `Firecracker ${version} is there, but needs KVM.`);
-  return verdict(true, `Firecracker ${version}.`);
+/** Never good yet: what locks it up, and what boots the image with it before it is taken, is not there. */
+export function judgeFirecracker(found: FoundVmm): { ok: boolean; reason: string } {
+  const reason = whyUnfit(found) ?? `Firecracker ${found.version} is there; no VM is started with it yet.`;
+  return { ok: false, reason };
+}
+
+/** Null for one that runs VMs. */
+export function whyUnfit({ path, version }: FoundVmm): string | null {
+  if (path === null) return `${driverName} is not on PATH.`;
+  if (version === null) return `${path} does not tell its version.`;
+  return isAtLeast(version, oldestVersion)
+    ? null
+    : `Firecracker ${version} is too old: ${oldestVersion} or newer is needed.`;
 }
 
 /** Absolute path of a Firecracker that will do. @throws AppError vmm_missing, vmm_unsuitable */
@@ -51,7 +59,7 @@ export async function requireProgram(): Promise<string> {
       hint: '`npx airlock doctor` says what is there.',
     });
   }
-  const { ok, reason } = judgeFirecracker(found, true);
-  if (ok) return found.path;
-  throw new AppError('vmm_unsuitable', reason, { hint: `Put Firecracker ${oldestVersion} or newer on PATH.` });
+  const problem = whyUnfit(found);
+  if (problem === null) return found.path;
+  throw new AppError('vmm_unsuitable', problem, { hint: `Put Firecracker ${oldestVersion} or newer on PATH.` });
 }
