@@ -48,6 +48,8 @@ const environment = (): NodeJS.ProcessEnv => ({
 
 /** Starts `codex login`, plays the person, and returns its exit code and the last page's title. */
 async function signIn(decision: 'Allow' | 'Deny'): Promise<{ exitCode: number | null; page: string }> {
+  // Of the login before.
+  await rm(join(home, 'opened'), { force: true });
   const cli = spawn(program ?? '', ['login'], { env: environment(), stdio: 'ignore' });
   const exit = new Promise<number | null>((resolve) => cli.once('close', resolve));
   try {
