@@ -4,9 +4,9 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { encodeSlot } from '@airlock/contract/config-drive';
 import type { GuestConfig } from '@airlock/contract/guest';
@@ -121,6 +121,9 @@ export async function createTinyVm(
     ...(helper && { helperSocket: helper.socket }),
   };
   const wanted = { ...spec, ...change(spec) };
+  // A helper finds images below its home alone.
+  const images = dirname(wanted.kernel);
+  if (helper && !images.startsWith(root)) await symlink(images, paths.images.image(basename(images)));
   await writeFile(join(folder, runnerFiles.spec), JSON.stringify(wanted));
   return faceOf({ root, folder, spec: wanted, runners: [], helper });
 }
