@@ -2,11 +2,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { helperSocket } from '@airlock/contract/privileged';
 import { root } from './checkout.mjs';
 import { capture } from './run.mjs';
 
 const folder = join(root, 'deploy');
-const units = readdirSync(folder).filter((name) => /\.(service|timer)$/.test(name));
+const units = readdirSync(folder).filter((name) => /\.(service|socket|timer)$/.test(name));
 const read = (name) => readFileSync(join(folder, name), 'utf8');
 const valuesOf = (name, key) => [...read(name).matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map(([, value]) => value);
 
@@ -38,6 +39,22 @@ test('runners, their VMs and the secrets of these outlive a restart of the servi
   expect(only('DeviceAllow')).toBe('/dev/kvm rw');
 });
 
+test('the privileged helper is for the user of the service alone, one process for one connection, from what root owns', () => {
+  const [socket, helper] = ['airlock-helper.socket', 'airlock-helper@.service'];
+  expect(valuesOf(socket, 'ListenStream')).toEqual([helperSocket]);
+  expect(valuesOf(socket, 'SocketUser')).toEqual(valuesOf('airlock.service', 'User'));
+  expect(valuesOf(socket, 'SocketMode')).toEqual(['0600']);
+  expect(valuesOf(socket, 'Accept')).toEqual(['yes']);
+  expect(valuesOf(helper, 'Delegate')).toEqual(['cpu memory pids io']);
+  const commands = [...valuesOf(helper, 'ExecStart'), ...valuesOf(helper, 'ExecStopPost')];
+  expect(commands.map((command) => command.split(' ').slice(1, 4).join(' '))).toEqual([
+    'node /usr/local/lib/airlock-helper/main.js serve',
+    'node /usr/local/lib/airlock-helper/main.js sweep',
+  ]);
+  for (const command of commands) expect(command).toContain(`--user ${valuesOf('airlock.service', 'User')} `);
+  expect(valuesOf('airlock.service', 'ReadWritePaths')).toEqual(['-/run/airlock-helper']);
+});
+
 test('what builds an image keeps the ways to its rights', () => {
   const taken =
     /^(NoNewPrivileges|SystemCall\w+|Restrict\w+|ProtectKernel\w+|ProtectClock|LockPersonality|CapabilityBoundingSet)=/m;
@@ -45,7 +62,10 @@ test('what builds an image keeps the ways to its rights', () => {
 });
 
 test('the trial of the newest CLIs runs each week, as the service does, and is not killed half-way', () => {
-  expect(units).toEqual(['airlock-canary.service', 'airlock-canary.timer', 'airlock.service']);
+  expect(units).toEqual([
+    ...['airlock-canary.service', 'airlock-canary.timer', 'airlock-helper.socket', 'airlock-helper@.service'],
+    'airlock.service',
+  ]);
   expect(valuesOf('airlock-canary.timer', 'OnCalendar')).toEqual(['Sun 03:00']);
   for (const key of ['User', 'Group', 'WorkingDirectory', 'UMask']) {
     expect(valuesOf('airlock-canary.service', key), key).toEqual(valuesOf('airlock.service', key));

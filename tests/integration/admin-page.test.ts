@@ -77,6 +77,7 @@ function vmOf(name: string, state: Vm['state'], values: Partial<Vm> = {}): Vm {
     ...{
       accel: 'kvm',
       countMs: null,
+      network: null,
       createdAt: ago(90),
       readyAt: null,
       destroyAt: null,
@@ -138,6 +139,7 @@ function answer({ call }: ApiCall): unknown {
     case 'GET /api/system':
       return SystemStatus.parse({
         ...{ version: '0.1.0', startedAt: ago(3000), accel: 'tcg', accelReason: '/dev/kvm does not exist.', imageId },
+        ...{ network: 'user', networkReason: 'No privileged helper answers.' },
         ...{
           database: 'pglite',
           vms: { running: vms.filter((vm) => vm.state === 'running').length, total: vms.length },

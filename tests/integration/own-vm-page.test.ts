@@ -21,7 +21,16 @@ const cliId = 'vm_0123456789abcdef';
 function vmOf(state: Vm['state'], values: Partial<Vm> = {}): Vm {
   return {
     ...{ id: cliId, userId: adaId, kind: 'cli', state, sessionId: null, imageId: 'img_202601011200abcdef01' },
-    ...{ accel: 'kvm', countMs: null, createdAt: ago(90), readyAt: null, destroyAt: null, uses: 0, error: null },
+    ...{
+      accel: 'kvm',
+      countMs: null,
+      network: null,
+      createdAt: ago(90),
+      readyAt: null,
+      destroyAt: null,
+      uses: 0,
+      error: null,
+    },
     ...{ update: null, behind: null },
     stopAt: state === 'running' ? ago(-14) : null,
     timings: { vncMs: null, agentMs: null, readyMs: null },

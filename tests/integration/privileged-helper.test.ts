@@ -21,9 +21,21 @@ describe.skipIf(skip !== null)('the helper', () => {
   const namespaces = async (): Promise<string> => (await run('ip', ['netns', 'list'])).stdout;
   const network = (vmId: string): object => ({ verb: 'network', vmId });
 
+  const start = (program: string): object => ({
+    ...{ verb: 'start', program, arguments: [], files: [], kvm: false, memoryMib: 64, cpus: 1 },
+  });
+
+  it('starts no program that its administrator has not named', async () => {
+    const helper = startHelper(runFolder);
+    await helper.ask(network(newId('vm')));
+    const answer = { error: { code: 'invalid_request', message: expect.stringContaining('sh is not among') } };
+    expect(await helper.ask(start('sh'))).toMatchObject(answer);
+    expect(await helper.close()).toBe(0);
+  });
+
   it('tells what the host offers', async () => {
     const helper = startHelper(runFolder);
-    expect(await helper.ask({ verb: 'status' })).toEqual({ version: 1, networkProblem: null });
+    expect(await helper.ask({ verb: 'status' })).toEqual({ version: 1, problem: null });
     expect(await helper.close()).toBe(0);
   });
 
@@ -33,6 +45,10 @@ describe.skipIf(skip !== null)('the helper', () => {
     ['a path for an id', network('../../etc')],
     ['an id of something else', network('ses_0123456789abcdef')],
     ['an id with more behind it', network('vm_0123456789abcdef; id')],
+    ['a VMM before its network', start('none')],
+    ['a program by its path', start('/bin/sh')],
+    ['a file by its path', { ...start('none'), files: [{ of: 'path', path: '/etc/shadow' }] }],
+    ['an image by a path', { ...start('none'), files: [{ of: 'image', imageId: '../x', file: 'kernel' }] }],
     ['a member that nobody knows', { ...network('vm_0123456789abcdef'), folder: '/etc' }],
   ])('refuses %s, and goes on', async (_, request) => {
     const helper = startHelper(runFolder);
@@ -78,6 +94,36 @@ describe.skipIf(skip !== null)('the helper', () => {
     expect(await namespaces()).not.toContain(vmId);
     expect(await readdir(runFolder)).toEqual([]);
     await access('/etc/hostname');
+  });
+
+  it('says so where there is no space left, at whatever step that is, and leaves nothing', async () => {
+    const codes = new Set<string | undefined>();
+    // Names of files that there is space for: the folder itself is one.
+    for (let names = 1; names < 8; names += 1) {
+      const full = await mkdtemp('/run/airlock-t');
+      await run('mount', ['-t', 'tmpfs', '-o', `nr_inodes=${names},size=1m`, 'airlock-full', full]);
+      try {
+        const helper = startHelper(full);
+        const vmId = newId('vm');
+        codes.add(((await helper.ask(network(vmId))) as { error?: { code: string } }).error?.code);
+        expect(await helper.close()).toBe(0);
+        expect(await namespaces()).not.toContain(vmId);
+        expect(await readdir(full)).toEqual([]);
+      } finally {
+        await run('umount', [full]);
+        await rm(full, { recursive: true });
+      }
+    }
+    expect(codes).toContain('disk_full');
+    expect(codes).toContain(undefined);
+    expect([...codes].filter((code) => code !== 'disk_full' && code !== 'network_unavailable')).toEqual([undefined]);
+  });
+
+  it.each(['nft', 'bwrap', 'perl'])('says before anything is asked for that there is no %s', async (program) => {
+    const path = (await run('which', [program], { env: { PATH: systemPath() } })).stdout.trim();
+    const helper = startHelper(runFolder, { without: path });
+    expect(await helper.ask({ verb: 'status' })).toMatchObject({ problem: expect.stringMatching(`\\b${program}\\b`) });
+    expect(await helper.close()).toBe(0);
   });
 
   it.each([

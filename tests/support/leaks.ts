@@ -21,6 +21,8 @@ export interface Snapshot {
   listeningPorts: string[];
   networkNamespaces: string[];
   mounts: string[];
+  /** Of VMMs that were locked up, by VM. */
+  cgroups: string[];
   paths: string[];
 }
 
@@ -28,16 +30,19 @@ export async function takeSnapshot(scope: LeakScope): Promise<Snapshot> {
   const names = scope.names ?? /airlock/i;
   const own = (await listProcesses()).filter((one) => one.pid !== process.pid);
   const ours = await ourProcesses(own, scope.home);
-  const [listeningPorts, networkNamespaces, mounts, paths] = await Promise.all([
+  const [listeningPorts, networkNamespaces, mounts, cgroups, paths] = await Promise.all([
     portsOf([{ pid: process.pid, parent: 0, started: '', command: 'this test' }, ...ours]),
     entriesOf('/run/netns', /./),
     mountsOf(names, scope.home),
+    Promise.all(
+      ['memory', 'pids', 'cpu', 'blkio'].map(async (name) => entriesOf(`/sys/fs/cgroup/${name}/airlock`, /./)),
+    ).then((all) => all.flat()),
     Promise.all(['/dev/shm', '/run', tmpdir()].map(async (folder) => entriesOf(folder, names))).then((all) =>
       all.flat(),
     ),
   ]);
   const processes = ours.map(({ pid, started, command }) => `pid ${pid} (start ${started}): ${command.slice(0, 200)}`);
-  return { scope, processes, listeningPorts, networkNamespaces, mounts, paths };
+  return { scope, processes, listeningPorts, networkNamespaces, mounts, cgroups, paths };
 }
 
 /** @throws Error that lists, by kind, everything that is there after and was not there before. */
@@ -61,7 +66,7 @@ export async function untilNoLeaks(before: Snapshot, timeoutMs: number): Promise
 
 /** The new lines of `after`, each with its kind. */
 export function findLeaks(before: Snapshot, after: Snapshot): string[] {
-  const kinds = ['processes', 'listeningPorts', 'networkNamespaces', 'mounts', 'paths'] as const;
+  const kinds = ['processes', 'listeningPorts', 'networkNamespaces', 'mounts', 'cgroups', 'paths'] as const;
   return kinds.flatMap((kind) => {
     const known = new Set(before[kind]);
     return after[kind].filter((line) => !known.has(line)).map((line) => `${kind}: ${line}`);

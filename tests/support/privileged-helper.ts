@@ -1,7 +1,7 @@
 /** A privileged helper of the test's own: one connection to it, by its standard input and output. Needs root. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -28,7 +28,7 @@ export interface HelperConnection {
 
 /** `run`: where it keeps what it makes. `without`: path of a program that is not to be on its host. */
 export function startHelper(run: string, { without }: { without?: string } = {}): HelperConnection {
-  const user = ['--uid', String(relayUser), '--gid', String(relayUser), '--programs', 'none'];
+  const user = ['--user', `${relayUser}:${relayUser}`, '--programs', 'none'];
   const command = [process.execPath, helperMain, 'serve', ...user, '--run', run];
   const hide = ['unshare', '--mount', 'sh', '-c', 'mount --bind /dev/null "$0" && exec "$@"'];
   const [file = '', ...args] = without === undefined ? command : [...hide, without, ...command];
@@ -54,6 +54,12 @@ export function startHelper(run: string, { without }: { without?: string } = {})
 
 export interface ListeningHelper {
   socket: string;
+  /** Folder of what it makes. */
+  run: string;
+  /** The processes that serve a VM each. */
+  serving(): Promise<number[]>;
+  /** Has what killed ones have left given back. */
+  sweep(): Promise<void>;
   /** Ends it; what belongs to VMs ends with their runners. */
   close(): Promise<void>;
 }
@@ -62,10 +68,17 @@ export interface ListeningHelper {
 export async function listenAsHelper(home: string): Promise<ListeningHelper> {
   const socket = join(home, 'helper.sock');
   const run = await mkdtemp('/run/airlock-d');
-  const user = ['--uid', String(process.getuid?.()), '--gid', String(process.getgid?.()), '--ids', '70000-70099'];
+  const user = ['--user', `${process.getuid?.()}:${process.getgid?.()}`, '--ids', '70000-70099'];
   const places = ['--home', home, '--memory', home, '--run', run, '--socket', socket];
   const command = [helperMain, 'listen', ...user, '--programs', 'qemu-system-x86_64', ...places];
-  const child = spawn(process.execPath, command, { stdio: ['ignore', 'ignore', 'inherit'] });
+  // Under cgroups of version 2 it needs a part of the tree of its own, as its unit gives it one.
+  const isVersion2 = await access('/sys/fs/cgroup/cgroup.controllers').then(
+    () => true,
+    () => false,
+  );
+  const scope = isVersion2 ? ['systemd-run', '--scope', '--quiet', '--collect', '--property=Delegate=yes', '--'] : [];
+  const [file = '', ...args] = [...scope, process.execPath, ...command];
+  const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   const exited = once(child, 'exit');
   const patience = { timeoutMs: 20_000, intervalMs: 20 };
   await until(
@@ -79,6 +92,15 @@ export async function listenAsHelper(home: string): Promise<ListeningHelper> {
   );
   return {
     socket,
+    run,
+    async sweep() {
+      const sweeping = spawn(process.execPath, command.with(1, 'sweep'), { stdio: ['ignore', 'ignore', 'inherit'] });
+      await once(sweeping, 'exit');
+    },
+    async serving() {
+      const children = await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8');
+      return children.trim().split(' ').filter(Boolean).map(Number);
+    },
     async close() {
       // Its children are still giving back what ended runners had.
       const isEmpty = async (): Promise<boolean> => (await readdir(run)).every((name) => name === 'ids');

@@ -50,7 +50,7 @@ beforeAll(async () => {
   await writeFile(initrd, withShell(await readFile(join(home.image, imageFiles.initrd))));
   const files = { initrd, kernel: join(home.image, imageFiles.kernel), rootfs: join(home.image, imageFiles.rootfs) };
   const settings = { AIRLOCK_HOME: home.path, AIRLOCK_SECRETS_ON_DISK: 'no' } as const;
-  engine = createLocalEngine({ settings, imageFiles: async () => files, tscKhz: offer.tscKhz });
+  engine = createLocalEngine({ settings, imageFiles: async () => files, tscKhz: offer.tscKhz, helperSocket: null });
   await engine.createRoot(vmId, { number: 1, imageId }, { low: false, signal });
   await engine.createHome(vmId, 1, signal);
 }, bootMs);

@@ -100,6 +100,10 @@ export type VmUpdateKind = z.infer<typeof VmUpdateKind>;
 const VersionChange = z.strictObject({ name: z.string(), from: z.string().nullable(), to: z.string().nullable() });
 export type VersionChange = z.infer<typeof VersionChange>;
 
+/** netns: a namespace of the VM's own, in which its VMM is locked up. user: that of its VMM. */
+export const VmNetwork = z.enum(['netns', 'user']);
+export type VmNetwork = z.infer<typeof VmNetwork>;
+
 export const Vm = z
   .strictObject({
     id: VmId,
@@ -111,6 +115,8 @@ export const Vm = z
     accel: z.enum(['kvm', 'tcg']),
     /** Both figures that the accelerator was chosen by when the VM was started last; null before, or where they were not noted. */
     countMs: CountMs.nullable(),
+    /** The network that the VM was started with last; null before, or where it was not noted. */
+    network: VmNetwork.nullable(),
     createdAt: z.iso.datetime(),
     /** When the VM last became ready. */
     readyAt: z.iso.datetime().nullable(),
@@ -296,6 +302,9 @@ export const SystemStatus = z
     startedAt: z.iso.datetime(),
     accel: z.enum(['kvm', 'tcg']),
     accelReason: z.string(),
+    /** Of VMs that are started now: a namespace of each one's own, or the VMM's own; and in one sentence why. */
+    network: VmNetwork,
+    networkReason: z.string(),
     imageId: ImageId.nullable(),
     database: z.enum(['pglite', 'postgresql']),
     vms: z.strictObject({ running: z.int(), total: z.int() }),

@@ -69,8 +69,8 @@ export type HelperRequest = z.infer<typeof HelperRequest>;
 export const HelperStatus = z.strictObject({
   /** Of this protocol. */
   version: z.literal(1),
-  /** Why no network can be made here: one sentence; null when it can. */
-  networkProblem: z.string().max(1000).nullable(),
+  /** Why no network or no jail can be made here: one sentence; null when both can. */
+  problem: z.string().max(1000).nullable(),
 });
 export type HelperStatus = z.infer<typeof HelperStatus>;
 

@@ -148,6 +148,11 @@ export const settingDefinitions = {
     schema: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
     about: 'Virtualisation: auto takes what is faster on this host, KVM or software emulation (tcg).',
   },
+  AIRLOCK_NETWORK: {
+    schema: z.enum(['auto', 'netns', 'user']).default('auto'),
+    about:
+      'Network of VMs: netns is a namespace for each, in which its VMM is locked up, made by the privileged helper; user is the VMM’s own; auto takes netns where the helper answers.',
+  },
   AIRLOCK_VM_CPUS: { schema: z.coerce.number().int().min(1).max(16).default(2), about: 'Virtual CPUs of a VM.' },
   AIRLOCK_VM_MEMORY_MIB: {
     schema: z.coerce.number().int().min(2048).max(65536).default(2048),

@@ -89,6 +89,7 @@ async function start(lookMs: number): Promise<void> {
         accelReason: 'a test',
         drivers: [{ name: 'a-test', serials: true }],
         countMs: { kvm: null, tcg: 310 },
+        network: 'user',
         tscKhz: null,
       },
     },

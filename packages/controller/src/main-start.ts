@@ -37,7 +37,9 @@ export interface Parts {
   vault: Vault;
   custodian: Custodian;
   prompts: Prompts;
-  describe(): Promise<Pick<SystemStatus, 'accel' | 'accelReason' | 'imageId' | 'clis' | 'canary'>>;
+  describe(): Promise<
+    Pick<SystemStatus, 'accel' | 'accelReason' | 'network' | 'networkReason' | 'imageId' | 'clis' | 'canary'>
+  >;
 }
 
 export interface StartOptions {

@@ -10,6 +10,7 @@ import { makePrivateFolder } from '@airlock/contract/file';
 import { homePaths } from '@airlock/contract/home';
 import { newId } from '@airlock/contract/ids';
 import { bootBoundOf } from '@airlock/contract/runner';
+import { chooseNetwork } from '@airlock/contract/network-choice';
 import { readSettings, type Settings } from '@airlock/contract/settings';
 import { createCustodian } from './credential/create.js';
 import { createCredentialGuard } from './credential/guard.js';
@@ -36,11 +37,23 @@ async function makeParts(settings: Settings, log: Log, { store, users, audit }: 
   const ring = createKeyRing(await loadVaultKeys(home, keyFile), (keys) => storeVaultKeys(home, keys, keyFile));
   const vault = createVault({ store, ring, users, log });
   const images = createImages(home);
-  const engine = createLocalEngine({ settings, imageFiles: images.get, tscKhz: host.tscKhz });
+  const { network, networkReason, helperSocket } = await chooseNetwork(settings.AIRLOCK_NETWORK);
+  log.info({ network, reason: networkReason }, 'network of VMs');
+  const engine = createLocalEngine({ settings, imageFiles: images.get, tscKhz: host.tscKhz, helperSocket });
   const guard = createCredentialGuard({ vault, log });
   const signingIn = (since: Date): Promise<ReadonlySet<string>> => usersSigningIn(store.db, since);
   const vms = createVms(
-    { store, engine, images, homeKeys: vault, proxyPort: users.proxyPort, signingIn, host, settings, log },
+    {
+      store,
+      engine,
+      images,
+      homeKeys: vault,
+      proxyPort: users.proxyPort,
+      signingIn,
+      host: { ...host, network },
+      settings,
+      log,
+    },
     guard,
   );
   const custodian = createCustodian({ vault, vms, guard, settings, log });
@@ -58,6 +71,8 @@ async function makeParts(settings: Settings, log: Log, { store, users, audit }: 
     describe: async () => ({
       accel: host.accel,
       accelReason: host.accelReason,
+      network,
+      networkReason,
       ...(await describeImage(images)),
       canary: await readCanaryReport(home),
     }),

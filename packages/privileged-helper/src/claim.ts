@@ -4,6 +4,7 @@
  */
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { AppError } from '@airlock/contract/errors';
 import { nullIfAbsent } from '@airlock/contract/file';
 import { VmId } from '@airlock/contract/ids';
@@ -11,22 +12,27 @@ import { identifyProcess, isRunning } from '@airlock/contract/process';
 import { ProcessIdentity } from '@airlock/contract/runner';
 
 const holderFile = 'holder.json';
+/** Milliseconds. */
+const pollMs = 50;
 
 /**
- * Takes the VM for this process; `recover` is called first when a holder that is gone has left things.
+ * Takes the VM for this process, waiting at most `waitMs` for another one to give it back; `recover` is called first when a holder that
+ * is gone has left things.
  * @throws AppError runner_claim_refused when another process has it
  */
-export async function claim(run: string, vmId: string, recover: () => Promise<void>): Promise<string> {
+export async function claim(run: string, vmId: string, recover: () => Promise<void>, waitMs = 0): Promise<string> {
   const folder = join(run, vmId);
   await mkdir(run, { recursive: true, mode: 0o711 });
   await chmod(run, 0o711);
-  const found = await holderOf(folder);
+  const found = await holderWithin(folder, Date.now() + waitMs);
   if (found === 'alive') throw taken(vmId);
   if (found === 'gone') {
     await recover();
     await rm(folder, { recursive: true, force: true });
   }
   const draft = join(run, `.${vmId}.${process.pid}`);
+  // Of an earlier process with this pid.
+  await rm(draft, { recursive: true, force: true });
   await mkdir(draft, { mode: 0o711 });
   try {
     await writeFile(join(draft, holderFile), JSON.stringify(await identifyProcess(process.pid)), { mode: 0o600 });
@@ -50,6 +56,14 @@ export async function abandoned(run: string): Promise<string[]> {
   const vms = names.filter((name) => VmId.safeParse(name).success);
   const holders = await Promise.all(vms.map((vmId) => holderOf(join(run, vmId))));
   return vms.filter((_, index) => holders[index] === 'gone');
+}
+
+async function holderWithin(folder: string, deadline: number): ReturnType<typeof holderOf> {
+  for (;;) {
+    const found = await holderOf(folder);
+    if (found !== 'alive' || Date.now() >= deadline) return found;
+    await pause(pollMs);
+  }
 }
 
 async function holderOf(folder: string): Promise<'nobody' | 'alive' | 'gone'> {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { readConfig } from './config.js';
 
-const user = ['--uid', '1000', '--gid', '1001', '--programs', 'a-vmm,another'];
+const user = ['--user', '1000:1001', '--programs', 'a-vmm,another'];
 
 it('reads who the runners are, and keeps its things below /run', () => {
   expect(readConfig(['serve', ...user])).toEqual({
@@ -13,11 +13,17 @@ it('reads who the runners are, and keeps its things below /run', () => {
   });
 });
 
+it('finds a user by name', () => {
+  expect(readConfig(['sweep', '--user', 'root', '--programs', 'a-vmm']).config).toMatchObject({ uid: 0, gid: 0 });
+});
+
 it.each([
-  [['serve'], /--uid: .*--gid: /],
-  [['serve', '--uid', '-1', '--gid', '0'], /--uid/],
-  [['serve', '--uid', '4294967295', '--gid', '0'], /--uid/],
-  [['serve', '--uid', '0x10', '--gid', '0'], /--uid/],
+  [['serve'], /--user: .*--programs: /],
+  [['serve', '--user', 'nobody-of-this-name'], /--user: nobody-of-this-name is no user/],
+  [['serve', '--user', ''], /--user/],
+  [['serve', '--user', '-1:0'], /--user/],
+  [['serve', '--user', '4294967295:0'], /--user/],
+  [['serve', '--user', '0x10:0'], /--user/],
   [['serve', ...user, '--run', 'run'], /--run/],
   [['serve', ...user, '--run', '/run/../etc'], /--run/],
   [['serve', ...user, '--run', `/${'x'.repeat(60)}`], /--run/],

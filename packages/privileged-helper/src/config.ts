@@ -1,14 +1,25 @@
 /** What an administrator has decided for the helper, as options of its command line. No request can change any of it. */
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
 import { ProgramName } from '@airlock/contract/privileged';
 
-const Id = z
-  .string()
-  .regex(/^\d{1,10}$/)
-  .transform(Number)
-  .pipe(z.int().max(4_294_967_294));
+const PosixId = z.int().nonnegative().max(4_294_967_294);
+
+/** Name of a user of /etc/passwd, or UID:GID where users are somewhere else. */
+const User = z.string().transform((text, { addIssue }) => {
+  const entry = /^\d+:\d+$/.test(text)
+    ? `:x:${text}:`
+    : readFileSync('/etc/passwd', 'utf8')
+        .split('\n')
+        .find((line) => line.startsWith(`${text}:`));
+  const [uid, gid] = (entry ?? '').split(':').slice(2, 4).map(Number);
+  const ids = z.strictObject({ uid: PosixId, gid: PosixId }).safeParse({ uid, gid });
+  if (ids.success) return ids.data;
+  addIssue(`${text} is no user of /etc/passwd; UID:GID is taken, too`);
+  return z.NEVER;
+});
 
 /** Not root, nor anybody that Debian makes by itself. */
 const VmUser = z.int().min(65536).max(4_294_967_294);
@@ -17,8 +28,7 @@ const Folder = z.string().regex(/^(\/[a-z0-9_-][a-z0-9._-]*)+$/i);
 
 const Options = z.strictObject({
   /** User and group of the runners: relays run as them, and the sockets are theirs. */
-  uid: Id,
-  gid: Id,
+  user: User,
   /** Folder of what is made for VMs: absolute, root's like all above it. Names of sockets below it must stay short. */
   run: Folder.max(48).default('/run/airlock-helper'),
   /** AIRLOCK_HOME of the controller, and the folder in memory that it has for secrets: where the files of VMs are. */
@@ -41,7 +51,7 @@ const Options = z.strictObject({
   /** Socket to listen on, for hosts without systemd. */
   socket: z.string().startsWith('/').max(100).optional(),
 });
-export type HelperConfig = z.infer<typeof Options>;
+export type HelperConfig = Omit<z.infer<typeof Options>, 'user'> & z.infer<typeof User>;
 
 /** @throws AppError config_invalid naming each option that is wrong */
 export function readConfig(args: readonly string[]): { command: string; config: HelperConfig } {
@@ -50,7 +60,8 @@ export function readConfig(args: readonly string[]): { command: string; config: 
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
     const [command = '', ...more] = positionals;
     if (more.length > 0) throw new Error(`unknown: ${more.join(' ')}`);
-    return { command, config: Options.parse({ ...values }) };
+    const { user, ...config } = Options.parse({ ...values });
+    return { command, config: { ...user, ...config } };
   } catch (error) {
     const problems =
       error instanceof z.ZodError

@@ -8,22 +8,23 @@ import { fileURLToPath } from 'node:url';
 import { AppError } from '@airlock/contract/errors';
 import { helperSocket } from '@airlock/contract/privileged';
 import { readConfig, type HelperConfig } from './config.js';
+import { stepAside } from './jail/cgroup.js';
 import { serve } from './serve.js';
 import { sweep } from './vm.js';
 
-const usage = `Usage: airlock-privileged-helper serve|sweep|listen --uid N --gid N --programs NAMES [--run FOLDER] [--socket PATH]
+const usage = `Usage: airlock-privileged-helper serve|sweep|listen --user NAME --programs NAMES [--run FOLDER] [--socket PATH]
 
 serve    serves one connection on standard input and output, as systemd starts it for each
 sweep    gives back what a killed helper has left
 listen   listens on --socket (${helperSocket} unless given) and starts a serve for each connection: for hosts without systemd
 
-  --uid, --gid   user and group that runners run as; relays into networks of VMs run as them
-  --programs NAMES   VMMs that it may start: names of programs in /usr/bin, comma separated
-  --home FOLDER, --memory FOLDER   AIRLOCK_HOME of the controller, and its folder in memory: where files of VMs are;
-                 /var/lib/airlock and /run/airlock unless given
-  --ids N-N      user ids for VMMs; 2000000000-2000000999 unless given
-  --run FOLDER   where it keeps what it makes; /run/airlock-helper unless given
-  --help         shows this text
+  --user NAME       whom runners run as (or UID:GID); relays into networks of VMs run as the same
+  --programs NAMES  VMMs that it may start: names of programs in /usr/bin, comma separated
+  --home FOLDER     AIRLOCK_HOME of the controller; /var/lib/airlock unless given
+  --memory FOLDER   the controller's folder in memory, XDG_RUNTIME_DIR; /run/airlock unless given
+  --ids N-N         user ids for VMMs; 2000000000-2000000999 unless given
+  --run FOLDER      where it keeps what it makes; /run/airlock-helper unless given
+  --help            shows this text
 `;
 
 const over = new AbortController();
@@ -49,12 +50,16 @@ async function listen(config: HelperConfig, args: readonly string[]): Promise<vo
   await new Promise((resolve) => server.close(resolve));
 }
 
+/** A start of a VMM says so again; networks can be made all the same. */
+const complain = (error: unknown): void => void process.stderr.write(`${AppError.inItsWords(error).message}\n`);
+
 async function main(args: string[]): Promise<number> {
   if (args.includes('--help')) {
     process.stdout.write(usage);
     return 0;
   }
   const { command, config } = readConfig(args);
+  if (command === 'serve' || command === 'listen') await stepAside().catch(complain);
   if (command === 'serve') {
     await sweep(config);
     await serve(config, process.stdin, process.stdout, over.signal);

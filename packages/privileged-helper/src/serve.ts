@@ -10,15 +10,15 @@ import {
   type JailAnswer,
   type NetworkAnswer,
 } from '@airlock/contract/privileged';
+import { cgroupProblem } from './jail/cgroup.js';
 import type { Jail, JailEvents } from './jail/jail.js';
 import { createVm, type Vm } from './vm.js';
 import type { HelperConfig } from './config.js';
-import { networkProblem } from './network/slot.js';
+import { programProblem } from './network/slot.js';
 
 /** Serves `input` until it ends or `over` fires. Whatever the requests are, nothing is left afterwards. */
 export async function serve(config: HelperConfig, input: Readable, output: Writable, over: AbortSignal): Promise<void> {
   let vm: Vm | undefined;
-
   let jail: Jail | undefined;
   // Whoever does not listen any more has ended, and so has what it asked for.
   output.on('error', () => input.destroy());
@@ -34,7 +34,7 @@ export async function serve(config: HelperConfig, input: Readable, output: Writa
       jail = await vm.start(request, jailEvents(output, tell));
       return { identity: jail.identity };
     }
-    if (request.verb === 'status') return { version: 1, networkProblem: await networkProblem() };
+    if (request.verb === 'status') return { version: 1, problem: (await programProblem()) ?? (await cgroupProblem()) };
     if (vm)
       throw new AppError('invalid_request', 'A connection to the helper is for one VM, and this one has its own.');
     vm = await createVm(config, request.vmId);
@@ -68,7 +68,14 @@ function jailEvents(output: Writable, tell: (event: HelperEvent) => boolean): Ja
   };
 }
 
-const refusal = (error: unknown): { error: object } => ({ error: AppError.from(error).toBody() });
+function refusal(error: unknown): { error: object } {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') return { error: AppError.from(error).toBody() };
+  const full = new AppError('disk_full', 'There is no space for what the helper keeps of a VM.', {
+    hint: 'Make space, or free names of files (df -i), where its --run folder is: /run/airlock-helper.',
+    cause: error,
+  });
+  return { error: full.toBody() };
+}
 
 function parse(line: string): HelperRequest {
   try {

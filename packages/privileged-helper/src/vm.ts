@@ -9,6 +9,9 @@ import { removeCgroups } from './jail/cgroup.js';
 import { startJail, type Jail, type JailEvents } from './jail/jail.js';
 import { makeNetwork, removeNetwork } from './network/slot.js';
 
+/** Milliseconds that a killed runner's helper may take to give everything back, before the VM is somebody else's. */
+const givingBackMs = 5000;
+
 export interface Vm {
   /** Of the sockets of its network. */
   folder: string;
@@ -22,7 +25,7 @@ export interface Vm {
 
 /** @throws AppError network_unavailable: nothing is left */
 export async function createVm(config: HelperConfig, vmId: string): Promise<Vm> {
-  const base = await claim(config.run, vmId, () => recover(config, vmId));
+  const base = await claim(config.run, vmId, () => recover(config, vmId), givingBackMs);
   const release = async (): Promise<void> => {
     await removeNetwork(config, vmId, base);
     await rm(base, { recursive: true });

@@ -71,6 +71,8 @@ async function findFirecracker(): Promise<void> {
 export interface TinyVm {
   readonly spec: VmSpec;
   readonly folder: string;
+  /** Where its network is a namespace. */
+  readonly helper: ListeningHelper | null;
   /** Starts the runner. */
   start(): ChildProcess;
   /** The exit code of the newest runner. */
@@ -137,7 +139,7 @@ interface Ctx {
 }
 
 function faceOf(ctx: Ctx): TinyVm {
-  const { folder, spec } = ctx;
+  const { folder, spec, helper } = ctx;
   const readText = async (name: string): Promise<string> => readFile(join(folder, name), 'latin1').catch(() => '');
   const lastStatus = async (): Promise<RunnerStatus> =>
     RunnerStatus.parse(JSON.parse(await readFile(join(folder, runnerFiles.status), 'utf8')));
@@ -145,6 +147,7 @@ function faceOf(ctx: Ctx): TinyVm {
   return {
     spec,
     folder,
+    helper,
     start: () => startRunner(ctx),
     async exitCode() {
       const runner = ctx.runners.at(-1);

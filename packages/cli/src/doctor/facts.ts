@@ -13,6 +13,7 @@ import { homePaths, readControllerFile } from '@airlock/contract/home';
 import { readHostCapacity } from '@airlock/contract/host-capacity';
 import { imageFiles, ImageManifest } from '@airlock/contract/image';
 import { findMemoryFolder, type MemoryFolder } from '@airlock/contract/memory-folder';
+import { chooseNetwork, type NetworkChoice } from '@airlock/contract/network-choice';
 import { run } from '@airlock/contract/process';
 import { runProbe } from '@airlock/contract/run-probe';
 import type { HostProbe } from '@airlock/contract/runner';
@@ -38,6 +39,8 @@ export interface HostFacts {
   /** What the runner measured, or why it could not. */
   probe: HostProbe | { error: string };
   qbootRom: string | null;
+  /** Which network VMs get, or why none. */
+  network: NetworkChoice | { problem: string; todo: string };
   /** Memory and disk, and what the VMs of this home have of both. */
   capacity: HostCapacity;
   /** Where secrets of running VMs can lie. */
@@ -77,6 +80,7 @@ export async function gatherFacts(settings: Settings): Promise<HostFacts> {
     folders: lookAtFolders(settings),
     probe: probeHost(home),
     qbootRom: findQboot(),
+    network: findNetwork(settings),
     capacity: readHostCapacity(home),
     memoryFolder: findMemoryFolder(),
     missingPackages: findMissingPackages(),
@@ -144,6 +148,15 @@ async function findQboot(): Promise<string | null> {
   const places = ['/usr/share/qemu/qboot.rom', '/usr/share/qboot/qboot.rom', '/usr/share/qemu/qboot/bios.bin'];
   const found = await Promise.all(places.map(exists));
   return places.find((_place, index) => found[index]) ?? null;
+}
+
+async function findNetwork({ AIRLOCK_NETWORK: wanted }: Settings): Promise<HostFacts['network']> {
+  try {
+    return await chooseNetwork(wanted);
+  } catch (error) {
+    const { message, hint } = AppError.inItsWords(error);
+    return { problem: message, todo: hint };
+  }
 }
 
 async function findMissingPackages(): Promise<HostFacts['missingPackages']> {

@@ -80,6 +80,7 @@ export function judge(facts: HostFacts, settings: Settings): Finding[] {
     judgePackages(facts),
     ...judgeQemu(facts),
     judgeAccelerator(choice),
+    judgeNetwork(facts),
     judgeMemory(facts, settings, choice),
     judgeDisk(facts, settings, choice),
     judgeSecrets(facts, settings),
@@ -138,6 +139,11 @@ function judgeAccelerator({ accel, accelReason, problem }: Choice): Finding {
   if (problem?.code === 'host_unsupported') return blocks('Virtualisation', problem.message, problem.hint);
   if (accel === 'kvm') return ok('Virtualisation', `kvm (${accelReason})`);
   return remark('Virtualisation', `tcg: ${accelReason}`, 'Works, several times slower than KVM of real hardware.');
+}
+
+function judgeNetwork({ network }: HostFacts): Finding {
+  if ('problem' in network) return blocks('Network of VMs', network.problem, network.todo);
+  return ok('Network of VMs', `${network.network}: ${network.networkReason}`);
 }
 
 function judgeMemory({ capacity: { memory } }: HostFacts, settings: Settings, choice: Choice): Finding {

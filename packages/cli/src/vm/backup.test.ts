@@ -24,6 +24,7 @@ const vm: Vm = {
     sessionId: null,
     accel: 'kvm',
     countMs: null,
+    network: null,
   },
   ...{ imageId: 'img_202601011200abcdef01', createdAt: at, readyAt: null, destroyAt: null, stopAt: null, uses: 0 },
   ...{ update: null, behind: null, timings: { vncMs: null, agentMs: null, readyMs: null }, error: null },

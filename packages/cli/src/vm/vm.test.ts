@@ -17,7 +17,7 @@ const behind = { imageId: newer, changes: [{ name: 'Codex', from: '0.171.0', to:
 const refused = { code: 'proof_failed', message: 'Codex says: not logged in.', hint: 'Sign in again.' } as const;
 
 const vmOf = (state: Vm['state'], values: Partial<Vm> = {}): Vm => ({
-  ...{ id: vmId, userId: adaId, kind: 'cli', state, sessionId: null, accel: 'kvm', countMs: null },
+  ...{ id: vmId, userId: adaId, kind: 'cli', state, sessionId: null, accel: 'kvm', countMs: null, network: null },
   ...{ imageId, createdAt: at, readyAt: null, destroyAt: null, stopAt: null, uses: 0 },
   ...{ update: null, behind: null },
   ...{ timings: { vncMs: null, agentMs: null, readyMs: null }, error: null },

@@ -15,6 +15,8 @@ export interface LocalEngineDeps {
   settings: SecretSettings;
   /** Finds an image by its id. @throws AppError image_missing, image_corrupt */
   imageFiles(imageId: string): Promise<ImageFiles>;
+  /** Of the privileged helper, which makes the networks of VMs; null: VMs have that of their VMM. */
+  helperSocket: string | null;
   /** As measured on this host. */
   tscKhz: number | null;
 }

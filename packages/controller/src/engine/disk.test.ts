@@ -35,6 +35,7 @@ beforeEach(async () => {
     settings: { AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' },
     imageFiles: async () => ({ kernel: rootfs, initrd: rootfs, rootfs }),
     tscKhz: null,
+    helperSocket: null,
   });
 });
 afterEach(async () => {
@@ -70,7 +71,7 @@ function inController(words: string, before: string[] = []) {
   const program = `
     const { createLocalEngine } = await import(${JSON.stringify(module)});
     const rootfs = ${JSON.stringify(rootfs)};
-    const engine = createLocalEngine({ settings: ${settings}, imageFiles: async () => ({ rootfs }), tscKhz: null });
+    const engine = createLocalEngine({ settings: ${settings}, imageFiles: async () => ({ rootfs }) });
     const signal = new AbortController().signal;
     const [vmId, root] = ${JSON.stringify([vmId, root])};
     const told = await ${words}.then(() => null, ({ code, message, hint }) => ({ code, message, hint }));

@@ -27,11 +27,12 @@ const plan = (more: Partial<VmPlan> = {}): VmPlan => ({
   ...{ cpus: 1, memoryMib: 256, bootTimeoutMs: 1000, directHosts: [], root: null, low: false, ...more },
 });
 
-const engineWithImage = (): Engine =>
+const engineWithImage = (helperSocket: string | null = null): Engine =>
   createLocalEngine({
     settings: { AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' },
     imageFiles: async (id) => ({ kernel: `/i/${id}/k`, initrd: `/i/${id}/i`, rootfs: `/i/${id}/r` }),
     tscKhz: null,
+    helperSocket,
   });
 
 /** Where the secrets of all VMs of this home would be. */
@@ -114,6 +115,16 @@ describe('what its runner is given', () => {
     expect(spec.drives).toEqual(drives(folderOf(wanted)));
     expect(imageOf(spec)).toBe('img_000001');
     expect(await rootsOf(wanted)).toEqual([]);
+  });
+
+  test('the helper that makes its network, and no word of it where there is none', async () => {
+    const wanted = plan();
+    await start(wanted);
+    expect(await specOf(wanted)).not.toHaveProperty('helperSocket');
+    await engine.close();
+    engine = engineWithImage('/run/a-helper.sock');
+    await start(wanted);
+    expect(await specOf(wanted)).toMatchObject({ helperSocket: '/run/a-helper.sock' });
   });
 
   test.each([true, false])('the weight that it is to have (low: %s)', async (low) => {

@@ -72,7 +72,9 @@ function specOf(ctx: EngineContext, plan: VmPlan, image: ImageFiles, secretFolde
   const { imageId: _, root: __, low: ___, ...same } = plan;
   const { kernel, initrd } = image;
   const drives = drivesOf(ctx, plan, image);
-  return VmSpec.parse({ ...same, version: 2, kernel, initrd, drives, secretFolder, tscKhz: ctx.tscKhz });
+  const { tscKhz, helperSocket } = ctx;
+  const network = helperSocket === null ? {} : { helperSocket };
+  return VmSpec.parse({ ...same, version: 2, kernel, initrd, drives, secretFolder, tscKhz, ...network });
 }
 
 function drivesOf(ctx: EngineContext, { vmId, imageId, root: number }: VmPlan, { rootfs }: ImageFiles): VmDrive[] {

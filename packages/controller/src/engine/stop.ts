@@ -22,7 +22,7 @@ export async function stop(ctx: EngineContext, vmId: string, graceMs: number): P
     await waitForEnd(last, graceMs + cleanUpMs);
   }
   // The VMM dies with its runner; this is for a runner that was itself killed before it could know.
-  if (last?.vmm) await killExactly(last.vmm);
+  if (last?.vmm) await killExactly(last.vmm).catch(unlessOfOther);
   await dropClient(ctx, vmId);
   await forgetSecrets(ctx, vmId);
 }
@@ -41,6 +41,11 @@ export async function forgetSecrets({ paths, secretFolders }: EngineContext, vmI
 function nullIfNowhere(error: unknown): null {
   if (error instanceof AppError && error.code === 'host_unsupported') return null;
   throw error;
+}
+
+/** A VMM that is locked up is another user's. Its helper ends it as soon as the runner is gone, and the next one waits for that. */
+function unlessOfOther(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPERM') throw error;
 }
 
 async function killWhenDeaf(error: unknown, last: RunnerStatus): Promise<void> {

@@ -8,5 +8,6 @@ export function openTestEngine(home: string): Engine {
     settings: { AIRLOCK_HOME: home, AIRLOCK_SECRETS_ON_DISK: 'no' },
     imageFiles: (id) => Promise.reject(new AppError('image_missing', `There is no image ${id} in this test.`)),
     tscKhz: null,
+    helperSocket: null,
   });
 }

@@ -46,9 +46,7 @@ export interface HttpDeps {
   vault: Pick<Vault, 'backup' | 'restore' | 'status' | 'rotate' | 'keyProofs'>;
   prompts: Pick<Prompts, 'prepare'>;
   /** The part of `GET /api/system` that does not come from vms. */
-  describeSystem(): Promise<
-    Pick<SystemStatus, 'version' | 'startedAt' | 'accel' | 'accelReason' | 'imageId' | 'database' | 'clis' | 'canary'>
-  >;
+  describeSystem(): Promise<Omit<SystemStatus, 'vms' | 'lostVmFolders'>>;
   /** Folder of the built dashboard; packages/dashboard/dist by default. */
   dashboardFolder?: string;
   /** Milliseconds between signs of life: comments in an event stream, pings to the viewer of a desktop; 15 s by default. */

@@ -22,6 +22,7 @@ export const toVm = (row: VmRow, { idleS, uses, behind }: Beside): Vm => ({
   imageId: row.imageId,
   accel: row.accel,
   countMs: row.countMs,
+  network: row.network,
   createdAt: row.createdAt.toISOString(),
   readyAt: iso(row.readyAt),
   destroyAt: iso(row.destroyAt),

@@ -55,7 +55,7 @@ test('one that was made under another accelerator starts under that of the host,
   await host.database.store.db.execute(sql`update ${vms} set accel = 'kvm', count_ms = '{"kvm": 35, "tcg": 300}'`);
   const starts = vi.spyOn(host.engine, 'start');
   const again = await use();
-  expect(again.vm).toMatchObject({ accel: 'tcg', countMs: { kvm: null, tcg: 310 } });
+  expect(again.vm).toMatchObject({ accel: 'tcg', countMs: { kvm: null, tcg: 310 }, network: 'user' });
   expect(starts.mock.calls.at(-1)?.[0]).toMatchObject({ accel: 'tcg', bootTimeoutMs: 248_000 });
   await again.release();
 });

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
 import { createBackground, type Background } from '@airlock/contract/background';
 import type { HostChoice } from '@airlock/contract/capacity';
+import type { NetworkChoice } from '@airlock/contract/network-choice';
 import type { Settings } from '@airlock/contract/settings';
 import type { Engine } from '../engine/engine.js';
 import type { Images } from '../image/image.js';
@@ -27,7 +28,7 @@ export interface VmDeps {
   proxyPort(userId: string): Promise<number>;
   /** Users who are signing in, or were after `since`: they are about to need their CLI VM. */
   signingIn(since: Date): Promise<ReadonlySet<string>>;
-  host: HostChoice;
+  host: HostChoice & Pick<NetworkChoice, 'network'>;
   settings: Settings;
   log: Logger;
   /** How often deadlines are looked at, in ms; 1 s by default. */

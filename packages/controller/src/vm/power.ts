@@ -57,8 +57,8 @@ export function requireHomeDisk(manifest: ImageManifest): void {
  */
 export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   // Another boot of the host may have another verdict than the one that the VM was made or started under.
-  const { accel, countMs } = ctx.host;
-  const patch = { epoch: row.epoch + 1, accel, countMs, error: null, timings: rows.noTimings, readyAt: null };
+  const { accel, countMs, network } = ctx.host;
+  const patch = { epoch: row.epoch + 1, accel, countMs, network, error: null, timings: rows.noTimings, readyAt: null };
   const powerOn = (): Promise<VmRow | undefined> => rows.apply(ctx, row.id, 'power_on', { patch });
   // One that is being made has its room already.
   const wanted = { userId: row.userId, browser: false, cli: true };

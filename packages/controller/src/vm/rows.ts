@@ -29,7 +29,7 @@ export interface NewVm {
 
 /** Columns that an event may set. */
 export type VmPatch = Partial<
-  Pick<VmRow, 'epoch' | 'accel' | 'countMs' | 'timings' | 'error' | 'readyAt' | 'lastUsedAt' | 'destroyAt'>
+  Pick<VmRow, 'epoch' | 'accel' | 'countMs' | 'network' | 'timings' | 'error' | 'readyAt' | 'lastUsedAt' | 'destroyAt'>
 >;
 
 export interface VmChange {

@@ -1,7 +1,7 @@
 /** The table of VMs. Only this folder reads and writes it. */
 import { sql } from 'drizzle-orm';
 import { index, integer, jsonb, text, uniqueIndex } from 'drizzle-orm/pg-core';
-import type { VmKind, VmState, VmUpdateKind, VmUpdateState } from '@airlock/contract/api';
+import type { VmKind, VmNetwork, VmState, VmUpdateKind, VmUpdateState } from '@airlock/contract/api';
 import type { CountMs } from '@airlock/contract/count-ms';
 import type { ErrorBody } from '@airlock/contract/errors';
 import type { VmRoot } from '@airlock/contract/runner';
@@ -41,6 +41,8 @@ export const vms = airlock.table(
     accel: text().$type<'kvm' | 'tcg'>().notNull(),
     /** By accelerator, when the VM was started last: see the contract. */
     countMs: jsonb('count_ms').$type<CountMs>(),
+    /** What the VM was started with last. */
+    network: text().$type<VmNetwork>(),
     /** Grows with each start; a runner with an older one refuses to go on. */
     epoch: integer().notNull().default(0),
     timings: jsonb().$type<{ vncMs: number | null; agentMs: number | null; readyMs: number | null }>().notNull(),

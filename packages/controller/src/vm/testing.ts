@@ -166,7 +166,14 @@ export function createTestEngine(client: JsonClient): TestEngine {
 /** The row of a browser VM that runs. */
 export const exampleVm = (userId: string): VmRow => ({
   ...{ id: newId('vm'), userId, kind: 'browser', state: 'running', sessionId: null, imageId: 'img_000000' },
-  ...{ accel: 'tcg', countMs: null, epoch: 1, timings: { vncMs: 1, agentMs: 2, readyMs: 3 }, error: null },
+  ...{
+    accel: 'tcg',
+    countMs: null,
+    network: null,
+    epoch: 1,
+    timings: { vncMs: 1, agentMs: 2, readyMs: 3 },
+    error: null,
+  },
   ...{ createdAt: new Date(), readyAt: new Date(), lastUsedAt: null, destroyAt: null, rootNumber: 0, rootUpdate: null },
 });
 
@@ -315,6 +322,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
           { name: 'a-test', serials: true },
         ],
         countMs: { kvm: null, tcg: 310 },
+        network: 'user',
         tscKhz: null,
       },
       settings: { ...readSettings({ AIRLOCK_HOME: database.home, ...env, ...more }), AIRLOCK_VM_MEMORY_MIB: 1 },

@@ -9,6 +9,7 @@ export function SystemFacts({ system }: { system: SystemStatus }) {
     ['Version', system.version, `since ${formatMoment(system.startedAt, serverNowMs())}`],
     ['Virtual machines', `${system.vms.running} running`, `${system.vms.total} in all`],
     ['Acceleration', system.accel === 'kvm' ? 'KVM' : 'Software (TCG)', system.accelReason],
+    ['Network of VMs', system.network === 'netns' ? 'A namespace for each' : 'The VMM’s own', system.networkReason],
     ['Golden image', system.imageId ?? 'none is current'],
     ['Database', system.database === 'pglite' ? 'Embedded (PGlite)' : 'PostgreSQL'],
   ];

@@ -13,6 +13,7 @@ const vm: Vm = {
     imageId: 'img_202601011200abcdef01',
     accel: 'kvm',
     countMs: null,
+    network: null,
     createdAt: at,
     readyAt: null,
     destroyAt: null,

@@ -10,6 +10,7 @@ const vm: Vm = {
     imageId: 'img_202601011200abcdef01',
     accel: 'kvm',
     countMs: null,
+    network: null,
     createdAt: '2030-01-01T11:00:00.000Z',
     readyAt: null,
   },

@@ -44,6 +44,28 @@ export function settingsFor({ memoryMib, cpus }: Limits): Setting[] {
   ];
 }
 
+/** Why none can be made, in one sentence; null when they can. */
+export async function cgroupProblem(root = mount): Promise<string | null> {
+  const wanted = settingsFor({ memoryMib: 0, cpus: 1 });
+  const own = await ownGroup(root);
+  if (own !== null) {
+    const missing = await missingOf(
+      own,
+      wanted.map(({ controller }) => controller),
+    );
+    return missing === null ? null : unavailable(missing).message;
+  }
+  const there = (await readdir(root).catch(nullIfAbsent)) ?? [];
+  const missing = wanted.map(({ v1 }) => v1.controller).filter((name) => !there.includes(name));
+  return missing.length === 0 ? null : unavailable(`there is no ${root}/${missing.join(`, ${root}/`)}`).message;
+}
+
+async function missingOf(own: string, controllers: readonly string[]): Promise<string | null> {
+  const offered = (await readFile(join(own, 'cgroup.controllers'), 'utf8')).trim().split(' ');
+  const missing = controllers.filter((name) => !offered.includes(name));
+  return missing.length === 0 ? null : `controllers that are not delegated to ${own}: ${missing.join(', ')}`;
+}
+
 /** Makes the cgroups of a VM and answers their folders. @throws AppError cgroup_unavailable; the caller removes what was made */
 export async function makeCgroups(vmId: string, limits: Limits, root = mount): Promise<string[]> {
   const wanted = settingsFor(limits);
@@ -79,15 +101,23 @@ async function ownGroup(root: string): Promise<string | null> {
   return path.endsWith('/helper') ? dirname(path) : path;
 }
 
-/** A cgroup with processes of its own gives none of its controllers on: this process steps into one beside the VM's. */
+/** Passes the controllers on to the cgroups below: nothing runs in this one itself, since `stepAside`. */
 async function delegate(own: string, controllers: readonly string[]): Promise<void> {
-  const offered = (await readFile(join(own, 'cgroup.controllers'), 'utf8')).trim().split(' ');
-  const missing = controllers.filter((name) => !offered.includes(name));
-  if (missing.length > 0) throw unavailable(`controllers that are not delegated to ${own}: ${missing.join(', ')}`);
+  const missing = await missingOf(own, controllers);
+  if (missing !== null) throw unavailable(missing);
+  await attempt(() => writeFile(join(own, 'cgroup.subtree_control'), controllers.map((name) => `+${name}`).join(' ')));
+}
+
+/**
+ * Under version 2 a cgroup with processes of its own gives none of its controllers on: this process, and all that it starts from now on,
+ * steps into one beside those of VMs. @throws AppError cgroup_unavailable
+ */
+export async function stepAside(root = mount): Promise<void> {
+  const own = await ownGroup(root);
+  if (own === null) return;
   await attempt(async () => {
     await mkdir(join(own, 'helper'), { recursive: true });
     await writeFile(join(own, 'helper', 'cgroup.procs'), String(process.pid));
-    await writeFile(join(own, 'cgroup.subtree_control'), controllers.map((name) => `+${name}`).join(' '));
   });
 }
 

@@ -39,7 +39,8 @@ export interface JailOptions {
 /** All of the command line. The program's own descriptors are `jailDescriptors`. */
 export function jailCommand(options: JailOptions): string[] {
   const { uid, kvmGroup, namespace, program, args, setpriv, infoFd, blockFd } = options;
-  const groups = kvmGroup === null ? [] : [kvmGroup];
+  // Where /dev/kvm is root's alone, the VMM finds it closed: it never becomes a member of that group.
+  const groups = kvmGroup === null || kvmGroup === 0 ? [] : [kvmGroup];
   const inside = unprivileged({ uid, gid: uid, groups }, [program, ...args]);
   return [
     ...['nsenter', `--net=${namespace}`, '--'],

@@ -120,12 +120,15 @@ async function running(
     pass(monitor, (chunk) => events.output('monitor', chunk)),
   ]);
   let identity: ProcessIdentity | null = null;
-  const close = async (): Promise<void> => {
+  const end = async (): Promise<void> => {
     if (identity) await killExactly(identity);
     child.kill('SIGKILL');
     await gone;
     await release();
   };
+  // Once: the id that it gives back may be another's the next moment.
+  let ending: Promise<void> | undefined;
+  const close = (): Promise<void> => (ending ??= end());
   try {
     const ended = gone.then(() => Promise.reject(notStarted(messages)));
     identity = await inTime(Promise.race([identityOf(info), ended]), startMs, () => notStarted(messages));

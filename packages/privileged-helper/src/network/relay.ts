@@ -26,6 +26,9 @@ function relay(open: () => Socket): Server {
       from.destroy();
       to.destroy();
     };
+    // Also one that comes when both ways have ended: the relay goes on for the others.
+    from.on('error', both);
+    to.on('error', both);
     pipeline(from, to, both);
     pipeline(to, from, both);
   });

@@ -132,13 +132,13 @@ async function endAllIn(namespace: string): Promise<void> {
   }
 }
 
-/** Why no network can be made on this host, in one sentence; null when it can. */
-export async function networkProblem(): Promise<string | null> {
+/** Which program for networks and jails does not work on this host, in one sentence; null when all do. */
+export async function programProblem(): Promise<string | null> {
   if (process.getuid?.() !== 0) return 'The helper does not run as root.';
   const tries = [
     ['ip', ['netns', 'list']],
     ['nft', ['list', 'tables']],
-    ['nsenter', ['--version']],
+    ...(['nsenter', 'setpriv', 'bwrap', 'perl'] as const).map((file) => [file, ['--version']] as const),
   ] as const;
   for (const [file, args] of tries) {
     try {

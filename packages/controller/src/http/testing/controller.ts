@@ -151,6 +151,8 @@ export async function startTestController(): Promise<TestController> {
       startedAt: new Date(0).toISOString(),
       accel: 'tcg',
       accelReason: 'a stand-in',
+      network: 'user',
+      networkReason: 'a stand-in',
       imageId: null,
       database: 'pglite',
       clis: [],
