@@ -51,7 +51,7 @@ test('the privileged helper is for the user of the service alone, one process fo
     'node /usr/local/lib/airlock-helper/main.js serve',
     'node /usr/local/lib/airlock-helper/main.js sweep',
   ]);
-  for (const command of commands) expect(command).toContain(`--user ${valuesOf('airlock.service', 'User')} `);
+  for (const command of commands) expect(command.endsWith(` --user ${valuesOf('airlock.service', 'User')}`)).toBe(true);
   expect(valuesOf('airlock.service', 'ReadWritePaths')).toEqual(['-/run/airlock-helper']);
 });
 
