@@ -21,7 +21,8 @@ afterEach(async () => {
   await untilNoLeaks(before, patienceMs);
 });
 
-const offers = (await findOffers()).filter(({ network }) => network === 'netns');
+// Firecracker is not locked up yet, and runs no VM but those of tests.
+const offers = (await findOffers()).filter(({ driver, network }) => network === 'netns' && driver !== 'firecracker');
 
 describe.each(offers)('the driver $driver, locked up', (offer) => {
   beforeEach(({ skip }) => {
