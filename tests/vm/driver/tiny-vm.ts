@@ -38,7 +38,7 @@ export interface Offer extends Pick<VmSpec, 'driver' | 'accel' | 'tscKhz'> {
   noLinux: string | null;
 }
 
-/** Every driver of the registry with every network that it takes, as this host offers it; with TEST_DRIVER only that one. */
+/** Every driver of the registry with every network that it takes, as this host offers it; with TEST_DRIVER, or TEST_NETWORK, only that one. */
 export async function findOffers(): Promise<Offer[]> {
   const only = process.env['TEST_DRIVER'];
   if (only === undefined || only === 'firecracker') await findFirecracker();
@@ -53,11 +53,13 @@ export async function findOffers(): Promise<Offer[]> {
     const accel = kvm.usable || !emulation ? 'kvm' : 'tcg';
     const offer = { driver, accel, tscKhz, noLinux } as const;
     const forms = chooseDriver(offer).capabilities.networks;
-    return forms.map((form) =>
+    const offers = forms.map((form) =>
       form === 'tap'
         ? { ...offer, network: 'netns' as const, skip: skip ?? helperSkip() }
         : { ...offer, network: 'user' as const, skip },
     );
+    const onlyNetwork = process.env['TEST_NETWORK'];
+    return offers.filter(({ network }) => onlyNetwork === undefined || network === onlyNetwork);
   });
 }
 
