@@ -11,6 +11,7 @@ import fields from '../ui/field.module.css';
 import { Problem } from '../ui/problem.js';
 import styles from './assistance.module.css';
 import { hasFailedTry } from './guidance.js';
+import { NoOwnPage } from './no-own-page.js';
 import { OwnBrowser } from './own-browser.js';
 import { PasteForm } from './paste-form.js';
 import { useSessionAction } from './use-session-action.js';
@@ -25,6 +26,9 @@ export function Assistance({ session, provider, onOtherWays }: AssistanceProps) 
   const { login } = session;
   if (hasFailedTry(session)) return <FailedTry session={session} provider={provider} onOtherWays={onOtherWays} />;
   if (session.status !== 'awaiting_user_auth' || login === null) return null;
+  // The controller has looked at it, too: a row may be older than that.
+  if (login.deviceCode && !(provider.login && isOwnPage(provider.login, login.deviceCode.url)))
+    return <NoOwnPage provider={provider} />;
   if (login.method === 'callback')
     return login.takesCode && login.deviceCode !== null ? (
       <OwnBrowser session={session} provider={provider} page={login.deviceCode.url} />
@@ -105,9 +109,6 @@ function DeviceCode({
   provider,
   code,
 }: Pick<AssistanceProps, 'session' | 'provider'> & { code: { url: string; code: string | null } }) {
-  // The controller has looked at it, too: a row may be older than that.
-  if (provider.login === null || !isOwnPage(provider.login, code.url))
-    return <p className={styles.reason}>The VM shows an address that is no page of {provider.vendor}.</p>;
   return (
     <section className={styles.strip} aria-label="Sign in with a code" data-testid="device-code">
       <div className={styles.words}>

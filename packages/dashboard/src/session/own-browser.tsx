@@ -1,17 +1,15 @@
 /** Signing in from the person's own browser: the CLI's page, what happens at its end, and the field for the address there. */
 import { callbackOf } from '@airlock/contract/provider/callback';
-import { isOwnPage } from '@airlock/contract/provider/own-page';
 import type { Provider } from '@airlock/contract/provider/provider';
 import type { Session } from '@airlock/contract/session';
 import { CopyButton } from '../ui/copy-button.js';
 import styles from './assistance.module.css';
+import { NoOwnPage } from './no-own-page.js';
 import { PasteForm } from './paste-form.js';
 
 export function OwnBrowser({ session, provider, page }: { session: Session; provider: Provider; page: string }) {
   const callback = callbackOf(page);
-  // The controller has looked at it, too: a row may be older than that.
-  if (provider.login === null || callback === null || !isOwnPage(provider.login, page))
-    return <p className={styles.reason}>The VM shows an address that is no page of {provider.vendor}.</p>;
+  if (callback === null) return <NoOwnPage provider={provider} />;
   return (
     <section className={styles.strip} aria-label="Sign in with your own browser" data-testid="own-browser">
       <div className={styles.words}>
