@@ -5,6 +5,7 @@ import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import type { Vm } from '@airlock/contract/api';
+import { sampleVm } from '@airlock/contract/fixtures/vm';
 import { homePaths } from '@airlock/contract/home';
 import { keyProof } from '@airlock/contract/key-proof';
 import { createProgram } from '../program.js';
@@ -15,20 +16,7 @@ const { airlock } = home;
 const vmId = 'vm_0123456789abcdef';
 const passphrase = 'a passphrase of a test';
 const at = '2026-01-01T00:00:00.000Z';
-const vm: Vm = {
-  ...{
-    id: vmId,
-    userId: 'usr_0123456789abcdef',
-    kind: 'cli',
-    state: 'stopped',
-    sessionId: null,
-    accel: 'kvm',
-    countMs: null,
-    network: null,
-  },
-  ...{ imageId: 'img_202601011200abcdef01', createdAt: at, readyAt: null, destroyAt: null, stopAt: null, uses: 0 },
-  ...{ update: null, behind: null, timings: { vncMs: null, agentMs: null, readyMs: null }, error: null },
-};
+const vm: Vm = { ...sampleVm, id: vmId, state: 'stopped' };
 const content = randomBytes(300_000);
 /** Sends the backup. */
 let send: (response: ServerResponse) => void;

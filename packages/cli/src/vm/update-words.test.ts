@@ -1,21 +1,11 @@
 import { VmState, type Vm } from '@airlock/contract/api';
+import { sampleVm } from '@airlock/contract/fixtures/vm';
 import { expect, test } from 'vitest';
 import { describeFailed, describeStart, failureOf, isOver } from './update-words.js';
 
 const at = '2026-01-01T00:00:00.000Z';
 const vm: Vm = {
-  ...{ id: 'vm_0123456789abcdef', userId: 'usr_0123456789abcdef', kind: 'cli', state: 'running', sessionId: null },
-  ...{
-    imageId: 'img_202601011200abcdef01',
-    accel: 'kvm',
-    countMs: null,
-    network: null,
-    createdAt: at,
-    readyAt: null,
-    destroyAt: null,
-    stopAt: null,
-  },
-  ...{ uses: 0, behind: null, timings: { vncMs: null, agentMs: null, readyMs: null }, error: null },
+  ...sampleVm,
   update: { kind: 'update', state: 'copying', imageId: null, since: at, error: null },
 };
 const lost = { code: 'home_key_lost', message: 'Its key is gone.', hint: '' } as const;

@@ -1,6 +1,7 @@
 /** `airlock vm …`, run as people run it, against a controller that the test plays. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { VmList, type Vm, type VmUpdateState } from '@airlock/contract/api';
+import { sampleVm } from '@airlock/contract/fixtures/vm';
 import { createProgram } from '../program.js';
 import { useController, useHome } from '../testing.js';
 
@@ -17,10 +18,7 @@ const behind = { imageId: newer, changes: [{ name: 'Codex', from: '0.171.0', to:
 const refused = { code: 'proof_failed', message: 'Codex says: not logged in.', hint: 'Sign in again.' } as const;
 
 const vmOf = (state: Vm['state'], values: Partial<Vm> = {}): Vm => ({
-  ...{ id: vmId, userId: adaId, kind: 'cli', state, sessionId: null, accel: 'kvm', countMs: null, network: null },
-  ...{ imageId, createdAt: at, readyAt: null, destroyAt: null, stopAt: null, uses: 0 },
-  ...{ update: null, behind: null },
-  ...{ timings: { vncMs: null, agentMs: null, readyMs: null }, error: null },
+  ...{ ...sampleVm, id: vmId, userId: adaId, state, imageId, createdAt: at },
   ...values,
 });
 

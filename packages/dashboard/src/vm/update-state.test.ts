@@ -1,4 +1,5 @@
 import { VmUpdateState, type Vm } from '@airlock/contract/api';
+import { sampleVm } from '@airlock/contract/fixtures/vm';
 import { expect, it } from 'vitest';
 import { describeAvailable, describeFailure, describeUnderWay } from './update-state.js';
 
@@ -7,21 +8,7 @@ const changes = [
   { name: 'Codex', from: '0.171.0', to: '0.172.0' },
   { name: 'kernel', from: '6.12.1', to: '6.12.2' },
 ];
-const vm: Vm = {
-  ...{ id: 'vm_0123456789abcdef', userId: 'usr_0123456789abcdef', kind: 'cli', state: 'running', sessionId: null },
-  ...{
-    imageId: 'img_202601011200abcdef01',
-    accel: 'kvm',
-    countMs: null,
-    network: null,
-    createdAt: at,
-    readyAt: null,
-    destroyAt: null,
-    stopAt: null,
-  },
-  ...{ uses: 0, error: null, update: null, timings: { vncMs: null, agentMs: null, readyMs: null } },
-  behind: { imageId: 'img_202602011200abcdef02', changes },
-};
+const vm: Vm = { ...sampleVm, behind: { imageId: 'img_202602011200abcdef02', changes } };
 const update = (state: VmUpdateState, kind: 'update' | 'reset' = 'update'): Vm => ({
   ...vm,
   update: { kind, state, imageId: null, since: at, error: null },

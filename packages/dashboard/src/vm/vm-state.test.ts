@@ -1,21 +1,10 @@
 import { VmState, type Vm } from '@airlock/contract/api';
+import { sampleVm } from '@airlock/contract/fixtures/vm';
 import { expect, it } from 'vitest';
 import { describeOwn, powerOf } from './vm-state.js';
 
 const now = Date.parse('2030-01-01T12:00:00Z');
-const vm: Vm = {
-  ...{ id: 'vm_0123456789abcdef', userId: 'usr_0123456789abcdef', kind: 'cli', state: 'running', sessionId: null },
-  ...{
-    imageId: 'img_202601011200abcdef01',
-    accel: 'kvm',
-    countMs: null,
-    network: null,
-    createdAt: '2030-01-01T11:00:00.000Z',
-    readyAt: null,
-  },
-  ...{ destroyAt: null, stopAt: '2030-01-01T12:20:00.000Z', uses: 0, error: null, update: null, behind: null },
-  timings: { vncMs: null, agentMs: null, readyMs: null },
-};
+const vm: Vm = { ...sampleVm, stopAt: '2030-01-01T12:20:00.000Z' };
 
 it.each<[Partial<Vm>, string, RegExp]>([
   [{}, 'Running', /^It stops .*20.* if idle\.$/],
