@@ -5,8 +5,8 @@ import {
   eventMasks,
   getGeometry,
   mapWindow,
+  queryTree,
   sendEvent,
-  translateCoordinates,
   wordsOf,
 } from '../x11/requests.js';
 import type { XDisplay } from '../x11/x11.js';
@@ -134,19 +134,21 @@ interface Frame {
   border: { wide: number; high: number };
 }
 
-/** null: the window has gone. */
+/**
+ * null: the window has gone. The window manager gives a window another size by several requests, and any of them can come between two
+ * questions: what is judged is therefore the answer to one, about the window that is the frame.
+ */
 async function frameOf(display: XDisplay, window: number): Promise<Frame | null> {
-  const [geometry, place, extents] = await Promise.all([
-    display.ask(getGeometry(window)),
-    display.ask(translateCoordinates(window, display.root)),
+  const parent = (await display.ask(queryTree(window)))?.readUInt32LE(12);
+  const [geometry, extents] = await Promise.all([
+    display.ask(getGeometry(parent === undefined || parent === display.root ? window : parent)),
     display.property(window, '_NET_FRAME_EXTENTS'),
   ]);
-  if (!geometry || !place || !extents) return null;
+  if (!geometry || !extents) return null;
   const [left = 0, right = 0, top = 0, bottom = 0] = wordsOf(extents);
-  const border = { wide: left + right, high: top + bottom };
-  const [x, y] = [place.readInt16LE(12) - left, place.readInt16LE(14) - top];
-  const [width, height] = [geometry.readUInt16LE(16) + border.wide, geometry.readUInt16LE(18) + border.high];
-  return { area: { x, y, width, height }, border };
+  const [x, y] = [geometry.readInt16LE(12), geometry.readInt16LE(14)];
+  const [width, height] = [geometry.readUInt16LE(16), geometry.readUInt16LE(18)];
+  return { area: { x, y, width, height }, border: { wide: left + right, high: top + bottom } };
 }
 
 /** _NET_MOVERESIZE_WINDOW: gravity north-west, x, y, width and height are given, by a program. */

@@ -48,6 +48,8 @@ export const selectEvents = (window: number, mask: number): Buffer => request(2,
 export const destroyWindow = (window: number): Buffer => request(4, 0, window);
 export const mapWindow = (window: number): Buffer => request(8, 0, window);
 export const getGeometry = (window: number): Buffer => request(14, 0, window);
+/** The answer names the window's parent in its fourth word. */
+export const queryTree = (window: number): Buffer => request(15, 0, window);
 export const internAtom = (name: string): Buffer => request(16, 0, pair(name.length, 0), Buffer.from(name, 'latin1'));
 export interface PropertyValue {
   type: number;
@@ -68,8 +70,6 @@ export const convertSelection = (window: number, selection: number, target: numb
 export const sendEvent = (window: number, mask: number, event: Buffer): Buffer => request(25, 0, window, mask, event);
 export const grabServer = (): Buffer => request(36, 0);
 export const ungrabServer = (): Buffer => request(37, 0);
-/** Where a window's inside begins on the root window. */
-export const translateCoordinates = (window: number, root: number): Buffer => request(40, 0, window, root, 0);
 /** Answered at once: what was sent before has been done then. */
 export const getInputFocus = (): Buffer => request(43, 0);
 export const queryKeymap = (): Buffer => request(44, 0);
