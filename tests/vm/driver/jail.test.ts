@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { namespaceOf } from '@airlock/contract/privileged';
-import { run } from '@airlock/contract/process';
+import { isRunning, run } from '@airlock/contract/process';
 import { tinyKernel } from '@airlock/runner/fixtures/tiny-guest';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
+import { until } from '../../support/poll.js';
 import { createTinyVm, findOffers, patienceMs, type TinyVm } from './tiny-vm.js';
 
 let vm: TinyVm | undefined;
@@ -75,5 +76,16 @@ describe.each(offers)('the driver $driver, locked up', (offer) => {
     const bytes = (made.spec.memoryMib + 1024) * 1024 * 1024;
     expect(Number(await limitOf('memory', 'memory.limit_in_bytes', 'memory.max'))).toBe(bytes);
     expect(Number(await limitOf('pids', 'pids.max', 'pids.max'))).toBe(512);
+  });
+
+  it('ends with a helper that is killed, before anybody looks for what it left', async () => {
+    const { made } = await standing();
+    const { vmm } = await made.lastStatus();
+    const helpers = await made.helper?.serving();
+    expect(helpers).toHaveLength(1);
+    process.kill(helpers?.[0] ?? 0, 'SIGKILL');
+    await until('the VMM to end', async () => vmm !== null && !(await isRunning(vmm)), { timeoutMs: patienceMs });
+    expect(await made.exitCode()).toBe(1);
+    await made.helper?.sweep();
   });
 });

@@ -36,7 +36,10 @@ export interface JailOptions {
   blockFd: number;
 }
 
-/** All of the command line. The program's own descriptors are `jailDescriptors`. */
+/**
+ * All of the command line. The program's own descriptors are `jailDescriptors`. Its parent is bwrap, as root and the first process of its
+ * namespace: the kernel lets that one end with the helper, and the program with that one, whoever the program is.
+ */
 export function jailCommand(options: JailOptions): string[] {
   const { uid, kvmGroup, namespace, program, args, setpriv, infoFd, blockFd } = options;
   // Where /dev/kvm is root's alone, the VMM finds it closed: it never becomes a member of that group.
@@ -45,7 +48,7 @@ export function jailCommand(options: JailOptions): string[] {
   return [
     ...['nsenter', `--net=${namespace}`, '--'],
     ...['perl', '-e', openTap, tapNetwork.tap, String(jailDescriptors.tap)],
-    ...['bwrap', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try', '--as-pid-1'],
+    ...['bwrap', '--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-cgroup-try'],
     ...['--die-with-parent', '--new-session', '--clearenv', '--hostname', 'vm'],
     ...['--info-fd', String(infoFd), '--block-fd', String(blockFd)],
     // What it makes by itself above a mount is root's alone.

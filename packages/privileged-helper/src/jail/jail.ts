@@ -2,14 +2,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { stat, type FileHandle } from 'node:fs/promises';
+import { readFile, stat, type FileHandle } from 'node:fs/promises';
 import { Duplex, type Readable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { inTime } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { nullIfAbsent } from '@airlock/contract/file';
 import { jailDescriptors, type JailRequest } from '@airlock/contract/privileged';
-import { identifyProcess, killExactly, systemPath, tail } from '@airlock/contract/process';
+import { identifyProcess, systemPath, tail } from '@airlock/contract/process';
 import type { ProcessIdentity } from '@airlock/contract/runner';
 import type { HelperConfig } from '../config.js';
 import { namespacePath } from '../network/slot.js';
@@ -21,6 +22,7 @@ import { giveBackId, takeId } from './ids.js';
 const setpriv = '/usr/bin/setpriv';
 /** Milliseconds until the VMM itself begins. */
 const startMs = 20_000;
+const pollMs = 2;
 const Info = z.looseObject({ 'child-pid': z.int().positive() });
 
 export interface JailEvents {
@@ -119,9 +121,7 @@ async function running(
     }),
     pass(monitor, (chunk) => events.output('monitor', chunk)),
   ]);
-  let identity: ProcessIdentity | null = null;
   const end = async (): Promise<void> => {
-    if (identity) await killExactly(identity);
     child.kill('SIGKILL');
     await gone;
     await release();
@@ -129,16 +129,21 @@ async function running(
   // Once: the id that it gives back may be another's the next moment.
   let ending: Promise<void> | undefined;
   const close = (): Promise<void> => (ending ??= end());
+  let identity: ProcessIdentity;
   try {
     const ended = gone.then(() => Promise.reject(notStarted(messages)));
-    identity = await inTime(Promise.race([identityOf(info), ended]), startMs, () => notStarted(messages));
-    await enterCgroups(cgroups, identity.pid);
+    const begin = async (): Promise<ProcessIdentity> => {
+      const first = await firstProcess(info);
+      await enterCgroups(cgroups, first);
+      block.end('x');
+      return await programOf(first, ended);
+    };
+    identity = await inTime(Promise.race([begin(), ended]), startMs, () => notStarted(messages));
   } catch (error) {
     child.kill('SIGKILL');
     await gone;
     throw error;
   }
-  block.end('x');
   const exited = gone.then(() => told).then(() => events.exit(...exitOf(child)));
   exited.catch(() => child.kill('SIGKILL'));
   return { identity, monitor: (data) => void monitor.write(data), close };
@@ -159,17 +164,30 @@ async function pass(from: Readable, to: (chunk: Buffer) => Promise<void>): Promi
   }
 }
 
-/** Of the VMM, which waits until its cgroups are made. */
-async function identityOf(info: Readable): Promise<ProcessIdentity> {
+/** The pid of the first process in the VMM's namespace of processes, which waits until its cgroups are made. */
+async function firstProcess(info: Readable): Promise<number> {
   let told = '';
   for await (const chunk of info.iterator({ destroyOnReturn: false })) {
     told += String(chunk);
     if (told.trimEnd().endsWith('}')) break;
   }
-  const identity = await identifyProcess(Info.parse(JSON.parse(told))['child-pid']);
-  if (identity) return identity;
-  throw new AppError('vmm_failed', 'The VMM ended before it began.');
+  return Info.parse(JSON.parse(told))['child-pid'];
 }
+
+/** What the first process starts becomes the VMM. Nothing tells that it has: it is looked for. */
+async function programOf(first: number, ended: Promise<never>): Promise<ProcessIdentity> {
+  for (;;) {
+    const children = await readFile(`/proc/${first}/task/${first}/children`, 'utf8').catch(nullIfGone);
+    if (children === null) return await ended;
+    const pid = Number.parseInt(children, 10);
+    const identity = pid > 0 ? await identifyProcess(pid) : null;
+    if (identity) return identity;
+    await pause(pollMs);
+  }
+}
+
+/** A process that ends while its file is read. */
+const nullIfGone = (error: NodeJS.ErrnoException): null => (error.code === 'ESRCH' ? null : nullIfAbsent(error));
 
 const notStarted = (messages: string): AppError =>
   new AppError('vmm_failed', `The VMM could not be locked up: ${tail(messages, 3) || 'it said nothing'}`, {
