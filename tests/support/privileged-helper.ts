@@ -2,9 +2,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { firecrackerBinaries } from './firecracker-binaries.js';
 import { until } from './poll.js';
 
 export const helperMain = fileURLToPath(new URL('../../packages/privileged-helper/dist/main.js', import.meta.url));
@@ -64,13 +65,17 @@ export interface ListeningHelper {
   close(): Promise<void>;
 }
 
-/** A helper for the runners of this user's, whose home and memory is the folder `home`. */
-export async function listenAsHelper(home: string): Promise<ListeningHelper> {
-  const socket = join(home, 'helper.sock');
+/** A helper for the runners of this user's, whose home and memory is the folder `home`; with another Firecracker, or range of ids, than usual. */
+export async function listenAsHelper(
+  home: string,
+  { firecracker, ids = '70000-70099' }: { firecracker?: string; ids?: string } = {},
+): Promise<ListeningHelper> {
   const run = await mkdtemp('/run/airlock-d');
-  const user = ['--user', `${process.getuid?.()}:${process.getgid?.()}`, '--ids', '70000-70099'];
+  const socket = join(home, `${basename(run)}.sock`);
+  const programs = ['qemu-system-x86_64', firecracker ?? (await firecrackerBinaries()).firecracker];
+  const user = ['--user', `${process.getuid?.()}:${process.getgid?.()}`, '--ids', ids];
   const places = ['--home', home, '--memory', home, '--run', run, '--socket', socket];
-  const command = [helperMain, 'listen', ...user, '--programs', 'qemu-system-x86_64', ...places];
+  const command = [helperMain, 'listen', ...user, '--programs', programs.join(','), ...places];
   // Under cgroups of version 2 it needs a part of the tree of its own, as its unit gives it one.
   const isVersion2 = await access('/sys/fs/cgroup/cgroup.controllers').then(
     () => true,

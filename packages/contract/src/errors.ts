@@ -87,7 +87,6 @@ export const errorCatalogue = {
     status: 500,
     meaning: 'The file behind a drive of a VM is missing, or may not be used as the VM has to.',
   },
-  path_too_long: { status: 500, meaning: 'The path of a unix socket would be longer than the kernel allows.' },
   vmm_failed: { status: 500, meaning: 'The virtual machine monitor ended or refused to start.' },
   vm_boot_timeout: { status: 504, meaning: 'The VM did not come up in time.' },
   vm_boot_failed: { status: 500, meaning: 'The VM started but its system could not boot.' },

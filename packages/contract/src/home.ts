@@ -21,6 +21,8 @@
  *       .build.lock            names the process that builds; .build-<name>/ is where it works
  *     vm/
  *       <vm id>/               one VM; the names of its files are contract/runner's `runnerFiles`, and for its roots `rootFile`
+ *     saved/
+ *       <saved id>/            a VM that was saved, memory and all; the names of its files are `savedFiles`
  *     secret/                  config drives, only where AIRLOCK_SECRETS_ON_DISK=yes and there is no memory for them
  */
 import { readFile } from 'node:fs/promises';
@@ -62,15 +64,21 @@ export interface HomePaths {
   images: ImagesPaths;
   /** Folder of all VM folders. */
   vms: string;
+  /** Folder of all saved VMs. */
+  saved: string;
   secrets: string;
   vm(vmId: string): string;
   vmFile(vmId: string, file: keyof typeof runnerFiles): string;
+  savedFile(savedId: string, file: keyof typeof savedFiles): string;
 }
+
+/** Names of the files of a saved VM. */
+export const savedFiles = { state: 'state', memory: 'memory' } as const;
 
 /** Everything below the home `home`. */
 export function homePaths(home: string): HomePaths {
   const cache = join(home, 'cache');
-  const vms = join(home, 'vm');
+  const [vms, saved] = [join(home, 'vm'), join(home, 'saved')];
   return {
     controllerLock: join(home, 'controller.lock'),
     controllerFile: join(home, 'controller.json'),
@@ -85,9 +93,11 @@ export function homePaths(home: string): HomePaths {
     testCache: join(cache, 'tests'),
     images: imagesPaths(join(home, 'images')),
     vms,
+    saved,
     secrets: join(home, 'secret'),
     vm: (vmId) => join(vms, vmId),
     vmFile: (vmId, file) => join(vms, vmId, runnerFiles[file]),
+    savedFile: (savedId, file) => join(saved, savedId, savedFiles[file]),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { ReceivedError } from './errors.js';
-import { ImageId, VmId } from './ids.js';
+import { ImageId, SavedId, VmId } from './ids.js';
 import { ProcessIdentity, VmRoot } from './runner.js';
 
 /** The interface that a VM is plugged into; the same in the namespace of each. What the guest sees is `guestNetwork`. */
@@ -25,16 +25,25 @@ export const maxHelperLine = 64 * 1024;
 /** Descriptors of a program in its jail, after the three that every program has: its monitor, its TAP, and its files in order. */
 export const jailDescriptors = { monitor: 3, tap: 4, firstFile: 5 } as const;
 
-/** A file that a VMM is to have, by what it is. The home and a root of the VM may be written, all others are read-only. */
+/** What a program whose files have names finds in its root folder besides: where its API is to listen, and pipes for what it says. */
+export const jailPlaces = {
+  api: 'api.sock',
+  console: 'serial.fifo',
+  messages: 'log.fifo',
+  metrics: 'metrics.fifo',
+} as const;
+
+/** A file that a VMM is to have, by what it is. Home and root of the VM, and a VM that is being saved, may be written; the others not. */
 export const JailFile = z.discriminatedUnion('of', [
   z.strictObject({ of: z.literal('image'), imageId: ImageId, file: z.enum(['kernel', 'initrd', 'rootfs']) }),
   z.strictObject({ of: z.literal('home') }),
   z.strictObject({ of: z.literal('root'), ...VmRoot.shape }),
   z.strictObject({ of: z.literal('config') }),
+  z.strictObject({ of: z.literal('saved'), savedId: SavedId, file: z.enum(['state', 'memory']), write: z.boolean() }),
 ]);
 export type JailFile = z.infer<typeof JailFile>;
 
-/** Of a program in /usr/bin. */
+/** As the administrator's list has it. */
 export const ProgramName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/);
 
 const JailRequest = z.strictObject({
@@ -44,6 +53,11 @@ const JailRequest = z.strictObject({
   /** Given to the program once nothing is left to it that these could misuse. */
   arguments: z.array(z.string().max(4096)).max(200),
   files: z.array(JailFile).max(16),
+  /**
+   * Of the files, in the same order, in the root folder that the jailer of the program makes; its monitor is its API then. Without, all
+   * are descriptors.
+   */
+  names: z.array(z.string().regex(/^[a-z][a-z0-9.-]{0,62}$/)).max(16).optional(),
   kvm: z.boolean(),
   /** Of the guest; limits follow from it. */
   memoryMib: z.int().min(16).max(65536),
@@ -86,7 +100,7 @@ export type JailAnswer = z.infer<typeof JailAnswer>;
 
 /** What the VMM in the jail says, base64, as far as the runner reads it; and its end. */
 export const HelperEvent = z.discriminatedUnion('event', [
-  z.strictObject({ event: z.enum(['console', 'messages', 'monitor']), data: z.base64().max(maxHelperLine) }),
+  z.strictObject({ event: z.enum(['console', 'messages', 'metrics', 'monitor']), data: z.base64().max(maxHelperLine) }),
   z.strictObject({ event: z.literal('exit'), code: z.int().nullable(), signal: z.string().max(20).nullable() }),
 ]);
 export type HelperEvent = z.infer<typeof HelperEvent>;

@@ -1,14 +1,14 @@
 import { expect, it } from 'vitest';
 import { readConfig } from './config.js';
 
-const user = ['--user', '1000:1001', '--programs', 'a-vmm,another'];
+const user = ['--user', '1000:1001', '--programs', 'a-vmm,/opt/vmm/another'];
 
 it('reads who the runners are, and keeps its things below /run', () => {
   expect(readConfig(['serve', ...user])).toEqual({
     command: 'serve',
     config: {
       ...{ uid: 1000, gid: 1001, run: '/run/airlock-helper', home: '/var/lib/airlock', memory: '/run/airlock' },
-      ...{ programs: ['a-vmm', 'another'], ids: { first: 2_000_000_000, last: 2_000_000_999 } },
+      ...{ programs: ['/usr/bin/a-vmm', '/opt/vmm/another'], ids: { first: 2_000_000_000, last: 2_000_000_999 } },
     },
   });
 });
@@ -30,6 +30,8 @@ it.each([
   [['serve', ...user, '--socket', 'here'], /--socket/],
   [['serve', ...user, '--shell', 'sh'], /shell/],
   [['serve', ...user, '--programs', '../sh'], /--programs/],
+  [['serve', ...user, '--programs', '/opt/../bin/sh'], /--programs/],
+  [['serve', ...user, '--programs', '/opt/vmm/'], /--programs/],
   [['serve', ...user, '--ids', '0-10'], /--ids/],
   [['serve', ...user, '--ids', '70010-70000'], /--ids/],
   [['serve', ...user, '--home', 'relative'], /--home/],

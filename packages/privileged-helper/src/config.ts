@@ -1,5 +1,6 @@
 /** What an administrator has decided for the helper, as options of its command line. No request can change any of it. */
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
@@ -26,6 +27,9 @@ const VmUser = z.int().min(65536).max(4_294_967_294);
 /** Absolute, without dots. */
 const Folder = z.string().regex(/^(\/[a-z0-9_-][a-z0-9._-]*)+$/i);
 
+/** Absolute, with no `.` and no `..` in it. */
+const ProgramPath = z.string().regex(/^(\/(?!\.{1,2}(\/|$))[\w.-]+)+$/);
+
 const Options = z.strictObject({
   /** User and group of the runners: relays run as them, and the sockets are theirs. */
   user: User,
@@ -34,11 +38,11 @@ const Options = z.strictObject({
   /** AIRLOCK_HOME of the controller, and the folder in memory that it has for secrets: where the files of VMs are. */
   home: Folder.default('/var/lib/airlock'),
   memory: Folder.default('/run/airlock'),
-  /** VMMs that may be started: names of programs in /usr/bin, comma separated. */
+  /** VMMs that may be started: names of programs in /usr/bin, or absolute paths, comma separated. */
   programs: z
     .string()
-    .transform((text) => text.split(','))
-    .pipe(z.array(ProgramName)),
+    .transform((text) => text.split(',').map((one) => (one.startsWith('/') ? one : `/usr/bin/${one}`)))
+    .pipe(z.array(ProgramPath.refine((path) => ProgramName.safeParse(basename(path)).success, 'no name of a program'))),
   /** User ids for VMMs, which belong to nobody else: FIRST-LAST. */
   ids: z
     .string()

@@ -19,7 +19,7 @@ sweep    gives back what a killed helper has left
 listen   listens on --socket (${helperSocket} unless given) and starts a serve for each connection: for hosts without systemd
 
   --user NAME       whom runners run as (or UID:GID); relays into networks of VMs run as the same
-  --programs NAMES  VMMs that it may start: names of programs in /usr/bin, comma separated
+  --programs NAMES  VMMs that it may start: names in /usr/bin or absolute paths, comma separated
   --home FOLDER     AIRLOCK_HOME of the controller; /var/lib/airlock unless given
   --memory FOLDER   the controller's folder in memory, XDG_RUNTIME_DIR; /run/airlock unless given
   --ids N-N         user ids for VMMs; 2000000000-2000000999 unless given

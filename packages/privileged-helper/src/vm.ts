@@ -6,6 +6,7 @@ import type { JailRequest } from '@airlock/contract/privileged';
 import { abandoned, claim, isTaken } from './claim.js';
 import type { HelperConfig } from './config.js';
 import { removeCgroups } from './jail/cgroup.js';
+import { giveBackId, sweepIds, takeId } from './jail/ids.js';
 import { startJail, type Jail, type JailEvents } from './jail/jail.js';
 import { makeNetwork, removeNetwork } from './network/slot.js';
 
@@ -23,15 +24,18 @@ export interface Vm {
   start(request: JailRequest, events: JailEvents): Promise<Jail>;
 }
 
-/** @throws AppError network_unavailable: nothing is left */
+/** @throws AppError network_unavailable, vm_ids_exhausted: nothing is left */
 export async function createVm(config: HelperConfig, vmId: string): Promise<Vm> {
   const base = await claim(config.run, vmId, () => recover(config, vmId), givingBackMs);
+  let uid: number | undefined;
   const release = async (): Promise<void> => {
     await removeNetwork(config, vmId, base);
     await rm(base, { recursive: true });
+    if (uid !== undefined) await giveBackId(config.run, uid);
   };
   try {
-    const slot = await makeNetwork(config, vmId, base);
+    const own = (uid = await takeId(config.run, config.ids));
+    const slot = await makeNetwork(config, vmId, base, own);
     let jail: Promise<Jail> | undefined;
     const close = async (): Promise<void> => {
       await jail?.then(
@@ -43,7 +47,7 @@ export async function createVm(config: HelperConfig, vmId: string): Promise<Vm> 
     };
     const start = (request: JailRequest, events: JailEvents): Promise<Jail> => {
       if (jail) throw new AppError('invalid_request', 'The VMM of this connection was started already.');
-      return (jail = startJail(config, vmId, request, events));
+      return (jail = startJail({ config, vmId, base, uid: own, request, events }));
     };
     return { folder: slot.folder, ended: slot.relayEnded, close, start };
   } catch (error) {
@@ -64,6 +68,7 @@ export async function sweep(config: HelperConfig): Promise<void> {
     const base = await claim(config.run, vmId, () => recover(config, vmId)).catch(nullIfTaken);
     if (base !== null) await rm(base, { recursive: true });
   }
+  await sweepIds(config.run);
 }
 
 function nullIfTaken(error: unknown): null {

@@ -11,7 +11,13 @@ import { createTinyVm, findOffers, patienceMs, type TinyVm } from './tiny-vm.js'
 
 const devices: readonly NetworkDevice[] = [
   { type: 'user', forwards: [8080], gatewaySocket: '/nowhere/e.sock' },
-  { type: 'tap', namespace: 'nowhere', name: 'tap0', mac: '02:00:00:00:00:01' },
+  {
+    type: 'tap',
+    namespace: 'nowhere',
+    name: 'tap0',
+    mac: '02:00:00:00:00:01',
+    launch: () => Promise.reject(new Error('not here')),
+  },
 ];
 
 let vm: TinyVm | undefined;

@@ -1,23 +1,35 @@
 /**
- * What Firecracker's driver does besides the conformance suite: the real program with the tiny guest, in a network namespace that the
- * test makes. See docs/adding-a-driver.md.
+ * What Firecracker's driver does besides the conformance suite: the real program with the tiny guest, locked up by a privileged helper of
+ * the test. See docs/adding-a-driver.md.
  */
-/* oxlint-disable max-lines -- what a VM is made of stands here once, for all that is done to it */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { watch } from 'node:fs';
-import { access, constants, mkdir, mkdtemp, open, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  access,
+  constants,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { basename, dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeSlot } from '@airlock/contract/config-drive';
 import { AppError } from '@airlock/contract/errors';
-import { GuestHealth, guestNetwork, guestPorts } from '@airlock/contract/guest';
+import { GuestHealth } from '@airlock/contract/guest';
+import { homePaths } from '@airlock/contract/home';
+import { newId } from '@airlock/contract/ids';
 import { imageFiles } from '@airlock/contract/image';
-import { isRunning, run } from '@airlock/contract/process';
+import { secretFolderOf } from '@airlock/contract/memory-folder';
+import { run } from '@airlock/contract/process';
 import { runProbe } from '@airlock/contract/run-probe';
-import type { ProcessIdentity } from '@airlock/contract/runner';
 import { tinyKernel, tinyRootDisk, watchingKernel, watchWords } from '@airlock/runner/fixtures/tiny-guest';
+import { attachNamespace } from '@airlock/runner/network/netns';
+import type { Network } from '@airlock/runner/network/network';
 import type { Freezing, SavedVm, Vmm, VmmOptions } from '@airlock/runner/vmm/driver';
 import { firecrackerDriver } from '@airlock/runner/vmm/firecracker/driver';
 import { kernelArguments } from '@airlock/runner/vmm/kernel-arguments';
@@ -25,58 +37,35 @@ import { firecrackerBinaries } from '../../support/firecracker-binaries.js';
 import { createTestHome } from '../../support/home.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
 import { until } from '../../support/poll.js';
+import { helperSkip, listenAsHelper, type ListeningHelper } from '../../support/privileged-helper.js';
 import { guestConfigOf, patienceMs, runnerMain } from './tiny-vm.js';
 
-const vmId = 'vm_0123456789abcdef';
-const namespace = `airlock-d-${process.pid}`;
-const taps = ['tap0', 'tap1'] as const;
 const never = new AbortController().signal;
 const skipReason = await whyNot();
 
 async function whyNot(): Promise<string | null> {
-  if (process.getuid?.() !== 0) return 'Only root can make a network namespace.';
-  return access('/dev/kvm', constants.R_OK | constants.W_OK).then(
-    () => null,
-    () => '/dev/kvm cannot be opened.',
-  );
+  return access('/dev/kvm', constants.R_OK | constants.W_OK).then(helperSkip, () => '/dev/kvm cannot be opened.');
 }
 
-let usualPath: string;
 let before: Snapshot;
-/** What the VMs of one test have: all below it. */
-let root: string;
-let vms: Vmm[];
-
-const ip = (...words: string[]): Promise<unknown> => run('ip', words);
-
-beforeAll(async () => {
-  if (skipReason !== null) return;
-  const { firecracker } = await firecrackerBinaries();
-  usualPath = process.env['PATH'] ?? '';
-  process.env['PATH'] = `${dirname(firecracker)}:${usualPath}`;
-  await ip('netns', 'add', namespace);
-  for (const tap of taps) await ip('-n', namespace, 'tuntap', 'add', tap, 'mode', 'tap');
-  await ip('-n', namespace, 'address', 'add', `${guestNetwork.gatewayHost}/24`, 'dev', taps[0]);
-  await ip('-n', namespace, 'link', 'set', taps[0], 'up');
-}, 180_000);
-
-afterAll(async () => {
-  if (skipReason !== null) return;
-  process.env['PATH'] = usualPath;
-  await ip('netns', 'delete', namespace);
-});
+/** The home of the VMs of one test. */
+let home: string;
+let helper: ListeningHelper;
+let networks: Network[];
 
 beforeEach(async ({ skip }) => {
   if (skipReason !== null) skip(skipReason);
   before = await takeSnapshot({ home: join(tmpdir(), 'airlock-d-'), names: /airlock-d-/ });
-  root = await mkdtemp(join(tmpdir(), 'airlock-d-, '));
-  vms = [];
+  home = await mkdtemp(join(tmpdir(), 'airlock-d-'));
+  helper = await listenAsHelper(home);
+  networks = [];
 });
 
 afterEach(async () => {
   if (skipReason !== null) return;
-  await Promise.all(vms.map((vm) => vm.kill()));
-  await rm(root, { recursive: true });
+  await Promise.all(networks.map((network) => network.detach()));
+  await helper.close();
+  await rm(home, { recursive: true });
   await untilNoLeaks(before, patienceMs);
 });
 
@@ -85,17 +74,23 @@ interface Tiny extends VmmOptions {
   untilConsole(text: string): Promise<string>;
   console(): string;
   configDrive: string;
+  attached: Network;
 }
 
-/** A VM that is not powered on yet, in a folder of its own. */
-async function tiny(kernel: Buffer, change: Partial<VmmOptions> = {}): Promise<Tiny> {
-  const place = await mkdtemp(join(root, 'vm-'));
-  const at = (name: string): string => join(place, name);
-  await mkdir(at('folder'));
-  await writeFile(at('vmlinux'), kernel);
-  await writeFile(at('initrd.img'), 'no initrd');
-  await writeFile(at('rootfs.ext4'), tinyRootDisk());
-  await writeGeneration(at('config'), 1);
+/** A VM that is not powered on yet, on a network of its own. */
+async function tiny(kernel: Buffer, change: Partial<VmmOptions> = {}, by = helper): Promise<Tiny> {
+  const vmId = newId('vm');
+  const image = homePaths(home).images.image(`img_${vmId.slice(3)}`);
+  const at = (name: string): string => join(image, name);
+  const configDrive = join(secretFolderOf(home, home, vmId), `${vmId}.config`);
+  for (const folder of [image, homePaths(home).vm(vmId), dirname(configDrive)])
+    await mkdir(folder, { recursive: true });
+  await writeFile(at(imageFiles.kernel), kernel);
+  await writeFile(at(imageFiles.initrd), 'no initrd');
+  await writeFile(at(imageFiles.rootfs), tinyRootDisk());
+  await writeGeneration(configDrive, 1);
+  const attached = await attachNamespace({ vmId, desktop: true, helperSocket: by.socket });
+  networks.push(attached);
   let [written, messages] = ['', ''];
   return {
     ...{
@@ -104,15 +99,16 @@ async function tiny(kernel: Buffer, change: Partial<VmmOptions> = {}): Promise<T
       cpus: 1,
       memoryMib: 64,
       tscKhz: null,
-      folder: at('folder'),
       kernelArguments: 'console=ttyS0',
+      configDrive,
+      attached,
     },
-    ...{ kernel: at('vmlinux'), initrd: at('initrd.img'), configDrive: at('config') },
+    ...{ folder: homePaths(home).vm(vmId), kernel: at(imageFiles.kernel), initrd: at(imageFiles.initrd) },
     drives: [
-      { id: 'root', path: at('rootfs.ext4'), readOnly: true },
-      { id: 'config', path: at('config'), readOnly: true },
+      { id: 'root', path: at(imageFiles.rootfs), readOnly: true },
+      { id: 'config', path: configDrive, readOnly: true },
     ],
-    network: { type: 'tap', namespace, name: taps[0], mac: '02:00:00:00:00:01' },
+    network: attached.device,
     onSerial: (chunk) => void (written += chunk.toString('latin1')),
     onMessage: (chunk) => void (messages += chunk.toString('latin1')),
     lastMessages: () => messages.trim(),
@@ -127,17 +123,11 @@ async function tiny(kernel: Buffer, change: Partial<VmmOptions> = {}): Promise<T
   };
 }
 
-async function start(vm: VmmOptions): Promise<Vmm> {
-  const vmm = await firecrackerDriver.start(vm, never);
-  vms.push(vmm);
-  return vmm;
-}
+const start = (vm: VmmOptions): Promise<Vmm> => firecrackerDriver.start(vm, never);
 
 async function load(vm: VmmOptions, saved: SavedVm): Promise<Vmm> {
   if (!firecrackerDriver.load) throw new Error('The driver loads nothing.');
-  const vmm = await firecrackerDriver.load(vm, saved, never);
-  vms.push(vmm);
-  return vmm;
+  return firecrackerDriver.load(vm, saved, never);
 }
 
 function freezingOf({ freezing }: Vmm): Freezing {
@@ -147,7 +137,7 @@ function freezingOf({ freezing }: Vmm): Freezing {
 
 /** Into its slot; the file is made where it is missing. */
 async function writeGeneration(path: string, generation: number): Promise<void> {
-  const { offset, bytes } = encodeSlot({ generation, config: guestConfigOf({ vmId, kind: 'browser' }) });
+  const { offset, bytes } = encodeSlot({ generation, config: guestConfigOf({ vmId: newId('vm'), kind: 'browser' }) });
   const drive = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
   try {
     if ((await drive.stat()).size === 0) await drive.truncate(1024 * 1024);
@@ -159,87 +149,34 @@ async function writeGeneration(path: string, generation: number): Promise<void> 
 
 const saw = (generation: number): string => `${watchWords.finds}0000000${generation}`;
 
-describe('a VM', () => {
-  it('is heard from the first letter on, and leaves nothing when it is killed', async () => {
-    const vm = await tiny(tinyKernel('a line\nand another', 'halt'));
-    const vmm = await start(vm);
-    expect(await vm.untilConsole('another\n')).toBe('a line\nand another\n');
-    expect([await isRunning(vmm.identity), [...vmm.forwards]]).toEqual([true, []]);
-    await vmm.kill();
-    expect(await vmm.exited).toMatchObject({ by: 'fault', error: { message: expect.stringContaining('SIGKILL') } });
-    expect([await isRunning(vmm.identity), await readdir(vm.folder)]).toEqual([false, []]);
-    await vmm.kill();
-  });
-
-  it('finds its config drive among several, and what is written to it while it runs', async () => {
-    const vm = await tiny(watchingKernel());
-    const more = vm.drives.map((drive) => ({ ...drive, id: `${drive.id}-2`, readOnly: false }));
-    await start({ ...vm, drives: [...more, ...vm.drives] });
-    await vm.untilConsole(saw(1));
-    for (const generation of [2, 3]) {
-      await writeGeneration(vm.configDrive, generation);
-      expect(await vm.untilConsole(saw(generation))).not.toContain(watchWords.misses);
-    }
-  });
-
-  it.each(['panic', 'reset'] as const)('ends by its guest’s %s, at power-on or later', async (end) => {
-    for (const generation of [1, 2]) {
-      const vm = await tiny(watchingKernel({ generation, end }));
-      const vmm = await start(vm);
-      if (generation === 2) {
-        await vm.untilConsole(saw(1));
-        await writeGeneration(vm.configDrive, 2);
-      }
-      expect(await vmm.exited).toEqual({ by: 'guest' });
-      expect(vm.console()).toContain(saw(generation));
-      expect(await readdir(vm.folder)).toEqual([]);
-    }
-  });
-
-  it('ends with the process that started it, whose folder another one takes over', async () => {
-    const vm = await tiny(tinyKernel('standing', 'halt'));
-    const script = `
-      import { firecrackerDriver } from ${JSON.stringify(import.meta.resolve('@airlock/runner/vmm/firecracker/driver'))};
-      const quiet = { onSerial() {}, onMessage() {}, lastMessages: () => '' };
-      const vmm = await firecrackerDriver.start({ ...${JSON.stringify(vm)}, ...quiet }, new AbortController().signal);
-      process.stdout.write(JSON.stringify(vmm.identity));
-      setInterval(() => {}, 60_000);`;
-    const owner = spawn(process.execPath, ['--input-type=module', '--eval', script], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const [said] = (await once(owner.stdout, 'data')) as [Buffer];
-    const identity = JSON.parse(said.toString()) as ProcessIdentity;
-    expect(await isRunning(identity)).toBe(true);
-    owner.kill('SIGKILL');
-    await until('the VMM to end', async () => !(await isRunning(identity)), { timeoutMs: patienceMs });
-    expect(await readdir(vm.folder)).toEqual(['fc']);
-    await (await start(vm)).kill();
-    expect(await readdir(vm.folder)).toEqual([]);
-  });
-});
+function newSaved(): SavedVm {
+  const id = newId('sav');
+  return { state: homePaths(home).savedFile(id, 'state'), memory: homePaths(home).savedFile(id, 'memory') };
+}
 
 describe('a saved VM', () => {
   /** One that has seen generation 1, and was saved; its files. */
-  async function save(): Promise<{ original: Tiny; freezing: Freezing; saved: SavedVm; ms: number }> {
+  async function save(): Promise<{ original: Tiny; vmm: Vmm; freezing: Freezing; saved: SavedVm; ms: number }> {
     const original = await tiny(watchingKernel());
+    const saveAs = newSaved();
     // The first one: Firecracker looks again at every drive that the guest has begun, and this guest begins all with the same queue.
     const drives = original.drives.toReversed();
-    const freezing = freezingOf(await start({ ...original, drives }));
+    const vmm = await start({ ...original, drives, saveAs });
+    const freezing = freezingOf(vmm);
     await original.untilConsole(saw(1));
-    const saved = { state: join(root, 'saved.state'), memory: join(root, 'saved.memory') };
     await freezing.pause();
     const begin = performance.now();
-    await freezing.save(saved);
-    return { original, freezing, saved, ms: performance.now() - begin };
+    await freezing.save();
+    return { original, vmm, freezing, saved: saveAs, ms: performance.now() - begin };
   }
-  const copy = (): Promise<Tiny> =>
-    tiny(Buffer.alloc(0), { network: { type: 'tap', namespace, name: taps[1], mac: '02:00:00:00:00:01' } });
 
-  it('goes on where it stood, beside the one that it was saved from, with drives and tap of its own', async () => {
+  it('goes on where it stood, in another jail beside the one that it was saved from, with drives and tap of its own', async () => {
     const { original, freezing, saved, ms } = await save();
-    for (const path of Object.values(saved)) expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect((await stat(saved.memory)).size).toBe(64 * 1024 ** 2);
+    for (const path of Object.values(saved)) expect((await stat(path)).uid).toBe(process.getuid?.());
+    expect((await stat(dirname(saved.state))).mode & 0o777).toBe(0o700);
     await writeGeneration(original.configDrive, 2);
-    const other = await copy();
+    const other = await tiny(Buffer.alloc(0));
     await writeGeneration(other.configDrive, 3);
     const begin = performance.now();
     const loaded = await load(other, saved);
@@ -252,67 +189,81 @@ describe('a saved VM', () => {
     process.stdout.write(`saved in ${Math.round(ms)} ms, loaded in ${Math.round(loadMs)} ms\n`);
   });
 
-  it('sees another file that is put behind its drive', async () => {
-    const { saved } = await save();
-    const other = await copy();
-    const freezing = freezingOf(await load(other, saved));
-    const another = join(root, 'another');
-    await writeGeneration(another, 5);
-    await freezing.changeDrive('config', another);
-    await freezing.resume();
-    expect(await other.untilConsole('\n')).toBe(`${saw(5)}\n`);
+  it('can be loaded twice at a time, and looks at a drive again', async () => {
+    const { vmm, saved } = await save();
+    await vmm.kill();
+    const two = await Promise.all([tiny(Buffer.alloc(0)), tiny(Buffer.alloc(0))]);
+    const loaded = await Promise.all(two.map((vm) => load(vm, saved)));
+    for (const [index, vm] of two.entries()) {
+      await writeGeneration(vm.configDrive, 5 + index);
+      const freezing = freezingOf(loaded[index] ?? vmm);
+      await freezing.refreshDrive('config');
+      await freezing.resume();
+      expect(await vm.untilConsole('\n')).toBe(`${saw(5 + index)}\n`);
+    }
   });
 
   it('that is damaged leaves nothing, and does not harm the next one', async () => {
     const { saved } = await save();
-    const damaged = { ...saved, state: join(root, 'damaged.state') };
-    await writeFile(damaged.state, 'no state');
-    const other = await copy();
-    await expect(load(other, damaged)).rejects.toMatchObject({
+    const state = await readFile(saved.state);
+    await writeFile(saved.state, 'no state');
+    await expect(load(await tiny(Buffer.alloc(0)), saved)).rejects.toMatchObject({
       code: 'vmm_failed',
       message: expect.stringContaining('PUT /snapshot/load'),
     });
-    expect(await readdir(other.folder)).toEqual([]);
+    await writeFile(saved.state, state);
+    const other = await tiny(Buffer.alloc(0));
     await freezingOf(await load(other, saved)).resume();
     await writeGeneration(other.configDrive, 4);
     await other.untilConsole(saw(4));
   });
 
   it('is not overwritten by another one', async () => {
-    const { freezing, saved } = await save();
-    await expect(freezing.save(saved)).rejects.toMatchObject({ code: 'EEXIST' });
+    const { saved } = await save();
+    const other = await tiny(watchingKernel());
+    await expect(start({ ...other, saveAs: saved })).rejects.toMatchObject({ code: 'EEXIST' });
     expect((await stat(saved.memory)).size).toBe(64 * 1024 ** 2);
   });
 
-  it('leaves no half file where it cannot be saved: the VM runs, or the second file is there', async () => {
-    const { freezing, saved } = await save();
-    const again = { state: `${saved.state}.2`, memory: `${saved.memory}.2` };
-    await freezing.resume();
-    await expect(freezing.save(again)).rejects.toMatchObject({
+  it('is none where the VM runs, or was started for something else', async () => {
+    const [vm, other] = [await tiny(watchingKernel()), await tiny(watchingKernel())];
+    const freezing = freezingOf(await start({ ...vm, saveAs: newSaved() }));
+    await expect(freezing.save()).rejects.toMatchObject({
       code: 'vmm_failed',
       message: expect.stringContaining('PUT /snapshot/create'),
     });
     await freezing.pause();
-    await expect(freezing.save({ ...again, memory: saved.memory })).rejects.toMatchObject({ code: 'EEXIST' });
-    expect((await readdir(root)).filter((name) => name.endsWith('.2'))).toEqual([]);
-    await freezing.save(again);
+    await freezing.save();
+    await expect(freezingOf(await start(other)).save()).rejects.toMatchObject({ code: 'invalid_request' });
+  });
+
+  it('leaves no file where the VM does not start', async () => {
+    const vm = await tiny(watchingKernel());
+    const saveAs = newSaved();
+    await writeFile(vm.kernel, '\x7fELF\x02 and nothing more', 'latin1');
+    await expect(start({ ...vm, saveAs })).rejects.toMatchObject({ code: 'vmm_failed' });
+    expect(await readdir(dirname(saveAs.state))).toEqual([]);
   });
 });
 
 describe('the golden image', () => {
   const bootMs = 300_000;
 
-  /** What the guest's agent answers, asked from the namespace. */
-  async function ask(method: 'GET' | 'POST', path: string): Promise<string> {
+  /** What the guest's agent answers, asked by its relay. */
+  async function ask({ attached, vmId }: Tiny, method: 'GET' | 'POST', path: string): Promise<string> {
+    attached.poweredOn(new Map());
+    const address = attached.dial('agent');
+    if (!('path' in address)) throw new Error('The agent has no socket.');
     const { agentToken } = guestConfigOf({ vmId, kind: 'browser' });
-    const url = `http://${guestNetwork.address}:${guestPorts.agent}${path}`;
-    const words = ['--silent', '--fail', '--max-time', '60', '--request', method, '--oauth2-bearer', agentToken, url];
-    return (await run('ip', ['netns', 'exec', namespace, 'curl', ...words])).stdout;
+    const limits = ['--silent', '--fail', '--max-time', '60', '--unix-socket', address.path];
+    return (await run('curl', [...limits, '--request', method, '--oauth2-bearer', agentToken, `http://vm${path}`]))
+      .stdout;
   }
-  const health = async (): Promise<GuestHealth> => GuestHealth.parse(JSON.parse(await ask('GET', '/health')));
+  const health = async (vm: Tiny): Promise<GuestHealth> =>
+    GuestHealth.parse(JSON.parse(await ask(vm, 'GET', '/health')));
   function untilHealth(what: string, wanted: (found: GuestHealth) => boolean, vm: Tiny): Promise<GuestHealth> {
     const look = async (): Promise<GuestHealth | undefined> => {
-      const found = await health().catch(() => undefined);
+      const found = await health(vm).catch(() => undefined);
       return found && wanted(found) ? found : undefined;
     };
     const explain = (): Promise<string> => Promise.resolve(vm.console().slice(-2000));
@@ -324,43 +275,48 @@ describe('the golden image', () => {
     async ({ skip }) => {
       const { kvm } = await runProbe({ program: runnerMain });
       if (!kvm.usable) skip(`It needs KVM that can carry Linux. ${kvm.reason}`);
-      const home = await createTestHome();
+      const images = await createTestHome();
       try {
-        const at = (file: string): string => join(home.image, file);
+        const image = homePaths(home).images.image(basename(images.image));
+        await mkdir(dirname(image), { recursive: true });
+        await symlink(images.image, image);
+        const at = (file: string): string => join(image, file);
         const files = { kernel: at(imageFiles.kernel), initrd: at(imageFiles.initrd) };
         const linux = { ...files, cpus: 2, memoryMib: 2048, kernelArguments: kernelArguments('browser') };
         const root = { id: 'root', path: at(imageFiles.rootfs), readOnly: true };
-        const made = await tiny(Buffer.alloc(0), linux);
-        const vm = { ...made, drives: [root, { id: 'config', path: made.configDrive, readOnly: true }] };
+        const vm = await tiny(Buffer.alloc(0), linux);
+        const saved = newSaved();
+        const drivesOf = ({ configDrive: path }: Tiny): VmmOptions['drives'] => [
+          root,
+          { id: 'config', path, readOnly: true },
+        ];
         const begin = performance.now();
-        const first = await start(vm);
+        const first = await start({ ...vm, drives: drivesOf(vm), saveAs: saved });
         expect(await untilHealth('the desktop', ({ ready }) => ready, vm)).toMatchObject({
           generation: 1,
           error: null,
         });
         const bootedMs = performance.now() - begin;
 
-        const saved = { state: join(home.path, 'state'), memory: join(home.path, 'memory') };
         await freezingOf(first).pause();
-        await freezingOf(first).save(saved);
+        await freezingOf(first).save();
         await first.kill();
         const other = await tiny(Buffer.alloc(0), linux);
         await writeGeneration(other.configDrive, 2);
         const since = performance.now();
-        const drives = [root, { id: 'config', path: other.configDrive, readOnly: true }];
-        const second = await load({ ...other, drives }, saved);
+        const second = await load({ ...other, drives: drivesOf(other) }, saved);
         await freezingOf(second).resume();
         await untilHealth('the loaded VM', () => true, other);
         const loadedMs = performance.now() - since;
-        await ask('POST', '/config/reload');
-        expect(await health()).toMatchObject({ generation: 2, error: null });
+        await ask(other, 'POST', '/config/reload');
+        expect(await health(other)).toMatchObject({ generation: 2, error: null });
 
-        await ask('POST', '/power-off');
+        await ask(other, 'POST', '/power-off');
         expect(await second.exited).toEqual({ by: 'guest' });
         expect(other.console()).toContain('reboot: Restarting system');
         process.stdout.write(`desktop after ${Math.round(bootedMs)} ms, loaded in ${Math.round(loadedMs)} ms\n`);
       } finally {
-        await home.remove();
+        await images.remove();
       }
     },
     3 * bootMs,
@@ -381,45 +337,44 @@ describe('what cannot be started is told, and leaves nothing', () => {
     ['vmm_failed', '/nowhere/vmlinux', () => ({ kernel: '/nowhere/vmlinux' })],
     ['kernel_unusable', 'no 64-bit ELF', ({ initrd }) => ({ kernel: initrd })],
     ['drive_unusable', '/nowhere/disk.ext4', ({ drives }) => ({ drives: [...drives, other] })],
-    [
-      'vmm_failed',
-      '"nowhere"',
-      ({ network }) => ({ network: { ...network, namespace: 'nowhere' } as VmmOptions['network'] }),
-    ],
   ] as [string, string, (vm: Tiny) => Partial<VmmOptions>][])('%s: %s', async (code, words, change) => {
     const vm = await tiny(halt);
-    await expect(firecrackerDriver.start({ ...vm, ...change(vm) }, never)).rejects.toMatchObject({
+    await expect(start({ ...vm, ...change(vm) })).rejects.toMatchObject({
       code,
       message: expect.stringContaining(words),
     });
-    expect(await readdir(vm.folder)).toEqual([]);
-  });
-
-  it('path_too_long: a socket in a deep folder', async () => {
-    const vm = await tiny(halt);
-    const folder = join(vm.folder, 'x'.repeat(100));
-    await mkdir(folder);
-    await expect(firecrackerDriver.start({ ...vm, folder }, never)).rejects.toMatchObject({ code: 'path_too_long' });
-    expect(await readdir(folder)).toEqual([]);
   });
 
   it.each([
-    ['vmm_missing', null],
-    ['vmm_unsuitable', 'Firecracker v1.9.1'],
-    ['vmm_unsuitable', 'something else'],
-  ])('%s: a program that says %s', async (code, says) => {
-    const vm = await tiny(halt);
-    const bin = join(root, 'bin');
-    await mkdir(bin);
-    if (says !== null) await writeFile(join(bin, 'firecracker'), `#!/bin/sh\necho ${says}\n`, { mode: 0o755 });
-    const path = process.env['PATH'];
-    process.env['PATH'] = `${bin}:${usualPath}`;
+    ['vmm_missing', 'no program', 'rm "$0/firecracker"'],
+    ['vmm_missing', 'jailer', 'rm "$0/jailer"'],
+    ['vmm_unsuitable', 'changed by others', 'chmod 0777 "$0/firecracker"'],
+    ['vmm_failed', 'Exec format error', 'printf "no program" > "$0/firecracker"'],
+  ])('%s: a program that has %s', async (code, words, change) => {
+    const bin = await mkdtemp(join(tmpdir(), 'airlock-d-bin'));
+    const { firecracker, jailer } = await firecrackerBinaries();
+    await run('cp', [firecracker, jailer, bin]);
+    await run('sh', ['-c', change, bin]);
+    const own = await listenAsHelper(home, { firecracker: join(bin, 'firecracker') });
     try {
-      await expect(firecrackerDriver.start(vm, never)).rejects.toMatchObject({ code });
+      const vm = await tiny(halt, {}, own);
+      await expect(start(vm)).rejects.toMatchObject({ code, message: expect.stringContaining(words) });
     } finally {
-      process.env['PATH'] = path;
+      await Promise.all(networks.splice(0).map((network) => network.detach()));
+      await own.close();
+      await rm(bin, { recursive: true });
     }
-    expect(await readdir(vm.folder)).toEqual([]);
+  });
+
+  it('a user id for which there is none left', async () => {
+    const own = await listenAsHelper(home, { ids: '70100-70100' });
+    try {
+      await tiny(halt, {}, own);
+      await expect(tiny(halt, {}, own)).rejects.toMatchObject({ code: 'vm_ids_exhausted' });
+    } finally {
+      await Promise.all(networks.splice(0).map((network) => network.detach()));
+      await own.close();
+    }
   });
 
   it('what nobody wants any more, before it began and while it begins', async () => {
@@ -427,12 +382,23 @@ describe('what cannot be started is told, and leaves nothing', () => {
     const reason = new AppError('aborted', 'not wanted');
     await expect(firecrackerDriver.start(vm, AbortSignal.abort(reason))).rejects.toThrow('not wanted');
     const begun = new AbortController();
-    const watcher = watch(vm.folder, () => begun.abort(reason));
-    try {
-      await expect(firecrackerDriver.start(vm, begun.signal)).rejects.toThrow('not wanted');
-    } finally {
-      watcher.close();
-    }
-    expect(await readdir(vm.folder)).toEqual([]);
+    const { network } = vm;
+    if (network.type !== 'tap') throw new Error('It has a tap.');
+    let pid = 0;
+    const launch: typeof network.launch = async (order) => {
+      const launched = await network.launch(order);
+      pid = launched.identity.pid;
+      begun.abort(reason);
+      return launched;
+    };
+    await expect(firecrackerDriver.start({ ...vm, network: { ...network, launch } }, begun.signal)).rejects.toThrow(
+      'not wanted',
+    );
+    expect(
+      await access(`/proc/${pid}`).then(
+        () => true,
+        () => false,
+      ),
+    ).toBe(false);
   });
 });

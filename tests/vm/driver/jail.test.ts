@@ -1,11 +1,13 @@
 /** Conformance of a driver whose VMM is locked up by the privileged helper: what it may be and see. */
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { homePaths } from '@airlock/contract/home';
 import { namespaceOf } from '@airlock/contract/privileged';
 import { isRunning, run } from '@airlock/contract/process';
-import { tinyKernel } from '@airlock/runner/fixtures/tiny-guest';
+import { runnerFiles } from '@airlock/contract/runner';
+import { tinyKernel, tinyRootDisk } from '@airlock/runner/fixtures/tiny-guest';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
 import { until } from '../../support/poll.js';
 import { createTinyVm, findOffers, patienceMs, type TinyVm } from './tiny-vm.js';
@@ -22,8 +24,15 @@ afterEach(async () => {
   await untilNoLeaks(before, patienceMs);
 });
 
-// Firecracker is not locked up yet, and runs no VM but those of tests.
-const offers = (await findOffers()).filter(({ driver, network }) => network === 'netns' && driver !== 'firecracker');
+const offers = (await findOffers()).filter(({ network }) => network === 'netns');
+
+/** Root folders that a jailer makes, which hold the VMM's files by name. */
+const roots: Readonly<Record<string, string[]>> = {
+  firecracker: [
+    ...['api.sock', 'dev', 'drive-config', 'drive-root', 'firecracker', 'firecracker.pid', 'initrd.img', 'log.fifo'],
+    ...['metrics.fifo', 'run', 'serial.fifo', 'vmlinux'],
+  ],
+};
 
 describe.each(offers)('the driver $driver, locked up', (offer) => {
   beforeEach(({ skip }) => {
@@ -48,19 +57,28 @@ describe.each(offers)('the driver $driver, locked up', (offer) => {
     expect(Number(uid)).toBeGreaterThanOrEqual(70000);
     expect([...field('Uid'), ...field('Gid')]).toEqual(Array.from({ length: 8 }, () => uid));
     expect([field('Groups'), field('NoNewPrivs')]).toEqual([[''], ['1']]);
-    for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'])
-      expect(field(set), set).toEqual(['0'.repeat(16)]);
+    for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapAmb']) expect(field(set), set).toEqual(['0'.repeat(16)]);
+    // What a jailer has needed may not be given up by it, and cannot be had again.
+    if (roots[offer.driver] === undefined) expect(field('CapBnd')).toEqual(['0'.repeat(16)]);
+    else expect(field('Seccomp')).toEqual(['2']);
 
     const namespace = namespaceOf(made.spec.vmId);
     expect((await run('ip', ['netns', 'identify', String(pid)])).stdout.trim()).toBe(namespace);
     for (const kind of ['mnt', 'pid', 'ipc', 'uts']) {
       expect(await readlink(`/proc/${pid}/ns/${kind}`), kind).not.toBe(await readlink(`/proc/self/ns/${kind}`));
     }
-    expect((await readdir(`/proc/${pid}/root`)).toSorted()).toEqual(['dev', 'etc', 'lib', 'lib64', 'proc', 'usr']);
-    expect(await readdir(`/proc/${pid}/root/etc`)).toEqual(['ld.so.cache']);
+    const found = (await readdir(`/proc/${pid}/root`)).toSorted();
+    expect(found).toEqual(roots[offer.driver] ?? ['dev', 'etc', 'lib', 'lib64', 'proc', 'usr']);
+    if (found.includes('etc')) expect(await readdir(`/proc/${pid}/root/etc`)).toEqual(['ld.so.cache']);
     const names = await readdir(`/proc/${pid}/fd`);
     const open = await Promise.all(names.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')));
-    const own = [made.spec.kernel, made.spec.initrd, ...made.spec.drives.map(({ path }) => path)];
+    const drives = made.spec.drives.map(({ path }) => path);
+    const own = [
+      made.spec.kernel,
+      made.spec.initrd,
+      ...drives,
+      ...(roots[offer.driver] ?? []).map((name) => `/${name}`),
+    ];
     const files = open.filter((path) => path.startsWith('/') && !/^\/(dev|memfd)/.test(path));
     expect(files.filter((path) => !own.includes(path) && !path.startsWith(made.spec.secretFolder))).toEqual([]);
   });
@@ -88,4 +106,30 @@ describe.each(offers)('the driver $driver, locked up', (offer) => {
     expect(await made.exitCode()).toBe(1);
     await made.helper?.sweep();
   });
+});
+
+it('a disk that one VMM has written is the runners’ still, and the next one starts with it', async ({ skip }) => {
+  const usable = offers.filter((offer) => offer.skip === null);
+  if (usable.length < 2) skip('It takes two drivers that lock their VMMs up.');
+  const disk = await mkdtemp(join(tmpdir(), 'airlock-d-disk-'));
+  try {
+    await writeFile(join(disk, 'disk'), tinyRootDisk(), { mode: 0o600 });
+    for (const offer of [...usable, ...usable]) {
+      const made = (vm = await createTinyVm(offer, tinyKernel('standing', 'halt'), ({ vmId, drives, kernel }) => {
+        const path = homePaths(dirname(dirname(dirname(kernel)))).vmFile(vmId, 'disk');
+        return { kind: 'cli', drives: [...drives, { id: 'home', path, readOnly: false }] };
+      }));
+      const path = join(made.folder, runnerFiles.disk);
+      await rename(join(disk, 'disk'), path);
+      made.start();
+      await made.untilConsole('standing');
+      await made.stop(0);
+      expect([await made.exitCode(), (await stat(path)).uid]).toEqual([0, process.getuid?.()]);
+      await rename(path, join(disk, 'disk'));
+      await made.remove();
+      vm = undefined;
+    }
+  } finally {
+    await rm(disk, { recursive: true });
+  }
 });

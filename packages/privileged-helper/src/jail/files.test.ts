@@ -1,11 +1,11 @@
-import { link, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { secretFolderOf } from '@airlock/contract/memory-folder';
 import type { JailFile } from '@airlock/contract/privileged';
 import type { HelperConfig } from '../config.js';
-import { openFiles } from './files.js';
+import { lend, openFiles } from './files.js';
 
 const vmId = 'vm_0123456789abcdef';
 let home: string;
@@ -27,8 +27,8 @@ async function place(path: string, text = path): Promise<string> {
 
 async function textOf(file: JailFile): Promise<string> {
   const [opened] = await openFiles(config, vmId, [file]);
-  const text = await opened?.readFile('utf8');
-  await opened?.close();
+  const text = await opened?.handle.readFile('utf8');
+  await opened?.handle.close();
   return text ?? '';
 }
 
@@ -59,9 +59,9 @@ it('opens home and root for writing, and nothing else', async () => {
     vmId,
     kinds.map(([file]) => file),
   );
-  await disk?.write('x');
-  await expect(drive?.write('x')).rejects.toMatchObject({ code: 'EBADF' });
-  await Promise.all([disk?.close(), drive?.close()]);
+  await disk?.handle.write('x');
+  await expect(drive?.handle.write('x')).rejects.toMatchObject({ code: 'EBADF' });
+  await Promise.all([disk?.handle.close(), drive?.handle.close()]);
 });
 
 it('refuses a link in the place of a file, a folder, and what belongs to somebody else, also by another name', async () => {
@@ -84,3 +84,28 @@ it('says which one is missing', async () => {
     message: expect.stringContaining(`${vmId}.config`),
   });
 });
+
+it.each([
+  ['a disk', { of: 'home' }, 0o660],
+  ['the config drive', { of: 'config' }, 0o640],
+  ['a VM that is to be saved', { of: 'saved', savedId: 'sav_0123456789abcdef', file: 'memory', write: true }, 0o660],
+  ['a VM that others load, too', { of: 'saved', savedId: 'sav_0123456789abcdef', file: 'memory', write: false }, 0o604],
+  ['an image', { of: 'image', imageId: 'img_0123456789', file: 'rootfs' }, 0o604],
+] as [string, JailFile, number][])(
+  'lends %s to the group of its VMM, or to all that read it, and to no other user',
+  async (_, file, mode) => {
+    const paths = [
+      join(home, 'vm', vmId, 'disk.ext4'),
+      join(home, 'saved/sav_0123456789abcdef/memory'),
+      join(home, 'images/img_0123456789/rootfs.ext4'),
+      join(secretFolderOf(home, home, vmId), `${vmId}.config`),
+    ];
+    for (const path of paths) await chmod(await place(path), 0o600);
+    const [opened] = await openFiles(config, vmId, [file]);
+    if (!opened) throw new Error('Nothing was opened.');
+    await lend(opened, config.gid);
+    const found = await opened.handle.stat();
+    await opened.handle.close();
+    expect([found.mode & 0o7777, found.uid, found.gid]).toEqual([mode, config.uid, config.gid]);
+  },
+);

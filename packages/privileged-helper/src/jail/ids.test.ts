@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { identifyProcess } from '@airlock/contract/process';
 import { giveBackId, takeId } from './ids.js';
 
 let run: string;
@@ -19,11 +20,12 @@ it('gives each id once, and says when none is left', async () => {
   expect(await takeId(run, range)).toBe(70001);
 });
 
-it('takes the id of a process that is gone, and not one that is being taken', async () => {
+it('takes the id of a process that is gone, and not that of one that runs', async () => {
   await mkdir(join(run, 'ids'));
   const gone = { pid: 4_194_304, startTicks: 1, bootId: 'another' };
   await writeFile(join(run, 'ids', '70000'), JSON.stringify(gone));
-  await writeFile(join(run, 'ids', '70001'), '');
+  await writeFile(join(run, 'ids', '70001'), JSON.stringify(await identifyProcess(process.pid)));
   expect(await takeId(run, range)).toBe(70000);
   await expect(takeId(run, range)).rejects.toMatchObject({ code: 'vm_ids_exhausted' });
+  expect((await readdir(join(run, 'ids'))).toSorted()).toEqual(['70000', '70001']);
 });

@@ -2,7 +2,8 @@
  * User ids for VMMs, from a range that belongs to nobody else. One is taken while a VMM runs, and no file on a disk is ever made under
  * it, so that nothing has to remember whose it was. Owns `<run>/ids/<id>`.
  */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import { nullIfAbsent } from '@airlock/contract/file';
@@ -16,12 +17,25 @@ export interface IdRange {
 
 /** Takes the first id that is free, for this process. @throws AppError vm_ids_exhausted */
 export async function takeId(run: string, { first, last }: IdRange): Promise<number> {
-  await mkdir(join(run, 'ids'), { recursive: true, mode: 0o700 });
-  const self = JSON.stringify(await identifyProcess(process.pid));
+  // Not `recursive`, which tells of a full file system that the folder above is absent.
+  await mkdir(join(run, 'ids'), { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  const draft = join(run, 'ids', `.${process.pid}.${randomUUID()}`);
+  try {
+    await writeFile(draft, JSON.stringify(await identifyProcess(process.pid)), { mode: 0o600 });
+    return await firstFree(run, { first, last }, draft);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+/** By a link: none is there before it says whose it is, also where there is no space for that. */
+async function firstFree(run: string, { first, last }: IdRange, draft: string): Promise<number> {
   for (let id = first; id <= last; id += 1) {
     const path = idFile(run, id);
     if (await isAbandoned(path)) await rm(path, { force: true });
-    const taken = await writeFile(path, self, { flag: 'wx', mode: 0o600 }).then(
+    const taken = await link(draft, path).then(
       () => true,
       (error: NodeJS.ErrnoException) => {
         if (error.code === 'EEXIST') return false;
@@ -35,12 +49,19 @@ export async function takeId(run: string, { first, last }: IdRange): Promise<num
   });
 }
 
+/** Gives back those of processes that are gone. */
+export async function sweepIds(run: string): Promise<void> {
+  for (const name of (await readdir(join(run, 'ids')).catch(nullIfAbsent)) ?? []) {
+    const path = join(run, 'ids', name);
+    if (await isAbandoned(path)) await rm(path, { force: true });
+  }
+}
+
 export const giveBackId = (run: string, id: number): Promise<void> => rm(idFile(run, id), { force: true });
 
-/** Half-written by a process that is about to say who it is: not abandoned. */
 async function isAbandoned(path: string): Promise<boolean> {
   const text = await readFile(path, 'utf8').catch(nullIfAbsent);
-  if (text === null || text === '') return false;
+  if (text === null) return false;
   return !(await isRunning(ProcessIdentity.parse(JSON.parse(text))));
 }
 

@@ -35,11 +35,11 @@ export interface Slot {
 /** Path of a VM's namespace, for nsenter. */
 export const namespacePath = (vmId: string): string => join(namespaces, namespaceOf(vmId));
 
-/** @throws AppError network_unavailable; the caller removes what was made until then */
-export async function makeNetwork(config: HelperConfig, vmId: string, base: string): Promise<Slot> {
+/** `id`: of the VMM's user and group. @throws AppError network_unavailable; the caller removes what was made until then */
+export async function makeNetwork(config: HelperConfig, vmId: string, base: string, id: number): Promise<Slot> {
   const namespace = namespaceOf(vmId);
   await command('ip', ['netns', 'add', namespace]);
-  await command('ip', ['-n', namespace, '-batch', '-'], interfaces(config.uid));
+  await command('ip', ['-n', namespace, '-batch', '-'], interfaces(id));
   await command('nsenter', [`--net=${namespacePath(vmId)}`, 'nft', '-f', '-'], networkRules());
   // Up only now: nothing has passed unfiltered.
   await command('ip', ['-n', namespace, '-batch', '-'], addresses());
@@ -49,11 +49,11 @@ export async function makeNetwork(config: HelperConfig, vmId: string, base: stri
   return startRelay(config, vmId, folder);
 }
 
-/** `ip -batch`. The kernel makes no IPv6 address of its own. */
-function interfaces(owner: number): string {
+/** `ip -batch`. A VMM that opens the TAP by itself may do so, and nobody else. The kernel makes no IPv6 address of its own. */
+function interfaces(id: number): string {
   const { tap, gatewayMac } = tapNetwork;
   return [
-    `tuntap add dev ${tap} mode tap vnet_hdr user ${owner}`,
+    `tuntap add dev ${tap} mode tap vnet_hdr user ${id} group ${id}`,
     `link set dev ${tap} address ${gatewayMac} addrgenmode none`,
   ].join('\n');
 }

@@ -14,10 +14,9 @@ export type NetworkDevice =
    */
   | { type: 'user'; forwards: readonly number[]; gatewaySocket: string }
   /**
-   * A TAP interface in a network namespace of this VM's own. By `launch` a VMM is started in it, locked up; without, it has to enter it
-   * by itself, which takes root.
+   * A TAP interface in a network namespace of this VM's own, in which `launch` starts the VMM, locked up.
    */
-  | { type: 'tap'; namespace: string; name: string; mac: string; launch?: Launch };
+  | { type: 'tap'; namespace: string; name: string; mac: string; launch: Launch };
 
 export type Launch = (order: LaunchOrder) => Promise<Launched>;
 
@@ -25,15 +24,26 @@ export type Launch = (order: LaunchOrder) => Promise<Launched>;
 export interface LaunchOutput {
   onSerial: (chunk: Buffer) => void;
   onMessage: (chunk: Buffer) => void;
+  /** Its counters, of a VMM that writes some: a JSON object a line. */
+  onMetrics?: (chunk: Buffer) => void;
 }
 
-/** A VMM that is to be started locked up. Its descriptors are the contract's `jailDescriptors`. */
+export interface LaunchFile {
+  /** Absolute. */
+  path: string;
+  /** What the VMM finds it by in its root folder; without, it is a descriptor. All files have one, or none. */
+  name?: string;
+  /** Of a saved VM: it is to be saved, not loaded. */
+  write?: boolean;
+}
+
+/** A VMM that is to be started locked up. Its descriptors are the contract's `jailDescriptors`, and where files have names its places `jailPlaces`. */
 export interface LaunchOrder extends LaunchOutput {
   /** Name of the VMM's program. */
   program: string;
   arguments: string[];
-  /** Absolute paths of the files that it may open, in the order of their descriptors. */
-  files: readonly string[];
+  /** The files that it may open, in the order of their descriptors. */
+  files: readonly LaunchFile[];
   kvm: boolean;
   memoryMib: number;
   cpus: number;
@@ -46,7 +56,7 @@ export interface ProcessExit {
 
 export interface Launched {
   identity: ProcessIdentity;
-  /** The other end of the descriptor that is its monitor. */
+  /** The other end of the descriptor that is its monitor, or of one connection to its API. */
   monitor: Duplex;
   /** Resolves when it is gone and its output was read; never rejects. */
   exited: Promise<ProcessExit>;

@@ -130,6 +130,7 @@ async function start(connection: Connection, request: JailRequest, output: Launc
       const chunk = Buffer.from(event.data, 'base64');
       if (event.event === 'console') output.onSerial(chunk);
       else if (event.event === 'messages') output.onMessage(chunk);
+      else if (event.event === 'metrics') output.onMetrics?.(chunk);
       else monitor.push(chunk);
     };
     const lost = (): void => {

@@ -4,11 +4,12 @@
  */
 import { basename, dirname, join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
-import { ImageId } from '@airlock/contract/ids';
+import { savedFiles } from '@airlock/contract/home';
+import { ImageId, SavedId } from '@airlock/contract/ids';
 import { imageFiles } from '@airlock/contract/image';
 import { namespaceOf, relaySockets, tapNetwork, type JailFile } from '@airlock/contract/privileged';
 import { diskOfFile } from '@airlock/contract/runner';
-import type { Address, GuestService } from '../lib/device.js';
+import type { Address, GuestService, LaunchFile } from '../lib/device.js';
 import { connectHelper } from '../lib/helper.js';
 import type { Network, NetworkOptions } from './network.js';
 
@@ -37,8 +38,11 @@ export async function attachNamespace({ vmId, desktop, helperSocket }: Namespace
       namespace: namespaceOf(vmId),
       name: tapNetwork.tap,
       mac: tapNetwork.mac,
-      launch: ({ program, files, onSerial, onMessage, ...limits }) =>
-        helper.start({ verb: 'start', program, files: files.map(jailFile), ...limits }, { onSerial, onMessage }),
+      launch({ files, onSerial, onMessage, onMetrics, ...order }) {
+        const names = files.flatMap(({ name }) => (name === undefined ? [] : [name]));
+        const request = { ...order, files: files.map(jailFile), ...(names.length > 0 && { names }) };
+        return helper.start({ verb: 'start', ...request }, { onSerial, onMessage, ...(onMetrics && { onMetrics }) });
+      },
     },
     gatewaySocket: join(folder, relaySockets.gateway),
     poweredOn: () => void (isOn = true),
@@ -48,11 +52,14 @@ export async function attachNamespace({ vmId, desktop, helperSocket }: Namespace
 }
 
 /** What a file of a VM is, by its place in the layout of a home: the helper takes no path. @throws AppError host_unsupported */
-export function jailFile(path: string): JailFile {
+export function jailFile({ path, write = false }: Pick<LaunchFile, 'path' | 'write'>): JailFile {
   const name = basename(path);
   const disk = diskOfFile(name);
   if (disk) return disk.root === null ? { of: 'home' } : { of: 'root', ...disk.root };
   if (name.endsWith('.config')) return { of: 'config' };
+  const saved = SavedId.safeParse(basename(dirname(path)));
+  const part = (['state', 'memory'] as const).find((one) => savedFiles[one] === name);
+  if (part !== undefined && saved.success) return { of: 'saved', savedId: saved.data, file: part, write };
   const file = (['kernel', 'initrd', 'rootfs'] as const).find((one) => imageFiles[one] === name);
   const image = ImageId.safeParse(basename(dirname(path)));
   if (file !== undefined && image.success) return { of: 'image', imageId: image.data, file };

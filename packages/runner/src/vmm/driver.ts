@@ -78,6 +78,8 @@ export interface VmmOptions extends Pick<
   /** In the order in which the guest sees them, the config drive among them; each has the serial number `airlock-<id>`. */
   drives: readonly VmDrive[];
   network: NetworkDevice;
+  /** Of a driver with the capability `snapshot`: what `freezing.save` writes, made here, and removed by whoever has asked for it. */
+  saveAs?: SavedVm;
   /** What the guest writes to its serial console, and what the VMM itself says. */
   onSerial: (chunk: Buffer) => void;
   onMessage: (chunk: Buffer) => void;
@@ -98,10 +100,10 @@ export interface SavedVm {
 export interface Freezing {
   pause(): Promise<void>;
   resume(): Promise<void>;
-  /** Saves the VM, which is paused, into files that are not there yet. When it rejects, neither is left. */
-  save(saved: SavedVm): Promise<void>;
-  /** Puts another file behind a drive. */
-  changeDrive(id: string, path: string): Promise<void>;
+  /** Saves the VM, which is paused, as it was told at its start. When it rejects, there is no whole VM in the files. */
+  save(): Promise<void>;
+  /** Has the guest see the file behind a drive as it is now, its size too. */
+  refreshDrive(id: string): Promise<void>;
 }
 
 export interface Vmm {

@@ -2,6 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
+import { connect } from 'node:net';
+import { Duplex } from 'node:stream';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -9,6 +11,7 @@ import { AppError } from '@airlock/contract/errors';
 import { connectApi } from './client.js';
 
 let folder: string;
+let stream: Duplex;
 let server: Server | undefined;
 const never = new AbortController().signal;
 const pause = { name: 'PATCH /vm', body: { state: 'Paused' } } as const;
@@ -37,7 +40,12 @@ async function serve(answer: (path: string, response: ServerResponse) => void): 
   await once(server, 'listening');
   return seen;
 }
-const api = (): ReturnType<typeof connectApi> => connectApi(join(folder, 's'));
+/** By a stream that is no socket, as the helper's connection gives one. */
+function api(): ReturnType<typeof connectApi> {
+  const socket = connect(join(folder, 's'));
+  stream = Duplex.from({ readable: socket, writable: socket });
+  return connectApi(stream);
+}
 
 it('sends one call after the other, and the next one also after a refused one', async () => {
   const answers: ServerResponse[] = [];
@@ -60,10 +68,18 @@ it('sends one call after the other, and the next one also after a refused one', 
   ]);
 });
 
-it('waits for the socket, and learns the version', async () => {
-  const version = api().version(never);
-  await serve((_path, response) => response.end('{"firecracker_version":"1.12.1"}'));
-  expect(await version).toBe('1.12.1');
+it('learns the version, and sends what comes then on the same connection', async () => {
+  const seen = await serve((path, response) =>
+    response.end(path === '/version' ? '{"firecracker_version":"1.12.1"}' : ''),
+  );
+  const { version, call } = api();
+  expect(await version(never)).toBe('1.12.1');
+  await call(pause, never);
+  await call(entropy, never);
+  const before = stream.listenerCount('error');
+  await call(entropy, never);
+  expect(stream.listenerCount('error')).toBe(before);
+  expect(seen).toEqual(['GET /version', 'PATCH /vm', 'PUT /entropy', 'PUT /entropy']);
 });
 
 it.each([
@@ -80,9 +96,10 @@ it.each([
 it('does not wait longer than its deadline for an answer, nor beyond its signal', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const seen = await serve(() => undefined);
-  const late = api().call(pause, never);
+  const [one, other] = [api(), api()];
+  const late = one.call(pause, never);
   const over = new AbortController();
-  const given = api().call(entropy, over.signal);
+  const given = other.call(entropy, over.signal);
   const both = Promise.allSettled([late, given]);
   while (seen.length < 2) await new Promise((resolve) => setImmediate(resolve));
   over.abort(new AppError('aborted', 'not wanted any more'));
@@ -91,4 +108,6 @@ it('does not wait longer than its deadline for an answer, nor beyond its signal'
     { reason: { code: 'vmm_failed', message: expect.stringContaining('within 10000 ms') } },
     { reason: { code: 'aborted' } },
   ]);
+  // What became of that call is not known, and its answer must not be taken for another's.
+  await expect(one.call(entropy, never)).rejects.toMatchObject({ code: 'vmm_failed' });
 });

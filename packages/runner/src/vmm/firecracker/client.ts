@@ -1,7 +1,7 @@
-/** Calls of Firecracker's API on its unix socket, one after the other, each with a deadline. */
-import { request, type IncomingMessage } from 'node:http';
+/** Calls of Firecracker's API on one connection, one after the other, each with a deadline. */
+import { Agent, request, type IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { setTimeout as pause } from 'node:timers/promises';
 import { raceAbort, startLimit } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { Fault, requestOf, Version, type Call, type CallName } from './api.js';
@@ -9,7 +9,7 @@ import { Fault, requestOf, Version, type Call, type CallName } from './api.js';
 export interface Api {
   /** @throws AppError vmm_failed with Firecracker's words when it refuses, or does not answer in time; the reason of `signal` */
   call(call: Call, signal: AbortSignal): Promise<void>;
-  /** Waits until there is an API. @throws AppError as `call` */
+  /** @throws AppError as `call` */
   version(signal: AbortSignal): Promise<string>;
 }
 
@@ -20,13 +20,12 @@ const limits: Partial<Record<CallName, number>> = {
   'PUT /snapshot/create': 180_000,
   'PUT /snapshot/load': 60_000,
 };
-/** Milliseconds between two looks for a socket that is only being made. */
-const retryMs = 5;
 /** Bytes of an answer. */
 const maxAnswer = 64 * 1024;
 
-/** The API at `socketPath`, which need not be there yet. */
-export function connectApi(socketPath: string): Api {
+/** The API at the other end of `stream`. A call that is given up takes the connection with it: nobody knows what became of it. */
+export function connectApi(stream: Duplex): Api {
+  const agent = new OneConnection(stream);
   let last: Promise<unknown> = Promise.resolve();
 
   function inTurn<T>(name: CallName, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
@@ -37,8 +36,8 @@ export function connectApi(socketPath: string): Api {
   }
 
   return {
-    call: (call, signal) => inTurn(call.name, async (over) => void (await exchange(socketPath, call, over)), signal),
-    version: (signal) => inTurn('GET /version', (over) => askVersion(socketPath, over), signal),
+    call: (call, signal) => inTurn(call.name, async (over) => void (await exchange(agent, call, over)), signal),
+    version: (signal) => inTurn('GET /version', (over) => askVersion(agent, over), signal),
   };
 }
 
@@ -53,25 +52,36 @@ async function within<T>(name: CallName, work: (signal: AbortSignal) => Promise<
   }
 }
 
-async function askVersion(socketPath: string, signal: AbortSignal): Promise<string> {
-  for (;;) {
-    try {
-      const answer = await exchange(socketPath, { name: 'GET /version', body: null }, signal);
-      const parsed = Version.safeParse(jsonOf(answer));
-      if (parsed.success) return parsed.data.firecracker_version;
-      throw new AppError('vmm_failed', `Firecracker does not tell its version, but: ${answer.slice(0, 200)}`);
-    } catch (error) {
-      // The socket appears before anybody listens on it.
-      const { code } = ((error as AppError).cause ?? {}) as NodeJS.ErrnoException;
-      if (code !== 'ENOENT' && code !== 'ECONNREFUSED') throw error;
-      await pause(retryMs, undefined, { signal });
-    }
+async function askVersion(agent: Agent, signal: AbortSignal): Promise<string> {
+  const answer = await exchange(agent, { name: 'GET /version', body: null }, signal);
+  const parsed = Version.safeParse(jsonOf(answer));
+  if (parsed.success) return parsed.data.firecracker_version;
+  throw new AppError('vmm_failed', `Firecracker does not tell its version, but: ${answer.slice(0, 200)}`);
+}
+
+/** The stream is no socket of the kernel's: what an agent would set on one has no meaning. */
+class OneConnection extends Agent {
+  private readonly stream: Duplex;
+
+  constructor(stream: Duplex) {
+    super({ keepAlive: true, maxSockets: 1 });
+    // Called where a connection is used again.
+    this.stream = Object.assign(stream, { ref: () => undefined });
+  }
+
+  override createConnection(_options: unknown, done?: (error: Error | null, stream: Duplex) => void): null {
+    done?.(this.stream.destroyed ? new Error('its connection is closed') : null, this.stream);
+    return null;
+  }
+
+  override keepSocketAlive(): boolean {
+    return true;
   }
 }
 
 /** The body of the answer. */
-async function exchange(socketPath: string, call: Call, signal: AbortSignal): Promise<string> {
-  const { status, body } = await send(socketPath, call, signal).catch((cause: unknown) => {
+async function exchange(agent: Agent, call: Call, signal: AbortSignal): Promise<string> {
+  const { status, body } = await send(agent, call, signal).catch((cause: unknown) => {
     const { message } = cause as Error;
     throw new AppError('vmm_failed', `Firecracker did not answer ${call.name}: ${message}`, { cause });
   });
@@ -81,13 +91,12 @@ async function exchange(socketPath: string, call: Call, signal: AbortSignal): Pr
   throw new AppError('vmm_failed', `Firecracker refused ${call.name}: ${words}`);
 }
 
-async function send(socketPath: string, call: Call, signal: AbortSignal): Promise<{ status: number; body: string }> {
+async function send(agent: Agent, call: Call, signal: AbortSignal): Promise<{ status: number; body: string }> {
   const { method, path, content } = requestOf(call);
   const headers =
     content === null ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(content) };
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    // A connection a call: Firecracker takes ten, and closes none by itself.
-    const sent = request({ socketPath, method, path, headers, signal, agent: false }, resolve);
+    const sent = request({ method, path, headers, signal, agent }, resolve);
     sent.once('error', reject);
     sent.end(content ?? undefined);
   });

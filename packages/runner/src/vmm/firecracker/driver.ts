@@ -1,36 +1,40 @@
 /**
- * The Firecracker driver: a fresh process a VM, told by its API what the VM is made of. It dies with this process, ends when its guest
+ * The Firecracker driver: a fresh process a VM, locked up by its jailer, told by its API what the VM is made of. It ends when its guest
  * resets the machine, and leaves nothing.
  */
-import { open, rm } from 'node:fs/promises';
+import { mkdir, open, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import type { LaunchFile, Launched } from '../../lib/device.js';
 import type { Freezing, SavedVm, Vmm, VmmDriver, VmmOptions } from '../driver.js';
 import type { Call } from './api.js';
 import { checkBoot, checkVm } from './check.js';
 import { connectApi, type Api } from './client.js';
 import { createCounters, endOf, vmmEnded, type LastWords } from './exit.js';
-import { firecrackerHost, requireProgram } from './host.js';
-import { startProcess, type StartProcess, type VmmProcess } from './process.js';
-import { changeCall, driverName, loadCalls, places, programArguments, setupCalls, tapOf } from './setup.js';
+import { firecrackerHost } from './host.js';
+import {
+  driverName,
+  isAtLeast,
+  loadCalls,
+  oldestVersion,
+  places,
+  programArguments,
+  refreshCall,
+  setupCalls,
+  tapOf,
+} from './setup.js';
 
-/** `start` is where its process runs: as this user, or in a jail. */
-export function createFirecrackerDriver(start: StartProcess): VmmDriver {
-  return {
-    name: driverName,
-    capabilities: { emulation: false, serials: false, snapshot: true, jail: false, networks: ['tap'] },
-    host: firecrackerHost,
-    start: (options, signal) => run({ options, start, callsOf: (version) => setupCalls(options, version) }, signal),
-    load: (options, saved, signal) =>
-      run({ options, start, saved, callsOf: (version) => loadCalls(options, version) }, signal),
-  };
-}
-
-export const firecrackerDriver = createFirecrackerDriver(startProcess);
+export const firecrackerDriver: VmmDriver = {
+  name: driverName,
+  capabilities: { emulation: false, serials: false, snapshot: true, jail: true, networks: ['tap'] },
+  host: firecrackerHost,
+  start: (options, signal) => run({ options, callsOf: (version) => setupCalls(options, version) }, signal),
+  load: (options, saved, signal) => run({ options, saved, callsOf: (version) => loadCalls(options, version) }, signal),
+};
 
 /** A VM to be made. */
 interface Making {
   options: VmmOptions;
-  start: StartProcess;
   saved?: SavedVm;
   callsOf: (version: string) => readonly Call[];
 }
@@ -38,7 +42,7 @@ interface Making {
 /** A VMM that runs. */
 interface Running {
   options: VmmOptions;
-  process: VmmProcess;
+  launched: Launched;
   api: Api;
   lastWords: () => LastWords;
 }
@@ -49,50 +53,93 @@ async function run(making: Making, signal: AbortSignal): Promise<Vmm> {
   tapOf(options);
   await checkVm(options);
   if (!making.saved) await checkBoot(options);
-  const running = await startVmm(making);
-  const { process } = running;
+  const made = await makeSaved(options);
+  try {
+    return await begin(making, await launch(making), signal);
+  } catch (error) {
+    await Promise.all(made.map((path) => rm(path, { force: true })));
+    throw error;
+  }
+}
+
+/** Answers once the VM runs, or stands still as it was saved. When it rejects, the VMM has ended. */
+async function begin(making: Making, running: Running, signal: AbortSignal): Promise<Vmm> {
+  const { launched, api } = running;
   const gone = new AbortController();
-  const ended = process.exited.then((exit) => {
+  const ended = launched.exited.then((exit) => {
     gone.abort(new AppError('vmm_failed', 'Firecracker has ended.', { cause: exit }));
     return endOf(exit, running.lastWords());
   });
   try {
     const over = AbortSignal.any([signal, gone.signal]);
-    for (const call of making.callsOf(await running.api.version(over))) await running.api.call(call, over);
+    const version = await api.version(over);
+    requireVersion(version);
+    for (const call of making.callsOf(version)) await api.call(call, over);
   } catch (error) {
-    await process.kill();
+    await launched.kill();
     signal.throwIfAborted();
     await explain(error, running);
   }
-  const freezing = freezingOf(running, gone.signal);
-  return { identity: process.identity, forwards: new Map(), exited: ended, kill: process.kill, freezing };
+  const { identity, kill } = launched;
+  return { identity, forwards: new Map(), exited: ended, kill, freezing: freezingOf(running, gone.signal) };
 }
 
-async function startVmm({ options, start, saved }: Making): Promise<Running> {
-  const program = await requireProgram();
-  const { folder, onSerial, onMessage } = options;
+async function launch({ options, saved }: Making): Promise<Running> {
+  const { memoryMib, cpus, onSerial, onMessage, lastMessages } = options;
   const counters = createCounters();
-  const process = await start({
-    ...{ program, arguments: programArguments(options), folder, tap: tapOf(options) },
-    ...{ files: filesOf(options, saved), onSerial, onMessage, onMetrics: counters.read },
+  const launched = await tapOf(options).launch({
+    ...{ program: driverName, arguments: [...programArguments], files: filesOf(options, saved) },
+    ...{ kvm: true, memoryMib, cpus, onSerial, onMessage, onMetrics: counters.read },
   });
-  const lastWords = (): LastWords => ({ messages: options.lastMessages(), failures: counters.failures() });
-  return { options, process, api: connectApi(process.socketPath), lastWords };
+  const lastWords = (): LastWords => ({ messages: lastMessages(), failures: counters.failures() });
+  return { options, launched, api: connectApi(launched.monitor), lastWords };
+}
+
+/** Makes the files that the VM may be saved to, empty: all that its guest knows will be in them. Answers their paths. */
+async function makeSaved({ saveAs }: VmmOptions): Promise<string[]> {
+  const made: string[] = [];
+  try {
+    for (const path of saveAs ? [saveAs.state, saveAs.memory] : []) {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await (await open(path, 'wx', 0o600)).close();
+      made.push(path);
+    }
+    return made;
+  } catch (error) {
+    await Promise.all(made.map((path) => rm(path, { force: true })));
+    throw error;
+  }
 }
 
 /** What the VMM finds, by name. */
-function filesOf({ kernel, initrd, drives }: VmmOptions, saved?: SavedVm): Map<string, string> {
-  const boot = { [places.kernel]: kernel, [places.initrd]: initrd };
-  const memory = saved && { [places.state]: saved.state, [places.memory]: saved.memory };
-  return new Map([
-    ...Object.entries(memory ?? boot),
-    ...drives.map(({ id, path }) => [places.drive(id), path] as const),
-  ]);
+function filesOf({ kernel, initrd, drives, saveAs }: VmmOptions, saved?: SavedVm): LaunchFile[] {
+  const memory = saved ?? saveAs;
+  return [
+    ...(saved
+      ? []
+      : [
+          { name: places.kernel, path: kernel },
+          { name: places.initrd, path: initrd },
+        ]),
+    ...(['state', 'memory'] as const).flatMap((part) =>
+      memory ? [{ name: places[part], path: memory[part], write: !saved }] : [],
+    ),
+    ...drives.map(({ id, path }) => ({ name: places.drive(id), path })),
+  ];
+}
+
+function requireVersion(version: string): void {
+  if (isAtLeast(version, oldestVersion)) return;
+  throw new AppError(
+    'vmm_unsuitable',
+    `Firecracker ${version} is too old, or tells no version: ${oldestVersion} or newer is needed.`,
+    { hint: 'Put a newer one, with its jailer, in the place that the privileged helper is told: --programs.' },
+  );
 }
 
 /** Returns when the VMM ran its guest, which ended by itself before that was answered: the caller's to judge. @throws AppError why else */
-async function explain(error: unknown, { process, lastWords }: Running): Promise<void> {
-  const exit = await process.exited;
+async function explain(error: unknown, { launched, lastWords }: Running): Promise<void> {
+  const exit = await launched.exited;
   const { code, message, cause } = AppError.from(error);
   // Firecracker's own words say more than its exit, and there are none when the connection broke.
   if (cause === undefined || exit.signal === 'SIGKILL') {
@@ -102,31 +149,17 @@ async function explain(error: unknown, { process, lastWords }: Running): Promise
   if (exit.code !== 0) throw vmmEnded(exit, lastWords(), ' before its guest ran', error);
 }
 
-function freezingOf({ api, process }: Running, gone: AbortSignal): Freezing {
+function freezingOf({ api, options }: Running, gone: AbortSignal): Freezing {
   const state = (to: 'Paused' | 'Resumed') => (): Promise<void> =>
     api.call({ name: 'PATCH /vm', body: { state: to } }, gone);
   return {
     pause: state('Paused'),
     resume: state('Resumed'),
-    async save(saved) {
-      const made: string[] = [];
-      try {
-        for (const name of ['state', 'memory'] as const) {
-          // Made here: all that the guest knows is in it, and Firecracker would let others read it.
-          await (await open(saved[name], 'wx', 0o600)).close();
-          made.push(saved[name]);
-          await process.place(places[name], saved[name]);
-        }
-        const body = { snapshot_type: 'Full', snapshot_path: places.state, mem_file_path: places.memory } as const;
-        await api.call({ name: 'PUT /snapshot/create', body }, gone);
-      } catch (error) {
-        await Promise.all(made.map((path) => rm(path, { force: true })));
-        throw error;
-      }
+    async save() {
+      if (!options.saveAs) throw new AppError('invalid_request', 'This VM was not started to be saved.');
+      const body = { snapshot_type: 'Full', snapshot_path: places.state, mem_file_path: places.memory } as const;
+      await api.call({ name: 'PUT /snapshot/create', body }, gone);
     },
-    async changeDrive(id, path) {
-      await process.place(places.drive(id), path);
-      await api.call(changeCall(id), gone);
-    },
+    refreshDrive: (id) => api.call(refreshCall(id), gone),
   };
 }

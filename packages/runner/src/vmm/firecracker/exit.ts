@@ -1,7 +1,7 @@
 /** What an ended Firecracker is to be called. Pure. */
 import { AppError } from '@airlock/contract/errors';
 import type { VmmEnd } from '../driver.js';
-import type { Exit } from './process.js';
+import type { ProcessExit as Exit } from '../../lib/device.js';
 
 /** `FcExitCode` of its source, versions 1.12 to 1.16, in words. */
 const meanings: Readonly<Record<number, string>> = {

@@ -50,16 +50,3 @@ export function whyUnfit({ path, version }: FoundVmm): string | null {
     ? null
     : `Firecracker ${version} is too old: ${oldestVersion} or newer is needed.`;
 }
-
-/** Absolute path of a Firecracker that will do. @throws AppError vmm_missing, vmm_unsuitable */
-export async function requireProgram(): Promise<string> {
-  const found = await findFirecracker();
-  if (found.path === null) {
-    throw new AppError('vmm_missing', `${driverName} is not on PATH.`, {
-      hint: '`npx airlock doctor` says what is there.',
-    });
-  }
-  const problem = whyUnfit(found);
-  if (problem === null) return found.path;
-  throw new AppError('vmm_unsuitable', problem, { hint: `Put Firecracker ${oldestVersion} or newer on PATH.` });
-}

@@ -1,4 +1,5 @@
 /** The calls that make a VM in a fresh Firecracker, and those that load one. Pure. */
+import { jailPlaces } from '@airlock/contract/privileged';
 import { refuseDevice, type NetworkDevice } from '../../lib/device.js';
 import type { VmmOptions } from '../driver.js';
 import type { Call } from './api.js';
@@ -8,14 +9,10 @@ export const driverName = 'firecracker';
 export const oldestVersion = '1.12';
 
 /**
- * What the VMM finds in the folder that it works in, and what it makes there: names, whatever they lead to on the host. So a saved VM
- * finds the drives of the folder that it is loaded in.
+ * The files that the VMM finds in its root folder: names, whatever they lead to on the host. So a saved VM finds the drives of the jail
+ * that it is loaded in.
  */
 export const places = {
-  api: 'api.sock',
-  log: 'log.fifo',
-  metrics: 'metrics.fifo',
-  serial: 'serial.fifo',
   kernel: 'vmlinux',
   initrd: 'initrd.img',
   state: 'snapshot.state',
@@ -33,21 +30,10 @@ export function tapOf({ network }: Pick<VmmOptions, 'network'>): TapDevice {
 }
 
 /** Arguments of the program. Logger and metrics are among them: by the API they would come after what it writes on its console first. */
-export function programArguments({ vmId }: Pick<VmmOptions, 'vmId'>): string[] {
-  const id = vmId.replaceAll('_', '-');
-  return [
-    '--id',
-    id,
-    '--api-sock',
-    places.api,
-    '--log-path',
-    places.log,
-    '--level',
-    'Error',
-    '--metrics-path',
-    places.metrics,
-  ];
-}
+export const programArguments: readonly string[] = [
+  ...['--api-sock', jailPlaces.api, '--log-path', jailPlaces.messages, '--level', 'Error'],
+  ...['--metrics-path', jailPlaces.metrics],
+];
 
 /** Whether `version`, such as "1.12.1", is at least `wanted`, such as "1.14". False for what is no version. */
 export function isAtLeast(version: string, wanted: string): boolean {
@@ -103,7 +89,7 @@ export function loadCalls(options: Pick<VmmOptions, 'network'>, version: string)
 
 /** Before 1.14 the console goes to the standard output alone; from then on it can be told from what the VMM itself may write there. */
 function serialCalls(version: string): Call[] {
-  return isAtLeast(version, '1.14') ? [{ name: 'PUT /serial', body: { serial_out_path: places.serial } }] : [];
+  return isAtLeast(version, '1.14') ? [{ name: 'PUT /serial', body: { serial_out_path: jailPlaces.console } }] : [];
 }
 
 /** The kernel's arguments, with what this machine needs before them. It ends when its guest resets it, and by nothing else. */
@@ -126,8 +112,8 @@ function driveBody({
   };
 }
 
-/** Puts what now lies in the drive's place behind the guest's drive. */
-export const changeCall = (id: string): Call => ({
+/** Has it look again at what lies in the drive's place. */
+export const refreshCall = (id: string): Call => ({
   name: 'PATCH /drives/{drive_id}',
   body: { drive_id: id.replaceAll('-', '_'), path_on_host: places.drive(id) },
 });

@@ -8,7 +8,7 @@ import { Duplex } from 'node:stream';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
 import { identifyProcess, killExactly } from '@airlock/contract/process';
-import { refuseDevice, type HostPorts, type Launched, type ProcessExit } from '../../lib/device.js';
+import type { HostPorts, Launched, ProcessExit } from '../../lib/device.js';
 import type { Vmm, VmmDriver, VmmEnd, VmmOptions } from '../driver.js';
 import { driverName, qemuArguments, qemuFiles, qemuProgram, qmpFd } from './arguments.js';
 import { qemuHost } from './host.js';
@@ -39,8 +39,11 @@ async function startQemu(options: VmmOptions, signal: AbortSignal): Promise<Vmm>
 async function launchQemu(options: VmmOptions): Promise<Launched> {
   const { network, accel, memoryMib, cpus, onSerial, onMessage } = options;
   if (network.type === 'tap') {
-    if (!network.launch) throw refuseDevice(driverName, network);
-    const order = { arguments: qemuArguments(options), files: qemuFiles(options), kvm: accel === 'kvm' };
+    const order = {
+      arguments: qemuArguments(options),
+      files: qemuFiles(options).map((path) => ({ path })),
+      kvm: accel === 'kvm',
+    };
     return await network.launch({ program: qemuProgram, ...order, memoryMib, cpus, onSerial, onMessage });
   }
   const child = spawnQemu(options);

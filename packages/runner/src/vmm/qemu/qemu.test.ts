@@ -40,7 +40,13 @@ describe('the command line', () => {
   });
 
   it('takes a TAP and its files as descriptors, and no path of the host, where it is locked up', () => {
-    const network = { type: 'tap', namespace: 'n', name: 'airlock0', mac: '52:54:00:12:34:56' } as const;
+    const network = {
+      type: 'tap',
+      namespace: 'n',
+      name: 'airlock0',
+      mac: '52:54:00:12:34:56',
+      launch: () => Promise.reject(new Error('not here')),
+    } as const;
     const jailed = line({ network });
     expect(jailed).toContain('-netdev tap,id=net0,fd=4 -device virtio-net-device,netdev=net0,mac=52:54:00:12:34:56');
     expect(jailed).toContain('-kernel /proc/self/fd/5 -initrd /proc/self/fd/6 ');
