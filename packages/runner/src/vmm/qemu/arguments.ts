@@ -76,8 +76,9 @@ function netdev({ network, folder }: ArgumentOptions): string {
 function driveArguments({ id, readOnly }: VmDrive, path: string): string[] {
   return [
     '-drive',
-    // Through the host's page cache, so that a read in the guest sees what was just written to the file.
-    `id=${id},if=none,format=raw,cache=writeback,${readOnly ? 'readonly=on' : 'discard=unmap'},file=${path.replaceAll(',', ',,')}`,
+    // Through the host's page cache, so that a read in the guest sees what was just written to the file. One that is written is opened so
+    // at once: an open descriptor cannot be reopened for reading alone, which is what QEMU does until its device is there.
+    `id=${id},if=none,format=raw,cache=writeback,${readOnly ? 'readonly=on' : 'auto-read-only=off,discard=unmap'},file=${path.replaceAll(',', ',,')}`,
     '-device',
     `virtio-blk-device,drive=${id},serial=airlock-${id}`,
   ];

@@ -22,7 +22,7 @@ describe('the command line', () => {
     expect(line()).toContain('id=root,if=none,format=raw,cache=writeback,readonly=on,file=/i/rootfs.ext4');
     expect(line()).toMatch(/serial=airlock-root .*serial=airlock-config/);
     expect(line({ drives: [{ id: 'root', path: '/v/disk.ext4', readOnly: false }] })).toContain(
-      'id=root,if=none,format=raw,cache=writeback,discard=unmap,file=/v/disk.ext4',
+      'id=root,if=none,format=raw,cache=writeback,auto-read-only=off,discard=unmap,file=/v/disk.ext4',
     );
   });
 
