@@ -3,8 +3,9 @@ import { access, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '@airlock/contract/ids';
-import { relaySockets } from '@airlock/contract/privileged';
+import { jailPlaces, relaySockets } from '@airlock/contract/privileged';
 import { run, systemPath } from '@airlock/contract/process';
+import { firecrackerBinaries } from '../support/firecracker-binaries.js';
 import { helperSkip, startHelper } from '../support/privileged-helper.js';
 import { until } from '../support/poll.js';
 
@@ -40,12 +41,16 @@ describe.skipIf(skip !== null)('the helper', () => {
 
   it('tells what the host offers', async () => {
     const helper = startHelper(runFolder);
-    expect(await helper.ask({ verb: 'status' })).toEqual({ version: 1, problem: null });
+    expect(await helper.ask({ verb: 'status' })).toEqual({
+      ...{ version: 1, problem: null },
+      vmUsers: { first: 2_000_000_000, last: 2_000_000_999 },
+    });
     expect(await helper.close()).toBe(0);
   });
 
   it.each([
     ['no JSON', 'make it so'],
+    ['root for a VMM', { verb: 'network', vmId: 'vm_0123456789abcdef', vmUser: 0 }],
     ['an unknown verb', { verb: 'shell', command: 'id' }],
     ['a path for an id', network('../../etc')],
     ['an id of something else', network('ses_0123456789abcdef')],
@@ -79,6 +84,18 @@ describe.skipIf(skip !== null)('the helper', () => {
     expect(await namespaces()).toContain(vmId);
     expect(await one.close()).toBe(0);
     expect(await namespaces()).not.toContain(vmId);
+    expect(await left(runFolder)).toEqual([]);
+  });
+
+  it('gives no user id to two VMs, nor one that is not its own, whoever asks', async () => {
+    const [one, two] = [startHelper(runFolder), startHelper(runFolder)];
+    const wanted = { vmUser: 2_000_000_007 };
+    expect(await one.ask({ ...network(newId('vm')), ...wanted })).toHaveProperty('folder');
+    for (const vmUser of [wanted.vmUser, 1_000_000]) {
+      const answer = { error: { code: 'vm_id_refused', message: expect.stringContaining(String(vmUser)) } };
+      expect(await two.ask({ ...network(newId('vm')), vmUser })).toMatchObject(answer);
+    }
+    await Promise.all([one.close(), two.close()]);
     expect(await left(runFolder)).toEqual([]);
   });
 
@@ -122,6 +139,29 @@ describe.skipIf(skip !== null)('the helper', () => {
     expect(codes).toContain('disk_full');
     expect(codes).toContain(undefined);
     expect([...codes].filter((code) => code !== 'disk_full' && code !== 'network_unavailable')).toEqual([undefined]);
+  });
+
+  it('says so where the space ends while a jail is made, and leaves nothing of that', async () => {
+    const { firecracker } = await firecrackerBinaries();
+    const codes = new Set<string | undefined>();
+    for (let names = 9; names < 16 && !codes.has(undefined); names += 1) {
+      const full = await mkdtemp('/run/airlock-t');
+      await run('mount', ['-t', 'tmpfs', '-o', `nr_inodes=${names},size=1m`, 'airlock-full', full]);
+      try {
+        const helper = startHelper(full, { programs: firecracker });
+        const made = (await helper.ask(network(newId('vm')))) as { folder?: string };
+        const jail = { ...start('firecracker'), arguments: ['--api-sock', jailPlaces.api], names: [] };
+        if (made.folder !== undefined)
+          codes.add(((await helper.ask(jail)) as { error?: { code: string } }).error?.code);
+        expect(await helper.close()).toBe(0);
+        expect(await left(full)).toEqual([]);
+        expect((await run('pgrep', ['-f', full], { okCodes: [0, 1] })).stdout).toBe('');
+      } finally {
+        await run('umount', [full]);
+        await rm(full, { recursive: true });
+      }
+    }
+    expect([...codes]).toEqual(['disk_full', undefined]);
   });
 
   it.each(['nft', 'bwrap', 'perl'])('says before anything is asked for that there is no %s', async (program) => {

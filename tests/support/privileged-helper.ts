@@ -28,8 +28,11 @@ export interface HelperConnection {
 }
 
 /** `run`: where it keeps what it makes. `without`: path of a program that is not to be on its host. */
-export function startHelper(run: string, { without }: { without?: string } = {}): HelperConnection {
-  const user = ['--user', `${relayUser}:${relayUser}`, '--programs', 'none'];
+export function startHelper(
+  run: string,
+  { without, programs = 'none' }: { without?: string; programs?: string } = {},
+): HelperConnection {
+  const user = ['--user', `${relayUser}:${relayUser}`, '--programs', programs];
   const command = [process.execPath, helperMain, 'serve', ...user, '--run', run];
   const hide = ['unshare', '--mount', 'sh', '-c', 'mount --bind /dev/null "$0" && exec "$@"'];
   const [file = '', ...args] = without === undefined ? command : [...hide, without, ...command];

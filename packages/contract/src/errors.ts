@@ -138,6 +138,10 @@ export const errorCatalogue = {
   network_unavailable: { status: 503, meaning: 'The network namespace of a VM could not be made on this host.' },
   cgroup_unavailable: { status: 503, meaning: 'No cgroup with the limits of a VM can be made on this host.' },
   vm_ids_exhausted: { status: 503, meaning: 'Every user id that the privileged helper has for VMs is in use.' },
+  vm_id_refused: {
+    status: 409,
+    meaning: 'The user id that a VM was given is in use, or is none that the privileged helper has for VMs.',
+  },
   host_unsupported: { status: 500, meaning: 'This host lacks something that Airlock needs.' },
   command_failed: { status: 500, meaning: 'A program that Airlock started ended with an error.' },
   aborted: { status: 499, meaning: 'The operation was cancelled.' },

@@ -28,12 +28,17 @@ async function helperThatSays(answer: string): Promise<string> {
   return path;
 }
 
-const status = (problem: string | null): string => `${JSON.stringify({ version: 1, problem })}\n`;
+const status = (problem: string | null, more = {}): string => `${JSON.stringify({ version: 1, problem, ...more })}\n`;
 
 it('takes a namespace where a helper makes one, and says why', async () => {
-  const socket = await helperThatSays(status(null));
-  const expected = { network: 'netns', helperSocket: socket, networkReason: expect.stringContaining(socket) };
+  const vmUsers = { first: 70000, last: 70999 };
+  const socket = await helperThatSays(status(null, { vmUsers }));
+  const expected = { network: 'netns', helperSocket: socket, networkReason: expect.stringContaining(socket), vmUsers };
   for (const wanted of ['auto', 'netns'] as const) expect(await chooseNetwork(wanted, socket)).toEqual(expected);
+});
+
+it('leaves the choice of user ids to a helper that does not tell them', async () => {
+  expect(await chooseNetwork('netns', await helperThatSays(status(null)))).toMatchObject({ vmUsers: null });
 });
 
 it('asks no helper where the user network is asked for', async () => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { VmNetwork } from './api.js';
 import { AppError } from './errors.js';
-import { HelperStatus, helperSocket } from './privileged.js';
+import { HelperStatus, helperSocket, type VmUsers } from './privileged.js';
 import type { Settings } from './settings.js';
 
 export interface NetworkChoice {
@@ -12,6 +12,8 @@ export interface NetworkChoice {
   networkReason: string;
   /** Of the helper; null where it is not asked for anything. */
   helperSocket: string | null;
+  /** The user ids that the helper has for VMMs; null: it chooses by itself, or there is none. */
+  vmUsers: VmUsers | null;
 }
 
 /** Milliseconds. */
@@ -22,13 +24,18 @@ export async function chooseNetwork(
   wanted: Settings['AIRLOCK_NETWORK'],
   socket: string = helperSocket,
 ): Promise<NetworkChoice> {
-  const user = (networkReason: string): NetworkChoice => ({ network: 'user', networkReason, helperSocket: null });
+  const user = (networkReason: string): NetworkChoice => ({
+    network: 'user',
+    networkReason,
+    helperSocket: null,
+    vmUsers: null,
+  });
   if (wanted === 'user') return user('AIRLOCK_NETWORK=user asks for it.');
   try {
-    const { problem } = await askHelper(socket);
+    const { problem, vmUsers = null } = await askHelper(socket);
     if (problem !== null) throw new AppError('network_unavailable', problem, { hint });
     const networkReason = `The privileged helper answers at ${socket}.`;
-    return { network: 'netns', networkReason, helperSocket: socket };
+    return { network: 'netns', networkReason, helperSocket: socket, vmUsers };
   } catch (error) {
     if (wanted === 'netns') throw error;
     return user(AppError.inItsWords(error).message);

@@ -46,6 +46,12 @@ export type JailFile = z.infer<typeof JailFile>;
 /** As the administrator's list has it. */
 export const ProgramName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/);
 
+/** An id of a user and group for VMMs: not root's, nor anybody's that Debian makes by itself. */
+export const VmUser = z.int().min(65536).max(4_294_967_294);
+/** Both included: a range of ids that belongs to nobody else. */
+export const VmUsers = z.strictObject({ first: VmUser, last: VmUser });
+export type VmUsers = z.infer<typeof VmUsers>;
+
 const JailRequest = z.strictObject({
   verb: z.literal('start'),
   /** One of those that the administrator has named to the helper. */
@@ -57,7 +63,10 @@ const JailRequest = z.strictObject({
    * Of the files, in the same order, in the root folder that the jailer of the program makes; its monitor is its API then. Without, all
    * are descriptors.
    */
-  names: z.array(z.string().regex(/^[a-z][a-z0-9.-]{0,62}$/)).max(16).optional(),
+  names: z
+    .array(z.string().regex(/^[a-z][a-z0-9.-]{0,62}$/))
+    .max(16)
+    .optional(),
   kvm: z.boolean(),
   /** Of the guest; limits follow from it. */
   memoryMib: z.int().min(16).max(65536),
@@ -69,8 +78,8 @@ export type JailRequest = z.infer<typeof JailRequest>;
 export const HelperRequest = z.discriminatedUnion('verb', [
   /** What this host offers. */
   z.strictObject({ verb: z.literal('status') }),
-  /** Makes the network of a VM; once on a connection. */
-  z.strictObject({ verb: z.literal('network'), vmId: VmId }),
+  /** Makes the network of a VM; once on a connection. Its VMM's user and group, of `VmUsers`; absent: one that is free. */
+  z.strictObject({ verb: z.literal('network'), vmId: VmId, vmUser: VmUser.optional() }),
   /** Starts the VMM of that VM in a jail; once on a connection. Events follow. */
   JailRequest,
   /** Bytes for the VMM's monitor, base64. Not answered. */
@@ -85,6 +94,8 @@ export const HelperStatus = z.strictObject({
   version: z.literal(1),
   /** Why no network or no jail can be made here: one sentence; null when both can. */
   problem: z.string().max(1000).nullable(),
+  /** What VMMs may be; absent: a helper of an earlier version, which chooses by itself. */
+  vmUsers: VmUsers.optional(),
 });
 export type HelperStatus = z.infer<typeof HelperStatus>;
 

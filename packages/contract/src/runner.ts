@@ -122,6 +122,8 @@ export const VmSpec = z.strictObject({
   ...specMembers,
   /** Socket of the privileged helper that makes the VM's network and jail. Absent, so that a version before it reads the rest: the VMM's own network. */
   helperSocket: HostPath.optional(),
+  /** User and group of the VMM there; absent: the helper's choice. */
+  vmUser: z.int().positive().optional(),
   /** Name of a driver in the runner's registry, which alone knows what it means. */
   driver: z.string().regex(/^[a-z][a-z0-9-]{0,31}$/),
   /** In the order in which the guest sees them; one is the root. */

@@ -90,6 +90,7 @@ async function start(lookMs: number): Promise<void> {
         drivers: [{ name: 'a-test', serials: true }],
         countMs: { kvm: null, tcg: 310 },
         network: 'user',
+        vmUsers: null,
         tscKhz: null,
       },
     },

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { AppError } from '@airlock/contract/errors';
-import { ProgramName } from '@airlock/contract/privileged';
+import { ProgramName, VmUser } from '@airlock/contract/privileged';
 
 const PosixId = z.int().nonnegative().max(4_294_967_294);
 
@@ -22,8 +22,6 @@ const User = z.string().transform((text, { addIssue }) => {
   return z.NEVER;
 });
 
-/** Not root, nor anybody that Debian makes by itself. */
-const VmUser = z.int().min(65536).max(4_294_967_294);
 /** Absolute, without dots. */
 const Folder = z.string().regex(/^(\/[a-z0-9_-][a-z0-9._-]*)+$/i);
 

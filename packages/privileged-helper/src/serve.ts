@@ -34,10 +34,12 @@ export async function serve(config: HelperConfig, input: Readable, output: Writa
       jail = await vm.start(request, jailEvents(output, tell));
       return { identity: jail.identity };
     }
-    if (request.verb === 'status') return { version: 1, problem: (await programProblem()) ?? (await cgroupProblem()) };
+    if (request.verb === 'status') {
+      return { version: 1, problem: (await programProblem()) ?? (await cgroupProblem()), vmUsers: config.ids };
+    }
     if (vm)
       throw new AppError('invalid_request', 'A connection to the helper is for one VM, and this one has its own.');
-    vm = await createVm(config, request.vmId);
+    vm = await createVm(config, request.vmId, request.vmUser);
     vm.ended.finally(() => input.destroy()).catch(() => undefined);
     return { folder: vm.folder };
   }

@@ -24,8 +24,8 @@ export interface Vm {
   start(request: JailRequest, events: JailEvents): Promise<Jail>;
 }
 
-/** @throws AppError network_unavailable, vm_ids_exhausted: nothing is left */
-export async function createVm(config: HelperConfig, vmId: string): Promise<Vm> {
+/** @throws AppError network_unavailable, vm_ids_exhausted, vm_id_refused: nothing is left */
+export async function createVm(config: HelperConfig, vmId: string, vmUser?: number): Promise<Vm> {
   const base = await claim(config.run, vmId, () => recover(config, vmId), givingBackMs);
   let uid: number | undefined;
   const release = async (): Promise<void> => {
@@ -34,7 +34,7 @@ export async function createVm(config: HelperConfig, vmId: string): Promise<Vm> 
     if (uid !== undefined) await giveBackId(config.run, uid);
   };
   try {
-    const own = (uid = await takeId(config.run, config.ids));
+    const own = (uid = await takeId(config.run, config.ids, vmUser));
     const slot = await makeNetwork(config, vmId, base, own);
     let jail: Promise<Jail> | undefined;
     const close = async (): Promise<void> => {

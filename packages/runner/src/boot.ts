@@ -55,7 +55,7 @@ export async function connect(context: BootContext): Promise<Connections> {
   const desktop = secrets.guestConfig.vncPassword !== null;
   const network = await attachNetwork({
     ...{ accepts: driver.capabilities.networks, helperSocket: spec.helperSocket ?? null },
-    ...{ vmId: spec.vmId, folder, desktop },
+    ...{ vmId: spec.vmId, vmUser: spec.vmUser, folder, desktop },
   });
   cleanup.add('network', () => network.detach());
   const gateway = await openEgress(context, network.gatewaySocket);

@@ -35,7 +35,7 @@ const good: HostFacts = {
     tscKhz: 1,
   },
   qbootRom: '/usr/share/qemu/qboot.rom',
-  network: { network: 'user', networkReason: 'no helper', helperSocket: null },
+  network: { network: 'user', networkReason: 'no helper', helperSocket: null, vmUsers: null },
   capacity: capacity(12_000, 50_000),
   memoryFolder: { path: '/dev/shm' },
   missingPackages: [],

@@ -23,6 +23,8 @@ export interface VmPlan extends Pick<
   | 'allowedPrivateHosts'
 > {
   imageId: string;
+  /** User and group of its VMM; null: its host gives none. */
+  vmUser: number | null;
   /** Number of a CLI VM's root. Null: it boots from the image. */
   root: number | null;
   /** Others on the host come first. */

@@ -28,7 +28,7 @@ export interface VmDeps {
   proxyPort(userId: string): Promise<number>;
   /** Users who are signing in, or were after `since`: they are about to need their CLI VM. */
   signingIn(since: Date): Promise<ReadonlySet<string>>;
-  host: HostChoice & Pick<NetworkChoice, 'network'>;
+  host: HostChoice & Pick<NetworkChoice, 'network' | 'vmUsers'>;
   settings: Settings;
   log: Logger;
   /** How often deadlines are looked at, in ms; 1 s by default. */

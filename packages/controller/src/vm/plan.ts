@@ -21,6 +21,7 @@ export function vmPlan(
     kind: row.kind,
     epoch: row.epoch,
     imageId: row.imageId,
+    vmUser: row.vmUser,
     driver,
     accel: row.accel,
     cpus: settings.AIRLOCK_VM_CPUS,

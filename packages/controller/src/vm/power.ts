@@ -5,6 +5,7 @@ import type { VmKind } from '@airlock/contract/api';
 import type { Noted } from '../audit/audit.js';
 import { homeDiskProtocol } from '@airlock/contract/guest';
 import type { ImageManifest } from '@airlock/contract/image';
+import { violatedUnique } from '../store/open.js';
 import { requireUnderstood, requireUnderstoodVm } from './age.js';
 import type { VmContext } from './context.js';
 import * as rows from './rows.js';
@@ -53,13 +54,13 @@ export function requireHomeDisk(manifest: ImageManifest): void {
 
 /**
  * Starts the runner of a VM that is creating or stopped. Only in the VM's turn.
- * @throws AppError why not, such as image_too_old or image_too_new
+ * @throws AppError why not, such as image_too_old, image_too_new or vm_ids_exhausted
  */
 export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   // Another boot of the host may have another verdict than the one that the VM was made or started under.
   const { accel, countMs, network } = ctx.host;
   const patch = { epoch: row.epoch + 1, accel, countMs, network, error: null, timings: rows.noTimings, readyAt: null };
-  const powerOn = (): Promise<VmRow | undefined> => rows.apply(ctx, row.id, 'power_on', { patch });
+  const powerOn = (): Promise<VmRow | undefined> => powerOnAs(ctx, row.id, patch);
   // One that is being made has its room already.
   const wanted = { userId: row.userId, browser: false, cli: true };
   const started = row.state === 'stopped' ? await takeRoom(ctx, wanted, powerOn) : await powerOn();
@@ -73,6 +74,19 @@ export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   if (row.state === 'stopped' && row.rootNumber > 0) await growHome(ctx, row);
   await ctx.engine.start(vmPlan(started, driver, ctx), secrets);
   watch(ctx, started);
+}
+
+/** With a user id of its own, where the host has such; one that another VM was faster with is left to that. */
+async function powerOnAs(ctx: VmContext, vmId: string, patch: rows.VmPatch): Promise<VmRow | undefined> {
+  const { vmUsers } = ctx.host;
+  for (;;) {
+    const vmUser = vmUsers && (await rows.freeVmUser(ctx, vmUsers));
+    try {
+      return await rows.apply(ctx, vmId, 'power_on', { patch: { ...patch, vmUser } });
+    } catch (error) {
+      if (violatedUnique(error) !== 'vms_one_user') throw error;
+    }
+  }
 }
 
 /** A VM stays with what its image knows, also when its host has something better. @throws AppError image_too_old */

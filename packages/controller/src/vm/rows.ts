@@ -2,7 +2,9 @@
 import type { EventEmitter } from 'node:events';
 import { and, eq, gt, inArray, isNotNull, lte, ne, notInArray, or, sql, type SQL } from 'drizzle-orm';
 import type { VmState } from '@airlock/contract/api';
+import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
+import type { VmUsers } from '@airlock/contract/privileged';
 import type { Database } from '../store/store.js';
 import { vms } from './table.js';
 import { activeStates, finalStates, firstState, isFinal, waysOf, type VmEvent } from './transitions.js';
@@ -29,7 +31,10 @@ export interface NewVm {
 
 /** Columns that an event may set. */
 export type VmPatch = Partial<
-  Pick<VmRow, 'epoch' | 'accel' | 'countMs' | 'network' | 'timings' | 'error' | 'readyAt' | 'lastUsedAt' | 'destroyAt'>
+  Pick<
+    VmRow,
+    'epoch' | 'vmUser' | 'accel' | 'countMs' | 'network' | 'timings' | 'error' | 'readyAt' | 'lastUsedAt' | 'destroyAt'
+  >
 >;
 
 export interface VmChange {
@@ -84,6 +89,19 @@ export async function apply(
   changes.emit(vmId, row, event);
   changes.emit('any', row, event);
   return row;
+}
+
+/** The first user id of the range that no VM has which may be running. @throws AppError vm_ids_exhausted */
+export async function freeVmUser({ db }: RowContext, { first, last }: VmUsers): Promise<number> {
+  const isFree = sql`not exists (select from ${vms} where ${vms.vmUser} = candidate and ${inArray(vms.state, [...activeStates])})`;
+  const { rows } = await db.execute<{ id: string | null }>(
+    sql`select min(candidate) as id from generate_series(${first}::bigint, ${last}::bigint) as candidate where ${isFree}`,
+  );
+  const id = rows[0]?.id ?? null;
+  if (id !== null) return Number(id);
+  throw new AppError('vm_ids_exhausted', `All user ids from ${first} to ${last} are those of VMs that run.`, {
+    hint: 'End VMs, or give the privileged helper a larger range: --ids FIRST-LAST in its unit; then restart the controller.',
+  });
 }
 
 /** For `when`: the runner that says so is the one of the newest start. */

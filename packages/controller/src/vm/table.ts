@@ -1,6 +1,6 @@
 /** The table of VMs. Only this folder reads and writes it. */
 import { sql } from 'drizzle-orm';
-import { index, integer, jsonb, text, uniqueIndex } from 'drizzle-orm/pg-core';
+import { bigint, index, integer, jsonb, text, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { VmKind, VmNetwork, VmState, VmUpdateKind, VmUpdateState } from '@airlock/contract/api';
 import type { CountMs } from '@airlock/contract/count-ms';
 import type { ErrorBody } from '@airlock/contract/errors';
@@ -43,6 +43,8 @@ export const vms = airlock.table(
     countMs: jsonb('count_ms').$type<CountMs>(),
     /** What the VM was started with last. */
     network: text().$type<VmNetwork>(),
+    /** User and group of its VMM, while it is neither stopped nor at its end; null: its host gives none. */
+    vmUser: bigint('vm_user', { mode: 'number' }),
     /** Grows with each start; a runner with an older one refuses to go on. */
     epoch: integer().notNull().default(0),
     timings: jsonb().$type<{ vncMs: number | null; agentMs: number | null; readyMs: number | null }>().notNull(),
@@ -57,6 +59,9 @@ export const vms = airlock.table(
     uniqueIndex('vms_one_cli')
       .on(t.userId)
       .where(sql`${t.kind} = 'cli' and ${t.state} not in ('failed', 'destroyed')`),
+    uniqueIndex('vms_one_user')
+      .on(t.vmUser)
+      .where(sql`${t.state} not in ('stopped', 'failed', 'destroyed')`),
     index('vms_destroy_at').on(t.destroyAt),
   ],
 );

@@ -165,7 +165,15 @@ export function createTestEngine(client: JsonClient): TestEngine {
 
 /** The row of a browser VM that runs. */
 export const exampleVm = (userId: string): VmRow => ({
-  ...{ id: newId('vm'), userId, kind: 'browser', state: 'running', sessionId: null, imageId: 'img_000000' },
+  ...{
+    id: newId('vm'),
+    userId,
+    kind: 'browser',
+    state: 'running',
+    sessionId: null,
+    imageId: 'img_000000',
+    vmUser: null,
+  },
   ...{
     accel: 'tcg',
     countMs: null,
@@ -323,6 +331,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
         ],
         countMs: { kvm: null, tcg: 310 },
         network: 'user',
+        vmUsers: null,
         tscKhz: null,
       },
       settings: { ...readSettings({ AIRLOCK_HOME: database.home, ...env, ...more }), AIRLOCK_VM_MEMORY_MIB: 1 },

@@ -29,3 +29,18 @@ it('takes the id of a process that is gone, and not that of one that runs', asyn
   await expect(takeId(run, range)).rejects.toMatchObject({ code: 'vm_ids_exhausted' });
   expect((await readdir(join(run, 'ids'))).toSorted()).toEqual(['70000', '70001']);
 });
+
+it('gives the id that is asked for, unless it is in use or of somebody else', async () => {
+  expect(await takeId(run, range, 70001)).toBe(70001);
+  for (const id of [70001, 69999, 70002, 1000, 0]) {
+    await expect(takeId(run, range, id)).rejects.toMatchObject({
+      code: 'vm_id_refused',
+      message: expect.stringContaining(String(id)),
+    });
+  }
+  expect(await takeId(run, range)).toBe(70000);
+});
+
+it('chooses those last that are asked for first', async () => {
+  expect(await takeId(run, range)).toBe(70001);
+});

@@ -24,8 +24,8 @@ import type { LaunchOutput, Launched, ProcessExit } from './device.js';
 const answerMs = 30_000;
 
 export interface Helper {
-  /** Makes the network of this VM, and answers the folder of its sockets. */
-  network(vmId: string): Promise<string>;
+  /** Makes the network of this VM, whose VMM is to be that user, and answers the folder of its sockets. */
+  network(vmId: string, vmUser?: number): Promise<string>;
   /** Starts the VMM in its jail. */
   start(request: JailRequest, output: LaunchOutput): Promise<Launched>;
   /** Has everything given back, and waits until it is. Idempotent. */
@@ -106,7 +106,10 @@ function faceOf(connection: Connection): Helper {
     await closed;
   };
   return {
-    network: async (vmId) => (await ask(connection, { verb: 'network', vmId }, NetworkAnswer)).folder,
+    async network(vmId, vmUser) {
+      const request = { verb: 'network', vmId, ...(vmUser !== undefined && { vmUser }) } as const;
+      return (await ask(connection, request, NetworkAnswer)).folder;
+    },
     start: (request, output) => start(connection, request, output),
     close,
   };

@@ -13,14 +13,14 @@ import type { Address, GuestService, LaunchFile } from '../lib/device.js';
 import { connectHelper } from '../lib/helper.js';
 import type { Network, NetworkOptions } from './network.js';
 
-export type NamespaceOptions = Pick<NetworkOptions, 'vmId' | 'desktop'> & { helperSocket: string };
+export type NamespaceOptions = Pick<NetworkOptions, 'vmId' | 'vmUser' | 'desktop'> & { helperSocket: string };
 
-/** @throws AppError helper_unavailable, network_unavailable, runner_claim_refused */
-export async function attachNamespace({ vmId, desktop, helperSocket }: NamespaceOptions): Promise<Network> {
+/** @throws AppError helper_unavailable, network_unavailable, runner_claim_refused, vm_ids_exhausted, vm_id_refused */
+export async function attachNamespace({ vmId, vmUser, desktop, helperSocket }: NamespaceOptions): Promise<Network> {
   const helper = await connectHelper(helperSocket);
   let folder: string;
   try {
-    folder = await helper.network(vmId);
+    folder = await helper.network(vmId, vmUser);
   } catch (error) {
     await helper.close();
     throw error;

@@ -18,6 +18,8 @@ export interface NetworkOptions {
   /** The forms that the VM's driver takes, the best first. */
   accepts: readonly NetworkDevice['type'][];
   vmId: string;
+  /** Of the VMM in a namespace; undefined: the helper's choice. */
+  vmUser?: number | undefined;
   /** Of the privileged helper, which is to make a namespace; null: the network is the VMM's own. */
   helperSocket: string | null;
   /** Absolute path of the VM folder. */

@@ -152,6 +152,7 @@ export async function startTestController(): Promise<TestController> {
       accel: 'tcg',
       accelReason: 'a stand-in',
       network: 'user',
+      vmUsers: null,
       networkReason: 'a stand-in',
       imageId: null,
       database: 'pglite',
