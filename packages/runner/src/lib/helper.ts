@@ -126,7 +126,9 @@ async function start(connection: Connection, request: JailRequest, output: Launc
   const exited = new Promise<ProcessExit>((resolve) => {
     connection.onEvent = (event) => {
       if (event.event === 'exit') {
-        monitor.destroy();
+        // Not destroyed: its last words, just before, are still to be read.
+        monitor.push(null);
+        monitor.end();
         resolve({ code: event.code, signal: event.signal });
         return;
       }

@@ -65,23 +65,18 @@ async function run(making: Making, signal: AbortSignal): Promise<Vmm> {
 /** Answers once the VM runs, or stands still as it was saved. When it rejects, the VMM has ended. */
 async function begin(making: Making, running: Running, signal: AbortSignal): Promise<Vmm> {
   const { launched, api } = running;
-  const gone = new AbortController();
-  const ended = launched.exited.then((exit) => {
-    gone.abort(new AppError('vmm_failed', 'Firecracker has ended.', { cause: exit }));
-    return endOf(exit, running.lastWords());
-  });
+  const ended = launched.exited.then((exit) => endOf(exit, running.lastWords()));
   try {
-    const over = AbortSignal.any([signal, gone.signal]);
-    const version = await api.version(over);
+    const version = await api.version(signal);
     requireVersion(version);
-    for (const call of making.callsOf(version)) await api.call(call, over);
+    for (const call of making.callsOf(version)) await api.call(call, signal);
   } catch (error) {
     await launched.kill();
     signal.throwIfAborted();
     await explain(error, running);
   }
   const { identity, kill } = launched;
-  return { identity, forwards: new Map(), exited: ended, kill, freezing: freezingOf(running, gone.signal) };
+  return { identity, forwards: new Map(), exited: ended, kill, freezing: freezingOf(running) };
 }
 
 async function launch({ options, saved }: Making): Promise<Running> {
@@ -149,17 +144,19 @@ async function explain(error: unknown, { launched, lastWords }: Running): Promis
   if (exit.code !== 0) throw vmmEnded(exit, lastWords(), ' before its guest ran', error);
 }
 
-function freezingOf({ api, options }: Running, gone: AbortSignal): Freezing {
+/** A VMM that ends meanwhile takes its connection along. */
+function freezingOf({ api, options }: Running): Freezing {
+  const never = new AbortController().signal;
   const state = (to: 'Paused' | 'Resumed') => (): Promise<void> =>
-    api.call({ name: 'PATCH /vm', body: { state: to } }, gone);
+    api.call({ name: 'PATCH /vm', body: { state: to } }, never);
   return {
     pause: state('Paused'),
     resume: state('Resumed'),
     async save() {
       if (!options.saveAs) throw new AppError('invalid_request', 'This VM was not started to be saved.');
       const body = { snapshot_type: 'Full', snapshot_path: places.state, mem_file_path: places.memory } as const;
-      await api.call({ name: 'PUT /snapshot/create', body }, gone);
+      await api.call({ name: 'PUT /snapshot/create', body }, never);
     },
-    refreshDrive: (id) => api.call(refreshCall(id), gone),
+    refreshDrive: (id) => api.call(refreshCall(id), never),
   };
 }
