@@ -1,14 +1,6 @@
 /** The windows that the window manager has: which they are, where they are, and putting them where they can be used. */
 import { layoutOf, type Area, type DesktopSize } from '@airlock/contract/desktop';
-import {
-  clientMessage,
-  eventMasks,
-  getGeometry,
-  mapWindow,
-  queryTree,
-  sendEvent,
-  wordsOf,
-} from '../x11/requests.js';
+import { clientMessage, eventMasks, getGeometry, mapWindow, queryTree, sendEvent, wordsOf } from '../x11/requests.js';
 import type { XDisplay } from '../x11/x11.js';
 
 export interface ManagedWindow {
