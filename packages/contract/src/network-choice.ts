@@ -1,8 +1,7 @@
 /** Which network VMs of this host get, and why: what the setting asks for, and what the privileged helper says. */
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import type { VmNetwork } from './api.js';
 import { AppError } from './errors.js';
+import { connectHelper } from './helper-client.js';
 import { HelperStatus, helperSocket } from './privileged.js';
 import type { Settings } from './settings.js';
 
@@ -13,9 +12,6 @@ export interface NetworkChoice {
   /** Of the helper; null where it is not asked for anything. */
   helperSocket: string | null;
 }
-
-/** Milliseconds. */
-const answerMs = 10_000;
 
 /** @throws AppError helper_unavailable, network_unavailable when AIRLOCK_NETWORK=netns and there can be none */
 export async function chooseNetwork(
@@ -39,18 +35,10 @@ const hint = 'docs/privileged-helper.md says how to install the helper; AIRLOCK_
 
 /** @throws AppError helper_unavailable */
 async function askHelper(path: string): Promise<HelperStatus> {
-  const socket = connect(path);
-  const late = setTimeout(() => socket.destroy(new Error(`no answer within ${answerMs} ms`)), answerMs);
+  const helper = await connectHelper(path);
   try {
-    await once(socket, 'connect');
-    socket.write(`${JSON.stringify({ verb: 'status' })}\n`);
-    const [answer] = (await once(socket, 'data')) as [Buffer];
-    return HelperStatus.parse(JSON.parse(answer.toString('utf8')));
-  } catch (cause) {
-    const why = (cause as Error).message;
-    throw new AppError('helper_unavailable', `No privileged helper answers at ${path}: ${why}.`, { hint, cause });
+    return await helper.ask({ verb: 'status' }, HelperStatus);
   } finally {
-    clearTimeout(late);
-    socket.destroy();
+    await helper.close();
   }
 }
