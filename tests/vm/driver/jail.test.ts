@@ -1,45 +1,19 @@
 /** Conformance of a driver whose VMM is locked up by the privileged helper: what it may be and see. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { namespaceOf } from '@airlock/contract/privileged';
 import { run } from '@airlock/contract/process';
-import { tinyKernel } from '@airlock/runner/fixtures/tiny-guest';
-import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
-import { createTinyVm, findOffers, patienceMs, type TinyVm } from './tiny-vm.js';
+import { describeEach, findOffers, useTinyVms } from './tiny-vm.js';
 
-let vm: TinyVm | undefined;
-let before: Snapshot;
-
-beforeEach(async () => {
-  before = await takeSnapshot({ home: join(tmpdir(), 'airlock-d-'), names: /airlock-d-/ });
-});
-afterEach(async () => {
-  await vm?.remove();
-  vm = undefined;
-  await untilNoLeaks(before, patienceMs);
-});
+const tiny = useTinyVms();
 
 // Firecracker is not locked up yet, and runs no VM but those of tests.
 const offers = (await findOffers()).filter(({ driver, network }) => network === 'netns' && driver !== 'firecracker');
 
-describe.each(offers)('the driver $driver, locked up', (offer) => {
-  beforeEach(({ skip }) => {
-    if (offer.skip !== null) skip(offer.skip);
-  });
-
-  async function standing(): Promise<{ made: TinyVm; pid: number }> {
-    const made = (vm = await createTinyVm(offer, tinyKernel('standing', 'halt')));
-    made.start();
-    await made.untilConsole('standing');
-    const { vmm } = await made.statusWhen((status) => status.vmm !== null);
-    if (!vmm) throw new Error('There is no VMM.');
-    return { made, pid: vmm.pid };
-  }
-
+describeEach(offers, (offer) => {
   it('is a user of its own, without any privilege, in the namespace of its VM, with its files and no other', async () => {
-    const { made, pid } = await standing();
+    const made = await tiny.standing(offer);
+    const { pid } = made.vmm;
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
     const field = (name: string): string[] =>
       new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1]?.split(/\s+/) ?? [];
@@ -65,7 +39,8 @@ describe.each(offers)('the driver $driver, locked up', (offer) => {
   });
 
   it('has limits of memory and processes', async () => {
-    const { made, pid } = await standing();
+    const made = await tiny.standing(offer);
+    const { pid } = made.vmm;
     const groups = await readFile(`/proc/${pid}/cgroup`, 'utf8');
     const limitOf = async (controller: string, v1: string, v2: string): Promise<string> => {
       const path = new RegExp(`^\\d+:${controller}:(.*)$`, 'm').exec(groups)?.[1];
