@@ -2,7 +2,7 @@
 import type { VmNetwork } from './api.js';
 import { AppError } from './errors.js';
 import { connectHelper } from './helper-client.js';
-import { HelperStatus, helperSocket } from './privileged.js';
+import { HelperStatus } from './privileged.js';
 import type { Settings } from './settings.js';
 
 export interface NetworkChoice {
@@ -16,7 +16,7 @@ export interface NetworkChoice {
 /** @throws AppError helper_unavailable, network_unavailable when AIRLOCK_NETWORK=netns and there can be none */
 export async function chooseNetwork(
   wanted: Settings['AIRLOCK_NETWORK'],
-  socket: string = helperSocket,
+  socket: string,
 ): Promise<NetworkChoice> {
   const user = (networkReason: string): NetworkChoice => ({ network: 'user', networkReason, helperSocket: null });
   if (wanted === 'user') return user('AIRLOCK_NETWORK=user asks for it.');
