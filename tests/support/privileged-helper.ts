@@ -64,12 +64,12 @@ export interface ListeningHelper {
   close(): Promise<void>;
 }
 
-/** A helper for the runners of this user's, whose home and memory is the folder `home`. */
-export async function listenAsHelper(home: string): Promise<ListeningHelper> {
+/** A helper for the runners of this user's, whose home is the folder `home`, as is their folder in memory unless it is another. */
+export async function listenAsHelper(home: string, memory = home): Promise<ListeningHelper> {
   const socket = join(home, 'helper.sock');
   const run = await mkdtemp('/run/airlock-d');
   const user = ['--user', `${process.getuid?.()}:${process.getgid?.()}`, '--ids', '70000-70099'];
-  const places = ['--home', home, '--memory', home, '--run', run, '--socket', socket];
+  const places = ['--home', home, '--memory', memory, '--run', run, '--socket', socket];
   const command = [helperMain, 'listen', ...user, '--programs', 'qemu-system-x86_64', ...places];
   // Under cgroups of version 2 it needs a part of the tree of its own, as its unit gives it one.
   const isVersion2 = await access('/sys/fs/cgroup/cgroup.controllers').then(

@@ -246,6 +246,15 @@ function faceOf(ctx: Ctx): TinyVm {
   };
 }
 
+/** Of a process that may just have ended. */
+export function kill9(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 function startRunner({ folder, spec, runners }: Ctx): ChildProcess {
   const child = spawn(process.execPath, [runnerMain, folder], { cwd: folder, stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdout?.resume();
