@@ -14,10 +14,7 @@ export interface NetworkChoice {
 }
 
 /** @throws AppError helper_unavailable, network_unavailable when AIRLOCK_NETWORK=netns and there can be none */
-export async function chooseNetwork(
-  wanted: Settings['AIRLOCK_NETWORK'],
-  socket: string,
-): Promise<NetworkChoice> {
+export async function chooseNetwork(wanted: Settings['AIRLOCK_NETWORK'], socket: string): Promise<NetworkChoice> {
   const user = (networkReason: string): NetworkChoice => ({ network: 'user', networkReason, helperSocket: null });
   if (wanted === 'user') return user('AIRLOCK_NETWORK=user asks for it.');
   try {
