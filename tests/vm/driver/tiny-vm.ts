@@ -38,6 +38,8 @@ export const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/mai
 export const patienceMs = 60_000;
 
 export interface Offer extends Pick<VmSpec, 'driver' | 'accel' | 'tscKhz'> {
+  /** As in the table of drivers: `qemu-kvm/netns`. */
+  name: string;
   /** The VMM's own, or a namespace that a privileged helper makes, which locks the VMM up as well. */
   network: 'user' | 'netns';
   /** Why it cannot run VMs here; null when it can. */
@@ -60,11 +62,12 @@ export async function findOffers(): Promise<Offer[]> {
     const noLinux = skip ?? (emulation || kvm.usable ? null : `It needs KVM that can carry Linux. ${kvm.reason}`);
     const accel = kvm.usable || !emulation ? 'kvm' : 'tcg';
     const offer = { driver, accel, tscKhz, noLinux } as const;
+    const name = emulation && accel === 'kvm' ? `${driver}-kvm` : driver;
     const forms = chooseDriver(offer).capabilities.networks;
     const offers = forms.map((form) =>
       form === 'tap'
-        ? { ...offer, network: 'netns' as const, skip: skip ?? helperSkip() }
-        : { ...offer, network: 'user' as const, skip },
+        ? { ...offer, name: `${name}/netns`, network: 'netns' as const, skip: skip ?? helperSkip() }
+        : { ...offer, name: `${name}/user`, network: 'user' as const, skip },
     );
     const onlyNetwork = process.env['TEST_NETWORK'];
     return offers.filter(({ network }) => onlyNetwork === undefined || network === onlyNetwork);
@@ -105,7 +108,7 @@ export interface TinyVm {
 
 /** A suite for each driver with each network; where this host cannot run one, its cases are skipped with the reason. */
 export function describeEach(offers: readonly Offer[], suite: (offer: Offer) => void): void {
-  describe.each(offers)('the driver $driver, network $network', (offer) => {
+  describe.each(offers)('the driver $name', (offer) => {
     beforeEach(({ skip }) => {
       if (offer.skip !== null) skip(offer.skip);
     });
