@@ -6,7 +6,8 @@ import { expect, it } from 'vitest';
 import { tinyKernel, watchingKernel, watchWords } from '@airlock/runner/fixtures/tiny-guest';
 import type { NetworkDevice } from '@airlock/runner/lib/device';
 import { chooseDriver } from '@airlock/runner/vmm/registry';
-import { describeEach, findOffers, useTinyVms } from './tiny-vm.js';
+import { describeEach, useTinyVms } from './suite.js';
+import { findOffers } from './tiny-vm.js';
 
 const devices: readonly NetworkDevice[] = [
   { type: 'user', forwards: [8080], gatewaySocket: '/nowhere/e.sock' },

@@ -23,9 +23,10 @@ import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.j
 import { until } from '../../support/poll.js';
 import { listenAsHelper, type ListeningHelper } from '../../support/privileged-helper.js';
 import { useTinyImage } from './tiny-image.js';
-import { describeEach, findOffers, kill9, patienceMs, runnerMain, type Offer } from './tiny-vm.js';
+import { describeEach } from './suite.js';
+import { findOffers, kill9, patienceMs, runnerMain, type Offer } from './tiny-vm.js';
 
-const cycles = Number(process.env['TEST_CYCLES'] ?? 10);
+const cycles = Number(process.env['TEST_CYCLES'] ?? 5);
 const seed = Number(process.env['TEST_SEED'] ?? 1);
 const minutes = (n: number): number => n * 60_000;
 
@@ -184,7 +185,7 @@ describeEach(offers, (offer) => {
         const id = await make();
         const [stage, reached] = stages[Math.floor(next() * stages.length)] ?? ['made', () => Promise.resolve(true)];
         await soon(stage, () => reached(id));
-        await pause(next() * 300);
+        await pause(next() * 700);
         const who = some(next, ['vmm', 'runner', 'helper', 'controller'] as const);
         const { runner, vmm } = (await statusOf(id)) ?? {};
         const helpers = (await helper?.serving()) ?? [];

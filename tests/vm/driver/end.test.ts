@@ -5,7 +5,8 @@ import { expect, it } from 'vitest';
 import { isRunning } from '@airlock/contract/process';
 import { tinyKernel, watchingKernel, watchWords } from '@airlock/runner/fixtures/tiny-guest';
 import { until } from '../../support/poll.js';
-import { describeEach, findOffers, patienceMs, useTinyVms } from './tiny-vm.js';
+import { describeEach, useTinyVms } from './suite.js';
+import { findOffers, patienceMs } from './tiny-vm.js';
 
 const tiny = useTinyVms();
 

@@ -3,7 +3,8 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { namespaceOf } from '@airlock/contract/privileged';
 import { run } from '@airlock/contract/process';
-import { describeEach, findOffers, useTinyVms } from './tiny-vm.js';
+import { describeEach, useTinyVms } from './suite.js';
+import { findOffers } from './tiny-vm.js';
 
 const tiny = useTinyVms();
 

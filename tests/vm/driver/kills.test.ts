@@ -6,9 +6,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { tinyKernel } from '@airlock/runner/fixtures/tiny-guest';
 import { chance, some } from '../../support/chance.js';
-import { describeEach, findOffers, kill9, useTinyVms, type Offer, type TinyVm } from './tiny-vm.js';
+import { describeEach, useTinyVms } from './suite.js';
+import { findOffers, kill9, type Offer, type TinyVm } from './tiny-vm.js';
 
-const cycles = Number(process.env['TEST_CYCLES'] ?? 10);
+const cycles = Number(process.env['TEST_CYCLES'] ?? 5);
 const seed = Number(process.env['TEST_SEED'] ?? 1);
 /** Milliseconds: a tiny guest stands before this, also on a busy host. */
 const latestMs = 1500;

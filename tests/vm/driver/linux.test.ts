@@ -9,7 +9,8 @@ import { GuestHealth } from '@airlock/contract/guest';
 import { imageFiles } from '@airlock/contract/image';
 import { ConfigureAnswer, runnerFiles, type VmSettings, type VmSpec } from '@airlock/contract/runner';
 import { createTestHome, type TestHome } from '../../support/home.js';
-import { describeEach, findOffers, useTinyVms } from './tiny-vm.js';
+import { describeEach, useTinyVms } from './suite.js';
+import { findOffers } from './tiny-vm.js';
 
 let home: TestHome;
 

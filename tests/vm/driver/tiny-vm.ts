@@ -17,19 +17,11 @@ import { imageFiles } from '@airlock/contract/image';
 import { secretFolderOf } from '@airlock/contract/memory-folder';
 import { isRunning } from '@airlock/contract/process';
 import { runProbe } from '@airlock/contract/run-probe';
-import {
-  runnerFiles,
-  RunnerStatus,
-  type ProcessIdentity,
-  type RunnerSecrets,
-  type VmSpec,
-} from '@airlock/contract/runner';
-import { tinyKernel, tinyRootDisk } from '@airlock/runner/fixtures/tiny-guest';
+import { runnerFiles, RunnerStatus, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
+import { tinyRootDisk } from '@airlock/runner/fixtures/tiny-guest';
 import { chooseDriver } from '@airlock/runner/vmm/registry';
 import type { z } from 'zod';
-import { afterEach, beforeEach, describe } from 'vitest';
 import { firecrackerBinaries } from '../../support/firecracker-binaries.js';
-import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
 import { helperSkip, listenAsHelper, type ListeningHelper } from '../../support/privileged-helper.js';
 import { until } from '../../support/poll.js';
 
@@ -106,53 +98,8 @@ export interface TinyVm {
   remove(): Promise<void>;
 }
 
-/** A suite for each driver with each network; where this host cannot run one, its cases are skipped with the reason. */
-export function describeEach(offers: readonly Offer[], suite: (offer: Offer) => void): void {
-  describe.each(offers)('the driver $name', (offer) => {
-    beforeEach(({ skip }) => {
-      if (offer.skip !== null) skip(offer.skip);
-    });
-    suite(offer);
-  });
-}
-
-export interface TinyVms {
-  /** Makes the folder of a VM; nothing runs yet. `change` is told what the specification would be. */
-  make(offer: Offer, kernel: Buffer, change?: (spec: VmSpec) => Partial<VmSpec>): Promise<TinyVm>;
-  /** One that runs until something is done to it. */
-  standing(offer: Offer): Promise<TinyVm & { runner: ChildProcess; vmm: ProcessIdentity }>;
-}
-
-/** For a file of tests: takes the VMs of each away, and looks that nothing is left of them. */
-export function useTinyVms(): TinyVms {
-  const vms: TinyVm[] = [];
-  let before: Snapshot;
-  beforeEach(async () => {
-    before = await takeSnapshot({ home: join(tmpdir(), 'airlock-d-'), names: /airlock-d-/ });
-  });
-  afterEach(async () => {
-    for (const vm of vms.splice(0)) await vm.remove();
-    await untilNoLeaks(before, patienceMs);
-  });
-  const make: TinyVms['make'] = async (...wanted) => {
-    const vm = await createTinyVm(...wanted);
-    vms.push(vm);
-    return vm;
-  };
-  return {
-    make,
-    async standing(offer) {
-      const vm = await make(offer, tinyKernel('standing', 'halt'));
-      const runner = vm.start();
-      await vm.untilConsole('standing\n');
-      const { vmm } = await vm.statusWhen((status) => status.vmm !== null);
-      if (!vmm) throw new Error('There is no VMM.');
-      return { ...vm, runner, vmm };
-    },
-  };
-}
-
-async function createTinyVm(
+/** Makes the folder of a VM; nothing runs yet. `change` is told what the specification would be. */
+export async function createTinyVm(
   offer: Offer,
   kernel: Buffer,
   change: (spec: VmSpec) => Partial<VmSpec> = () => ({}),
