@@ -7,7 +7,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { until } from './poll.js';
 
-export const helperMain = fileURLToPath(new URL('../../packages/privileged-helper/dist/main.js', import.meta.url));
+// This file is run both from tests/support and, compiled, from tests/dist/support.
+const here = fileURLToPath(import.meta.url);
+export const helperMain = join(here.slice(0, here.lastIndexOf('/tests/')), 'packages/privileged-helper/dist/main.js');
 
 /** Who relays run as. */
 export const relayUser = 65534;
