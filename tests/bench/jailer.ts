@@ -3,12 +3,15 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { driveSize } from '@airlock/contract/config-drive';
+import { withDeadline } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { tapNetwork } from '@airlock/contract/privileged';
 import { run, tail } from '@airlock/contract/process';
 import { kernelCommandLine } from '@airlock/runner/vmm/firecracker/setup';
 import { firecrackerBinaries } from '../support/firecracker-binaries.js';
 
+/** Milliseconds. */
+const deadlineMs = 30_000;
 /** Nobody else's: the bench runs alone. */
 const uid = 70_500;
 
@@ -37,12 +40,14 @@ export async function startByHand(vm: JailerVm, text: string, signal: AbortSigna
     const args = ['--id', id, '--exec-file', firecracker, '--uid', String(uid), '--gid', String(uid)];
     const places = ['--chroot-base-dir', base, '--netns', `/run/netns/${namespace}`];
     const began = performance.now();
-    const child = spawn(jailer, [...args, ...places, '--', '--config-file', '/vm.json', '--no-api'], {
+    // Its log would come in the middle of the guest's words.
+    const own = ['--config-file', '/vm.json', '--no-api', '--log-path', '/log'];
+    const child = spawn(jailer, [...args, ...places, '--', ...own], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
     try {
-      await hears(child, text, signal);
+      await hears(child, text, withDeadline(signal, deadlineMs));
       return performance.now() - began;
     } finally {
       child.kill('SIGKILL');
@@ -60,6 +65,7 @@ async function makeRoot(root: string, { cpus, memoryMib, kernel, initrd, root: d
   const files = { '/kernel': kernel, '/initrd': initrd, '/root.ext4': disk };
   for (const [place, path] of Object.entries(files)) await copyFile(path, join(root, place));
   await writeFile(join(root, 'config'), Buffer.alloc(driveSize));
+  await writeFile(join(root, 'log'), '');
   const drive = (id: string, place: string): object => ({
     ...{ drive_id: id, path_on_host: place, is_read_only: true, is_root_device: false },
   });
