@@ -11,11 +11,12 @@ import { must, readArgs, Stop } from './run.mjs';
 /** In the order in which they are run: first what is quick. */
 const parts = ['tunnel', 'egress', 'boot', 'image'];
 /** These need the Debian packages that run VMs and build images. */
-const withHost = ['boot', 'image', 'forms'];
-/** Measured only when asked for: it needs an image to compare with. */
+const withHost = ['boot', 'image', 'forms', 'vmm'];
+/** Measured only when asked for: the one needs an image to compare with, the other KVM and root. */
 const forms = 'forms';
+const vmm = 'vmm';
 
-const help = `Usage: npm run --silent bench -- [--only tunnel,egress,boot,image,forms] [--runs N] [--against FOLDER]
+const help = `Usage: npm run --silent bench -- [--only tunnel,egress,boot,image,forms,vmm] [--runs N] [--against FOLDER]
 
   tunnel   WebSocket desktop tunnel against direct TCP: throughput (goal ≥ 0.8), one-byte echo
   egress   egress gateway against its upstream proxy asked directly: throughput, time to connect
@@ -23,8 +24,10 @@ const help = `Usage: npm run --silent bench -- [--only tunnel,egress,boot,image,
   image    image build --force against a bare mmdebstrap of the same packages
 
   forms    power-on to VNC banner and to a drawn browser window, against another golden image (goal ≤ 0.75); not by default
+  vmm      Firecracker's jailer by hand against the driver (goal ≤ 1.15), VNC banner under QEMU with KVM and under Firecracker; as root,
+           where there is KVM; not by default
 
-  --only     Measure these parts only; all but forms by default.
+  --only     Measure these parts only; all but forms and vmm by default.
   --against  Folder of the image that forms compares the current one with.
   --runs     Rounds of each measurement: by default 5 transfers, 2 boots, 1 image build, 3 pairs of forms. Each round measures
              both sides.
@@ -42,7 +45,7 @@ export function parse(args) {
   if (!asked) return undefined;
   const { values } = asked;
   const only = values.only?.split(',') ?? parts;
-  const all = [...parts, forms];
+  const all = [...parts, forms, vmm];
   const unknown = only.filter((part) => !all.includes(part));
   if (unknown.length > 0) throw new Stop(`There is no part "${unknown.join(', ')}": choose of ${all.join(', ')}.`);
   if (only.includes(forms) && values.against === undefined) {
@@ -64,11 +67,12 @@ export function parse(args) {
 
 async function prepare(wanted) {
   checkNode();
-  if (wanted.some((part) => withHost.includes(part))) await installHostPackages(['run']);
+  if (wanted.some((part) => withHost.includes(part)))
+    await installHostPackages(wanted.includes(vmm) ? ['run', 'test'] : ['run']);
   await installNpmPackages();
   await buildIfStale();
   await must([process.execPath, join(root, 'node_modules/typescript/bin/tsc'), '-b', 'tests'], { cwd: root });
-  if (!wanted.includes('boot') && !wanted.includes(forms)) return;
+  if (!wanted.some((part) => ['boot', forms, vmm].includes(part))) return;
   await must([process.execPath, join(root, 'packages/image-builder/dist/main.js'), 'build'], { cwd: root });
 }
 

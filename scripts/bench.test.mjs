@@ -15,6 +15,10 @@ describe('arguments of npm run bench', () => {
     expect(() => parse(['--only', 'forms'])).toThrow(/needs an image to compare with/);
   });
 
+  it('compares VMMs only when asked', () => {
+    expect(parse(['--only', 'vmm'])).toMatchObject({ wanted: ['vmm'] });
+  });
+
   it.each([
     [['--only', 'disk'], /no part "disk"/],
     [['--runs', '0'], /--runs is "0"/],

@@ -11,10 +11,14 @@ import { must, readArgs, Stop } from './run.mjs';
 /** By name: the vitest project and its files, and what they are told. */
 export const soaks = {
   driver: {
-    about: '200 VMs created and destroyed while chance kills runner, VMM, both or nothing',
+    about: '200 VMs under each driver and network, while chance kills VMM, runner, helper and controller',
     project: 'vm',
-    files: ['tests/vm/driver/destroy.test.ts'],
-    env: ({ count, seed }) => ({ TEST_CYCLES: String(count ?? 200), TEST_SEED: String(seed) }),
+    files: ['kills', 'destroy'].map((subject) => `tests/vm/driver/${subject}.test.ts`),
+    env: ({ cycles, seed, driver, network }) => ({
+      ...{ TEST_CYCLES: String(cycles ?? 200), TEST_SEED: String(seed) },
+      ...(driver !== undefined && { TEST_DRIVER: driver }),
+      ...(network !== undefined && { TEST_NETWORK: network }),
+    }),
   },
   crash: {
     about: 'a sign-in whose agents, runner and VMM are killed, each at each of its states, and those of its CLI VM',
@@ -39,7 +43,7 @@ export const soaks = {
     about: '50 sizes of a desktop in a row, beside all that hands do in it',
     project: 'vm',
     files: ['tests/vm/keyboard.test.ts'],
-    env: ({ count }) => ({ TEST_CYCLES: String(count ?? 50) }),
+    env: ({ cycles }) => ({ TEST_CYCLES: String(cycles ?? 50) }),
   },
   'sign-in': {
     about: 'Claude Code and Codex signed in after a refusal, then Claude Code by a code from another device',
@@ -51,40 +55,49 @@ export const soaks = {
     about: '200 refreshes of a login while controller, agent and VM are killed',
     project: 'integration',
     files: ['tests/integration/custody.test.ts'],
-    env: ({ count, seed }) => ({ TEST_CYCLES: String(count ?? 200), TEST_SEED: String(seed) }),
+    env: ({ cycles, seed }) => ({ TEST_CYCLES: String(cycles ?? 200), TEST_SEED: String(seed) }),
   },
 };
 
 const names = Object.keys(soaks);
-const help = `Usage: npm run soak -- [--only ${names.join(',')}] [--count N] [--seed N]
+const help = `Usage: npm run soak -- [--only ${names.join(',')}] [--cycles N] [--seed N] [--driver NAME] [--network user|netns]
 
 ${names.map((name) => `  ${name.padEnd(8)} ${soaks[name].about}`).join('\n')}
 
-  --only   run these only
-  --count  another number of rounds
-  --seed   another order of chances; printed with the result
-  --help   show this text
+  --only     run these only
+  --cycles   another number of rounds
+  --seed     another order of chances; printed with the result
+  --driver   of VMs: this one only, as the soak driver finds it on this host
+  --network  of VMs: this one only; netns takes root
+  --help     show this text
 
 Needs what \`npm test\` needs, and builds the golden image if none is current.
 `;
 
-/** @returns {{wanted: string[], count: number | null, seed: number} | undefined} undefined: help was asked for */
+/** @returns {{wanted: string[], cycles: number | null, seed: number, driver?: string, network?: string} | undefined} undefined: help was asked for */
 export function parse(args) {
   const text = { type: 'string' };
-  const asked = readArgs(args, { help, options: { only: text, count: text, seed: text } });
+  const asked = readArgs(args, {
+    help,
+    options: { only: text, cycles: text, seed: text, driver: text, network: text },
+  });
   if (!asked) return undefined;
-  const { only, count, seed } = asked.values;
+  const { only, cycles, seed, driver, network } = asked.values;
   const wanted = only?.split(',') ?? names;
   const unknown = wanted.filter((name) => !names.includes(name));
   if (unknown.length > 0) throw new Stop(`There is no soak "${unknown.join(', ')}": choose of ${names.join(', ')}.`);
-  for (const [name, value] of Object.entries({ count, seed })) {
+  for (const [name, value] of Object.entries({ cycles, seed })) {
     if (value !== undefined && !/^[1-9]\d{0,5}$/.test(value))
       throw new Stop(`--${name} is "${value}"; a number was expected.`);
   }
+  if (network !== undefined && !['user', 'netns'].includes(network))
+    throw new Stop(`There is no network "${network}": choose of user, netns.`);
   return {
     wanted,
-    count: count === undefined ? null : Number(count),
+    cycles: cycles === undefined ? null : Number(cycles),
     seed: seed === undefined ? Math.ceil(Math.random() * 99_999) : Number(seed),
+    ...(driver !== undefined && { driver }),
+    ...(network !== undefined && { network }),
   };
 }
 

@@ -9,14 +9,27 @@ test.each(Object.entries(soaks))('%s names files that exist', (_name, { files })
 });
 
 test.each(['driver', 'custody'])('%s is told count and seed', (name) => {
-  expect(Object.values(soaks[name].env({ count: 7, seed: 9 }))).toEqual(['7', '9']);
+  expect(Object.values(soaks[name].env({ cycles: 7, seed: 9 }))).toEqual(['7', '9']);
+});
+
+test('driver is told which driver and network', () => {
+  const asked = parse(['--only', 'driver', '--cycles', '2', '--seed', '3', '--driver', 'qemu', '--network', 'netns']);
+  const expected = { TEST_CYCLES: '2', TEST_SEED: '3', TEST_DRIVER: 'qemu', TEST_NETWORK: 'netns' };
+  expect(soaks.driver.env(asked)).toEqual(expected);
 });
 
 test('all are run with their own counts unless asked otherwise', () => {
-  expect(parse([])).toMatchObject({ wanted: Object.keys(soaks), count: null });
-  expect(parse(['--only', 'driver', '--count', '3', '--seed', '5'])).toEqual({ wanted: ['driver'], count: 3, seed: 5 });
+  expect(parse([])).toMatchObject({ wanted: Object.keys(soaks), cycles: null });
+  expect(parse(['--only', 'driver', '--cycles', '3', '--seed', '5'])).toEqual({
+    wanted: ['driver'],
+    cycles: 3,
+    seed: 5,
+  });
 });
 
-test.each([[['--only', 'nothing']], [['--count', '0']], [['--seed', 'x']]])('%j is refused', (args) => {
-  expect(() => parse(args)).toThrow(/nothing|--count|--seed/);
-});
+test.each([[['--only', 'nothing']], [['--cycles', '0']], [['--seed', 'x']], [['--network', 'none']]])(
+  '%j is refused',
+  (args) => {
+    expect(() => parse(args)).toThrow(/nothing|--cycles|--seed|none/);
+  },
+);

@@ -7,6 +7,7 @@ import type { Context, Figure } from './figure.js';
 import { benchForms } from './forms.js';
 import { benchImage } from './image.js';
 import { benchTunnel } from './tunnel.js';
+import { benchVmm } from './vmm.js';
 
 const parts: Readonly<Record<string, (context: Context) => Promise<Figure[]>>> = {
   tunnel: benchTunnel,
@@ -14,6 +15,7 @@ const parts: Readonly<Record<string, (context: Context) => Promise<Figure[]>>> =
   boot: benchBoot,
   image: benchImage,
   forms: benchForms,
+  vmm: benchVmm,
 };
 
 /**

@@ -4,7 +4,9 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { run, systemPath } from '@airlock/contract/process';
 import { assertNoLeaks, findLeaks, takeSnapshot, untilNoLeaks, type LeakScope } from './leaks.js';
+import { until } from './poll.js';
 
 let folder = '';
 let scope: LeakScope;
@@ -57,3 +59,30 @@ it('says what is left', async () => {
   expect(() => assertNoLeaks(before, after)).toThrow('Left behind:\n  processes: pid 7 (start 9): qemu');
   expect(() => assertNoLeaks(before, before)).not.toThrow();
 });
+
+it.skipIf(process.getuid?.() !== 0)(
+  'sees a process without a family in another network, an interface and a packet filter',
+  async () => {
+    const before = await takeSnapshot(scope);
+    const name = `lt${process.pid}`;
+    const script = 'unshare --net sleep 61 >/dev/null 2>&1 & echo $!';
+    const pid = Number((await run('sh', ['-c', script], { cleanEnv: true, env: { PATH: systemPath() } })).stdout);
+    try {
+      await run('ip', ['tuntap', 'add', name, 'mode', 'tap']);
+      await run('nft', ['add', 'table', 'inet', name]);
+      const found = (): Promise<string[]> => takeSnapshot(scope).then((after) => findLeaks(before, after));
+      await until('all of it to be seen', async () => (await found()).length === 3, {
+        timeoutMs: 5_000,
+        explain: async () => (await found()).join(),
+      });
+      expect((await found()).map((leak) => leak.replace(/pid .*:/, ''))).toEqual([
+        ...['processes:  sleep 61', `interfaces: /sys/class/net/${name}`, `packetFilters: table inet ${name}`],
+      ]);
+    } finally {
+      process.kill(pid, 'SIGKILL');
+      await run('ip', ['link', 'delete', name]);
+      await run('nft', ['delete', 'table', 'inet', name]);
+    }
+    await untilNoLeaks(before, 5_000);
+  },
+);

@@ -1,10 +1,12 @@
 /**
  * What a test may leave behind on this host, compared before and after. Looks only at what is ours: processes that
- * descend from this one or name the AIRLOCK_HOME, their listening ports, named network namespaces, mounts, temp folders.
+ * descend from this one, name the AIRLOCK_HOME or are in another network than this one, their listening ports, named network namespaces,
+ * mounts, cgroups of VMs, interfaces and packet filters of the host, temp folders.
  */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { run } from '@airlock/contract/process';
 import { until } from './poll.js';
 
 export interface LeakScope {
@@ -23,6 +25,10 @@ export interface Snapshot {
   mounts: string[];
   /** Of VMMs that were locked up, by VM. */
   cgroups: string[];
+  /** Of networks, on the host itself. */
+  interfaces: string[];
+  /** Tables of the host's packet filter. */
+  packetFilters: string[];
   paths: string[];
 }
 
@@ -30,19 +36,20 @@ export async function takeSnapshot(scope: LeakScope): Promise<Snapshot> {
   const names = scope.names ?? /airlock/i;
   const own = (await listProcesses()).filter((one) => one.pid !== process.pid);
   const ours = await ourProcesses(own, scope.home);
-  const [listeningPorts, networkNamespaces, mounts, cgroups, paths] = await Promise.all([
+  const [listeningPorts, networkNamespaces, mounts, cgroups, interfaces, packetFilters, paths] = await Promise.all([
     portsOf([{ pid: process.pid, parent: 0, started: '', command: 'this test' }, ...ours]),
     entriesOf('/run/netns', /./),
     mountsOf(names, scope.home),
-    Promise.all(
-      ['memory', 'pids', 'cpu', 'blkio'].map(async (name) => entriesOf(`/sys/fs/cgroup/${name}/airlock`, /./)),
-    ).then((all) => all.flat()),
+    // Of version 1 and 2, wherever the helper's own part of the tree is.
+    linesOf('find', '/sys/fs/cgroup', '-type', 'd', '-name', 'vm_*'),
+    entriesOf('/sys/class/net', /./),
+    process.getuid?.() === 0 ? linesOf('nft', 'list', 'tables') : [],
     Promise.all(['/dev/shm', '/run', tmpdir()].map(async (folder) => entriesOf(folder, names))).then((all) =>
       all.flat(),
     ),
   ]);
   const processes = ours.map(({ pid, started, command }) => `pid ${pid} (start ${started}): ${command.slice(0, 200)}`);
-  return { scope, processes, listeningPorts, networkNamespaces, mounts, cgroups, paths };
+  return { scope, processes, listeningPorts, networkNamespaces, mounts, cgroups, interfaces, packetFilters, paths };
 }
 
 /** @throws Error that lists, by kind, everything that is there after and was not there before. */
@@ -66,7 +73,10 @@ export async function untilNoLeaks(before: Snapshot, timeoutMs: number): Promise
 
 /** The new lines of `after`, each with its kind. */
 export function findLeaks(before: Snapshot, after: Snapshot): string[] {
-  const kinds = ['processes', 'listeningPorts', 'networkNamespaces', 'mounts', 'cgroups', 'paths'] as const;
+  const kinds = [
+    ...(['processes', 'listeningPorts', 'networkNamespaces', 'mounts'] as const),
+    ...(['cgroups', 'interfaces', 'packetFilters', 'paths'] as const),
+  ];
   return kinds.flatMap((kind) => {
     const known = new Set(before[kind]);
     return after[kind].filter((line) => !known.has(line)).map((line) => `${kind}: ${line}`);
@@ -117,13 +127,16 @@ async function ourProcesses(all: Process[], home: string): Promise<Process[]> {
   return all.filter((_one, index) => kept[index]);
 }
 
-/** True when its environment or working folder names the home; false also when we may not look. */
+/** True when its environment or working folder names the home, or its network is another one; false also when we may not look. */
 async function livesIn(pid: number, home: string): Promise<boolean> {
   const facts = await Promise.all([
     unlessGone(readFile(`/proc/${pid}/environ`, 'utf8')),
     unlessGone(readlink(`/proc/${pid}/cwd`)),
   ]);
-  return facts.some((fact) => fact?.includes(home) === true);
+  const [network, own] = await Promise.all(
+    [pid, process.pid].map(async (one) => unlessGone(readlink(`/proc/${one}/ns/net`))),
+  );
+  return facts.some((fact) => fact?.includes(home) === true) || (network !== undefined && network !== own);
 }
 
 async function portsOf(owners: Process[]): Promise<string[]> {
@@ -159,6 +172,12 @@ async function mountsOf(names: RegExp, home: string): Promise<string[]> {
 async function entriesOf(folder: string, names: RegExp): Promise<string[]> {
   const entries = (await unlessGone(readdir(folder))) ?? [];
   return entries.filter((name) => names.test(name)).map((name) => join(folder, name));
+}
+
+/** Of what a program prints; none where it is not installed. */
+async function linesOf(program: string, ...args: string[]): Promise<string[]> {
+  const { stdout } = await run(program, args, { okCodes: [0, 1] }).catch(() => ({ stdout: '' }));
+  return stdout.split('\n').filter(Boolean);
 }
 
 /** The value, or undefined when the file or process is gone, or belongs to another user. */

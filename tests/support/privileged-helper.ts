@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { firecrackerBinaries } from './firecracker-binaries.js';
 import { until } from './poll.js';
 
-export const helperMain = fileURLToPath(new URL('../../packages/privileged-helper/dist/main.js', import.meta.url));
+// This file is run both from tests/support and, compiled, from tests/dist/support.
+const here = fileURLToPath(import.meta.url);
+export const helperMain = join(here.slice(0, here.lastIndexOf('/tests/')), 'packages/privileged-helper/dist/main.js');
 
 /** Who relays run as. */
 export const relayUser = 65534;
@@ -68,16 +70,19 @@ export interface ListeningHelper {
   close(): Promise<void>;
 }
 
-/** A helper for the runners of this user's, whose home and memory is the folder `home`; with another Firecracker, or range of ids, than usual. */
+/**
+ * A helper for the runners of this user's, whose home is the folder `home`, as is their folder in memory; with another one, another Firecracker
+ * or range of ids than usual.
+ */
 export async function listenAsHelper(
   home: string,
-  { firecracker, ids = '70000-70099' }: { firecracker?: string; ids?: string } = {},
+  { memory = home, firecracker, ids = '70000-70099' }: { memory?: string; firecracker?: string; ids?: string } = {},
 ): Promise<ListeningHelper> {
   const run = await mkdtemp('/run/airlock-d');
   const socket = join(home, `${basename(run)}.sock`);
   const programs = ['qemu-system-x86_64', firecracker ?? (await firecrackerBinaries()).firecracker];
   const user = ['--user', `${process.getuid?.()}:${process.getgid?.()}`, '--ids', ids];
-  const places = ['--home', home, '--memory', home, '--run', run, '--socket', socket];
+  const places = ['--home', home, '--memory', memory, '--run', run, '--socket', socket];
   const command = [helperMain, 'listen', ...user, '--programs', programs.join(','), ...places];
   // Under cgroups of version 2 it needs a part of the tree of its own, as its unit gives it one.
   const isVersion2 = await access('/sys/fs/cgroup/cgroup.controllers').then(

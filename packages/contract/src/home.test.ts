@@ -33,6 +33,7 @@ test('what a home holds has the names that it always had', () => {
       buildLock: '/h/images/.build.lock',
     },
     vms: '/h/vm',
+    saved: '/h/saved',
     secrets: '/h/secret',
   });
   expect(paths.vm('vm_1')).toBe('/h/vm/vm_1');

@@ -22,7 +22,10 @@ async function helperThatSays(answer: string): Promise<string> {
   const path = join(folder, 'helper.sock');
   server = createServer((socket) => {
     socket.on('error', () => socket.destroy());
-    socket.once('data', () => socket.end(answer));
+    socket.once('data', () => {
+      // In two pieces: where one ends is chance.
+      socket.write(answer.slice(0, 5), () => setImmediate(() => socket.end(answer.slice(5))));
+    });
   });
   await once(server.listen(path), 'listening');
   return path;
@@ -50,6 +53,8 @@ it.each([
   ['there is none', null, 'helper_unavailable', /ENOENT/],
   ['it lacks something', status('nft is not installed.'), 'network_unavailable', /nft is not installed/],
   ['it says something else', 'HTTP/1.1 400 Bad Request\r\n', 'helper_unavailable', /helper\.sock/],
+  ['it says what nobody knows', '{"version":2}\n', 'helper_unavailable', /helper\.sock answers "status"/],
+  ['it ends in the middle of a word', '{"version":1,', 'helper_unavailable', /helper\.sock has ended/],
 ] as const)(
   'falls back, with the reason, or fails where a namespace is demanded: %s',
   async (_, answer, code, reason) => {

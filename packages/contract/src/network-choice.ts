@@ -1,9 +1,8 @@
 /** Which network VMs of this host get, and why: what the setting asks for, and what the privileged helper says. */
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import type { VmNetwork } from './api.js';
 import { AppError } from './errors.js';
-import { HelperStatus, helperSocket, type VmUsers } from './privileged.js';
+import { connectHelper } from './helper-client.js';
+import { HelperStatus, type VmUsers } from './privileged.js';
 import type { Settings } from './settings.js';
 
 export interface NetworkChoice {
@@ -16,14 +15,8 @@ export interface NetworkChoice {
   vmUsers: VmUsers | null;
 }
 
-/** Milliseconds. */
-const answerMs = 10_000;
-
 /** @throws AppError helper_unavailable, network_unavailable when AIRLOCK_NETWORK=netns and there can be none */
-export async function chooseNetwork(
-  wanted: Settings['AIRLOCK_NETWORK'],
-  socket: string = helperSocket,
-): Promise<NetworkChoice> {
+export async function chooseNetwork(wanted: Settings['AIRLOCK_NETWORK'], socket: string): Promise<NetworkChoice> {
   const user = (networkReason: string): NetworkChoice => ({
     network: 'user',
     networkReason,
@@ -46,18 +39,10 @@ const hint = 'docs/privileged-helper.md says how to install the helper; AIRLOCK_
 
 /** @throws AppError helper_unavailable */
 async function askHelper(path: string): Promise<HelperStatus> {
-  const socket = connect(path);
-  const late = setTimeout(() => socket.destroy(new Error(`no answer within ${answerMs} ms`)), answerMs);
+  const helper = await connectHelper(path);
   try {
-    await once(socket, 'connect');
-    socket.write(`${JSON.stringify({ verb: 'status' })}\n`);
-    const [answer] = (await once(socket, 'data')) as [Buffer];
-    return HelperStatus.parse(JSON.parse(answer.toString('utf8')));
-  } catch (cause) {
-    const why = (cause as Error).message;
-    throw new AppError('helper_unavailable', `No privileged helper answers at ${path}: ${why}.`, { hint, cause });
+    return await helper.ask({ verb: 'status' }, HelperStatus);
   } finally {
-    clearTimeout(late);
-    socket.destroy();
+    await helper.close();
   }
 }

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { AppError } from './errors.js';
 import { defaultHome } from './home.js';
+import { helperSocket } from './privileged.js';
 import { DirectHost } from './runner.js';
 import { whyNoTimeZone } from './time-zone.js';
 import { whyNoUpstream } from './upstream.js';
@@ -152,6 +153,10 @@ export const settingDefinitions = {
     schema: z.enum(['auto', 'netns', 'user']).default('auto'),
     about:
       'Network of VMs: netns is a namespace for each, in which its VMM is locked up, made by the privileged helper; user is the VMM’s own; auto takes netns where the helper answers.',
+  },
+  AIRLOCK_HELPER_SOCKET: {
+    schema: z.string().startsWith('/', 'an absolute path').max(100).default(helperSocket),
+    about: 'Where the privileged helper listens: another place where the host has more than one Airlock.',
   },
   AIRLOCK_VM_CPUS: { schema: z.coerce.number().int().min(1).max(16).default(2), about: 'Virtual CPUs of a VM.' },
   AIRLOCK_VM_MEMORY_MIB: {

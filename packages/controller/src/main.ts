@@ -37,7 +37,10 @@ async function makeParts(settings: Settings, log: Log, { store, users, audit }: 
   const ring = createKeyRing(await loadVaultKeys(home, keyFile), (keys) => storeVaultKeys(home, keys, keyFile));
   const vault = createVault({ store, ring, users, log });
   const images = createImages(home);
-  const { network, networkReason, helperSocket, vmUsers } = await chooseNetwork(settings.AIRLOCK_NETWORK);
+  const { network, networkReason, helperSocket, vmUsers } = await chooseNetwork(
+    settings.AIRLOCK_NETWORK,
+    settings.AIRLOCK_HELPER_SOCKET,
+  );
   log.info({ network, reason: networkReason }, 'network of VMs');
   const engine = createLocalEngine({ settings, imageFiles: images.get, tscKhz: host.tscKhz, helperSocket });
   const guard = createCredentialGuard({ vault, log });

@@ -1,9 +1,8 @@
 /** What was made for the VM of one connection, and its end. */
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
 import type { JailRequest } from '@airlock/contract/privileged';
-import { abandoned, claim, isTaken } from './claim.js';
+import { abandoned, claim, isTaken, release } from './claim.js';
 import type { HelperConfig } from './config.js';
 import { removeCgroups } from './jail/cgroup.js';
 import { giveBackId, sweepIds, takeId } from './jail/ids.js';
@@ -26,11 +25,11 @@ export interface Vm {
 
 /** @throws AppError network_unavailable, vm_ids_exhausted, vm_id_refused: nothing is left */
 export async function createVm(config: HelperConfig, vmId: string, vmUser?: number): Promise<Vm> {
-  const base = await claim(config.run, vmId, () => recover(config, vmId), givingBackMs);
+  const base = await claim(config.run, vmId, (left) => recover(config, vmId, left), givingBackMs);
   let uid: number | undefined;
-  const release = async (): Promise<void> => {
+  const giveBack = async (): Promise<void> => {
     await removeNetwork(config, vmId, base);
-    await rm(base, { recursive: true });
+    await release(config.run, vmId);
     if (uid !== undefined) await giveBackId(config.run, uid);
   };
   try {
@@ -43,7 +42,7 @@ export async function createVm(config: HelperConfig, vmId: string, vmUser?: numb
         () => undefined,
       );
       await slot.close();
-      await release();
+      await giveBack();
     };
     const start = (request: JailRequest, events: JailEvents): Promise<Jail> => {
       if (jail) throw new AppError('invalid_request', 'The VMM of this connection was started already.');
@@ -51,24 +50,40 @@ export async function createVm(config: HelperConfig, vmId: string, vmUser?: numb
     };
     return { folder: slot.folder, ended: slot.relayEnded, close, start };
   } catch (error) {
-    await release();
+    await giveBack();
     throw error;
   }
 }
 
 /** What a killed helper had for this VM. All processes in its namespace are ended before its cgroups are removed. */
-async function recover(config: HelperConfig, vmId: string): Promise<void> {
-  await removeNetwork(config, vmId, join(config.run, vmId));
+async function recover(config: HelperConfig, vmId: string, left: string): Promise<void> {
+  await removeNetwork(config, vmId, left);
   await removeCgroups(vmId);
 }
 
 /** Gives back what killed helpers have left, unless another process is at it already. */
 export async function sweep(config: HelperConfig): Promise<void> {
-  for (const vmId of await abandoned(config.run)) {
-    const base = await claim(config.run, vmId, () => recover(config, vmId)).catch(nullIfTaken);
-    if (base !== null) await rm(base, { recursive: true });
+  const { vmIds, aside } = await abandoned(config.run);
+  for (const vmId of vmIds) await sweepVm(config, vmId);
+  for (const { vmId, left } of aside) {
+    const swept = await sweepVm(config, vmId, () => recover(config, vmId, left));
+    // Where somebody has the VM, its network was made anew and is not what this has left.
+    if (swept) await rm(left, { recursive: true, force: true });
   }
   await sweepIds(config.run);
+}
+
+/** False: another process has the VM. */
+async function sweepVm(
+  config: HelperConfig,
+  vmId: string,
+  also: () => Promise<void> = async () => undefined,
+): Promise<boolean> {
+  const base = await claim(config.run, vmId, (left) => recover(config, vmId, left)).catch(nullIfTaken);
+  if (base === null) return false;
+  await also();
+  await release(config.run, vmId);
+  return true;
 }
 
 function nullIfTaken(error: unknown): null {

@@ -48,8 +48,8 @@ export interface PoweredVm {
   serial: BoundedLog;
 }
 
-/** Makes the VM's network, its way out and its config drive. @throws AppError host_unsupported */
-export async function connect(context: BootContext): Promise<Connections> {
+/** Makes the VM's network, its way out and its config drive. @throws AppError host_unsupported, aborted */
+export async function connect(context: BootContext, signal: AbortSignal): Promise<Connections> {
   const { folder, spec, secrets, cleanup } = context;
   const driver = chooseDriver(spec);
   const desktop = secrets.guestConfig.vncPassword !== null;
@@ -58,6 +58,7 @@ export async function connect(context: BootContext): Promise<Connections> {
     ...{ vmId: spec.vmId, vmUser: spec.vmUser, folder, desktop },
   });
   cleanup.add('network', () => network.detach());
+  signal.throwIfAborted();
   const gateway = await openEgress(context, network.gatewaySocket);
   const drive = await createConfigDrive(spec.secretFolder, secrets.guestConfig);
   cleanup.add('config drive', () => drive.remove());

@@ -4,6 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { watch } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -184,6 +185,22 @@ describe('a VM that cannot boot', () => {
     expect(status).toMatchObject({ phase: 'failed', error: { code } });
     await expectReleased(status);
   });
+});
+
+describe('a VM that is stopped while it is made', () => {
+  it.each(['r.sock', 'e.sock', `${vmId}.config`, 'serial.log', 'vmm.log', 'status.json'])(
+    'leaves nothing: when %s has appeared',
+    async (file) => {
+      await prepare('running', 'halt');
+      const runner = start();
+      const watchers = [folder, join(root, 'secret')].map((place) =>
+        watch(place, (_event, name) => void (name === file && runner.kill('SIGTERM'))),
+      );
+      expect(await exitCode(runner)).toBe(0);
+      for (const watcher of watchers) watcher.close();
+      await expectReleased(await readStatus());
+    },
+  );
 });
 
 describe('a running VM', () => {

@@ -117,7 +117,8 @@ function bootEvents(life: Life): Pick<BootContext, 'onUpstreamError' | 'onConsol
 async function live(context: BootContext, life: Life): Promise<void> {
   const over = AbortSignal.any([life.stop.requested, life.trouble.signal]);
   try {
-    await raceAbort(boot(context, life, over), over);
+    // Not raced with its end: what it is just making would be made after everything was given back.
+    await boot(context, life, over);
     await aborted(over);
   } catch (error) {
     // What was waited for fails as soon as anything ends the wait: the reason is what counts.
@@ -129,7 +130,7 @@ async function live(context: BootContext, life: Life): Promise<void> {
 
 async function boot(context: BootContext, life: Life, over: AbortSignal): Promise<void> {
   const { status, trouble, log } = life;
-  const parts = await connect(context);
+  const parts = await connect(context, over);
   life.parts = parts;
   const { gateway, network } = parts;
   // Beside the boot: it may take as long, and a VM without upstream is still worth showing.
@@ -151,7 +152,7 @@ async function boot(context: BootContext, life: Life, over: AbortSignal): Promis
   life.agent = agent;
   life.configuration = createConfiguration({ drive: parts.drive, agent, first: context.secrets.guestConfig });
   const desktop = vncPassword === null ? null : () => network.dial('desktop');
-  await waitUntilReady(agent, desktop, readinessEvents(life), over);
+  await raceAbort(waitUntilReady(agent, desktop, readinessEvents(life), over), over);
   clock.end();
   status.update({ phase: 'ready', readyAt: Date.now() });
   log.info({ ms: Date.now() - status.current().startedAt }, 'ready');

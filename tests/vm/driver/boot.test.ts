@@ -2,12 +2,12 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { tinyKernel, watchingKernel, watchWords } from '@airlock/runner/fixtures/tiny-guest';
 import type { NetworkDevice } from '@airlock/runner/lib/device';
 import { chooseDriver } from '@airlock/runner/vmm/registry';
-import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
-import { createTinyVm, findOffers, patienceMs, type TinyVm } from './tiny-vm.js';
+import { describeEach, useTinyVms } from './suite.js';
+import { findOffers } from './tiny-vm.js';
 
 const devices: readonly NetworkDevice[] = [
   { type: 'user', forwards: [8080], gatewaySocket: '/nowhere/e.sock' },
@@ -20,25 +20,11 @@ const devices: readonly NetworkDevice[] = [
   },
 ];
 
-let vm: TinyVm | undefined;
-let before: Snapshot;
+const tiny = useTinyVms();
 
-beforeEach(async () => {
-  before = await takeSnapshot({ home: join(tmpdir(), 'airlock-d-'), names: /airlock-d-/ });
-});
-afterEach(async () => {
-  await vm?.remove();
-  vm = undefined;
-  await untilNoLeaks(before, patienceMs);
-});
-
-describe.each(await findOffers())('the driver $driver, network $network', (offer) => {
-  beforeEach(({ skip }) => {
-    if (offer.skip !== null) skip(offer.skip);
-  });
-
+describeEach(await findOffers(), (offer) => {
   it('powers a VM on, whose console is heard from the first letter on', async () => {
-    vm = await createTinyVm(offer, tinyKernel('a line\nand another', 'halt'));
+    const vm = await tiny.make(offer, tinyKernel('a line\nand another', 'halt'));
     vm.start();
     expect(await vm.untilConsole('another\n')).toBe('a line\nand another\n');
     const { phase, vmm, poweredOnAt } = await vm.statusWhen((status) => status.vmm !== null);
@@ -46,7 +32,7 @@ describe.each(await findOffers())('the driver $driver, network $network', (offer
   });
 
   it('shows the guest its config drive, and what is written to it while it runs', async () => {
-    vm = await createTinyVm(offer, watchingKernel());
+    const vm = await tiny.make(offer, watchingKernel());
     vm.start();
     await vm.untilConsole(`${watchWords.finds}00000001`);
     for (const generation of [2, 3]) {
@@ -57,7 +43,7 @@ describe.each(await findOffers())('the driver $driver, network $network', (offer
   });
 
   it('takes several drives', async () => {
-    vm = await createTinyVm(offer, watchingKernel(), ({ drives }) => ({
+    const vm = await tiny.make(offer, watchingKernel(), ({ drives }) => ({
       drives: [...drives, ...drives.map((drive) => ({ ...drive, id: 'more' }))],
     }));
     vm.start();
@@ -69,10 +55,8 @@ describe.each(await findOffers())('the driver $driver, network $network', (offer
     if (driver.capabilities.networks.includes(network.type)) return;
     const folder = await mkdtemp(join(tmpdir(), 'airlock-d-'));
     try {
-      const { vmId, cpus, memoryMib, kernel, initrd, drives, accel, tscKhz } = (vm = await createTinyVm(
-        offer,
-        Buffer.alloc(0),
-      )).spec;
+      const { vmId, cpus, memoryMib, kernel, initrd, drives, accel, tscKhz } = (await tiny.make(offer, Buffer.alloc(0)))
+        .spec;
       const options = {
         ...{ vmId, accel, cpus, memoryMib, kernel, initrd, drives, tscKhz, folder, network, kernelArguments: '' },
         ...{ onSerial: () => undefined, onMessage: () => undefined, lastMessages: () => '' },

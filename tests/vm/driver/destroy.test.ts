@@ -9,18 +9,24 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Vm } from '@airlock/contract/api';
 import { homePaths } from '@airlock/contract/home';
 import type { StreamingClient } from '@airlock/contract/http-client';
+import { findMemoryFolder } from '@airlock/contract/memory-folder';
+import { namespaceOf } from '@airlock/contract/privileged';
 import { isRunning } from '@airlock/contract/process';
+import { runProbe } from '@airlock/contract/run-probe';
 import { readVmSpec, RunnerStatus, runnerFiles } from '@airlock/contract/runner';
 import { tinyKernel } from '@airlock/runner/fixtures/tiny-guest';
+import { chance, some } from '../../support/chance.js';
 import { apiClient, endController, refusal } from '../../support/api.js';
 import { startController, type RunningController } from '../../support/controller.js';
 import { createTestHome, type TestHome } from '../../support/home.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
 import { until } from '../../support/poll.js';
+import { listenAsHelper, type ListeningHelper } from '../../support/privileged-helper.js';
 import { useTinyImage } from './tiny-image.js';
-import { patienceMs } from './tiny-vm.js';
+import { describeEach } from './suite.js';
+import { findOffers, kill9, patienceMs, runnerMain, type Offer } from './tiny-vm.js';
 
-const cycles = Number(process.env['TEST_CYCLES'] ?? 10);
+const cycles = Number(process.env['TEST_CYCLES'] ?? 5);
 const seed = Number(process.env['TEST_SEED'] ?? 1);
 const minutes = (n: number): number => n * 60_000;
 
@@ -28,26 +34,37 @@ let home: TestHome;
 let before: Snapshot;
 let controller: RunningController;
 let api: StreamingClient;
+/** Where networks are namespaces. */
+let helper: ListeningHelper | null;
 /** Where the secrets of all VMs of this home are: gone with the last of them. */
 let secrets: string | undefined;
 
-beforeAll(async () => {
-  home = await createTestHome({ withImages: false });
-  before = await takeSnapshot({ home: home.path, names: new RegExp(basename(home.path)) });
-  await useTinyImage(home, tinyKernel('standing', 'halt'));
-  await start();
-}, minutes(3));
+/** A home, its helper and its controller, for all tests of the suite that calls it. */
+function useController({ network, skip }: Offer): void {
+  if (skip !== null) return;
+  beforeAll(async () => {
+    home = await createTestHome({ withImages: false });
+    before = await takeSnapshot({ home: home.path, names: new RegExp(basename(home.path)) });
+    await useTinyImage(home, tinyKernel('standing', 'halt'));
+    const memory = await findMemoryFolder();
+    if ('problem' in memory) throw new Error(memory.problem);
+    helper = network === 'netns' ? await listenAsHelper(home.path, { memory: memory.path }) : null;
+    await start();
+  }, minutes(3));
 
-afterAll(async () => {
-  await api.close();
-  await endController(controller);
-  await home.remove();
-  await untilNoLeaks(before, patienceMs);
-  if (secrets !== undefined && (await isThere(secrets))) throw new Error(`${secrets} was left behind.`);
-}, minutes(2));
+  afterAll(async () => {
+    await api.close();
+    await endController(controller);
+    await helper?.close();
+    await home.remove();
+    await untilNoLeaks(before, patienceMs);
+    if (secrets !== undefined && (await isThere(secrets))) throw new Error(`${secrets} was left behind.`);
+  }, minutes(2));
+}
 
 async function start(): Promise<void> {
-  controller = await startController({ home: home.path });
+  const env = helper ? { AIRLOCK_NETWORK: 'netns', AIRLOCK_HELPER_SOCKET: helper.socket } : { AIRLOCK_NETWORK: 'user' };
+  controller = await startController({ home: home.path, env });
   api = apiClient(controller.url, controller.token);
 }
 
@@ -102,27 +119,9 @@ async function expectNothingOf(id: string): Promise<void> {
   }
   const status = await statusOf(id);
   for (const process of [status?.runner, status?.vmm]) if (process) expect(await isRunning(process)).toBe(false);
+  const hasNetwork = (): Promise<boolean> => isThere(`/run/netns/${namespaceOf(id)}`);
+  await soon('its network to be given back', async () => !(await hasNetwork()));
 }
-
-describe('a restarted controller', () => {
-  it('takes the VM over that it finds, and its row says how it ended when its runner is killed', async () => {
-    const id = await make();
-    await soon('the VMM', () => hasVmm(id));
-    const first = await statusOf(id);
-    await killController();
-    await start();
-    expect(await statusOf(id)).toMatchObject({ epoch: 1, runner: first?.runner, vmm: first?.vmm });
-    expect(first?.vmm && (await isRunning(first.vmm))).toBe(true);
-    expect((await look(id)).state).toBe('starting');
-
-    process.kill(first?.runner.pid ?? 0, 'SIGKILL');
-    await until('the row to say so', async () => /^(failed|destroyed)$/.test((await look(id)).state), {
-      timeoutMs: patienceMs,
-    });
-    expect((await look(id)).error?.code).toMatch(/^(vm_lost|runner_failed)$/);
-    await expectNothingOf(id);
-  });
-});
 
 /** What is half built, and how that shows. */
 const stages: readonly [string, (id: string) => Promise<boolean>][] = [
@@ -133,60 +132,86 @@ const stages: readonly [string, (id: string) => Promise<boolean>][] = [
   ['with its VMM', hasVmm],
 ];
 
-describe('a VM is destroyed, twice, when its controller was killed', () => {
-  it.each(stages)('%s', async (what, reached) => {
-    const id = await make();
-    await soon(what, () => reached(id));
-    await killController();
-    await start();
-    await destroyTwice(id);
-    await expectNothingOf(id);
-  });
-
-  it('and one that never was is not found', async () => {
-    const error = await refusal(api.call('DELETE', '/api/vm/vm_0000000000000000', null));
-    expect(error.code).toBe('not_found');
-  });
-});
-
-/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
-function random(state: number): () => number {
-  let at = state;
-  return () => {
-    at = (at + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(at ^ (at >>> 15), 1 | at);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-it(
-  `${cycles} times create, kill what chance wants, destroy: nothing is left`,
-  async () => {
-    const next = random(seed);
-    const killed = { nothing: 0, runner: 0, vmm: 0, both: 0 };
-    const whats = ['nothing', 'runner', 'vmm', 'both'] as const;
-    for (let cycle = 0; cycle < cycles; cycle += 1) {
-      const id = await make();
-      const [stage, reached] = stages[Math.floor(next() * stages.length)] ?? ['made', () => Promise.resolve(true)];
-      await soon(stage, () => reached(id));
-      await pause(next() * 300);
-      const what = whats[Math.floor(next() * whats.length)] ?? 'nothing';
-      const status = await statusOf(id);
-      if (what === 'runner' || what === 'both') await kill(status?.runner);
-      if (what === 'vmm' || what === 'both') await kill(status?.vmm);
-      if (status) killed[what] += 1;
-      await destroyTwice(id);
-      await expectNothingOf(id);
-    }
-    process.stdout.write(`${cycles} cycles (seed ${seed}), killed: ${JSON.stringify(killed)}\n`);
-    const mine = (await takeSnapshot(before.scope)).processes.filter((line) => line.includes(`${home.path}/vm/`));
-    expect(mine).toEqual([]);
-  },
-  minutes(1) + cycles * 15_000,
+const chosen = (await runProbe({ program: runnerMain })).drivers.find(({ ok }) => ok)?.name;
+const offers = (await findOffers()).map((offer) =>
+  offer.driver === chosen ? offer : { ...offer, skip: `The controller starts VMs under ${chosen} here.` },
 );
 
-/** A process that is there; it may just have ended. */
-async function kill(identity: RunnerStatus['vmm'] | undefined): Promise<void> {
-  if (identity && (await isRunning(identity))) process.kill(identity.pid, 'SIGKILL');
-}
+describeEach(offers, (offer) => {
+  useController(offer);
+
+  describe('a restarted controller', () => {
+    it('takes the VM over that it finds, and its row says how it ended when its runner is killed', async () => {
+      const id = await make();
+      await soon('the VMM', () => hasVmm(id));
+      const first = await statusOf(id);
+      await killController();
+      await start();
+      expect(await statusOf(id)).toMatchObject({ epoch: 1, runner: first?.runner, vmm: first?.vmm });
+      expect(first?.vmm && (await isRunning(first.vmm))).toBe(true);
+      expect((await look(id)).state).toBe('starting');
+
+      process.kill(first?.runner.pid ?? 0, 'SIGKILL');
+      await until('the row to say so', async () => /^(failed|destroyed)$/.test((await look(id)).state), {
+        timeoutMs: patienceMs,
+      });
+      expect((await look(id)).error?.code).toMatch(/^(vm_lost|runner_failed)$/);
+      await expectNothingOf(id);
+    });
+  });
+
+  describe('a VM is destroyed, twice, when its controller was killed', () => {
+    it.each(stages)('%s', async (what, reached) => {
+      const id = await make();
+      await soon(what, () => reached(id));
+      await killController();
+      await start();
+      await destroyTwice(id);
+      await expectNothingOf(id);
+    });
+
+    it('and one that never was is not found', async () => {
+      const error = await refusal(api.call('DELETE', '/api/vm/vm_0000000000000000', null));
+      expect(error.code).toBe('not_found');
+    });
+  });
+
+  it(
+    `${cycles} times create, kill what chance wants, destroy: nothing is left`,
+    async () => {
+      const next = chance(seed);
+      const killed = { vmm: 0, runner: 0, helper: 0, controller: 0 };
+      for (let cycle = 0; cycle < cycles; cycle += 1) {
+        const id = await make();
+        const [stage, reached] = stages[Math.floor(next() * stages.length)] ?? ['made', () => Promise.resolve(true)];
+        await soon(stage, () => reached(id));
+        await pause(next() * 700);
+        const who = some(next, ['vmm', 'runner', 'helper', 'controller'] as const);
+        const { runner, vmm } = (await statusOf(id)) ?? {};
+        const helpers = (await helper?.serving()) ?? [];
+        const found = {
+          vmm: vmm ? [vmm.pid] : [],
+          runner: runner ? [runner.pid] : [],
+          helper: helpers,
+          controller: [],
+        };
+        for (const one of who) {
+          for (const pid of found[one]) kill9(pid);
+          killed[one] += found[one].length;
+        }
+        if (who.includes('controller')) {
+          await killController();
+          await start();
+          killed.controller += 1;
+        }
+        await destroyTwice(id);
+        if (who.includes('helper')) await helper?.sweep();
+        await expectNothingOf(id);
+      }
+      process.stdout.write(`${cycles} cycles (seed ${seed}), killed: ${JSON.stringify(killed)}\n`);
+      const mine = (await takeSnapshot(before.scope)).processes.filter((line) => line.includes(`${home.path}/vm/`));
+      expect(mine).toEqual([]);
+    },
+    minutes(1) + cycles * 30_000,
+  );
+});

@@ -1,56 +1,30 @@
 /** Conformance of a driver: how a VM ends, by request and otherwise, and that nothing is left. See docs/adding-a-driver.md. */
 import { once } from 'node:events';
-import { tmpdir, totalmem } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { totalmem } from 'node:os';
+import { expect, it } from 'vitest';
 import { isRunning } from '@airlock/contract/process';
 import { tinyKernel, watchingKernel, watchWords } from '@airlock/runner/fixtures/tiny-guest';
-import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
 import { until } from '../../support/poll.js';
-import { createTinyVm, findOffers, patienceMs, type TinyVm } from './tiny-vm.js';
+import { describeEach, useTinyVms } from './suite.js';
+import { findOffers, patienceMs } from './tiny-vm.js';
 
-let vm: TinyVm | undefined;
-let before: Snapshot;
-
-beforeEach(async () => {
-  before = await takeSnapshot({ home: join(tmpdir(), 'airlock-d-'), names: /airlock-d-/ });
-});
-afterEach(async () => {
-  await vm?.remove();
-  vm = undefined;
-  await untilNoLeaks(before, patienceMs);
-});
+const tiny = useTinyVms();
 
 const hugeMib = 65_536;
 
-describe.each(await findOffers())('the driver $driver, network $network', (offer) => {
-  beforeEach(({ skip }) => {
-    if (offer.skip !== null) skip(offer.skip);
-  });
-
-  /** A VM that runs until something is done to it. */
-  async function standing(): Promise<TinyVm> {
-    vm = await createTinyVm(offer, tinyKernel('standing', 'halt'));
-    vm.start();
-    await vm.untilConsole('standing\n');
-    return vm;
-  }
-
+describeEach(await findOffers(), (offer) => {
   it.each(['request', 'SIGTERM'] as const)('stops at once by %s', async (how) => {
-    vm = await createTinyVm(offer, tinyKernel('standing', 'halt'));
-    const runner = vm.start();
-    await vm.untilConsole('standing\n');
+    const vm = await tiny.standing(offer);
     if (how === 'request') await vm.stop(0);
-    else runner.kill('SIGTERM');
+    else vm.runner.kill('SIGTERM');
     expect(await vm.exitCode()).toBe(0);
     expect(await vm.lastStatus()).toMatchObject({ phase: 'stopped', error: null });
     await vm.expectReleased();
   });
 
   it('says so when its VMM is killed', async () => {
-    const killed = await standing();
-    const { vmm } = await killed.statusWhen((status) => status.vmm !== null);
-    process.kill(vmm?.pid ?? 0, 'SIGKILL');
+    const killed = await tiny.standing(offer);
+    process.kill(killed.vmm.pid, 'SIGKILL');
     expect(await killed.exitCode()).toBe(1);
     const { phase, error } = await killed.lastStatus();
     expect([phase, error?.code, error?.message]).toEqual(['failed', 'vmm_failed', expect.stringContaining('SIGKILL')]);
@@ -58,14 +32,12 @@ describe.each(await findOffers())('the driver $driver, network $network', (offer
   });
 
   it('ends with its runner, whose folder a newer epoch takes over', async () => {
-    vm = await createTinyVm(offer, tinyKernel('standing', 'halt'));
-    const first = vm.start();
-    const { vmm } = await vm.statusWhen((status) => status.vmm !== null);
-    first.kill('SIGKILL');
-    await once(first, 'exit');
-    await until('the VMM to end', async () => vmm !== null && !(await isRunning(vmm)), { timeoutMs: patienceMs });
+    const vm = await tiny.standing(offer);
+    vm.runner.kill('SIGKILL');
+    await once(vm.runner, 'exit');
+    await until('the VMM to end', async () => !(await isRunning(vm.vmm)), { timeoutMs: patienceMs });
     vm.start();
-    await vm.statusWhen((status) => status.vmm !== null && status.vmm.pid !== vmm?.pid);
+    await vm.statusWhen((status) => status.vmm !== null && status.vmm.pid !== vm.vmm.pid);
     await vm.stop(0);
     expect(await vm.exitCode()).toBe(0);
     await vm.expectReleased();
@@ -76,7 +48,7 @@ describe.each(await findOffers())('the driver $driver, network $network', (offer
     ['restarts', 'reset', 'restarted'],
   ] as const)('says so when its guest %s, at power-on or later', async (_what, end, words) => {
     for (const generation of [1, 2]) {
-      vm = await createTinyVm(offer, watchingKernel({ generation, end }));
+      const vm = await tiny.make(offer, watchingKernel({ generation, end }));
       vm.start();
       if (generation === 2) {
         await vm.untilConsole(`${watchWords.finds}00000001`);
@@ -88,14 +60,12 @@ describe.each(await findOffers())('the driver $driver, network $network', (offer
       expect(error?.message).toContain(words);
       expect(JSON.stringify(error?.details)).toContain(`${watchWords.finds}0000000${generation}`);
       await vm.expectReleased();
-      await vm.remove();
-      vm = undefined;
     }
   });
 
   it('fails with the VMM’s own words when this host has not the memory', async ({ skip }) => {
     if (totalmem() > hugeMib * 1024 ** 2 * 0.9) skip('This host has more memory than a VM may have.');
-    vm = await createTinyVm(offer, tinyKernel('standing', 'halt'), () => ({ memoryMib: hugeMib }));
+    const vm = await tiny.make(offer, tinyKernel('standing', 'halt'), () => ({ memoryMib: hugeMib }));
     vm.start();
     expect(await vm.exitCode()).toBe(1);
     const { phase, error } = await vm.lastStatus();
@@ -104,7 +74,7 @@ describe.each(await findOffers())('the driver $driver, network $network', (offer
   });
 
   it('fails at once without a kernel', async () => {
-    vm = await createTinyVm(offer, Buffer.alloc(0), ({ kernel }) => ({
+    const vm = await tiny.make(offer, Buffer.alloc(0), ({ kernel }) => ({
       kernel: kernel.replace('img_tiny01', 'img_tiny02'),
     }));
     vm.start();
@@ -114,7 +84,7 @@ describe.each(await findOffers())('the driver $driver, network $network', (offer
   });
 
   it('is given up when it does not boot in time', async () => {
-    vm = await createTinyVm(offer, tinyKernel('standing', 'halt'), () => ({ bootTimeoutMs: 1500 }));
+    const vm = await tiny.make(offer, tinyKernel('standing', 'halt'), () => ({ bootTimeoutMs: 1500 }));
     vm.start();
     expect(await vm.exitCode()).toBe(1);
     const { phase, error } = await vm.lastStatus();

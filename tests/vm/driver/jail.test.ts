@@ -2,27 +2,17 @@
 import { mkdtemp, readdir, readFile, readlink, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { homePaths } from '@airlock/contract/home';
 import { namespaceOf } from '@airlock/contract/privileged';
 import { isRunning, run } from '@airlock/contract/process';
 import { runnerFiles } from '@airlock/contract/runner';
 import { tinyKernel, tinyRootDisk } from '@airlock/runner/fixtures/tiny-guest';
-import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
 import { until } from '../../support/poll.js';
-import { createTinyVm, findOffers, patienceMs, type TinyVm } from './tiny-vm.js';
+import { describeEach, useTinyVms } from './suite.js';
+import { findOffers, patienceMs } from './tiny-vm.js';
 
-let vm: TinyVm | undefined;
-let before: Snapshot;
-
-beforeEach(async () => {
-  before = await takeSnapshot({ home: join(tmpdir(), 'airlock-d-'), names: /airlock-d-/ });
-});
-afterEach(async () => {
-  await vm?.remove();
-  vm = undefined;
-  await untilNoLeaks(before, patienceMs);
-});
+const tiny = useTinyVms();
 
 const offers = (await findOffers()).filter(({ network }) => network === 'netns');
 
@@ -34,22 +24,10 @@ const roots: Readonly<Record<string, string[]>> = {
   ],
 };
 
-describe.each(offers)('the driver $driver, locked up', (offer) => {
-  beforeEach(({ skip }) => {
-    if (offer.skip !== null) skip(offer.skip);
-  });
-
-  async function standing(): Promise<{ made: TinyVm; pid: number }> {
-    const made = (vm = await createTinyVm(offer, tinyKernel('standing', 'halt')));
-    made.start();
-    await made.untilConsole('standing');
-    const { vmm } = await made.statusWhen((status) => status.vmm !== null);
-    if (!vmm) throw new Error('There is no VMM.');
-    return { made, pid: vmm.pid };
-  }
-
+describeEach(offers, (offer) => {
   it('is a user of its own, without any privilege, in the namespace of its VM, with its files and no other', async () => {
-    const { made, pid } = await standing();
+    const made = await tiny.standing(offer);
+    const { pid } = made.vmm;
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
     const field = (name: string): string[] =>
       new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1]?.split(/\s+/) ?? [];
@@ -84,7 +62,8 @@ describe.each(offers)('the driver $driver, locked up', (offer) => {
   });
 
   it('has limits of memory and processes', async () => {
-    const { made, pid } = await standing();
+    const made = await tiny.standing(offer);
+    const { pid } = made.vmm;
     const groups = await readFile(`/proc/${pid}/cgroup`, 'utf8');
     const limitOf = async (controller: string, v1: string, v2: string): Promise<string> => {
       const path = new RegExp(`^\\d+:${controller}:(.*)$`, 'm').exec(groups)?.[1];
@@ -97,12 +76,11 @@ describe.each(offers)('the driver $driver, locked up', (offer) => {
   });
 
   it('ends with a helper that is killed, before anybody looks for what it left', async () => {
-    const { made } = await standing();
-    const { vmm } = await made.lastStatus();
+    const made = await tiny.standing(offer);
     const helpers = await made.helper?.serving();
     expect(helpers).toHaveLength(1);
     process.kill(helpers?.[0] ?? 0, 'SIGKILL');
-    await until('the VMM to end', async () => vmm !== null && !(await isRunning(vmm)), { timeoutMs: patienceMs });
+    await until('the VMM to end', async () => !(await isRunning(made.vmm)), { timeoutMs: patienceMs });
     expect(await made.exitCode()).toBe(1);
     await made.helper?.sweep();
   });
@@ -115,10 +93,10 @@ it('a disk that one VMM has written is the runners’ still, and the next one st
   try {
     await writeFile(join(disk, 'disk'), tinyRootDisk(), { mode: 0o600 });
     for (const offer of [...usable, ...usable]) {
-      const made = (vm = await createTinyVm(offer, tinyKernel('standing', 'halt'), ({ vmId, drives, kernel }) => {
+      const made = await tiny.make(offer, tinyKernel('standing', 'halt'), ({ vmId, drives, kernel }) => {
         const path = homePaths(dirname(dirname(dirname(kernel)))).vmFile(vmId, 'disk');
         return { kind: 'cli', drives: [...drives, { id: 'home', path, readOnly: false }] };
-      }));
+      });
       const path = join(made.folder, runnerFiles.disk);
       await rename(join(disk, 'disk'), path);
       made.start();
@@ -126,8 +104,6 @@ it('a disk that one VMM has written is the runners’ still, and the next one st
       await made.stop(0);
       expect([await made.exitCode(), (await stat(path)).uid]).toEqual([0, process.getuid?.()]);
       await rename(path, join(disk, 'disk'));
-      await made.remove();
-      vm = undefined;
     }
   } finally {
     await rm(disk, { recursive: true });

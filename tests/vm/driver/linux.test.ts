@@ -3,40 +3,29 @@
  * once with too little memory. See docs/adding-a-driver.md.
  */
 import { readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { GuestHealth } from '@airlock/contract/guest';
 import { imageFiles } from '@airlock/contract/image';
 import { ConfigureAnswer, runnerFiles, type VmSettings, type VmSpec } from '@airlock/contract/runner';
 import { createTestHome, type TestHome } from '../../support/home.js';
-import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
-import { createTinyVm, findOffers, patienceMs, type TinyVm } from './tiny-vm.js';
+import { describeEach, useTinyVms } from './suite.js';
+import { findOffers } from './tiny-vm.js';
 
-let vm: TinyVm | undefined;
 let home: TestHome;
-let before: Snapshot;
 
 beforeEach(async () => {
   home = await createTestHome();
-  before = await takeSnapshot({ home: join(tmpdir(), 'airlock-d-'), names: /airlock-d-/ });
 });
-afterEach(async () => {
-  await vm?.remove();
-  vm = undefined;
-  await untilNoLeaks(before, patienceMs);
-  await home.remove();
-});
+afterEach(() => home.remove());
+const tiny = useTinyVms();
 
 const bootMs = 240_000;
 const graceMs = 60_000;
 
-describe.each(await findOffers())('the driver $driver, network $network', (offer) => {
-  beforeEach(({ skip }) => {
-    const reason = offer.skip ?? offer.noLinux;
-    if (reason !== null) skip(reason);
-  });
+const linuxOffers = (await findOffers()).map((offer) => ({ ...offer, skip: offer.skip ?? offer.noLinux }));
 
+describeEach(linuxOffers, (offer) => {
   /** A VM of the golden image in the place of the tiny guest's. */
   const linux = (memoryMib: number) => (): Partial<VmSpec> => ({
     ...{ memoryMib, cpus: 2, bootTimeoutMs: bootMs },
@@ -48,15 +37,15 @@ describe.each(await findOffers())('the driver $driver, network $network', (offer
   it(
     'brings Linux up to its desktop, configures it anew while it runs, and lets it shut down by itself',
     async () => {
-      vm = await createTinyVm(offer, Buffer.alloc(0), linux(2048));
+      const vm = await tiny.make(offer, Buffer.alloc(0), linux(2048));
       vm.start();
       const { vncAt, agentAt, egress } = await vm.statusWhen(({ phase }) => phase === 'ready', bootMs);
       expect([typeof vncAt, typeof agentAt, egress.refused]).toEqual(['number', 'number', expect.any(Number)]);
       expect(await vm.call('GET', '/guest/health', GuestHealth)).toMatchObject({ generation: 1, ready: true });
 
       const settings: VmSettings = { timezone: 'Asia/Tokyo', extraCaPem: null, upstream: null, directHosts: [] };
-      const configure = (change: object): Promise<ConfigureAnswer> | undefined =>
-        vm?.call('POST', '/configure', ConfigureAnswer, { ...settings, ...change });
+      const configure = (change: object): Promise<ConfigureAnswer> =>
+        vm.call('POST', '/configure', ConfigureAnswer, { ...settings, ...change });
       const berlin = { timezone: 'Europe/Berlin' };
       expect(await Promise.all([configure({}), configure(berlin)])).toEqual([{ changed: true }, { changed: true }]);
       expect(await configure(berlin)).toEqual({ changed: false });
@@ -78,7 +67,7 @@ describe.each(await findOffers())('the driver $driver, network $network', (offer
   it(
     'says what the console says when Linux has too little memory',
     async () => {
-      vm = await createTinyVm(offer, Buffer.alloc(0), linux(68));
+      const vm = await tiny.make(offer, Buffer.alloc(0), linux(68));
       vm.start();
       expect(await vm.exitCode()).toBe(1);
       const { error } = await vm.lastStatus();

@@ -70,7 +70,7 @@ it(
     expect(testResults.map(({ message }) => message).join('')).toBe('');
     const passed = results.filter(({ status }) => status === 'passed');
     expect(passed.length).toBeGreaterThanOrEqual(13);
-    for (const { fullName } of passed) expect(fullName).toMatch(new RegExp(`^the driver '?${name}'?,? `));
+    for (const { fullName } of passed) expect(fullName).toMatch(new RegExp(`^the driver '?${name}/user'? `));
   },
   minutes(10),
 );

@@ -30,6 +30,8 @@ export const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/mai
 export const patienceMs = 60_000;
 
 export interface Offer extends Pick<VmSpec, 'driver' | 'accel' | 'tscKhz'> {
+  /** As in the table of drivers: `qemu-kvm/netns`. */
+  name: string;
   /** The VMM's own, or a namespace that a privileged helper makes, which locks the VMM up as well. */
   network: 'user' | 'netns';
   /** Why it cannot run VMs here; null when it can. */
@@ -52,11 +54,12 @@ export async function findOffers(): Promise<Offer[]> {
     const noLinux = skip ?? (emulation || kvm.usable ? null : `It needs KVM that can carry Linux. ${kvm.reason}`);
     const accel = kvm.usable || !emulation ? 'kvm' : 'tcg';
     const offer = { driver, accel, tscKhz, noLinux } as const;
+    const name = emulation && accel === 'kvm' ? `${driver}-kvm` : driver;
     const forms = chooseDriver(offer).capabilities.networks;
     const offers = forms.map((form) =>
       form === 'tap'
-        ? { ...offer, network: 'netns' as const, skip: skip ?? helperSkip() }
-        : { ...offer, network: 'user' as const, skip },
+        ? { ...offer, name: `${name}/netns`, network: 'netns' as const, skip: skip ?? helperSkip() }
+        : { ...offer, name: `${name}/user`, network: 'user' as const, skip },
     );
     const onlyNetwork = process.env['TEST_NETWORK'];
     return offers.filter(({ network }) => onlyNetwork === undefined || network === onlyNetwork);
@@ -191,6 +194,15 @@ function faceOf(ctx: Ctx): TinyVm {
       await rm(ctx.root, { recursive: true });
     },
   };
+}
+
+/** Of a process that may just have ended. */
+export function kill9(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 function startRunner({ folder, spec, runners }: Ctx): ChildProcess {

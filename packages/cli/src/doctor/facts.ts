@@ -150,9 +150,9 @@ async function findQboot(): Promise<string | null> {
   return places.find((_place, index) => found[index]) ?? null;
 }
 
-async function findNetwork({ AIRLOCK_NETWORK: wanted }: Settings): Promise<HostFacts['network']> {
+async function findNetwork(settings: Settings): Promise<HostFacts['network']> {
   try {
-    return await chooseNetwork(wanted);
+    return await chooseNetwork(settings.AIRLOCK_NETWORK, settings.AIRLOCK_HELPER_SOCKET);
   } catch (error) {
     const { message, hint } = AppError.inItsWords(error);
     return { problem: message, todo: hint };

@@ -1,13 +1,13 @@
 /**
- * `relay <folder>`: one process in the namespace of a VM, without any privilege. What the guest sends to its gateway goes to the
+ * `relay <folder> <RelayPlan>`: one process in the namespace of a VM, without any privilege. What the guest sends to its gateway goes to the
  * runner's socket in the folder; what the runner sends to the other two goes to the guest. It passes bytes on and reads none.
+ * It loads nothing but Node's own modules: a VM waits for its start, and the schemas of the contract take longer than all else.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream';
-import { guestNetwork, guestPorts } from '@airlock/contract/guest';
-import { relaySockets } from '@airlock/contract/privileged';
+import type { RelayPlan } from './slot.js';
 
 /** At a time; the gateway refuses earlier, and in words. */
 const maxConnections = 2048;
@@ -36,17 +36,13 @@ function relay(open: () => Socket): Server {
   return server;
 }
 
-const [folder = ''] = process.argv.slice(2);
+const [folder = '', plan = ''] = process.argv.slice(2);
 process.umask(0o177);
-const { address: host, gatewayHost, gatewayPort } = guestNetwork;
-const gateway = relay(() => connect({ path: join(folder, relaySockets.gateway), allowHalfOpen: true }));
-const services = [
-  [relaySockets.agent, guestPorts.agent],
-  [relaySockets.desktop, guestPorts.vnc],
-] as const;
-const listening = services.map(([name, port]) => {
-  const server = relay(() => connect({ host, port, localAddress: gatewayHost, noDelay: true, allowHalfOpen: true }));
-  return once(server.listen(join(folder, name)), 'listening');
+const { host, localAddress, gateway, services } = JSON.parse(plan) as RelayPlan;
+const toGateway = relay(() => connect({ path: join(folder, gateway.socket), allowHalfOpen: true }));
+const listening = services.map(({ socket, port }) => {
+  const server = relay(() => connect({ host, port, localAddress, noDelay: true, allowHalfOpen: true }));
+  return once(server.listen(join(folder, socket)), 'listening');
 });
-await Promise.all([...listening, once(gateway.listen(gatewayPort, gatewayHost), 'listening')]);
+await Promise.all([...listening, once(toGateway.listen(gateway.port, localAddress), 'listening')]);
 process.stdout.write('listening\n');

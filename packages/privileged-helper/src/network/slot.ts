@@ -10,8 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { inTime } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
 import { nullIfAbsent } from '@airlock/contract/file';
-import { guestNetwork } from '@airlock/contract/guest';
-import { namespaceOf, tapNetwork } from '@airlock/contract/privileged';
+import { guestNetwork, guestPorts } from '@airlock/contract/guest';
+import { namespaceOf, relaySockets, tapNetwork } from '@airlock/contract/privileged';
 import { run, systemPath } from '@airlock/contract/process';
 import type { HelperConfig } from '../config.js';
 import { unprivileged } from '../unprivileged.js';
@@ -69,8 +69,26 @@ function addresses(): string {
   ].join('\n');
 }
 
+/** What a relay joins, as its argument: names of sockets below its folder, addresses and ports in the namespace. */
+export interface RelayPlan {
+  host: string;
+  localAddress: string;
+  gateway: { socket: string; port: number };
+  services: { socket: string; port: number }[];
+}
+
+const relayPlan: RelayPlan = {
+  host: guestNetwork.address,
+  localAddress: guestNetwork.gatewayHost,
+  gateway: { socket: relaySockets.gateway, port: guestNetwork.gatewayPort },
+  services: [
+    { socket: relaySockets.agent, port: guestPorts.agent },
+    { socket: relaySockets.desktop, port: guestPorts.vnc },
+  ],
+};
+
 async function startRelay(config: HelperConfig, vmId: string, folder: string): Promise<Slot> {
-  const relay = [process.execPath, relayMain, folder];
+  const relay = [process.execPath, relayMain, folder, JSON.stringify(relayPlan)];
   const child = spawn('nsenter', [`--net=${namespacePath(vmId)}`, '--', ...unprivileged(config, relay)], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { PATH: systemPath() },
