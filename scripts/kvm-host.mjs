@@ -37,7 +37,7 @@ ${names.map((name) => `  ${name.padEnd(12)} ${suites[name].about}`).join('\n')}
   COMMAND    run this instead, in the folder of the checkout, and end with its exit code
   --only     run these only
   --minutes  end a host after that many (default: 45)
-  --results  keep what a command leaves in the folder that TEST_RESULTS names
+  --results  keep what a command leaves in the folder that TEST_RESULTS names, and the host's console
   --help     show this text
 
 Nothing else of what is written there is kept. The first run makes that Debian, in some minutes.

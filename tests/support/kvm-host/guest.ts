@@ -1,4 +1,5 @@
 /** What makes a Debian the test host: files that are added, services that stay off, and the one unit that runs a command. Pure. */
+import { imageFiles } from '@airlock/contract/image';
 import { binariesFolder } from '../firecracker-binaries.js';
 import { labels } from './disk.js';
 
@@ -13,6 +14,10 @@ export const outputPort = 'airlock.output';
 export const exitCodeFile = 'exit-code';
 export const commandFile = 'command';
 export const runFile = 'run-command';
+/** The seal of the golden image as this host has it: given, and given back, so that gigabytes are hashed in one run only. */
+export const sealFile = 'image-seal';
+
+const sealInHost = `${homeInHost}/images/current/${imageFiles.seal}`;
 
 const programsInHost = `${homeInHost}/cache/tests/${binariesFolder().split('/').at(-1)}`;
 
@@ -22,12 +27,14 @@ const programsInHost = `${homeInHost}/cache/tests/${binariesFolder().split('/').
  * ended is not waited for long.
  */
 export const runCommand = `set -eu
-# A device that was found late, such as the one of KVM, is part of the host too.
+# Not before udev has come to the processor by itself, which it does late.
+modprobe kvm_amd
 udevadm settle --timeout=120
 take() { mkdir -p "$2"; mount -o "$3" "LABEL=$1" "$2"; }
 take ${labels.project} /run/project ro
 take ${labels.images} ${homeInHost}/images rw
 take ${labels.programs} ${programsInHost} ro
+test ! -e ${resultsInHost}/${sealFile} || cp ${resultsInHost}/${sealFile} ${sealInHost}
 mkdir -p /var/over/upper /var/over/work ${checkoutInHost}
 mount -t overlay -o lowerdir=/run/project,upperdir=/var/over/upper,workdir=/var/over/work overlay ${checkoutInHost}
 cd ${checkoutInHost}
@@ -40,6 +47,7 @@ env -i HOME=/root LANG=C.UTF-8 TERM=dumb PATH="$PWD/node_modules/.bin:/usr/local
   AIRLOCK_HOME=${homeInHost} TEST_RESULTS=${resultsInHost} bash ${resultsInHost}/${commandFile} >&"$words" 2>&1 </dev/null || code=$?
 exec {words}>&-
 timeout 5 tail --pid "$words_pid" -f /dev/null || true
+test ! -e ${sealInHost} || cp ${sealInHost} ${resultsInHost}/${sealFile}
 echo "$code" >${resultsInHost}/${exitCodeFile}
 cd /
 umount --lazy ${resultsInHost}
@@ -73,8 +81,12 @@ export const files: Readonly<Record<string, string>> = {
   '/etc/resolv.conf': '',
 };
 
-/** The console belongs to the log; nothing that Debian starts for its packages takes processor time or ports from a test. */
+/**
+ * The console belongs to the log; nothing that Debian starts for its packages takes processor time or ports from a test, nor half a
+ * minute of the boot for modules that nobody asks for.
+ */
 export const masked = [
+  ...['modprobe@.service', 'ldconfig.service'],
   ...['serial-getty@ttyS0.service', 'getty.target', 'apt-daily.timer', 'apt-daily-upgrade.timer', 'man-db.timer'],
   ...['dpkg-db-backup.timer', 'e2scrub_all.timer', 'e2scrub_reap.service', 'fstrim.timer', 'logrotate.timer'],
   ...['postgresql.service', 'nginx.service', 'squid.service'],

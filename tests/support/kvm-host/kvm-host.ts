@@ -3,12 +3,13 @@
  * golden image and the real Firecracker in it. One command runs in it, then it is gone, with all that it wrote but the results.
  */
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { AppError } from '@airlock/contract/errors';
+import { nullIfAbsent, replaceFile } from '@airlock/contract/file';
 import { homePaths } from '@airlock/contract/home';
 import { run, tail } from '@airlock/contract/process';
 import { removeFolder, workRoot } from '@airlock/image-builder/workspace';
@@ -16,7 +17,7 @@ import { binariesFolder, firecrackerBinaries } from '../firecracker-binaries.js'
 import { imageHome } from '../home.js';
 import { debianPrefix, draftPrefix, findDebian } from './debian.js';
 import { copyFromDisk, labels, makeDisk, readFromDisk } from './disk.js';
-import { commandFile, exitCodeFile, runCommand, runFile } from './guest.js';
+import { commandFile, exitCodeFile, runCommand, runFile, sealFile } from './guest.js';
 import { ownFolder, removeLeftovers } from './leftovers.js';
 import { machineArguments, type Machine } from './machine.js';
 
@@ -30,7 +31,7 @@ export interface KvmHostRun {
   command: readonly string[];
   /** After that many the host is ended, whatever it does. */
   minutes: number;
-  /** Folder that takes what the command left in $TEST_RESULTS; nowhere by default. */
+  /** Folder that takes what the command left in $TEST_RESULTS, and the host's console; nowhere by default. */
   results?: string;
   /** Each line of the command, and what is done before. */
   onLine: (line: string) => void;
@@ -50,7 +51,8 @@ export async function runInKvmHost(options: KvmHostRun): Promise<number> {
   const folder = await ownFolder(workRoot, runPrefix);
   try {
     const results = join(folder, 'results.ext4');
-    const disks = await makeDisks(folder, options);
+    const seal = images.replace(/ext4$/, sealFile);
+    const disks = await makeDisks(folder, options, await readFile(seal).catch(nullIfAbsent));
     const machine: Machine = {
       ...debian,
       ...{ console: join(folder, 'console'), output: join(folder, 'output.sock') },
@@ -58,7 +60,9 @@ export async function runInKvmHost(options: KvmHostRun): Promise<number> {
     };
     await power(machine, folder, options);
     const code = (await readFromDisk(results, exitCodeFile)).trim();
-    if (options.results !== undefined) await keepResults(results, options.results);
+    const sealed = await readFromDisk(results, sealFile);
+    if (sealed !== '') await replaceFile(seal, sealed, { durable: false });
+    if (options.results !== undefined) await keepResults(machine, results, options.results);
     if (/^\d+$/.test(code)) return Number(code);
     throw new Error(`The test host ended before its command did.\n${await lastWords(machine)}`);
   } finally {
@@ -74,11 +78,16 @@ async function removeAllLeftovers(cache: string): Promise<void> {
 }
 
 /** What each run has its own of: checkout, programs, results. */
-async function makeDisks(folder: string, { command, signal }: KvmHostRun): Promise<Machine['disks']> {
+async function makeDisks(
+  folder: string,
+  { command, signal }: KvmHostRun,
+  seal: Buffer | null,
+): Promise<Machine['disks']> {
   const input = join(folder, 'input');
   await mkdir(input);
   await writeFile(join(input, runFile), runCommand);
   await writeFile(join(input, commandFile), `${command.map(quote).join(' ')}\n`);
+  if (seal) await writeFile(join(input, sealFile), seal);
   const contents = [
     { name: 'project', label: labels.project, folder: checkout, sizeMib: 8192 },
     { name: 'programs', label: labels.programs, folder: binariesFolder(), sizeMib: 32 },
@@ -106,7 +115,7 @@ async function findImageDisk(cache: string, note: KvmHostRun['onLine'], signal: 
     await run('cp', ['-a', '--sparse=always', image, inStage.folder], { signal });
     await symlink(id, inStage.current);
     await makeDisk(path, { label: labels.images, folder: inStage.folder, sizeMib: 12_288 }, signal);
-    const old = (await readdir(cache)).filter((name) => /^img_.*\.ext4$/.test(name) && name !== basename(path));
+    const old = (await readdir(cache)).filter((name) => name.startsWith('img_') && name !== basename(path));
     await Promise.all(old.map((name) => rm(join(cache, name))));
   } finally {
     await rm(stage, { recursive: true });
@@ -145,8 +154,9 @@ async function lastWords(machine: Machine): Promise<string> {
   return `Its console:\n${tail(await readFile(machine.console, 'latin1').catch(() => ''), 25)}`;
 }
 
-async function keepResults(disk: string, to: string): Promise<void> {
+async function keepResults({ console: log }: Machine, disk: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true });
+  await copyFile(log, join(to, 'console.log'));
   await copyFromDisk(disk, to);
-  for (const name of [commandFile, exitCodeFile, runFile]) await rm(join(to, name), { force: true });
+  for (const name of [commandFile, exitCodeFile, runFile, sealFile]) await rm(join(to, name), { force: true });
 }
