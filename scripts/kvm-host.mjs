@@ -9,21 +9,43 @@ import { installHostPackages } from './host-packages.mjs';
 import { must, readArgs, Stop } from './run.mjs';
 
 const vitest = (project, ...files) => ['vitest', 'run', '--project', project, '--reporter=verbose', ...files];
+const drivers = (...subjects) => subjects.map((subject) => `tests/vm/driver/${subject}.test.ts`);
+const providers = ['codex', 'claude-code', 'gemini-cli'];
 
-/** By name: commands that are run in the host one after the other, each in a host of its own. */
+/** By name: commands that are run in the host one after the other, each in a host of its own, which is ended after so many minutes. */
 export const suites = {
   facts: {
     about: 'what the host has: KVM, control groups, Firecracker, and what doctor says',
+    minutes: 10,
     command: vitest('kvm', 'tests/kvm/host.test.ts'),
   },
   conformance: {
     about: 'the conformance suite of every driver, with KVM',
+    minutes: 45,
+    command: vitest('vm', ...drivers('boot', 'end', 'destroy', 'jail', 'linux', 'firecracker')),
+  },
+  denial: {
+    about: 'what a guest can do in its network, as raw frames, and what the privileged helper can be asked for',
+    minutes: 15,
     command: vitest(
-      'vm',
-      ...['boot', 'end', 'destroy', 'linux', 'firecracker'].map((subject) => `tests/vm/driver/${subject}.test.ts`),
+      'integration',
+      'tests/integration/network-namespace.test.ts',
+      'tests/integration/privileged-helper.test.ts',
     ),
   },
-  selftest: { about: 'the self-test with its ten criteria', command: vitest('kvm', 'tests/kvm/selftest.test.ts') },
+  selftest: {
+    about: 'the self-test with its ten criteria',
+    minutes: 25,
+    command: vitest('kvm', 'tests/kvm/selftest.test.ts'),
+  },
+  'sign-ins': {
+    about: 'a sign-in with each provider, with KVM; pictures of it are among the results',
+    minutes: 90,
+    command: [
+      ...['env', 'TEST_SCREENSHOTS=/srv/results'],
+      ...vitest('e2e', ...providers.map((provider) => `tests/e2e/${provider}-sign-in.test.ts`)),
+    ],
+  },
 };
 
 const names = Object.keys(suites);
@@ -32,18 +54,18 @@ const help = `Usage: npm run test:kvm -- [--only ${names.join(',')}] [--minutes 
 Boots a Debian 13 with systemd and a KVM of its own, in software, with this checkout, the golden image and Firecracker in it, and runs
 there:
 
-${names.map((name) => `  ${name.padEnd(12)} ${suites[name].about}`).join('\n')}
+${names.map((name) => `  ${name.padEnd(13)} ${suites[name].about}`).join('\n')}
 
-  COMMAND    run this instead, in the folder of the checkout, and end with its exit code
-  --only     run these only
-  --minutes  end a host after that many (default: 45)
-  --results  keep what a command leaves in the folder that TEST_RESULTS names, and the host's console
-  --help     show this text
+  COMMAND        run this instead, in the folder of the checkout, and end with its exit code
+  --only         run these only
+  --minutes      end a host after that many (default: what each of these may take, 45 for a command)
+  --results      keep what a command leaves in the folder that TEST_RESULTS names, and the host's console
+  --help         show this text
 
 Nothing else of what is written there is kept. The first run makes that Debian, in some minutes.
 `;
 
-/** @returns {{commands: {name: string, command: string[]}[], minutes: number, results: string | undefined} | undefined} undefined: help was asked for */
+/** @returns {{commands: {name: string, command: string[], minutes: number}[], results: string | undefined} | undefined} undefined: help was asked for */
 export function parse(args) {
   const text = { type: 'string' };
   const asked = readArgs(args, { help, options: { only: text, minutes: text, results: text }, words: true });
@@ -54,14 +76,17 @@ export function parse(args) {
   const only = values.only?.split(',') ?? names;
   const unknown = only.filter((name) => !names.includes(name));
   if (unknown.length > 0) throw new Stop(`There is no ${unknown.join(', ')} to run: choose of ${names.join(', ')}.`);
-  const minutes = values.minutes ?? '45';
-  if (!/^[1-9]\d{0,2}$/.test(minutes))
+  const { minutes } = values;
+  if (minutes !== undefined && !/^[1-9]\d{0,2}$/.test(minutes))
     throw new Stop(`--minutes is "${minutes}"; a number from 1 to 999 was expected.`);
   const commands =
     positionals.length > 0
-      ? [{ name: positionals[0], command: positionals }]
-      : names.filter((name) => only.includes(name)).map((name) => ({ name, command: suites[name].command }));
-  return { commands, minutes: Number(minutes), results: values.results && resolve(values.results) };
+      ? [{ name: positionals[0], command: positionals, minutes: 45 }]
+      : names.filter((name) => only.includes(name)).map((name) => ({ name, ...suites[name] }));
+  return {
+    commands: commands.map((each) => ({ ...each, minutes: Number(minutes ?? each.minutes) })),
+    results: values.results && resolve(values.results),
+  };
 }
 
 async function prepare() {
@@ -81,8 +106,8 @@ async function main() {
   const { AppError } = await import('@airlock/contract/errors');
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort(new Stop('Interrupted.', '', 130)));
-  const { commands, minutes, results } = asked;
-  for (const { name, command } of commands) {
+  const { commands, results } = asked;
+  for (const { name, command, minutes } of commands) {
     console.log(`── ${name}, in a host with KVM`);
     const keep = results && join(results, commands.length > 1 ? name : '');
     const run = { command, minutes, results: keep, onLine: (line) => console.log(line), signal: stop.signal };

@@ -6,9 +6,12 @@ import { parse, suites } from './kvm-host.mjs';
 
 test('a command takes the place of what is run otherwise', () => {
   expect(parse([]).commands.map(({ name }) => name)).toEqual(Object.keys(suites));
-  expect(parse(['--only', 'facts']).commands).toEqual([{ name: 'facts', command: suites.facts.command }]);
+  expect(parse(['--only', 'facts']).commands).toMatchObject([
+    { name: 'facts', minutes: 10, command: suites.facts.command },
+  ]);
+  expect(parse(['--minutes', '5']).commands.map(({ minutes }) => minutes)).toEqual(Object.keys(suites).map(() => 5));
   const asked = parse(['--minutes', '5', '--', 'sh', '-c', "echo 'a b' --only"]);
-  expect(asked).toMatchObject({ minutes: 5, commands: [{ name: 'sh', command: ['sh', '-c', "echo 'a b' --only"] }] });
+  expect(asked).toMatchObject({ commands: [{ name: 'sh', minutes: 5, command: ['sh', '-c', "echo 'a b' --only"] }] });
 });
 
 test.each([
