@@ -52,9 +52,11 @@ test('only contract/home knows the layout of AIRLOCK_HOME', () => {
 
 test('the header of contract/home draws every path that it gives', () => {
   const header = readFileSync(new URL(owner, root), 'utf8').split('*/')[0];
-  const { images, vm, vmFile, savedFile, ...paths } = homePaths('/home');
+  const { images, vm, vmFile, savedFile, driverGate, ...paths } = homePaths('/home');
   const { image, build, folder, ...ofImages } = images;
-  const names = [...Object.values(paths), folder, ...Object.values(ofImages)].map((path) => path.split('/').at(-1));
+  const names = [...Object.values(paths), driverGate('<driver>'), folder, ...Object.values(ofImages)].map((path) =>
+    path.split('/').at(-1),
+  );
   expect([vm('x'), vmFile('x', 'spec'), savedFile('x', 'state'), image('x'), build('x')]).toHaveLength(5);
   expect(names.filter((name) => !new RegExp(`^ \\* +${name.replace('.', '\\.')}(/| )`, 'mu').test(header))).toEqual([]);
 });

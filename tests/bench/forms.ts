@@ -76,10 +76,11 @@ async function specOf(folder: string): Promise<VmSpec> {
   for (const file of [imageFiles.kernel, imageFiles.initrd, imageFiles.rootfs]) {
     await once(createReadStream(join(folder, file), { highWaterMark: 2 ** 22 }).resume(), 'close');
   }
-  const host = chooseHost(probe, 'auto');
+  const network = { network: 'user', networkReason: '' } as const;
+  const host = chooseHost(probe, { accel: 'auto', vmm: 'auto', network, gates: {} });
   const { accel, tscKhz } = host;
   const manifest = ImageManifest.parse(JSON.parse(await readFile(join(folder, imageFiles.manifest), 'utf8')));
-  const driver = driverFor(host, manifest);
+  const { driver } = driverFor(host, manifest, 'browser');
   return VmSpec.parse({
     ...{ version: 2, vmId: newId('vm'), kind: 'browser', epoch: 1, driver, accel, cpus: 2, memoryMib: 2048, tscKhz },
     kernel: join(folder, imageFiles.kernel),

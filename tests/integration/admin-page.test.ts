@@ -78,6 +78,8 @@ function vmOf(name: string, state: Vm['state'], values: Partial<Vm> = {}): Vm {
       accel: 'kvm',
       countMs: null,
       network: null,
+      driver: null,
+      driverReason: null,
       createdAt: ago(90),
       readyAt: null,
       destroyAt: null,
@@ -140,6 +142,7 @@ function answer({ call }: ApiCall): unknown {
       return SystemStatus.parse({
         ...{ version: '0.1.0', startedAt: ago(3000), accel: 'tcg', accelReason: '/dev/kvm does not exist.', imageId },
         ...{ network: 'user', networkReason: 'No privileged helper answers.' },
+        ...{ driver: 'qemu', driverReason: 'QEMU 10.0.2 with qboot.rom.' },
         ...{
           database: 'pglite',
           vms: { running: vms.filter((vm) => vm.state === 'running').length, total: vms.length },

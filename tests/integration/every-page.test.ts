@@ -143,7 +143,7 @@ async function answer(
     },
     'GET /api/system': {
       ...{ version: '0.1.0', startedAt: at, accel: 'kvm', accelReason: '', imageId: null, database: 'pglite' },
-      ...{ network: 'user', networkReason: '' },
+      ...{ network: 'user', networkReason: '', driver: 'qemu', driverReason: '' },
       ...{ vms: { running: 0, total: 0 }, lostVmFolders: [], clis: [], canary: null },
     },
     [`GET /api/vm/auth/${id}`]: sessionOf(session ?? {}),

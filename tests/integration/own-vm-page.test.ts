@@ -25,6 +25,8 @@ function vmOf(state: Vm['state'], values: Partial<Vm> = {}): Vm {
       accel: 'kvm',
       countMs: null,
       network: null,
+      driver: null,
+      driverReason: null,
       createdAt: ago(90),
       readyAt: null,
       destroyAt: null,

@@ -1,13 +1,13 @@
 /** Bodies of the controller's HTTP API other than the session itself. Times are ISO 8601 in UTC. */
 import { z } from 'zod';
 import { CanaryReport } from './canary.js';
-import { CountMs } from './count-ms.js';
 import { ErrorBody } from './errors.js';
 import { ImageId, SessionId, UserId, VmId } from './ids.js';
 import { ProviderId } from './provider/provider.js';
 import { CheckName, PromptFrame, promptLimits, WorkFolder } from './guest.js';
 import { Session, SessionStatus } from './session.js';
 import { named } from './named.js';
+import { StartedWith, VmNetwork } from './started-with.js';
 
 export const UserName = z
   .string()
@@ -100,10 +100,6 @@ export type VmUpdateKind = z.infer<typeof VmUpdateKind>;
 const VersionChange = z.strictObject({ name: z.string(), from: z.string().nullable(), to: z.string().nullable() });
 export type VersionChange = z.infer<typeof VersionChange>;
 
-/** netns: a namespace of the VM's own, in which its VMM is locked up. user: that of its VMM. */
-export const VmNetwork = z.enum(['netns', 'user']);
-export type VmNetwork = z.infer<typeof VmNetwork>;
-
 export const Vm = z
   .strictObject({
     id: VmId,
@@ -113,10 +109,7 @@ export const Vm = z
     sessionId: SessionId.nullable(),
     imageId: ImageId,
     accel: z.enum(['kvm', 'tcg']),
-    /** Both figures that the accelerator was chosen by when the VM was started last; null before, or where they were not noted. */
-    countMs: CountMs.nullable(),
-    /** The network that the VM was started with last; null before, or where it was not noted. */
-    network: VmNetwork.nullable(),
+    ...StartedWith.shape,
     createdAt: z.iso.datetime(),
     /** When the VM last became ready. */
     readyAt: z.iso.datetime().nullable(),
@@ -302,6 +295,9 @@ export const SystemStatus = z
     startedAt: z.iso.datetime(),
     accel: z.enum(['kvm', 'tcg']),
     accelReason: z.string(),
+    /** The VMM's driver of VMs of the current image, null when there is none; and why. */
+    driver: z.string().nullable(),
+    driverReason: z.string(),
     /** Of VMs that are started now: a namespace of each one's own, or the VMM's own; and in one sentence why. */
     network: VmNetwork,
     networkReason: z.string(),

@@ -10,8 +10,11 @@ import {
   roomLeft,
   vmsThatFit,
   type Accel,
+  type HostBeside,
   type HostCapacity,
+  type HostDriver,
 } from './capacity.js';
+import type { GateVerdicts } from './driver-gate.js';
 import { bootBoundOf, type HostProbe } from './runner.js';
 
 const driver = {
@@ -20,6 +23,7 @@ const driver = {
   version: '1',
   emulation: true,
   serials: true,
+  networks: ['tap', 'user'],
   ok: true,
   reason: 'fine',
 };
@@ -27,7 +31,7 @@ const probe: HostProbe = {
   bootId: 'b',
   kvm: { present: true, usable: true, certain: true, reason: 'counted fast' },
   countMs: { kvm: 35, tcg: 310 },
-  drivers: [{ ...driver, name: 'kvm-only', emulation: false, serials: false }, driver],
+  drivers: [{ ...driver, name: 'kvm-only', emulation: false, serials: false, networks: ['tap'] }, driver],
   tscKhz: 2_400_000,
 };
 const slow: HostProbe = {
@@ -37,6 +41,15 @@ const slow: HostProbe = {
 };
 const none: HostProbe = { ...slow, countMs: { kvm: null, tcg: 310 } };
 
+const id = 'img_202601010000abcdef01';
+const passed: GateVerdicts = { 'kvm-only': { imageId: id, reason: 'It was booted.' } };
+const beside = (change: Partial<HostBeside>): HostBeside => ({
+  ...{ accel: 'auto', vmm: 'auto', gates: passed },
+  ...{ network: { network: 'netns', networkReason: 'The helper answers.' }, ...change },
+});
+const namesOf = (drivers: readonly HostDriver[]): string[] =>
+  drivers.filter(({ problem }) => problem === null).map(({ name }) => name);
+
 describe('the accelerator and the driver', () => {
   test.each([
     [
@@ -44,7 +57,7 @@ describe('the accelerator and the driver', () => {
       'auto',
       {
         accel: 'kvm',
-        drivers: [{ name: 'kvm-only' }, { name: 'emulating' }],
+        drivers: ['kvm-only', 'emulating'],
         accelReason: 'counted fast',
         tscKhz: 2_400_000,
       },
@@ -52,7 +65,7 @@ describe('the accelerator and the driver', () => {
     [
       slow,
       'auto',
-      { accel: 'tcg', drivers: [{ name: 'emulating' }], accelReason: 'Software emulation, which is faster here: slow' },
+      { accel: 'tcg', drivers: ['emulating'], accelReason: 'Software emulation, which is faster here: slow' },
     ],
     [none, 'auto', { accel: 'tcg', accelReason: 'Software emulation, because KVM does not work here: slow' }],
     [
@@ -60,35 +73,37 @@ describe('the accelerator and the driver', () => {
       'tcg',
       {
         accel: 'tcg',
-        drivers: [{ name: 'emulating' }],
+        drivers: ['emulating'],
         accelReason: expect.stringContaining('AIRLOCK_ACCEL=tcg') as string,
       },
     ],
   ] as const)('are chosen, with the reason', (found, wanted, choice) => {
-    expect(chooseHost(found, wanted)).toMatchObject(choice);
+    const { drivers, ...rest } = chooseHost(found, beside({ accel: wanted }));
+    expect({ ...rest, drivers: namesOf(drivers) }).toMatchObject(choice);
   });
 
   test('KVM that was asked for and does not work is refused', () => {
-    expect(() => chooseHost(slow, 'kvm')).toThrow(expect.objectContaining({ code: 'host_unsupported' }) as Error);
+    expect(() => chooseHost(slow, beside({ accel: 'kvm' }))).toThrow(
+      expect.objectContaining({ code: 'host_unsupported' }) as Error,
+    );
   });
 
   test('a host without a driver that works is refused', () => {
     const without = { ...slow, drivers: [probe.drivers[0] ?? driver] };
-    expect(() => chooseHost(without, 'auto')).toThrow(expect.objectContaining({ code: 'vmm_missing' }) as Error);
+    expect(() => chooseHost(without, beside({}))).toThrow(expect.objectContaining({ code: 'vmm_missing' }) as Error);
   });
 });
 
 describe('an image', () => {
-  const id = 'img_202601010000abcdef01';
-  const host = chooseHost(probe, 'auto');
+  const host = chooseHost(probe, beside({}));
 
   test.each([
     [host, ['emulating', 'kvm-only'], 'kvm-only'],
     [host, ['emulating'], 'emulating'],
     [host, null, 'emulating'],
-    [chooseHost(slow, 'auto'), ['emulating', 'kvm-only'], 'emulating'],
+    [chooseHost(slow, beside({})), ['emulating', 'kvm-only'], 'emulating'],
   ])('is started by the best driver that it knows', (found, known, expected) => {
-    expect(driverFor(found, { id, drivers: known })).toBe(expected);
+    expect(driverFor(found, { id, drivers: known }, 'browser').driver).toBe(expected);
   });
 
   test.each([
@@ -96,9 +111,79 @@ describe('an image', () => {
     [null, 'a version before this'],
   ])('that knows none is refused', (known, words) => {
     const only = { drivers: host.drivers.slice(0, 1) };
-    expect(() => driverFor(only, { id, drivers: known })).toThrow(
+    expect(() => driverFor(only, { id, drivers: known }, 'cli')).toThrow(
       expect.objectContaining({ code: 'image_too_old', message: expect.stringContaining(words) as string }) as Error,
     );
+  });
+});
+
+/** The names that AIRLOCK_VMM knows, as the other tests' drivers are. */
+const real: HostProbe = {
+  ...probe,
+  drivers: probe.drivers.map((each) => ({ ...each, name: each.emulation ? 'qemu' : 'firecracker' })),
+};
+const user = { network: 'user', networkReason: 'No helper.' } as const;
+const gateOf = (imageId: string | null): GateVerdicts => ({ firecracker: { imageId, reason: 'What the gate says.' } });
+
+describe('what needs a gate', () => {
+  const known = { id, drivers: ['qemu', 'firecracker'] };
+
+  test.each([
+    ['has passed', {}, { id: known.id }, 'firecracker', 'What the gate says.'],
+    ['has not passed', { gates: gateOf(null) }, {}, 'qemu', 'fine What the gate says.'],
+    [
+      'has passed with another image',
+      {},
+      { id: 'img_2' },
+      'qemu',
+      `The gate of firecracker has booted ${id}, not img_2.`,
+    ],
+    ['finds no network for it', { network: user }, {}, 'qemu', 'of the form user, which VMs get here. No helper.'],
+    [
+      'is of no use without KVM',
+      { accel: 'tcg' },
+      {},
+      'qemu',
+      'firecracker runs VMs with KVM alone. AIRLOCK_ACCEL=tcg',
+    ],
+    ['is not known to the image', {}, { drivers: ['qemu'] }, 'qemu', `The image ${id} does not know firecracker.`],
+    ['is not asked for', { vmm: 'qemu' }, {}, 'qemu', 'AIRLOCK_VMM=qemu asks for it.'],
+  ] as const)('and %s: the driver and why', (_what, change, image, driver, words) => {
+    const host = chooseHost(real, beside({ gates: gateOf(id), ...change }));
+    const { id: imageId, drivers } = { ...known, ...image };
+    const choice = driverFor(host, { id: imageId, drivers: [...drivers] }, 'browser');
+    expect(choice).toEqual({ driver, driverReason: expect.stringContaining(words) as string });
+  });
+
+  test('is taken without one where it is asked for', () => {
+    const host = chooseHost(real, beside({ vmm: 'firecracker', gates: gateOf(null) }));
+    expect(driverFor(host, known, 'browser')).toEqual({
+      driver: 'firecracker',
+      driverReason: 'AIRLOCK_VMM=firecracker asks for it.',
+    });
+  });
+
+  test.each<[string, HostProbe, Partial<HostBeside>, string]>([
+    ['KVM', none, {}, 'KVM alone. Software emulation'],
+    ['a network', real, { network: user }, 'No helper.'],
+    ['its program', { ...real, drivers: real.drivers.map((each) => ({ ...each, ok: false })) }, {}, 'fine'],
+    ['a driver', probe, {}, 'no such driver'],
+  ])('and is asked for without %s: the start is refused', (_what, found, change, words) => {
+    const drivers = found === none ? real.drivers : found.drivers;
+    expect(() => chooseHost({ ...found, drivers }, beside({ vmm: 'firecracker', ...change }))).toThrow(
+      expect.objectContaining({
+        code: 'vmm_unavailable',
+        message: expect.stringMatching(new RegExp(`^AIRLOCK_VMM=firecracker.*${words}`)) as string,
+        hint: expect.stringContaining('AIRLOCK_VMM=auto') as string,
+      }) as Error,
+    );
+  });
+
+  test('a CLI VM whose root does not know what is asked for keeps what it knows; a browser VM is refused', () => {
+    const host = chooseHost(real, beside({ vmm: 'firecracker' }));
+    const old = { id: 'img_1', drivers: null };
+    expect(driverFor(host, old, 'cli')).toMatchObject({ driver: 'qemu' });
+    expect(() => driverFor(host, old, 'browser')).toThrow(/starts VMs with firecracker; .* img_1 comes from/);
   });
 });
 

@@ -3,56 +3,139 @@
  * questions and get the same answers. A VM is promised all that it may take, and takes it by and by: what it has not taken yet
  * is free by the kernel's count and is not to be given away again.
  */
+import { hasGate, type GateVerdicts } from './driver-gate.js';
 import { AppError } from './errors.js';
 import type { ImageManifest } from './image.js';
+import type { NetworkChoice } from './network-choice.js';
 import type { HostProbe, VmSpec } from './runner.js';
 import type { Settings } from './settings.js';
 
 export type Accel = 'kvm' | 'tcg';
 
+/** A driver as this host and its settings let it be used. */
+export interface HostDriver extends Pick<HostProbe['drivers'][0], 'name' | 'serials'> {
+  /** Why no VM is started with it, in one sentence; null: VMs are. */
+  problem: string | null;
+  /** The one image whose VMs may be started with it; null: any. */
+  imageId: string | null;
+  /** One sentence: why it is taken. */
+  reason: string;
+  /** AIRLOCK_VMM asks for it: browser VMs get no other. */
+  forced: boolean;
+}
+
 export interface HostChoice {
   accel: Accel;
   /** One sentence: why this accelerator. */
   accelReason: string;
-  /** What VMs can be started with, the preferred one first. */
-  drivers: readonly Pick<HostProbe['drivers'][0], 'name' | 'serials'>[];
+  /** The preferred one first. */
+  drivers: readonly HostDriver[];
   countMs: HostProbe['countMs'];
   tscKhz: HostProbe['tscKhz'];
 }
 
+/** What a choice goes by besides the probe. */
+export interface HostBeside {
+  accel: Settings['AIRLOCK_ACCEL'];
+  vmm: Settings['AIRLOCK_VMM'];
+  network: Pick<NetworkChoice, 'network' | 'networkReason'>;
+  gates: GateVerdicts;
+}
+
 /**
- * The accelerator and the driver of this host.
- * @throws AppError vmm_missing, host_unsupported when AIRLOCK_ACCEL=kvm and KVM does not work
+ * The accelerator and the drivers of this host.
+ * @throws AppError vmm_missing; host_unsupported when AIRLOCK_ACCEL=kvm and KVM does not work; vmm_unavailable when AIRLOCK_VMM asks
+ * for what cannot be
  */
-export function chooseHost(probe: HostProbe, wanted: Settings['AIRLOCK_ACCEL']): HostChoice {
+export function chooseHost(probe: HostProbe, beside: HostBeside): HostChoice {
   const { tscKhz, countMs, kvm } = probe;
+  const { accel: wanted, vmm } = beside;
   const accel = wanted === 'auto' ? (kvm.usable ? 'kvm' : 'tcg') : wanted;
   if (accel === 'kvm' && !kvm.usable) {
     throw new AppError('host_unsupported', `AIRLOCK_ACCEL=kvm, but KVM is of no use here: ${kvm.reason}`, {
       hint: 'Set AIRLOCK_ACCEL=auto to use software emulation.',
     });
   }
-  const drivers = probe.drivers.filter(({ ok, emulation }) => ok && (emulation || accel === 'kvm'));
-  if (drivers.length === 0) {
-    throw new AppError('vmm_missing', `No VMM can be used: ${probe.drivers.map(({ reason }) => reason).join(' ')}`, {
-      hint: '`npx airlock doctor` says what to install.',
-    });
-  }
-  return { accel, accelReason: accelReason(accel, wanted, probe), drivers, countMs, tscKhz };
+  const why = accelReason(accel, wanted, probe);
+  const drivers = probe.drivers
+    .map((driver) => hostDriver(driver, beside, accel === 'kvm' ? null : why))
+    .sort((one, other) => Number(other.forced) - Number(one.forced));
+  requireDriver(drivers, vmm);
+  return { accel, accelReason: why, drivers, countMs, tscKhz };
 }
 
-/** The best of the host's drivers that an image knows. @throws AppError image_too_old when it knows none of them */
+function hostDriver(driver: HostProbe['drivers'][0], beside: HostBeside, noKvm: string | null): HostDriver {
+  const { name, serials, ok, emulation, networks, reason } = driver;
+  const forced = beside.vmm === name;
+  const gate = hasGate(driver) && !forced ? beside.gates[name] : undefined;
+  const problem = ok
+    ? ((emulation || noKvm === null ? null : `${name} runs VMs with KVM alone. ${noKvm}`) ??
+      whyNoNetwork(name, networks, beside.network) ??
+      (gate?.imageId === null ? gate.reason : null))
+    : reason;
+  const why = forced ? `AIRLOCK_VMM=${name} asks for it.` : (gate?.reason ?? reason);
+  return { name, serials, problem, imageId: gate?.imageId ?? null, reason: why, forced };
+}
+
+function whyNoNetwork(name: string, networks: readonly string[], choice: HostBeside['network']): string | null {
+  if (networks.includes(choice.network === 'netns' ? 'tap' : 'user')) return null;
+  return `${name} takes no network of the form ${choice.network}, which VMs get here. ${choice.networkReason}`;
+}
+
+function requireDriver(drivers: readonly HostDriver[], vmm: HostBeside['vmm']): void {
+  const [best] = drivers;
+  if (vmm !== 'auto' && (best?.forced !== true || best.problem !== null)) {
+    const found = best?.forced === true ? best.problem : 'This version of Airlock has no such driver.';
+    throw new AppError('vmm_unavailable', `AIRLOCK_VMM=${vmm}, but no VM can be started with it here: ${found}`, {
+      hint: 'Mend that, or set AIRLOCK_VMM=auto. `npx airlock doctor` shows what this host has.',
+    });
+  }
+  if (drivers.some(({ problem }) => problem === null)) return;
+  throw new AppError('vmm_missing', `No VMM can be used: ${drivers.map(({ problem }) => problem).join(' ')}`, {
+    hint: '`npx airlock doctor` says what to install.',
+  });
+}
+
+/** What a VM is started with, and in one sentence or more why with that. */
+export interface DriverChoice {
+  driver: string;
+  driverReason: string;
+}
+
+/**
+ * The best of the host's drivers for a VM of an image. A CLI VM stays with what its root knows, whatever is asked for.
+ * @throws AppError image_too_old when the image knows none of them
+ */
 export function driverFor(
   { drivers }: Pick<HostChoice, 'drivers'>,
-  { id, drivers: known }: Pick<ImageManifest, 'id' | 'drivers'>,
-): string {
-  const driver = drivers.find(({ name, serials }) => (known === null ? serials : known.includes(name)));
-  if (driver !== undefined) return driver.name;
-  const offered = drivers.map(({ name }) => name).join(', ');
+  image: Pick<ImageManifest, 'id' | 'drivers'>,
+  kind: VmSpec['kind'],
+): DriverChoice {
+  const forced = kind === 'browser' ? drivers.filter((driver) => driver.forced) : [];
+  const candidates = forced.length > 0 ? forced : drivers;
+  const against: string[] = [];
+  for (const driver of candidates) {
+    const why = driver.problem ?? whyNotOf(driver, image);
+    if (why === null) return { driver: driver.name, driverReason: [driver.reason, ...against].join(' ') };
+    against.push(why);
+  }
+  const { id, drivers: known } = image;
+  const offered = candidates.filter(({ problem }) => problem === null).map(({ name }) => name);
   const what = known === null ? 'comes from a version before this' : `knows ${known.join(', ')}`;
-  throw new AppError('image_too_old', `This host starts VMs with ${offered}; the golden image ${id} ${what}.`, {
-    hint: 'Build a newer one: `npx airlock image build`. A CLI VM gets it by `npx airlock vm update`.',
-  });
+  throw new AppError(
+    'image_too_old',
+    `This host starts VMs with ${offered.join(', ')}; the golden image ${id} ${what}.`,
+    {
+      hint: 'Build a newer one: `npx airlock image build`. A CLI VM gets it by `npx airlock vm update`.',
+    },
+  );
+}
+
+function whyNotOf(driver: HostDriver, { id, drivers: known }: Pick<ImageManifest, 'id' | 'drivers'>): string | null {
+  const { name, serials, imageId } = driver;
+  if (!(known === null ? serials : known.includes(name))) return `The image ${id} does not know ${name}.`;
+  if (imageId === null || imageId === id) return null;
+  return `The gate of ${name} has booted ${imageId}, not ${id}.`;
 }
 
 function accelReason(accel: Accel, wanted: Settings['AIRLOCK_ACCEL'], { kvm, countMs }: HostProbe): string {

@@ -11,6 +11,7 @@
  *     db/                      the embedded database, its lock and its socket: store/embedded knows the inside
  *     cache/
  *       host-probe.json        `HostProbe`: holds until the next boot
+ *       gate-<driver>.json     `DriverGate`: whether this host has booted the image with it
  *       apt/                   Debian packages of the last image build: image-builder/deb-cache knows the inside
  *       tests/                 what the project's tests fetch and make once: tests/support knows the inside
  *     images/
@@ -59,6 +60,7 @@ export interface HomePaths {
   database: string;
   cache: string;
   hostProbe: string;
+  driverGate(driver: string): string;
   aptCache: string;
   testCache: string;
   images: ImagesPaths;
@@ -89,6 +91,7 @@ export function homePaths(home: string): HomePaths {
     database: join(home, 'db'),
     cache,
     hostProbe: join(cache, 'host-probe.json'),
+    driverGate: (driver) => join(cache, `gate-${driver}.json`),
     aptCache: join(cache, 'apt'),
     testCache: join(cache, 'tests'),
     images: imagesPaths(join(home, 'images')),

@@ -1,9 +1,9 @@
 /** Which network VMs of this host get, and why: what the setting asks for, and what the privileged helper says. */
-import type { VmNetwork } from './api.js';
 import { AppError } from './errors.js';
 import { connectHelper } from './helper-client.js';
 import { HelperStatus, type VmUsers } from './privileged.js';
 import type { Settings } from './settings.js';
+import type { VmNetwork } from './started-with.js';
 
 export interface NetworkChoice {
   network: VmNetwork;

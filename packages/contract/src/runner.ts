@@ -272,6 +272,8 @@ export const HostProbe = z.strictObject({
       emulation: z.boolean(),
       /** Shows the guest each drive's serial number, by which images of every age find it. */
       serials: z.boolean(),
+      /** The forms of network device that it takes: tap, user. */
+      networks: z.array(z.string()),
       /** VMs can be run by it, and in one sentence why, or why not. */
       ok: z.boolean(),
       reason: z.string(),

@@ -149,6 +149,11 @@ export const settingDefinitions = {
     schema: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
     about: 'Virtualisation: auto takes what is faster on this host, KVM or software emulation (tcg).',
   },
+  AIRLOCK_VMM: {
+    schema: z.enum(['auto', 'firecracker', 'qemu']).default('auto'),
+    about:
+      'Program that VMs run in: auto takes Firecracker where its gate has booted the current image on this host, and QEMU elsewhere. A CLI VM whose root does not know the one asked for keeps the other.',
+  },
   AIRLOCK_NETWORK: {
     schema: z.enum(['auto', 'netns', 'user']).default('auto'),
     about:

@@ -87,7 +87,7 @@ async function start(lookMs: number): Promise<void> {
       host: {
         accel: 'tcg',
         accelReason: 'a test',
-        drivers: [{ name: 'a-test', serials: true }],
+        drivers: [],
         countMs: { kvm: null, tcg: 310 },
         network: 'user',
         vmUsers: null,

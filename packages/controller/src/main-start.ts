@@ -37,9 +37,7 @@ export interface Parts {
   vault: Vault;
   custodian: Custodian;
   prompts: Prompts;
-  describe(): Promise<
-    Pick<SystemStatus, 'accel' | 'accelReason' | 'network' | 'networkReason' | 'imageId' | 'clis' | 'canary'>
-  >;
+  describe(): Promise<Omit<SystemStatus, 'version' | 'startedAt' | 'database' | 'vms' | 'lostVmFolders'>>;
 }
 
 export interface StartOptions {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The controller as a program. Standard output: log lines as JSON, and one line `Airlock is ready: <login URL>`. */
 import type { SystemStatus } from '@airlock/contract/api';
-import { bootLimits } from '@airlock/contract/capacity';
+import { bootLimits, driverFor, type HostChoice } from '@airlock/contract/capacity';
 import { readCanaryReport } from '@airlock/contract/canary-file';
 import { giveConnectsTime } from '@airlock/contract/connect-time';
 import { AppError, onFault } from '@airlock/contract/errors';
@@ -9,6 +9,7 @@ import { readExtraCa } from '@airlock/contract/extra-ca';
 import { makePrivateFolder } from '@airlock/contract/file';
 import { homePaths } from '@airlock/contract/home';
 import { newId } from '@airlock/contract/ids';
+import type { ImageManifest } from '@airlock/contract/image';
 import { bootBoundOf } from '@airlock/contract/runner';
 import { chooseNetwork } from '@airlock/contract/network-choice';
 import { readSettings, type Settings } from '@airlock/contract/settings';
@@ -32,16 +33,16 @@ async function makeParts(settings: Settings, log: Log, { store, users, audit }: 
   const home = settings.AIRLOCK_HOME;
   // Where the probe of this host keeps its verdict.
   await makePrivateFolder(homePaths(home).cache);
-  const host = await probeHost(settings);
-  const keyFile = settings.AIRLOCK_VAULT_KEY_FILE;
-  const ring = createKeyRing(await loadVaultKeys(home, keyFile), (keys) => storeVaultKeys(home, keys, keyFile));
-  const vault = createVault({ store, ring, users, log });
-  const images = createImages(home);
   const { network, networkReason, helperSocket, vmUsers } = await chooseNetwork(
     settings.AIRLOCK_NETWORK,
     settings.AIRLOCK_HELPER_SOCKET,
   );
   log.info({ network, reason: networkReason }, 'network of VMs');
+  const host = await probeHost(settings, { network, networkReason });
+  const keyFile = settings.AIRLOCK_VAULT_KEY_FILE;
+  const ring = createKeyRing(await loadVaultKeys(home, keyFile), (keys) => storeVaultKeys(home, keys, keyFile));
+  const vault = createVault({ store, ring, users, log });
+  const images = createImages(home);
   const engine = createLocalEngine({ settings, imageFiles: images.get, tscKhz: host.tscKhz, helperSocket });
   const guard = createCredentialGuard({ vault, log });
   const signingIn = (since: Date): Promise<ReadonlySet<string>> => usersSigningIn(store.db, since);
@@ -64,7 +65,10 @@ async function makeParts(settings: Settings, log: Log, { store, users, audit }: 
   const sessions = createSessions({ store, audit, vms, vault, custodian, settings, bootBoundMs, log });
   const prompts = createPrompts({ vms, custodian, settings, log });
   // An image that nobody has compared with its manifest yet is read now, not when the first person waits for a VM.
-  describeImage(images).catch((error: unknown) => log.warn({ err: error }, 'the golden image is not usable'));
+  describeImage(images, host).then(
+    ({ driver, driverReason }) => log.info({ driver, reason: driverReason }, 'VMM of VMs'),
+    (error: unknown) => log.warn({ err: error }, 'the golden image is not usable'),
+  );
   return {
     vms: { ...vms, close: async () => void (await Promise.all([vms.close(), images.close()])) },
     sessions,
@@ -76,20 +80,31 @@ async function makeParts(settings: Settings, log: Log, { store, users, audit }: 
       accelReason: host.accelReason,
       network,
       networkReason,
-      ...(await describeImage(images)),
+      ...(await describeImage(images, host)),
       canary: await readCanaryReport(home),
     }),
   };
 }
 
-/** The current image, if there is one, and the CLIs in it. */
-async function describeImage(images: Images): Promise<Pick<SystemStatus, 'imageId' | 'clis'>> {
+/** The current image, if there is one, the CLIs in it, and what its VMs are started with. */
+async function describeImage(
+  images: Images,
+  host: HostChoice,
+): Promise<Pick<SystemStatus, 'imageId' | 'clis' | 'driver' | 'driverReason'>> {
   try {
     const { manifest } = await images.current();
-    return { imageId: manifest.id, clis: clisOf(manifest) };
+    return { imageId: manifest.id, clis: clisOf(manifest), ...describeDriver(host, manifest) };
   } catch (error) {
-    if (error instanceof AppError && error.code === 'image_missing') return { imageId: null, clis: [] };
-    throw error;
+    if (!(error instanceof AppError) || error.code !== 'image_missing') throw error;
+    return { imageId: null, clis: [], driver: null, driverReason: error.message };
+  }
+}
+
+function describeDriver(host: HostChoice, manifest: ImageManifest): Pick<SystemStatus, 'driver' | 'driverReason'> {
+  try {
+    return driverFor(host, manifest, 'browser');
+  } catch (error) {
+    return { driver: null, driverReason: AppError.inItsWords(error).message };
   }
 }
 

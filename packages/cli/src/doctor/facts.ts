@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { HostCapacity } from '@airlock/contract/capacity';
 import { AppError } from '@airlock/contract/errors';
+import { readGates, type GateVerdicts } from '@airlock/contract/driver-gate';
 import { readExtraCa } from '@airlock/contract/extra-ca';
 import { nullIfAbsent } from '@airlock/contract/file';
 import { homePaths, readControllerFile } from '@airlock/contract/home';
@@ -38,6 +39,8 @@ export interface HostFacts {
   folders: FolderFacts;
   /** What the runner measured, or why it could not. */
   probe: HostProbe | { error: string };
+  /** Of drivers that are not taken before they have booted the image here. */
+  gates: GateVerdicts;
   qbootRom: string | null;
   /** Which network VMs get, or why none. */
   network: NetworkChoice | { problem: string; todo: string };
@@ -47,7 +50,7 @@ export interface HostFacts {
   memoryFolder: MemoryFolder;
   /** Names and reasons of Debian packages that are not there or too old; null where dpkg is not there. */
   missingPackages: { name: string; why: string }[] | null;
-  image: { id: string; createdAt: string; chromium: string } | { problem: string } | null;
+  image: (Pick<ImageManifest, 'id' | 'createdAt' | 'drivers'> & { chromium: string }) | { problem: string } | null;
   controller: { url: string; pid: number; status: SystemStatus | null } | null;
   /** Whether the wanted port is free; null while the controller itself is using it. */
   portFree: boolean | null;
@@ -70,6 +73,7 @@ const PackageList = z.object({
 export async function gatherFacts(settings: Settings): Promise<HostFacts> {
   const home = settings.AIRLOCK_HOME;
   const controller = await findController(home);
+  const probe = probeHost(home);
   return allOf({
     node: process.versions.node,
     os: readOsRelease(),
@@ -78,7 +82,8 @@ export async function gatherFacts(settings: Settings): Promise<HostFacts> {
     subordinateIds: hasSubordinateIds(),
     noNewPrivileges: hasNoNewPrivileges(),
     folders: lookAtFolders(settings),
-    probe: probeHost(home),
+    probe,
+    gates: probe.then((found) => ('error' in found ? {} : readGates(home, found))),
     qbootRom: findQboot(),
     network: findNetwork(settings),
     capacity: readHostCapacity(home),
@@ -191,7 +196,8 @@ async function readImage(home: string): Promise<HostFacts['image']> {
       const { size } = await stat(join(folder, artefact.file));
       if (size !== artefact.size) return { problem: `${artefact.file} has ${size} bytes, not ${artefact.size}` };
     }
-    return { id: manifest.id, createdAt: manifest.createdAt, chromium: manifest.versions.chromium };
+    const { id, createdAt, drivers, versions } = manifest;
+    return { id, createdAt, drivers, chromium: versions.chromium };
   } catch (error) {
     const where = await realpath(folder);
     return {

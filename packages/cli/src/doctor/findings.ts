@@ -3,11 +3,13 @@ import { wayOut } from '@airlock/contract/address';
 import {
   chooseHost,
   cliDisksMib,
+  driverFor,
   imageBuildMib,
   roomLeft,
   vmsThatFit,
   type Accel,
   type Amounts,
+  type DriverChoice,
 } from '@airlock/contract/capacity';
 import { AppError } from '@airlock/contract/errors';
 import type { Settings } from '@airlock/contract/settings';
@@ -28,6 +30,8 @@ export interface Finding {
 export interface Choice {
   accel: Accel;
   accelReason: string;
+  /** Of VMs of the current image, or of any while there is none; null: no VM can be started. */
+  driver: DriverChoice | null;
   /** Why no VM can be started; null when one can. */
   problem: AppError | null;
   /** MiB that no VM has, or was promised. */
@@ -53,17 +57,21 @@ function emptyRoom({ capacity: { memory, disk, vms } }: HostFacts): Amounts {
 }
 
 function chosenHost(
-  { probe }: HostFacts,
-  { AIRLOCK_ACCEL: wanted }: Settings,
-): Pick<Choice, 'accel' | 'accelReason' | 'problem'> {
-  const fallback = wanted === 'kvm' ? 'kvm' : 'tcg';
-  if ('error' in probe) return { accel: fallback, accelReason: 'The probe could not run.', problem: null };
+  { probe, gates, network: found, image }: HostFacts,
+  { AIRLOCK_ACCEL: wanted, AIRLOCK_VMM: vmm }: Settings,
+): Pick<Choice, 'accel' | 'accelReason' | 'driver' | 'problem'> {
+  const fallback = { accel: wanted === 'kvm' ? 'kvm' : 'tcg', driver: null } as const;
+  if ('error' in probe) return { ...fallback, accelReason: 'The probe could not run.', problem: null };
+  const network = 'problem' in found ? { network: 'user' as const, networkReason: found.problem } : found;
   try {
-    const { accel, accelReason } = chooseHost(probe, wanted);
-    return { accel, accelReason, problem: null };
+    const host = chooseHost(probe, { accel: wanted, vmm, network, gates });
+    const [first] = host.drivers.filter(({ problem }) => problem === null);
+    const any = first && { driver: first.name, driverReason: first.reason };
+    const driver = image && 'id' in image ? driverFor(host, image, 'browser') : (any ?? null);
+    return { accel: host.accel, accelReason: host.accelReason, driver, problem: null };
   } catch (error) {
     const problem = AppError.inItsWords(error);
-    return { accel: fallback, accelReason: problem.message, problem };
+    return { ...fallback, accelReason: problem.message, problem };
   }
 }
 
@@ -80,6 +88,7 @@ export function judge(facts: HostFacts, settings: Settings): Finding[] {
     judgePackages(facts),
     ...judgeQemu(facts),
     judgeAccelerator(choice),
+    ...judgeDriver(choice),
     judgeNetwork(facts),
     judgeMemory(facts, settings, choice),
     judgeDisk(facts, settings, choice),
@@ -139,6 +148,13 @@ function judgeAccelerator({ accel, accelReason, problem }: Choice): Finding {
   if (problem?.code === 'host_unsupported') return blocks('Virtualisation', problem.message, problem.hint);
   if (accel === 'kvm') return ok('Virtualisation', `kvm (${accelReason})`);
   return remark('Virtualisation', `tcg: ${accelReason}`, 'Works, several times slower than KVM of real hardware.');
+}
+
+/** Without a VMM there is a finding on QEMU already. */
+function judgeDriver({ driver, problem }: Choice): Finding[] {
+  if (problem && ['vmm_unavailable', 'image_too_old'].includes(problem.code))
+    return [blocks('VMM', problem.message, problem.hint)];
+  return driver ? [ok('VMM', `${driver.driver}: ${driver.driverReason}`)] : [];
 }
 
 function judgeNetwork({ network }: HostFacts): Finding {

@@ -23,6 +23,8 @@ export const toVm = (row: VmRow, { idleS, uses, behind }: Beside): Vm => ({
   accel: row.accel,
   countMs: row.countMs,
   network: row.network,
+  driver: row.driver,
+  driverReason: row.driverReason,
   createdAt: row.createdAt.toISOString(),
   readyAt: iso(row.readyAt),
   destroyAt: iso(row.destroyAt),

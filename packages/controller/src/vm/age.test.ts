@@ -63,6 +63,31 @@ test('a VM stays with the best driver that its image knows, whatever the host ha
   await expect(host.vms.start(former.id)).rejects.toMatchObject({ code: 'image_too_old' });
 });
 
+test('a VM whose driver is no longer taken starts with another one, and its row says why', async () => {
+  const both = ['a-test', 'a-newer'];
+  host.drivers.set(host.imageId, both);
+  const vm = await made();
+  expect(host.engine.startedBy.splice(0)).toEqual(['a-newer']);
+  expect(await host.vms.get(vm.id)).toMatchObject({ driver: 'a-newer', driverReason: 'It is newer.' });
+  const [newer, test] = host.hostDrivers;
+  const again = async (): Promise<VmRow | undefined> => {
+    await host.vms.stop(vm.id);
+    await host.vms.start(vm.id);
+    return host.vms.get(vm.id);
+  };
+  Object.assign(newer ?? {}, { imageId: 'img_000001' });
+  const reason = `It is a test. The gate of a-newer has booted img_000001, not ${vm.imageId}.`;
+  expect(await again()).toMatchObject({ driver: 'a-test', driverReason: reason });
+  Object.assign(newer ?? {}, { imageId: null, problem: 'Its gate failed.' });
+  expect(await again()).toMatchObject({ driver: 'a-test', driverReason: 'It is a test. Its gate failed.' });
+  Object.assign(test ?? {}, { forced: true, reason: 'It is asked for.' });
+  expect(await again()).toMatchObject({ driver: 'a-test' });
+  // Asked for and not known to its root: what it knows is taken all the same.
+  host.drivers.set(vm.imageId, ['a-newer']);
+  Object.assign(newer ?? {}, { problem: null });
+  expect(await again()).toMatchObject({ driver: 'a-newer' });
+});
+
 test('nothing is begun with a current image that is too new', async () => {
   host.protocols.set(host.imageId, newestGuestProtocol + 1);
   const refusal = { code: 'image_too_new', hint: expect.stringContaining('`npx airlock image rollback`') as string };

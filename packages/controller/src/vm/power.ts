@@ -1,6 +1,6 @@
 /** Making and starting a VM: its row first, then folder, secrets and runner; on failure nothing of the start is left. */
 import { AppError } from '@airlock/contract/errors';
-import { driverFor } from '@airlock/contract/capacity';
+import { driverFor, type DriverChoice } from '@airlock/contract/capacity';
 import type { VmKind } from '@airlock/contract/api';
 import type { Noted } from '../audit/audit.js';
 import { homeDiskProtocol } from '@airlock/contract/guest';
@@ -59,20 +59,25 @@ export function requireHomeDisk(manifest: ImageManifest): void {
 export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   // Another boot of the host may have another verdict than the one that the VM was made or started under.
   const { accel, countMs, network } = ctx.host;
-  const patch = { epoch: row.epoch + 1, accel, countMs, network, error: null, timings: rows.noTimings, readyAt: null };
+  const chosen = await driverOf(ctx, row).catch(AppError.from);
+  const { driver, driverReason } = chosen instanceof AppError ? { driver: null, driverReason: chosen.message } : chosen;
+  const patch = {
+    ...{ epoch: row.epoch + 1, accel, countMs, network, driver, driverReason },
+    ...{ error: null, timings: rows.noTimings, readyAt: null },
+  };
   const powerOn = (): Promise<VmRow | undefined> => powerOnAs(ctx, row.id, patch);
   // One that is being made has its room already.
   const wanted = { userId: row.userId, browser: false, cli: true };
   const started = row.state === 'stopped' ? await takeRoom(ctx, wanted, powerOn) : await powerOn();
   if (!started) throw new AppError('vm_not_running', `VM ${row.id} was destroyed before it could start.`);
   await requireUnderstoodVm(ctx, started);
-  const driver = await driverOf(ctx, started);
+  if (chosen instanceof AppError) throw chosen;
   const homeKey = row.kind === 'cli' ? await ctx.homeKeys.openHomeKey(row.id) : null;
   const secrets = await runnerSecrets(started, homeKey, await ctx.proxyPort(row.userId), ctx.settings);
   // Not before: a start that is refused leaves what was known of the VM as it was.
   if (row.kind === 'cli') await ctx.guard.starting(started);
   if (row.state === 'stopped' && row.rootNumber > 0) await growHome(ctx, row);
-  await ctx.engine.start(vmPlan(started, driver, ctx), secrets);
+  await ctx.engine.start(vmPlan(started, chosen.driver, ctx), secrets);
   watch(ctx, started);
 }
 
@@ -90,9 +95,9 @@ async function powerOnAs(ctx: VmContext, vmId: string, patch: rows.VmPatch): Pro
 }
 
 /** A VM stays with what its image knows, also when its host has something better. @throws AppError image_too_old */
-async function driverOf({ images, host }: VmContext, { imageId }: VmRow): Promise<string> {
+async function driverOf({ images, host }: VmContext, { imageId, kind }: VmRow): Promise<DriverChoice> {
   const manifest = await images.manifest(imageId).catch(() => ({ id: imageId, drivers: null }));
-  return driverFor(host, manifest);
+  return driverFor(host, manifest, kind);
 }
 
 /** The first start of a browser VM, in the background: its row tells how it went. */

@@ -33,7 +33,18 @@ export interface NewVm {
 export type VmPatch = Partial<
   Pick<
     VmRow,
-    'epoch' | 'vmUser' | 'accel' | 'countMs' | 'network' | 'timings' | 'error' | 'readyAt' | 'lastUsedAt' | 'destroyAt'
+    | 'epoch'
+    | 'vmUser'
+    | 'accel'
+    | 'countMs'
+    | 'network'
+    | 'driver'
+    | 'driverReason'
+    | 'timings'
+    | 'error'
+    | 'readyAt'
+    | 'lastUsedAt'
+    | 'destroyAt'
   >
 >;
 

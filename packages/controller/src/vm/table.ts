@@ -1,10 +1,11 @@
 /** The table of VMs. Only this folder reads and writes it. */
 import { sql } from 'drizzle-orm';
 import { bigint, index, integer, jsonb, text, uniqueIndex } from 'drizzle-orm/pg-core';
-import type { VmKind, VmNetwork, VmState, VmUpdateKind, VmUpdateState } from '@airlock/contract/api';
+import type { VmKind, VmState, VmUpdateKind, VmUpdateState } from '@airlock/contract/api';
 import type { CountMs } from '@airlock/contract/count-ms';
 import type { ErrorBody } from '@airlock/contract/errors';
 import type { VmRoot } from '@airlock/contract/runner';
+import type { VmNetwork } from '@airlock/contract/started-with';
 import { airlock, at } from '../store/schema.js';
 
 /** The replacement of a CLI VM's root, from when it is asked for until the new one is proved; one that failed stays to be told of. */
@@ -43,6 +44,8 @@ export const vms = airlock.table(
     countMs: jsonb('count_ms').$type<CountMs>(),
     /** What the VM was started with last. */
     network: text().$type<VmNetwork>(),
+    driver: text(),
+    driverReason: text('driver_reason'),
     /** User and group of its VMM, while it is neither stopped nor at its end; null: its host gives none. */
     vmUser: bigint('vm_user', { mode: 'number' }),
     /** Grows with each start; a runner with an older one refuses to go on. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { aborted, raceAbort } from '@airlock/contract/deadline';
 import { AppError } from '@airlock/contract/errors';
-import type { HostCapacity } from '@airlock/contract/capacity';
+import type { HostCapacity, HostDriver } from '@airlock/contract/capacity';
 import { guestProtocol } from '@airlock/contract/guest';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
@@ -178,6 +178,8 @@ export const exampleVm = (userId: string): VmRow => ({
     accel: 'tcg',
     countMs: null,
     network: null,
+    driver: null,
+    driverReason: null,
     epoch: 1,
     timings: { vncMs: 1, agentMs: 2, readyMs: 3 },
     error: null,
@@ -259,6 +261,8 @@ export interface TestVms {
   protocols: Map<string, number>;
   /** The drivers that the image with this id names; none by default. */
   drivers: Map<string, string[]>;
+  /** What VMs can be started with; to be changed in place. */
+  hostDrivers: HostDriver[];
   /** A controller that ended, and the next one, with these settings besides, which has not looked at the rows yet. */
   restart(more?: Record<string, string>): Promise<void>;
 }
@@ -325,10 +329,7 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
       host: {
         accel: 'tcg',
         accelReason: 'a test',
-        drivers: [
-          { name: 'a-newer', serials: false },
-          { name: 'a-test', serials: true },
-        ],
+        drivers: host.hostDrivers,
         countMs: { kvm: null, tcg: 310 },
         network: 'user',
         vmUsers: null,
@@ -364,6 +365,10 @@ export function useVms(env: Record<string, string> = {}, guard = unguarded): Tes
     host.rootBytes = 1000;
     host.protocols = new Map();
     host.drivers = new Map();
+    host.hostDrivers = [
+      { ...{ name: 'a-newer', serials: false, imageId: null }, problem: null, reason: 'It is newer.', forced: false },
+      { ...{ name: 'a-test', serials: true, imageId: null }, problem: null, reason: 'It is a test.', forced: false },
+    ];
     host.engine = createTestEngine(client);
     open();
   });

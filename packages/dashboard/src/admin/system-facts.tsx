@@ -5,13 +5,14 @@ import { formatMoment } from '../ui/time.js';
 import styles from './admin.module.css';
 
 export function SystemFacts({ system }: { system: SystemStatus }) {
+  const database = system.database === 'pglite' ? 'an embedded database (PGlite)' : 'PostgreSQL';
   const facts: [name: string, value: string, note?: string][] = [
-    ['Version', system.version, `since ${formatMoment(system.startedAt, serverNowMs())}`],
+    ['Version', system.version, `since ${formatMoment(system.startedAt, serverNowMs())}, on ${database}`],
     ['Virtual machines', `${system.vms.running} running`, `${system.vms.total} in all`],
     ['Acceleration', system.accel === 'kvm' ? 'KVM' : 'Software (TCG)', system.accelReason],
+    ['VMM', system.driver ?? 'none', system.driverReason],
     ['Network of VMs', system.network === 'netns' ? 'A namespace for each' : 'The VMM’s own', system.networkReason],
     ['Golden image', system.imageId ?? 'none is current'],
-    ['Database', system.database === 'pglite' ? 'Embedded (PGlite)' : 'PostgreSQL'],
   ];
   return (
     <>

@@ -60,7 +60,10 @@ export async function startGateVm(imageFolder: string, signal: AbortSignal, host
   const { folder, secretFolder, remove } = await makeGateFolders();
   try {
     const manifest = ImageManifest.parse(JSON.parse(await readFile(join(imageFolder, imageFiles.manifest), 'utf8')));
-    const spec = specOf(imageFolder, secretFolder, manifest, chooseHost(probe, host?.accel ?? 'auto'));
+    // A build tries what starts VMs anywhere, without a helper.
+    const network = { network: 'user', networkReason: 'The gate of a build asks for it.' } as const;
+    const choice = chooseHost(probe, { accel: host?.accel ?? 'auto', vmm: 'auto', network, gates: {} });
+    const spec = specOf(imageFolder, secretFolder, manifest, choice);
     const initrd = join(folder, imageFiles.initrd);
     await writeFile(initrd, withHelper(await readFile(spec.initrd)));
     return await powerOn(folder, { ...spec, initrd }, signal, remove);
@@ -77,7 +80,7 @@ function specOf(imageFolder: string, secretFolder: string, manifest: ImageManife
     vmId: newId('vm'),
     kind: 'browser',
     epoch: 1,
-    driver: driverFor(host, manifest),
+    driver: driverFor(host, manifest, 'browser').driver,
     accel,
     cpus: 2,
     memoryMib: 2048,

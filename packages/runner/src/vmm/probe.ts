@@ -46,8 +46,8 @@ function measurerOf(found: readonly Found[]): VmmDriver | null {
 function describe({ driver, vmm }: Found, kvmUsable: boolean): HostProbe['drivers'][0] {
   const { path, version } = vmm;
   const verdict = driver.host.judge(vmm, kvmUsable);
-  const { emulation, serials } = driver.capabilities;
-  return { name: driver.name, path, version, emulation, serials, ...verdict };
+  const { emulation, serials, networks } = driver.capabilities;
+  return { name: driver.name, path, version, emulation, serials, networks: [...networks], ...verdict };
 }
 
 function sameVersions({ drivers: before }: HostProbe, found: readonly Found[]): boolean {

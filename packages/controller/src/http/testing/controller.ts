@@ -154,6 +154,8 @@ export async function startTestController(): Promise<TestController> {
       network: 'user',
       vmUsers: null,
       networkReason: 'a stand-in',
+      driver: null,
+      driverReason: 'a stand-in',
       imageId: null,
       database: 'pglite',
       clis: [],

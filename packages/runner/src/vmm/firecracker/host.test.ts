@@ -13,8 +13,8 @@ it.each([
   expect(judgeFirecracker(found)).toEqual({ ok: false, reason: whyUnfit(found) });
 });
 
-it.each(['1.12.1', '1.16.1'])('version %s does, and is not chosen for any', (version) => {
+it.each(['1.12.1', '1.16.1'])('version %s does', (version) => {
   expect(whyUnfit({ ...there, version })).toBeNull();
   const reason = expect.stringContaining(`Firecracker ${version} is there`) as string;
-  expect(judgeFirecracker({ ...there, version })).toEqual({ ok: false, reason });
+  expect(judgeFirecracker({ ...there, version })).toEqual({ ok: true, reason });
 });

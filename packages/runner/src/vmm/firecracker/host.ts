@@ -36,10 +36,10 @@ async function findFirecracker(): Promise<FoundVmm> {
   return { path: null, version: null, complete: false };
 }
 
-/** Never good yet: what locks it up, and what boots the image with it before it is taken, is not there. */
+/** Whether a host may take it is its gate's to say. */
 export function judgeFirecracker(found: FoundVmm): { ok: boolean; reason: string } {
-  const reason = whyUnfit(found) ?? `Firecracker ${found.version} is there; no VM is started with it yet.`;
-  return { ok: false, reason };
+  const problem = whyUnfit(found);
+  return { ok: problem === null, reason: problem ?? `Firecracker ${found.version} is there.` };
 }
 
 /** Null for one that runs VMs. */
