@@ -5,6 +5,7 @@ import { addAuth } from './auth/auth.js';
 import { addConfig } from './config/config.js';
 import { addCredential } from './credential/credential.js';
 import { addDoctor } from './doctor/doctor.js';
+import { addFirecracker } from './firecracker/firecracker.js';
 import { addImage } from './image/image.js';
 import { addPrompt } from './prompt/prompt.js';
 import { addSelftest } from './selftest/selftest.js';
@@ -23,6 +24,7 @@ export function createProgram(): Command {
     addDoctor,
     addConfig,
     addImage,
+    addFirecracker,
     addAuth,
     addPrompt,
     addVm,

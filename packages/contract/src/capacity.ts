@@ -37,7 +37,8 @@ export interface HostChoice {
 /** What a choice goes by besides the probe. */
 export interface HostBeside {
   accel: Settings['AIRLOCK_ACCEL'];
-  vmm: Settings['AIRLOCK_VMM'];
+  /** As AIRLOCK_VMM: auto, or the name of a driver. */
+  vmm: string;
   network: Pick<NetworkChoice, 'network' | 'networkReason'>;
   gates: GateVerdicts;
 }

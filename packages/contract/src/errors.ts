@@ -82,6 +82,11 @@ export const errorCatalogue = {
   disk_full: { status: 507, meaning: 'There is not enough disk space.' },
   vmm_missing: { status: 500, meaning: 'No VMM, or not all of what one needs, is installed.' },
   vmm_unsuitable: { status: 500, meaning: 'The VMM that is installed is of a version that Airlock cannot use.' },
+  install_failed: {
+    status: 500,
+    meaning:
+      'A program could not be installed: it cannot be fetched, or is not what it should be. Nothing of it is left.',
+  },
   vmm_unavailable: { status: 500, meaning: 'The VMM that AIRLOCK_VMM asks for cannot run VMs on this host.' },
   kernel_unusable: { status: 500, meaning: 'The kernel of the image is of a form that the VMM does not boot.' },
   drive_unusable: {

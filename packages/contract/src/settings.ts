@@ -152,7 +152,7 @@ export const settingDefinitions = {
   AIRLOCK_VMM: {
     schema: z.enum(['auto', 'firecracker', 'qemu']).default('auto'),
     about:
-      'Program that VMs run in: auto takes Firecracker where its gate has booted the current image on this host, and QEMU elsewhere. A CLI VM whose root does not know the one asked for keeps the other.',
+      'Program that VMs run in: auto takes Firecracker where `airlock firecracker gate` has booted the current image on this host, and QEMU elsewhere. A CLI VM whose root does not know the one asked for keeps the other.',
   },
   AIRLOCK_NETWORK: {
     schema: z.enum(['auto', 'netns', 'user']).default('auto'),

@@ -4,8 +4,10 @@ import { AppError } from '@airlock/contract/errors';
 import type { ImageManifest } from '@airlock/contract/image';
 import { providerIds } from '@airlock/contract/provider/provider';
 import { providers } from '@airlock/contract/provider/registry';
+import type { Settings } from '@airlock/contract/settings';
 import { buildImage, type CliChoice, type RunGate } from './build.js';
 import { googleChrome } from './chrome.js';
+import { runDriverGate } from './gate/driver-gate.js';
 import { describeDiff, diffImages } from './diff.js';
 import { readHistory } from './history.js';
 import { currentId, findImage, listImages } from './image.js';
@@ -59,6 +61,7 @@ export interface Command {
   home: string;
   imagesFolder: string;
   gate: RunGate;
+  accel: Settings['AIRLOCK_ACCEL'];
   /** Arguments that are not options. */
   names: string[];
   options: {
@@ -94,7 +97,20 @@ export const commands: Readonly<Record<string, { names: number; run(command: Com
   promote: { names: 1, run: runPromote },
   rollback: { names: 0, run: runRollback },
   prune: { names: 0, run: runPrune },
+  // By the command of the driver.
+  gate: { names: 1, run: runGateOf },
 };
+
+/** What the gate itself says goes to stderr, step by step; its verdict to stdout. */
+async function runGateOf({ home, accel, names, options, signal }: Command): Promise<void> {
+  const [driver] = names;
+  if (driver === undefined) throw refuse('Which driver is to be tried is missing.');
+  const gate = await runDriverGate({ home, driver, accel, signal, note: say });
+  const { passed, imageId, reason } = gate;
+  const verdict = `${driver} ${passed ? 'has booted' : 'has not booted'} ${imageId} to its desktop: ${reason}`;
+  print(options.json === true ? JSON.stringify(gate) : verdict);
+  if (!passed) process.exitCode = 1;
+}
 
 function cliChoice({ refresh = false, cli = [], defaults = false }: Command['options']): CliChoice {
   if (Number(refresh) + Number(cli.length > 0) + Number(defaults) > 1) {

@@ -38,7 +38,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
   const { hostProbe: cache, images } = homePaths(home);
   const gate: RunGate = (folder, how) => runGate(folder, { ...how, host: { cache, accel } });
-  await command.run({ home, imagesFolder: images.folder, gate, names, options, signal: abort.signal });
+  await command.run({ home, imagesFolder: images.folder, gate, accel, names, options, signal: abort.signal });
 }
 
 await main().catch((error: unknown) => {

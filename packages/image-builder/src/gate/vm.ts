@@ -5,13 +5,14 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { bootLimits, chooseHost, driverFor, type HostChoice } from '@airlock/contract/capacity';
+import { bootLimits, chooseHost, driverFor, type HostBeside, type HostChoice } from '@airlock/contract/capacity';
 import { DesktopPasted, type DesktopSize } from '@airlock/contract/desktop';
 import { AppError } from '@airlock/contract/errors';
 import { GuestHealth } from '@airlock/contract/guest';
 import { createJsonClient, type JsonClient } from '@airlock/contract/http-client';
 import { newId } from '@airlock/contract/ids';
 import { imageFiles, ImageManifest } from '@airlock/contract/image';
+import type { NetworkChoice } from '@airlock/contract/network-choice';
 import { tail } from '@airlock/contract/process';
 import { runProbe } from '@airlock/contract/run-probe';
 import { spawnRunner } from '@airlock/contract/spawn-runner';
@@ -49,20 +50,29 @@ export interface GateHost {
   /** Keeps the verdict on this host. */
   cache: string;
   accel: Settings['AIRLOCK_ACCEL'];
+  /** A driver that is to be tried: its VM is as a controller's, without the gate's helper. */
+  tried?: TriedDriver;
+}
+
+export interface TriedDriver {
+  driver: string;
+  vmId: string;
+  choice: NetworkChoice;
+  /** The caller's. */
+  secretFolder: string;
 }
 
 /**
- * Powers a VM on, with the gate's helper in it. Without `host` that is probed anew.
- * @throws AppError host_unsupported, vmm_missing, runner_failed
+ * Powers a VM on, with the gate's helper in it unless a driver is tried. Without `host` that is probed anew.
+ * @throws AppError host_unsupported, vmm_missing, vmm_unavailable, image_too_old, runner_failed
  */
 export async function startGateVm(imageFolder: string, signal: AbortSignal, host?: GateHost): Promise<GateVm> {
   const probe = await runProbe({ program: runnerMain, signal, ...(host && { cache: host.cache }) });
   const { folder, secretFolder, remove } = await makeGateFolders();
   try {
     const manifest = ImageManifest.parse(JSON.parse(await readFile(join(imageFolder, imageFiles.manifest), 'utf8')));
-    // A build tries what starts VMs anywhere, without a helper.
-    const network = { network: 'user', networkReason: 'The gate of a build asks for it.' } as const;
-    const choice = chooseHost(probe, { accel: host?.accel ?? 'auto', vmm: 'auto', network, gates: {} });
+    const choice = chooseHost(probe, besideOf(host));
+    if (host?.tried) return await powerOn(folder, triedSpec(imageFolder, manifest, choice, host.tried), signal, remove);
     const spec = specOf(imageFolder, secretFolder, manifest, choice);
     const initrd = join(folder, imageFiles.initrd);
     await writeFile(initrd, withHelper(await readFile(spec.initrd)));
@@ -71,6 +81,19 @@ export async function startGateVm(imageFolder: string, signal: AbortSignal, host
     await remove();
     throw error;
   }
+}
+
+/** A build tries what starts VMs anywhere: without the privileged helper, which takes no initrd but the image's. */
+function besideOf(host: GateHost | undefined): HostBeside {
+  const { accel = 'auto', tried } = host ?? {};
+  const user = { network: 'user', networkReason: 'The gate of a build asks for it.' } as const;
+  return { accel, vmm: tried?.driver ?? 'auto', network: tried?.choice ?? user, gates: {} };
+}
+
+function triedSpec(imageFolder: string, manifest: ImageManifest, host: HostChoice, tried: TriedDriver): VmSpec {
+  const { vmId, choice, secretFolder } = tried;
+  const spec = specOf(imageFolder, secretFolder, manifest, host);
+  return { ...spec, vmId, ...(choice.helperSocket !== null && { helperSocket: choice.helperSocket }) };
 }
 
 function specOf(imageFolder: string, secretFolder: string, manifest: ImageManifest, host: HostChoice): VmSpec {

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '@airlock/contract/errors';
+import { helperPrograms } from '@airlock/contract/privileged';
 import { run } from '@airlock/contract/process';
 import type { FoundVmm, VmmHost } from '../driver.js';
 import { driverName, isAtLeast, oldestVersion } from './setup.js';
@@ -19,7 +20,7 @@ export const firecrackerHost: VmmHost = {
 };
 
 async function findFirecracker(): Promise<FoundVmm> {
-  for (const folder of (process.env['PATH'] ?? '').split(':')) {
+  for (const folder of [helperPrograms, ...(process.env['PATH'] ?? '').split(':')]) {
     const path = join(folder, driverName);
     const mayRun = await access(path, constants.X_OK).then(
       () => true,
