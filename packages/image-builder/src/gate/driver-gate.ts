@@ -19,6 +19,8 @@ export interface DriverGateOptions extends Pick<GateOptions, 'signal' | 'note'> 
   home: string;
   driver: string;
   accel: GateHost['accel'];
+  /** Of the privileged helper; where its unit listens unless given. */
+  helperSocket?: string;
 }
 
 /** The helper has one VM of this id at a time: two gates at once refuse one another. */
@@ -32,7 +34,7 @@ export async function runDriverGate(options: DriverGateOptions): Promise<DriverG
   const { home, driver, accel, signal, note } = options;
   const paths = homePaths(home);
   const { id: imageId } = await findImage(paths.images.folder);
-  const choice = await chooseNetwork('netns');
+  const choice = await chooseNetwork('netns', options.helperSocket);
   const program = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
   const { drivers } = await runProbe({ program, cache: paths.hostProbe, signal });
   const found = drivers.find(({ name, path }) => name === driver && path !== null);
