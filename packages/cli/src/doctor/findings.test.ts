@@ -127,13 +127,16 @@ test('a driver that needs KVM is told where its program is there, and where it i
   if ('error' in good.probe) throw new Error('The good host has a probe.');
   const [emulating] = good.probe.drivers;
   if (!emulating) throw new Error('The good host has a driver.');
-  const other = { ...emulating, name: 'other', emulation: false, ok: false, reason: 'It is there.' };
+  const other = { ...emulating, name: 'other', emulation: false, reason: 'It is there.' };
   const told = (drivers: (typeof other)[]): unknown[] =>
     judge({ ...good, probe: { ...good.probe, drivers } as HostFacts['probe'] }, settings()).filter(
       ({ about }) => about === 'other' || about === 'QEMU',
     );
   const qemu = { about: 'QEMU', status: 'ok', found: '10.0.2 (/usr/bin/qemu)' };
-  expect(told([other, emulating])).toMatchObject([qemu, { about: 'other', status: 'ok', found: 'It is there.' }]);
+  expect(told([{ ...other, version: '1.16.1' }, emulating])).toMatchObject([
+    qemu,
+    { about: 'other', status: 'ok', found: 'It is there.' },
+  ]);
   expect(told([{ ...other, version: null }, emulating])).toMatchObject([qemu]);
   expect(
     told([

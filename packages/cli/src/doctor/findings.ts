@@ -128,7 +128,7 @@ function judgeQemu({ probe, qbootRom }: HostFacts): Finding[] {
   const install = 'Run `node scripts/host-packages.mjs run`.';
   if ('error' in probe)
     return [blocks('QEMU', `the runner's probe failed: ${probe.error}`, 'Run `npm run build`, then try again.')];
-  const qemu = probe.drivers.find(({ ok: usable }) => usable) ?? probe.drivers.find(({ emulation }) => emulation);
+  const qemu = probe.drivers.find(({ emulation }) => emulation);
   return [
     qemu?.ok === true
       ? ok('QEMU', `${qemu.version ?? 'unknown'} (${qemu.path ?? '?'})`)
