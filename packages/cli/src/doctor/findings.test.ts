@@ -154,6 +154,19 @@ test.each([
   expect(choose({ ...good, probe }, settings({ AIRLOCK_ACCEL: wanted }))).toMatchObject({ accel, accelReason });
 });
 
+test('a VMM that cannot be had takes nothing from what is known of KVM; why another one is not taken is told', () => {
+  const blocked = judge(good, settings({ AIRLOCK_VMM: 'firecracker' }));
+  expect(blocked.filter(({ status }) => status === 'blocks').map(({ about }) => about)).toEqual(['VMM']);
+  expect(blocked.find(({ about }) => about === 'Virtualisation')).toMatchObject({ found: 'kvm (counted fast)' });
+  if ('error' in good.probe) throw new Error('The good host has a probe.');
+  const absent = { ...good.probe.drivers[0], name: 'other', emulation: false, ok: false, reason: 'It is not there.' };
+  const probe = { ...good.probe, drivers: [absent, ...good.probe.drivers] } as HostFacts['probe'];
+  for (const image of [good.image, null]) {
+    const found = judge({ ...good, probe, image }, settings()).find(({ about }) => about === 'VMM');
+    expect(found).toMatchObject({ status: 'ok', found: 'qemu: fine It is not there.' });
+  }
+});
+
 test('how many VMs fit', () => {
   expect(choose(good, settings()).vmsThatFit).toBe(5);
   expect(choose(good, settings({ AIRLOCK_VM_MEMORY_MIB: '8192' })).vmsThatFit).toBe(1);

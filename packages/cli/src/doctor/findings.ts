@@ -57,20 +57,24 @@ function emptyRoom({ capacity: { memory, disk, vms } }: HostFacts): Amounts {
 }
 
 function chosenHost(
-  { probe, gates, network: found, image }: HostFacts,
-  { AIRLOCK_ACCEL: wanted, AIRLOCK_VMM: vmm }: Settings,
+  facts: HostFacts,
+  settings: Settings,
 ): Pick<Choice, 'accel' | 'accelReason' | 'driver' | 'problem'> {
+  const { probe, gates, network: found, image } = facts;
+  const { AIRLOCK_ACCEL: wanted, AIRLOCK_VMM: vmm } = settings;
   const fallback = { accel: wanted === 'kvm' ? 'kvm' : 'tcg', driver: null } as const;
   if ('error' in probe) return { ...fallback, accelReason: 'The probe could not run.', problem: null };
   const network = 'problem' in found ? { network: 'user' as const, networkReason: found.problem } : found;
   try {
     const host = chooseHost(probe, { accel: wanted, vmm, network, gates });
-    const [first] = host.drivers.filter(({ problem }) => problem === null);
-    const any = first && { driver: first.name, driverReason: first.reason };
-    const driver = image && 'id' in image ? driverFor(host, image, 'browser') : (any ?? null);
-    return { accel: host.accel, accelReason: host.accelReason, driver, problem: null };
+    const { accel, accelReason, drivers } = host;
+    const later = { id: 'a later one', drivers: drivers.map(({ name }) => name) };
+    const driver = driverFor(host, image && 'id' in image ? image : later, 'browser');
+    return { accel, accelReason, driver, problem: null };
   } catch (error) {
     const problem = AppError.inItsWords(error);
+    // What the VMM lacks says nothing of the accelerator.
+    if (vmm !== 'auto') return { ...chosenHost(facts, { ...settings, AIRLOCK_VMM: 'auto' }), driver: null, problem };
     return { ...fallback, accelReason: problem.message, problem };
   }
 }
