@@ -19,8 +19,8 @@ export const relaySockets = { gateway: 'e.sock', agent: 'a.sock', desktop: 'd.so
 /** Where a helper that systemd starts listens. */
 export const helperSocket = '/run/airlock-helper.sock';
 
-/** Where programs are that the helper alone is to run, such as a VMM that Airlock has fetched: root's, like all above it. */
-export const helperPrograms = '/usr/local/lib/airlock-helper';
+/** Where the VMM that Airlock has fetched is, for the helper to run: root's, like all above it. */
+export const helperPrograms = '/usr/local/bin';
 
 /** Bytes of a line, either way. */
 export const maxHelperLine = 64 * 1024;
