@@ -62,6 +62,7 @@ export interface Command {
   imagesFolder: string;
   gate: RunGate;
   accel: Settings['AIRLOCK_ACCEL'];
+  helperSocket: string;
   /** Arguments that are not options. */
   names: string[];
   options: {
@@ -102,10 +103,10 @@ export const commands: Readonly<Record<string, { names: number; run(command: Com
 };
 
 /** What the gate itself says goes to stderr, step by step; its verdict to stdout. */
-async function runGateOf({ home, accel, names, options, signal }: Command): Promise<void> {
+async function runGateOf({ home, accel, helperSocket, names, options, signal }: Command): Promise<void> {
   const [driver] = names;
   if (driver === undefined) throw refuse('Which driver is to be tried is missing.');
-  const gate = await runDriverGate({ home, driver, accel, signal, note: say });
+  const gate = await runDriverGate({ home, driver, accel, helperSocket, signal, note: say });
   const { passed, imageId, reason } = gate;
   const verdict = `${driver} ${passed ? 'has booted' : 'has not booted'} ${imageId} to its desktop: ${reason}`;
   print(options.json === true ? JSON.stringify(gate) : verdict);

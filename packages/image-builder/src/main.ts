@@ -33,12 +33,21 @@ async function main(): Promise<void> {
       hint: 'See `airlock image --help`.',
     });
   }
-  const { AIRLOCK_HOME: home, AIRLOCK_ACCEL: accel } = readSettings();
+  const { AIRLOCK_HOME: home, AIRLOCK_ACCEL: accel, AIRLOCK_HELPER_SOCKET: helperSocket } = readSettings();
   const abort = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => abort.abort());
   const { hostProbe: cache, images } = homePaths(home);
   const gate: RunGate = (folder, how) => runGate(folder, { ...how, host: { cache, accel } });
-  await command.run({ home, imagesFolder: images.folder, gate, accel, names, options, signal: abort.signal });
+  await command.run({
+    home,
+    imagesFolder: images.folder,
+    gate,
+    accel,
+    helperSocket,
+    names,
+    options,
+    signal: abort.signal,
+  });
 }
 
 await main().catch((error: unknown) => {

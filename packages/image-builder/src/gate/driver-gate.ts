@@ -19,8 +19,8 @@ export interface DriverGateOptions extends Pick<GateOptions, 'signal' | 'note'> 
   home: string;
   driver: string;
   accel: GateHost['accel'];
-  /** Of the privileged helper; where its unit listens unless given. */
-  helperSocket?: string;
+  /** Of the privileged helper. */
+  helperSocket: string;
 }
 
 /** The helper has one VM of this id at a time: two gates at once refuse one another. */
