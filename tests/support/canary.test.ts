@@ -33,6 +33,20 @@ describe('findCanary in files', () => {
     expect(await search()).toContain(form);
   });
 
+  it('every form of two secrets, wherever it begins', async () => {
+    const canaries = { one: secret, other: `canary${randomBytes(12).toString('hex')}` };
+    const all = Object.entries(canaries).flatMap(([label, value]) => patternsOf(label, value));
+    const pieces = all.map(({ bytes }, at) => Buffer.concat([randomBytes(at), bytes]));
+    await writeFile(join(folder, 'file'), Buffer.concat(pieces));
+    const findings = await findCanary(canaries, { roots: [folder], processes: false });
+    let at = 0;
+    const wanted = all.map(({ label, form, bytes }, index) => {
+      at += pieces[index]?.length ?? 0;
+      return `${label} ${form} at ${at - bytes.length}`;
+    });
+    expect(findings.map(({ label, form, offset }) => `${label} ${form} at ${offset}`).sort()).toEqual(wanted.sort());
+  });
+
   it('finds nothing where there is nothing, and does not follow links', async () => {
     await writeFile(join(folder, 'file'), secret.slice(1));
     await symlink('/', join(folder, 'root'));
