@@ -152,7 +152,6 @@ export async function startTestController(): Promise<TestController> {
       accel: 'tcg',
       accelReason: 'a stand-in',
       network: 'user',
-      vmUsers: null,
       networkReason: 'a stand-in',
       driver: null,
       driverReason: 'a stand-in',
