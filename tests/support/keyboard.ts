@@ -83,7 +83,7 @@ export async function openKeyboardDesk(home: TestHome): Promise<KeyboardDesk> {
   const close = async (): Promise<void> => {
     for (const end of endings.splice(0).toReversed()) await end();
   };
-  const heard: { told: Told | null; file: string | null } = { told: null, file: null };
+  const heard: Heard = { told: null, isReading: false, file: null };
   try {
     const internet = await createFakeInternet({ hosts: { [host]: (request) => answer(request, heard) } });
     endings.push(internet.close);
@@ -126,12 +126,15 @@ export async function openKeyboardDesk(home: TestHome): Promise<KeyboardDesk> {
 
 interface Heard {
   told: Told | null;
+  /** The shell of the terminal runs the command that fills the file. */
+  isReading: boolean;
   file: string | null;
 }
 
 function answer({ method, path, body }: WebRequest, heard: Heard) {
   if (method === 'POST' && path === '/told') heard.told = JSON.parse(body) as Told;
   else if (method === 'POST') heard.file = body;
+  else if (path === '/reading') heard.isReading = true;
   else return html(200, fieldsPage);
   return text(200, 'thanks');
 }
@@ -165,6 +168,14 @@ async function connect(connected: Connected): Promise<Hands> {
     });
   const click = (place: keyof typeof fieldAt): void => rfb.click(fieldAt[place].x, fieldAt[place].y + pageTop);
   const base = `/api/vm/${session.browserVmId}/desktop`;
+  const focus = async (field: Field): Promise<void> => {
+    // A click takes a way of its own through Chromium: keys that come right after it may be there first.
+    if (heard.told?.focus !== field) click(field);
+    await untilTold(`${field} to have the keyboard`, (now) => now.focus === field);
+    rfb.press('Control', 'a');
+    rfb.press('Delete');
+    await untilTold(`${field} to be empty`, (now) => now[field].trim() === '');
+  };
   return {
     rfb: () => rfb,
     reconnect: async () => {
@@ -174,15 +185,10 @@ async function connect(connected: Connected): Promise<Hands> {
     told,
     untilTold,
     click,
-    async focus(field) {
-      // A click takes a way of its own through Chromium: keys that come right after it may be there first.
-      if (heard.told?.focus !== field) click(field);
-      await untilTold(`${field} to have the keyboard`, ({ focus }) => focus === field);
-      rfb.press('Control', 'a');
-      rfb.press('Delete');
-      await untilTold(`${field} to be empty`, (now) => now[field].trim() === '');
-    },
+    focus,
     async focusTerminal() {
+      // Without a field of its own that has the keyboard the page does not know when it has lost it.
+      if (heard.told?.focus === '') await focus('input');
       // It may have been an icon just now: a click beside it goes nowhere.
       const isThere = async (): Promise<boolean> => {
         rfb.click(rfb.width - 100, rfb.height - 100);
@@ -194,8 +200,10 @@ async function connect(connected: Connected): Promise<Hands> {
       await until('the terminal to have the keyboard', isThere, { timeoutMs: waitMs });
     },
     async terminalFile(type) {
-      heard.file = null;
-      rfb.type(`cat >$F; curl -s --data-binary @$F https://${host}/file\n`);
+      Object.assign(heard, { isReading: false, file: null });
+      rfb.type(`curl -s https://${host}/reading; cat >$F; curl -s --data-binary @$F https://${host}/file\n`);
+      // Until the shell has taken the line, it and not the command gets what is typed.
+      await until('the terminal to read', async () => heard.isReading, { timeoutMs: waitMs });
       await type();
       rfb.press('Enter');
       rfb.press('Control', 'd');

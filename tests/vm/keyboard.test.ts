@@ -149,6 +149,7 @@ describe('windows', () => {
     desk.rfb().type('node $F\n');
     await desk.untilTold('the page to be hidden', (told) => told.hidden > hidden);
     await desk.focus('input');
+    await desk.focusTerminal();
   });
 
   it('the terminal is maximised and restored by its title', async () => {

@@ -4,7 +4,7 @@ import type { GuestHealth } from '@airlock/contract/guest';
 import type { XDisplay } from '../x11/x11.js';
 import { isPainted, sampleLines } from './painted.js';
 import { sizeOf } from './size.js';
-import { frameFurther, layOut, managedWindows, pullBack, uniconify, type ManagedWindow } from './windows.js';
+import { frameFurther, layOut, managedWindows, pullBack, uniconify, type Lost, type ManagedWindow } from './windows.js';
 
 export type DesktopParts = NonNullable<GuestHealth['desktop']>;
 type WindowParts = Pick<DesktopParts, 'windowManager' | 'terminal' | 'browser'>;
@@ -17,6 +17,7 @@ export function createEye(display: XDisplay): () => Promise<WindowParts> {
   const drawn = new Set<number>();
   /** Windows that were given their place; the person may have moved them since. */
   let placed = new Set<number>();
+  const lost: Lost = new Map();
 
   async function tidy(windows: readonly ManagedWindow[], size: DesktopSize): Promise<void> {
     await uniconify(display, windows);
@@ -24,7 +25,7 @@ export function createEye(display: XDisplay): () => Promise<WindowParts> {
     await frameFurther(display, fresh);
     await layOut(display, fresh, size);
     placed = new Set(windows.map(({ window }) => window));
-    await pullBack(display, windows, size);
+    await pullBack(display, windows, size, lost);
   }
 
   return async () => {

@@ -92,12 +92,29 @@ function isAt(area: Area, to: Area, slack: number): boolean {
   return area.x === to.x && area.y === to.y && isAlmost(area.width, to.width) && isAlmost(area.height, to.height);
 }
 
-/** Pulls back what has left the screen so far that a hand does not reach it. */
-export async function pullBack(display: XDisplay, windows: readonly ManagedWindow[], size: DesktopSize): Promise<void> {
+/** Windows that were out of reach when last looked at: where, and since when, in milliseconds of `performance.now()`. */
+export type Lost = Map<number, { area: Area; since: number }>;
+
+/** Milliseconds: the window manager changes place and size of a window by several requests, and a look may come between them. */
+const restsMs = 1000;
+
+/** Pulls back what has left the screen so far that a hand does not reach it, and rests there. */
+export async function pullBack(
+  display: XDisplay,
+  windows: readonly ManagedWindow[],
+  size: DesktopSize,
+  lost: Lost,
+): Promise<void> {
+  const now = performance.now();
+  const before = new Map(lost);
+  lost.clear();
   for (const { window } of windows) {
     const frame = await frameOf(display, window);
-    if (frame !== null && !isReachable(frame.area, size))
-      await moveTo(display, window, within(frame.area, size), frame);
+    if (frame === null || isReachable(frame.area, size)) continue;
+    const known = before.get(window);
+    const since = known && isAt(known.area, frame.area, 0) ? known.since : now;
+    if (now - since >= restsMs) await moveTo(display, window, within(frame.area, size), frame);
+    else lost.set(window, { area: frame.area, since });
   }
 }
 
@@ -126,10 +143,7 @@ interface Frame {
   border: { wide: number; high: number };
 }
 
-/**
- * null: the window has gone. The window manager gives a window another size by several requests, and any of them can come between two
- * questions: what is judged is therefore the answer to one, about the window that is the frame.
- */
+/** null: the window has gone. The place is the answer to one question, about the frame itself: between two it may become another. */
 async function frameOf(display: XDisplay, window: number): Promise<Frame | null> {
   const parent = (await display.ask(queryTree(window)))?.readUInt32LE(12);
   const [geometry, extents] = await Promise.all([
