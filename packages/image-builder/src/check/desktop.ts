@@ -34,7 +34,7 @@ export function desktopChecks(): Check[] {
     },
     {
       name: 'no key of the desktop is bound but to nothing, and no window can be lost',
-      script: `test "$(grep -o '<keybind key="[^"]*"' ${openbox})" = '<keybind key="A-F4"' && ! grep Iconify ${openbox} && grep -x ' *<titleLayout>LC</titleLayout>' ${openbox} && grep -F '"custom_chrome_frame":false' /etc/skel/.config/chromium/Default/Preferences`,
+      script: `test "$(grep -o '<keybind key="[^"]*"' ${openbox})" = '<keybind key="A-F4"' && ! grep -F '"Iconify"' ${openbox} && grep -F "<animateIconify>no<" ${openbox} && grep -x ' *<titleLayout>LC</titleLayout>' ${openbox} && grep -F '"custom_chrome_frame":false' /etc/skel/.config/chromium/Default/Preferences`,
     },
     {
       name: 'the clipboard is the agent’s alone, and a change of the size is survived',
