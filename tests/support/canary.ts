@@ -149,8 +149,7 @@ interface FileSearch {
 /** Reads block by block; each block begins with the end of the one before, so that nothing is missed between two. */
 async function searchData(file: FileHandle, { from, to }: DataRange, search: FileSearch): Promise<void> {
   const { look, base, found } = search;
-  const { overlap } = look;
-  const buffer = Buffer.alloc(overlap + blockBytes);
+  const { buffer, overlap } = look;
   let kept = 0;
   for (let position = from; position < to;) {
     const { bytesRead } = await file.read(buffer, kept, Math.min(blockBytes, to - position), position);
@@ -168,6 +167,8 @@ async function searchData(file: FileHandle, { from, to }: DataRange, search: Fil
 }
 
 interface Look {
+  /** For all files: a new one for each of thousands of small ones is most of the work. */
+  buffer: Buffer;
   /** One byte less than the longest pattern. */
   overlap: number;
   /** Calls `hit` for every pattern at every place of `window` where it is whole, in order of the places. */
@@ -192,8 +193,10 @@ function searchFor(patterns: readonly Pattern[]): Look {
   }
   const isAt = ({ bytes }: Pattern, window: Buffer, at: number): boolean =>
     bytes.equals(window.subarray(at, at + bytes.length));
+  const overlap = Math.max(...lengths) - 1;
   return {
-    overlap: Math.max(...lengths) - 1,
+    buffer: Buffer.alloc(overlap + blockBytes),
+    overlap,
     into(window, hit) {
       for (let last = shortest - 1; last < window.length;) {
         const two = (window[last - 1]! << 8) | window[last]!;
