@@ -46,9 +46,10 @@ export const soaks = {
     env: ({ cycles }) => ({ TEST_CYCLES: String(cycles ?? 50) }),
   },
   'sign-in': {
-    about: 'Claude Code and Codex signed in after a refusal, then Claude Code by a code from another device',
+    about:
+      'all three CLIs signed in, two of them after a refusal, then Claude Code by a code from another device; each then found again by another controller',
     project: 'e2e',
-    files: ['claude-code', 'codex'].map((cli) => `tests/e2e/${cli}-sign-in.test.ts`),
+    files: ['claude-code', 'codex', 'gemini-cli'].map((cli) => `tests/e2e/${cli}-sign-in.test.ts`),
     env: () => ({ TEST_E2E: 'all' }),
   },
   custody: {
