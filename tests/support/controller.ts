@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { giveEmptyDatabase } from '@airlock/controller/store/testing-database';
 import { homePaths } from '@airlock/contract/home';
+import { giveHostProbe } from './host-probe.js';
 
 export interface ControllerOptions {
   /** AIRLOCK_HOME of this controller. */
@@ -46,6 +47,7 @@ const keptCharacters = 2_000_000;
 
 /** @throws Error with the log's tail when it ends, or is not ready, before the deadline. Leaves no process then. */
 export async function startController(options: ControllerOptions): Promise<RunningController> {
+  if (options.program === undefined) await giveHostProbe(options.home);
   const usesDatabase = options.program === undefined && options.env?.['DATABASE_URL'] === undefined;
   if (usesDatabase) await giveEmptyDatabase(options.home);
   const child = spawn(process.execPath, [options.program ?? mainFile(), ...(options.arguments ?? [])], {

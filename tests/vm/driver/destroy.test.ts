@@ -12,19 +12,19 @@ import type { StreamingClient } from '@airlock/contract/http-client';
 import { findMemoryFolder } from '@airlock/contract/memory-folder';
 import { namespaceOf } from '@airlock/contract/privileged';
 import { isRunning } from '@airlock/contract/process';
-import { runProbe } from '@airlock/contract/run-probe';
 import { readVmSpec, RunnerStatus, runnerFiles } from '@airlock/contract/runner';
 import { tinyKernel } from '@airlock/runner/fixtures/tiny-guest';
 import { chance, some } from '../../support/chance.js';
 import { apiClient, endController, refusal } from '../../support/api.js';
 import { startController, type RunningController } from '../../support/controller.js';
 import { createTestHome, type TestHome } from '../../support/home.js';
+import { probeHost } from '../../support/host-probe.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
 import { until } from '../../support/poll.js';
 import { listenAsHelper, type ListeningHelper } from '../../support/privileged-helper.js';
 import { useTinyImage } from './tiny-image.js';
 import { describeEach } from './suite.js';
-import { findOffers, kill9, patienceMs, runnerMain, type Offer } from './tiny-vm.js';
+import { findOffers, kill9, patienceMs, type Offer } from './tiny-vm.js';
 
 const cycles = Number(process.env['TEST_CYCLES'] ?? 5);
 const seed = Number(process.env['TEST_SEED'] ?? 1);
@@ -132,7 +132,7 @@ const stages: readonly [string, (id: string) => Promise<boolean>][] = [
   ['with its VMM', hasVmm],
 ];
 
-const chosen = (await runProbe({ program: runnerMain })).drivers.find(({ ok }) => ok)?.name;
+const chosen = (await probeHost()).drivers.find(({ ok }) => ok)?.name;
 const offers = (await findOffers()).map((offer) =>
   offer.driver === chosen ? offer : { ...offer, skip: `The controller starts VMs under ${chosen} here.` },
 );

@@ -26,7 +26,6 @@ import { newId } from '@airlock/contract/ids';
 import { imageFiles } from '@airlock/contract/image';
 import { secretFolderOf } from '@airlock/contract/memory-folder';
 import { run } from '@airlock/contract/process';
-import { runProbe } from '@airlock/contract/run-probe';
 import { tinyKernel, tinyRootDisk, watchingKernel, watchWords } from '@airlock/runner/fixtures/tiny-guest';
 import { attachNamespace } from '@airlock/runner/network/netns';
 import type { Network } from '@airlock/runner/network/network';
@@ -35,10 +34,11 @@ import { firecrackerDriver } from '@airlock/runner/vmm/firecracker/driver';
 import { kernelArguments } from '@airlock/runner/vmm/kernel-arguments';
 import { firecrackerBinaries } from '../../support/firecracker-binaries.js';
 import { createTestHome } from '../../support/home.js';
+import { probeHost } from '../../support/host-probe.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from '../../support/leaks.js';
 import { until } from '../../support/poll.js';
 import { helperSkip, listenAsHelper, type ListeningHelper } from '../../support/privileged-helper.js';
-import { guestConfigOf, patienceMs, runnerMain } from './tiny-vm.js';
+import { guestConfigOf, patienceMs } from './tiny-vm.js';
 
 const never = new AbortController().signal;
 const skipReason = await whyNot();
@@ -273,7 +273,7 @@ describe('the golden image', () => {
   it(
     'comes up to its desktop, is saved and loaded with another configuration, and ends when its agent is asked to switch it off',
     async ({ skip }) => {
-      const { kvm } = await runProbe({ program: runnerMain });
+      const { kvm } = await probeHost();
       if (!kvm.usable) skip(`It needs KVM that can carry Linux. ${kvm.reason}`);
       const images = await createTestHome();
       try {

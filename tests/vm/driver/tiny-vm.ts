@@ -7,7 +7,6 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, open, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { encodeSlot } from '@airlock/contract/config-drive';
 import type { GuestConfig } from '@airlock/contract/guest';
 import { homePaths } from '@airlock/contract/home';
@@ -16,16 +15,15 @@ import { newId } from '@airlock/contract/ids';
 import { imageFiles } from '@airlock/contract/image';
 import { secretFolderOf } from '@airlock/contract/memory-folder';
 import { isRunning } from '@airlock/contract/process';
-import { runProbe } from '@airlock/contract/run-probe';
 import { runnerFiles, RunnerStatus, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
 import { tinyRootDisk } from '@airlock/runner/fixtures/tiny-guest';
 import { chooseDriver } from '@airlock/runner/vmm/registry';
 import type { z } from 'zod';
 import { firecrackerBinaries } from '../../support/firecracker-binaries.js';
+import { probeHost, runnerMain } from '../../support/host-probe.js';
 import { helperSkip, listenAsHelper, type ListeningHelper } from '../../support/privileged-helper.js';
 import { until } from '../../support/poll.js';
 
-export const runnerMain = fileURLToPath(import.meta.resolve('@airlock/runner/main'));
 /** Milliseconds that starts and ends may take on a busy machine. */
 export const patienceMs = 60_000;
 
@@ -44,7 +42,7 @@ export interface Offer extends Pick<VmSpec, 'driver' | 'accel' | 'tscKhz'> {
 export async function findOffers(): Promise<Offer[]> {
   const only = process.env['TEST_DRIVER'];
   if (only === undefined || only === 'firecracker') await findFirecracker();
-  const { drivers, kvm, tscKhz } = await runProbe({ program: runnerMain });
+  const { drivers, kvm, tscKhz } = await probeHost();
   const wanted = drivers.filter(({ name }) => only === undefined || name === only);
   if (wanted.length === 0) throw new Error(`The registry has no driver "${only}".`);
   return wanted.flatMap(({ name: driver, version, ok, emulation, reason }) => {
