@@ -1,12 +1,26 @@
 /** One configuration, five projects, from fast to slow: `npx vitest run --project unit`. */
+import { basename } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const minutes = (n: number): number => n * 60_000;
 /** VMs share two cores and one software emulator: never two files at a time. */
 const oneAtATime = { fileParallelism: false, maxWorkers: 1, isolate: true, pool: 'forks' as const };
 
+/** Those that take a minute and more; where nobody has run them yet, vitest begins with the largest files. */
+const longest = ['fourth-provider', 'custody', 'nginx', 'desktop-page', 'upgrade-agent'];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification): boolean => longest.includes(basename(moduleId, '.test.ts'));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -29,9 +43,9 @@ export default defineConfig({
           include: ['tests/integration/**/*.test.ts', 'scripts/**/*.integration.test.mjs'],
           testTimeout: minutes(2),
           hookTimeout: minutes(2),
-          // Each file has a home, ports and a browser of its own, and most wait for other processes.
+          // Each file has a home, ports and a browser of its own, and most wait for other processes: one for a minute of nginx.
           pool: 'forks',
-          maxWorkers: 2,
+          maxWorkers: 3,
         },
       },
       {
