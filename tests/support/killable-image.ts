@@ -22,9 +22,11 @@ ExecStart=${window}
 END
 `;
 
-/** Gives the home this image for its own; before its first VM. */
-export async function useKillableImage(home: TestHome): Promise<void> {
-  await makeCurrent(home, await addImage(home, { initrd: (golden) => withHelper(golden, cheapBrowser) }));
+/** Gives the home this image for its own; before its first VM. Answers its folder. */
+export async function useKillableImage(home: TestHome): Promise<string> {
+  const id = await addImage(home, { initrd: (golden) => withHelper(golden, cheapBrowser) });
+  await makeCurrent(home, id);
+  return homePaths(home.path).images.image(id);
 }
 
 /** Kills a process inside a VM of such an image, once it runs there; resolves when it is dead. */
