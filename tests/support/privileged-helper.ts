@@ -93,7 +93,7 @@ export async function listenAsHelper(
   const [file = '', ...args] = [...scope, process.execPath, ...command];
   const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   const exited = once(child, 'exit');
-  const patience = { timeoutMs: 20_000, intervalMs: 20 };
+  const patience = { timeoutMs: 60_000, intervalMs: 20 };
   await until(
     'the helper to listen',
     async () =>

@@ -18,6 +18,7 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { bootLimits, longestBootMs } from '@airlock/contract/capacity';
 import { encodeSlot } from '@airlock/contract/config-drive';
 import { AppError } from '@airlock/contract/errors';
 import { GuestHealth } from '@airlock/contract/guest';
@@ -26,6 +27,7 @@ import { newId } from '@airlock/contract/ids';
 import { imageFiles } from '@airlock/contract/image';
 import { secretFolderOf } from '@airlock/contract/memory-folder';
 import { run } from '@airlock/contract/process';
+import { bootBoundOf } from '@airlock/contract/runner';
 import { tinyKernel, tinyRootDisk, watchingKernel, watchWords } from '@airlock/runner/fixtures/tiny-guest';
 import { attachNamespace } from '@airlock/runner/network/netns';
 import type { Network } from '@airlock/runner/network/network';
@@ -247,7 +249,7 @@ describe('a saved VM', () => {
 });
 
 describe('the golden image', () => {
-  const bootMs = 300_000;
+  let bootMs: number;
 
   /** What the guest's agent answers, asked by its relay. */
   async function ask({ attached, vmId }: Tiny, method: 'GET' | 'POST', path: string): Promise<string> {
@@ -273,8 +275,9 @@ describe('the golden image', () => {
   it(
     'comes up to its desktop, is saved and loaded with another configuration, and ends when its agent is asked to switch it off',
     async ({ skip }) => {
-      const { kvm } = await probeHost();
+      const { kvm, countMs } = await probeHost();
       if (!kvm.usable) skip(`It needs KVM that can carry Linux. ${kvm.reason}`);
+      bootMs = bootBoundOf(bootLimits({ accel: 'kvm', countMs }));
       const images = await createTestHome();
       try {
         const image = homePaths(home).images.image(basename(images.image));
@@ -319,7 +322,7 @@ describe('the golden image', () => {
         await images.remove();
       }
     },
-    3 * bootMs,
+    3 * longestBootMs,
   );
 });
 

@@ -21,12 +21,12 @@ beforeEach(async () => {
 afterEach(() => home.remove());
 const tiny = useTinyVms();
 
-const bootMs = 240_000;
 const graceMs = 60_000;
 
 const linuxOffers = (await findOffers()).map((offer) => ({ ...offer, skip: offer.skip ?? offer.noLinux }));
 
 describeEach(linuxOffers, (offer) => {
+  const { bootMs } = offer;
   /** A VM of this image in the place of the tiny guest's. */
   const linux = (memoryMib: number, image: string) => (): Partial<VmSpec> => ({
     ...{ memoryMib, cpus: 2, bootTimeoutMs: bootMs },

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, open, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { bootLimits } from '@airlock/contract/capacity';
 import { encodeSlot } from '@airlock/contract/config-drive';
 import type { GuestConfig } from '@airlock/contract/guest';
 import { homePaths } from '@airlock/contract/home';
@@ -15,7 +16,7 @@ import { newId } from '@airlock/contract/ids';
 import { imageFiles } from '@airlock/contract/image';
 import { secretFolderOf } from '@airlock/contract/memory-folder';
 import { isRunning } from '@airlock/contract/process';
-import { runnerFiles, RunnerStatus, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
+import { bootBoundOf, runnerFiles, RunnerStatus, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
 import { tinyRootDisk } from '@airlock/runner/fixtures/tiny-guest';
 import { chooseDriver } from '@airlock/runner/vmm/registry';
 import type { z } from 'zod';
@@ -36,13 +37,15 @@ export interface Offer extends Pick<VmSpec, 'driver' | 'accel' | 'tscKhz'> {
   skip: string | null;
   /** Why it can run none with Linux in it, which takes more; null when it can. */
   noLinux: string | null;
+  /** Milliseconds that Linux has to its desktop: as many as the product gives it on this host. */
+  bootMs: number;
 }
 
 /** Every driver of the registry with every network that it takes, as this host offers it; with TEST_DRIVER, or TEST_NETWORK, only that one. */
 export async function findOffers(): Promise<Offer[]> {
   const only = process.env['TEST_DRIVER'];
   if (only === undefined || only === 'firecracker') await findFirecracker();
-  const { drivers, kvm, tscKhz } = await probeHost();
+  const { drivers, kvm, tscKhz, countMs } = await probeHost();
   const wanted = drivers.filter(({ name }) => only === undefined || name === only);
   if (wanted.length === 0) throw new Error(`The registry has no driver "${only}".`);
   return wanted.flatMap(({ name: driver, version, ok, emulation, reason }) => {
@@ -51,7 +54,8 @@ export async function findOffers(): Promise<Offer[]> {
     const skip = !isThere ? reason : emulation || kvm.present ? null : `It needs KVM. ${kvm.reason}`;
     const noLinux = skip ?? (emulation || kvm.usable ? null : `It needs KVM that can carry Linux. ${kvm.reason}`);
     const accel = kvm.usable || !emulation ? 'kvm' : 'tcg';
-    const offer = { driver, accel, tscKhz, noLinux } as const;
+    const bootMs = bootBoundOf(bootLimits({ accel, countMs }));
+    const offer = { driver, accel, tscKhz, noLinux, bootMs } as const;
     const name = emulation && accel === 'kvm' ? `${driver}-kvm` : driver;
     const forms = chooseDriver(offer).capabilities.networks;
     const offers = forms.map((form) =>
