@@ -10,7 +10,17 @@ import { must, readArgs, Stop } from './run.mjs';
 
 const vitest = (project, ...files) => ['vitest', 'run', '--project', project, '--reporter=verbose', ...files];
 const drivers = (...subjects) => subjects.map((subject) => `tests/vm/driver/${subject}.test.ts`);
-const providers = ['codex', 'claude-code', 'gemini-cli'];
+
+/** Of one driver's VMs. */
+function signIns(driver, name) {
+  const files = ['codex', 'claude-code', 'gemini-cli'].map((provider) => `tests/e2e/${provider}-sign-in.test.ts`);
+  const env = ['env', `TEST_DRIVER=${driver}`, 'TEST_NETWORK=netns', 'TEST_SCREENSHOTS=/srv/results'];
+  return {
+    about: `a sign-in with each provider, with KVM, locked up in namespaces, under ${name}; pictures are among the results`,
+    minutes: 90,
+    command: [...env, ...vitest('e2e', ...files)],
+  };
+}
 
 /** By name: commands that are run in the host one after the other, each in a host of its own, which is ended after so many minutes. */
 export const suites = {
@@ -33,19 +43,18 @@ export const suites = {
       'tests/integration/privileged-helper.test.ts',
     ),
   },
+  units: {
+    about: 'the units of deploy: controller as an ordinary user, privileged helper, a VM locked up',
+    minutes: 30,
+    command: vitest('kvm', 'tests/kvm/units.test.ts'),
+  },
   selftest: {
     about: 'the self-test with its ten criteria',
     minutes: 25,
     command: vitest('kvm', 'tests/kvm/selftest.test.ts'),
   },
-  'sign-ins': {
-    about: 'a sign-in with each provider, with KVM; pictures of it are among the results',
-    minutes: 90,
-    command: [
-      ...['env', 'TEST_SCREENSHOTS=/srv/results'],
-      ...vitest('e2e', ...providers.map((provider) => `tests/e2e/${provider}-sign-in.test.ts`)),
-    ],
-  },
+  'sign-ins': signIns('qemu', 'QEMU'),
+  'sign-ins-firecracker': signIns('firecracker', 'Firecracker'),
 };
 
 const names = Object.keys(suites);
@@ -54,7 +63,7 @@ const help = `Usage: npm run test:kvm -- [--only ${names.join(',')}] [--minutes 
 Boots a Debian 13 with systemd and a KVM of its own, in software, with this checkout, the golden image and Firecracker in it, and runs
 there:
 
-${names.map((name) => `  ${name.padEnd(13)} ${suites[name].about}`).join('\n')}
+${names.map((name) => `  ${name.padEnd(Math.max(...names.map(({ length }) => length)))} ${suites[name].about}`).join('\n')}
 
   COMMAND        run this instead, in the folder of the checkout, and end with its exit code
   --only         run these only

@@ -1,8 +1,9 @@
 /** A host with KVM serves: the product's own self-test, with the accelerator and the deadlines that it chose itself. */
-import { writeFile } from 'node:fs/promises';
+import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { homePaths } from '@airlock/contract/home';
 import { run } from '@airlock/contract/process';
 import { endController } from '../support/api.js';
 import { startController, type RunningController } from '../support/controller.js';
@@ -32,9 +33,19 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await endController(controller);
+  await keepWords();
   await internet.close();
   await home.remove();
 }, minutes(5));
+
+/** What controller and VMs said is among the results of `npm run test:kvm`. */
+async function keepWords(): Promise<void> {
+  const results = process.env['TEST_RESULTS'];
+  if (results === undefined) return;
+  await writeFile(join(results, 'words-of-the-controller.txt'), controller.log());
+  const isSaid = (path: string): boolean => /\.log$|\.json$|\/vm$|\/vm_[^/.]*$/.test(path);
+  await cp(homePaths(home.path).vms, join(results, 'machines'), { recursive: true, filter: isSaid });
+}
 
 it(
   'passes all ten criteria',

@@ -23,6 +23,7 @@ import { createFakeInternet, pageColours, type FakeInternet } from './fake-inter
 import { createTestHome, type TestHome } from './home.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from './leaks.js';
 import { until } from './poll.js';
+import { listenAsHelper, type ListeningHelper } from './privileged-helper.js';
 
 /** Generous (ms): everything in the guest runs under emulation, on a machine that may be busy. */
 export const bootMs = 240_000;
@@ -36,6 +37,8 @@ export class SignInScenario {
   readonly #endings: (() => Promise<unknown>)[] = [];
   readonly #shots: string | undefined;
   #before!: Snapshot;
+  /** With TEST_NETWORK=netns; TEST_DRIVER is the VMM that is asked for. */
+  #helper: ListeningHelper | undefined;
   home!: TestHome;
   internet!: FakeInternet;
   controller!: RunningController;
@@ -57,6 +60,10 @@ export class SignInScenario {
     this.internet = await createFakeInternet({ ports: [0, 0], canaryToken, account });
     this.#endings.push(this.internet.close);
     await writeFile(join(this.home.path, 'test-ca.pem'), this.internet.caPem);
+    if (process.env['TEST_NETWORK'] === 'netns') {
+      this.#helper = await listenAsHelper(this.home.path, { memory: '/dev/shm' });
+      this.#endings.push(this.#helper.close);
+    }
     await this.startController();
     this.#endings.push(async () => endController(this.controller));
     this.browser = await launchBrowser();
@@ -69,6 +76,8 @@ export class SignInScenario {
       AIRLOCK_UPSTREAM_PROXY: this.internet.upstreamTemplate,
       AIRLOCK_PROXY_PORT_BASE: String(this.internet.port),
       AIRLOCK_EXTRA_CA: join(this.home.path, 'test-ca.pem'),
+      ...(this.#helper && { AIRLOCK_NETWORK: 'netns', AIRLOCK_HELPER_SOCKET: this.#helper.socket }),
+      AIRLOCK_VMM: process.env['TEST_DRIVER'] ?? 'auto',
     };
     this.controller = await startController({ home: this.home.path, env });
   }

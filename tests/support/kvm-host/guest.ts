@@ -34,6 +34,8 @@ take() { mkdir -p "$2"; mount -o "$3" "LABEL=$1" "$2"; }
 take ${labels.project} /run/project ro
 take ${labels.images} ${homeInHost}/images rw
 take ${labels.programs} ${programsInHost} ro
+# Where the privileged helper's unit names them.
+install -t /usr/local/bin ${programsInHost}/firecracker ${programsInHost}/jailer
 test ! -e ${resultsInHost}/${sealFile} || cp ${resultsInHost}/${sealFile} ${sealInHost}
 mkdir -p /var/over/upper /var/over/work ${checkoutInHost}
 mount -t overlay -o lowerdir=/run/project,upperdir=/var/over/upper,workdir=/var/over/work overlay ${checkoutInHost}
