@@ -1,37 +1,45 @@
 /** What a run of the sign-ins says about each CLI, and what about its being the newest. Pure. */
 import semver from 'semver';
 
-/** @typedef {{id: string, version: string}} Tried of an image's manifest; the file of `tests/e2e` that signs in is named after the id */
+/** @typedef {{id: string, version: string}} Tried of an image's manifest; its suite in `tests/e2e` is named after the id */
 /** @typedef {{version: string, node: string | null, missing: string | null}} Latest as image-builder/latest finds it */
 /** @typedef {import('@airlock/contract/canary').CanaryReport['clis'][number]} Judged */
 
 /**
  * @param {Tried[]} clis
- * @param {{testResults: {name: string, status: string, message?: string, assertionResults: {title: string, status: string,
+ * @param {{testResults: {status: string, message?: string, assertionResults: {ancestorTitles: string[], title: string, status: string,
  * meta?: {leftOut?: string[]}, failureMessages?: string[]}[]}[]}} report vitest's, in JSON
  * @param {{latest: Record<string, Latest | null>, node: string}} known by the id; the image's Node
  * @returns {Judged[]}
  */
 export function verdict(clis, report, { latest, node }) {
+  const ids = clis.map(({ id }) => id);
   return clis.map(({ id, version }) => ({
     id,
     tried: version,
     latest: latest[id]?.version ?? null,
     keptBack: keptBack(version, latest[id] ?? null, node),
-    ...signIn(report.testResults.find((one) => one.name.includes(`/${id.replaceAll('_', '-')}-sign-in`))),
+    ...signIn(id, ids, report.testResults),
   }));
 }
 
-function signIn(result) {
-  if (!result) return { signsIn: 'not_tried', failure: null, leftOut: [] };
-  const leftOut = result.assertionResults.flatMap(({ meta }) => meta?.leftOut ?? []);
-  const broken = result.assertionResults.find(({ status }) => status === 'failed');
-  const ran = result.assertionResults.some(({ status }) => status === 'passed');
-  if (result.status === 'passed' && !broken && ran) return { signsIn: 'yes', failure: null, leftOut };
-  const why = broken?.failureMessages?.[0] ?? result.message ?? '';
-  const where = broken ? `at "${broken.title}"` : 'before its first test';
-  return { signsIn: 'no', failure: `${where}: ${why.split('\n', 1)[0]}`, leftOut };
+/** What fails outside of every CLI's suite, such as a token found where none may be, counts for each CLI that was tried. */
+function signIn(id, ids, files) {
+  const tests = files.flatMap(({ assertionResults }) => assertionResults);
+  const own = tests.filter(({ ancestorTitles: [suite] }) => suite === id);
+  const shared = tests.filter(({ ancestorTitles: [suite] }) => !ids.includes(suite));
+  const leftOut = own.flatMap(({ meta }) => meta?.leftOut ?? []);
+  const unopened = files.find((file) => file.status === 'failed' && !file.assertionResults.some(isFailed));
+  if (unopened) return { signsIn: 'no', failure: `before its first test: ${firstLine(unopened.message)}`, leftOut };
+  if (!own.some((test) => test.status === 'passed' || isFailed(test)))
+    return { signsIn: 'not_tried', failure: null, leftOut };
+  const broken = [...own, ...shared].find(isFailed);
+  if (!broken) return { signsIn: 'yes', failure: null, leftOut };
+  return { signsIn: 'no', failure: `at "${broken.title}": ${firstLine(broken.failureMessages?.[0])}`, leftOut };
 }
+
+const isFailed = ({ status }) => status === 'failed';
+const firstLine = (text) => (text ?? '').split('\n', 1)[0];
 
 /** Why `version` is not the latest; null when it is, is newer, or nobody knows. */
 function keptBack(version, latest, node) {

@@ -1,6 +1,6 @@
 /**
- * A person on the dashboard signs in to a CLI on the provider's page inside the desktop, by mouse and keyboard through noVNC,
- * with everything real but the provider. The steps are those that each provider's test is made of.
+ * A person on the dashboard signs in to one CLI after the other, on the provider's page inside the desktop, by mouse and keyboard through
+ * noVNC, with everything real but the providers. The steps are those that each provider's test is made of; its CLI VM is the same.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -8,12 +8,14 @@ import { join } from 'node:path';
 import pg from 'pg';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
+import type { z } from 'zod';
 import { homePaths } from '@airlock/contract/home';
 import { CredentialList, VmList } from '@airlock/contract/api';
 import { CheckResult, proofName } from '@airlock/contract/guest';
 import { imageFiles } from '@airlock/contract/image';
 import type { ProviderId } from '@airlock/contract/provider/provider';
 import { Session } from '@airlock/contract/session';
+import type { StreamingClient } from '@airlock/contract/http-client';
 import { apiClient, endController } from './api.js';
 import { launchBrowser } from './browser.js';
 import { findCanary } from './canary.js';
@@ -35,7 +37,6 @@ export class SignInScenario {
   readonly canaryPassword = `Pw-${randomBytes(9).toString('base64url')}{@`;
   readonly canaryToken = `canary${randomBytes(12).toString('hex')}`;
   readonly #endings: (() => Promise<unknown>)[] = [];
-  readonly #shots: string | undefined;
   #before!: Snapshot;
   /** With TEST_NETWORK=netns; TEST_DRIVER is the VMM that is asked for. */
   #helper: ListeningHelper | undefined;
@@ -45,11 +46,8 @@ export class SignInScenario {
   browser!: Browser;
   page!: Page;
 
-  /** `provider` also names the folder of its screenshots below $TEST_SCREENSHOTS. */
-  constructor(readonly provider: ProviderId) {
-    const shots = process.env['TEST_SCREENSHOTS'];
-    this.#shots = shots === undefined ? undefined : join(shots, provider);
-  }
+  /** The one that is signed in to, or was last; also the folder of its screenshots below $TEST_SCREENSHOTS. */
+  #provider: ProviderId = 'codex';
 
   async open(): Promise<void> {
     const { canaryToken } = this;
@@ -100,9 +98,11 @@ export class SignInScenario {
   }
 
   async screenshot(name: string): Promise<void> {
-    if (this.#shots === undefined) return;
-    await mkdir(this.#shots, { recursive: true });
-    await this.page.screenshot({ path: join(this.#shots, `${name}.png`) });
+    const shots = process.env['TEST_SCREENSHOTS'];
+    if (shots === undefined) return;
+    const folder = join(shots, this.#provider);
+    await mkdir(folder, { recursive: true });
+    await this.page.screenshot({ path: join(folder, `${name}.png`) });
   }
 
   async expectStatus(status: string | RegExp, timeoutMs: number): Promise<void> {
@@ -115,16 +115,19 @@ export class SignInScenario {
     const { page, controller } = this;
     await page.goto(controller.loginUrl);
     await page.getByTestId('login-agree').click();
-    await page.getByTestId(`connect-${this.provider}`).waitFor();
+    await page.getByTestId('connect-codex').waitFor();
     expect(page.url()).toBe(`${controller.url}/dashboard/remote-cli`);
     expect(await page.getByTestId(/^provider-/).count()).toBe(3);
     await this.screenshot('1-providers');
   }
 
-  /** From Connect to the provider's page in the desktop. */
-  async connect(): Promise<void> {
+  /** From Connect to the provider's page in the desktop; the desktop of the sign-in before is ended first. */
+  async connect(provider: ProviderId): Promise<void> {
     const { page } = this;
-    await page.getByTestId(`connect-${this.provider}`).click();
+    this.#provider = provider;
+    await this.#endDesktops();
+    await page.goto(`${this.controller.url}/dashboard/remote-cli`);
+    await page.getByTestId(`connect-${provider}`).click();
     await page.waitForURL(/remote-cli\/auth\?session=ses_/);
     await expect.poll(() => page.getByTestId('step-browser_vm').getAttribute('data-status')).toBe('running');
     await this.screenshot('2-waiting');
@@ -135,6 +138,20 @@ export class SignInScenario {
     await waitForColour(this.canvas, pageColours.primaryButton, { timeoutMs: pageMs });
     await this.expectStatus(/^awaiting_user_auth$/, 10_000);
     await this.screenshot('4-login-page');
+  }
+
+  async #endDesktops(): Promise<void> {
+    const api = apiClient(this.controller.url, this.controller.token);
+    const { vms } = await api.call('GET', '/api/vm', VmList);
+    const open = vms.filter(({ kind, state }) => kind === 'browser' && !['destroyed', 'failed'].includes(state));
+    for (const { id } of open) await api.call('DELETE', `/api/vm/${id}`, null);
+    await api.close();
+  }
+
+  /** What the vault has of this provider. */
+  async #credentials(api: StreamingClient): Promise<z.infer<typeof CredentialList>['credentials']> {
+    const { credentials } = await api.call('GET', '/api/credentials', CredentialList);
+    return credentials.filter(({ provider }) => provider === this.#provider);
   }
 
   /** With the right password at once; ends on the consent page. */
@@ -161,7 +178,7 @@ export class SignInScenario {
     expect([status, desktopReady, notice?.code]).toEqual(['awaiting_user_auth', true, 'login_failed']);
     expect(notice?.hint).toContain('denied');
     expect(notice?.details?.['lastOutput']).toContain(saysTheCli);
-    expect(await api.call('GET', '/api/credentials', CredentialList)).toEqual({ credentials: [] });
+    expect(await this.#credentials(api)).toEqual([]);
     await api.close();
     const strip = this.page.getByTestId('failed-try');
     await strip.getByText(notice?.hint ?? '').waitFor();
@@ -226,7 +243,7 @@ export class SignInScenario {
     refuse(false);
     expect([refused.code, refused.message]).toEqual(['proof_failed', reason]);
     expect(await session()).toMatchObject({ status: 'awaiting_user_auth', desktopReady: true });
-    expect(await api.call('GET', '/api/credentials', CredentialList)).toEqual({ credentials: [] });
+    expect(await this.#credentials(api)).toEqual([]);
     await api.close();
     await this.page
       .getByTestId('failed-try')
@@ -238,7 +255,7 @@ export class SignInScenario {
 
   /**
    * The page says that it is done: sealed, handed over, and accepted by the CLI in the CLI VM, which `proved` is about. What the
-   * CLI says to that is asked in `expectAllThereAfterKill`.
+   * CLIs say to that is asked in `expectAllThereAfterKill`.
    */
   async expectCompleted(): Promise<void> {
     const { page } = this;
@@ -251,8 +268,7 @@ export class SignInScenario {
     expect(session.steps.map((step) => step.status)).toEqual(session.steps.map(() => 'done'));
     expect(Date.parse(session.destroyAt ?? '') - Date.now()).toBeGreaterThan(29 * 60_000);
     this.#tellTimes(session);
-    const { credentials } = await api.call('GET', '/api/credentials', CredentialList);
-    expect(credentials).toMatchObject([{ provider: this.provider, state: 'active' }]);
+    expect(await this.#credentials(api)).toMatchObject([{ state: 'active' }]);
     await api.close();
   }
 
@@ -283,18 +299,7 @@ export class SignInScenario {
     const times = session.steps.map(
       (step) => `${step.name} ${((time(step.finishedAt) - time(step.startedAt)) / 1000).toFixed(1)} s`,
     );
-    process.stdout.write(`${this.provider}: ${times.join(', ')}\n`);
-  }
-
-  /** Asks the CLI in its VM. */
-  async #prove(vmId: string): Promise<CheckResult> {
-    const api = apiClient(this.controller.url, this.controller.token);
-    try {
-      const name = proofName(this.provider);
-      return await api.call('POST', `/api/vm/${vmId}/check`, CheckResult, { body: { name }, timeoutMs: 120_000 });
-    } finally {
-      await api.close();
-    }
+    process.stdout.write(`${this.#provider}: ${times.join(', ')}\n`);
   }
 
   /** Everything went through the user's own upstream port, this address among it. */
@@ -304,8 +309,8 @@ export class SignInScenario {
     expect(this.internet.requests.some((request) => request.host === host && request.path === path)).toBe(true);
   }
 
-  /** Password and token are nowhere but in the sealed vault. */
-  async expectSecretsOnlyInVault(): Promise<void> {
+  /** Password and tokens are nowhere but in the vault, sealed, `logins` of them. */
+  async expectSecretsOnlyInVault(logins: number): Promise<void> {
     const pool = new pg.Pool({
       host: homePaths(this.home.path).database,
       database: 'postgres',
@@ -325,14 +330,16 @@ export class SignInScenario {
       expect(this.controller.log()).not.toContain(this.canaryToken);
       expect(this.controller.log()).not.toContain(this.canaryPassword);
       const { rows } = await pool.query('select sealed from airlock.credentials');
-      expect(rows).toHaveLength(1);
+      expect(rows).toHaveLength(logins);
     } finally {
       await pool.end();
     }
   }
 
-  /** Kills the controller: the next one adopts the VMs, the CLI is still logged in, and all VMs stop when told. */
-  async expectAllThereAfterKill(saysTheCli: string): Promise<void> {
+  /**
+   * Kills the controller: the next one adopts the VMs, each CLI still says that it is logged in, in its words, and all VMs stop when told.
+   */
+  async expectAllThereAfterKill(saysTheCli: Partial<Record<ProviderId, string>>): Promise<void> {
     const api = apiClient(this.controller.url, this.controller.token);
     const { vms: before } = await api.call('GET', '/api/vm', VmList);
     await api.close();
@@ -343,11 +350,15 @@ export class SignInScenario {
     const again = apiClient(this.controller.url, this.controller.token);
     const { vms } = await again.call('GET', '/api/vm', VmList);
     expect(vms.map((vm) => [vm.id, vm.state])).toEqual(before.map((vm) => [vm.id, vm.state]));
-    const proof = await this.#prove(vms.find((vm) => vm.kind === 'cli')?.id ?? '');
-    expect(proof).toMatchObject({ ok: true, output: expect.stringContaining(saysTheCli) as string });
+    const path = `/api/vm/${vms.find((vm) => vm.kind === 'cli')?.id ?? ''}/check`;
+    for (const [provider, words] of Object.entries(saysTheCli)) {
+      const body = { name: proofName(provider as ProviderId) };
+      const proof = await again.call('POST', path, CheckResult, { body, timeoutMs: 120_000 });
+      expect(proof).toMatchObject({ ok: true, output: expect.stringContaining(words) as string });
+    }
     await this.page.goto(this.controller.loginUrl);
     await this.page.getByTestId('login-agree').click();
-    await this.page.getByTestId(`provider-${this.provider}`).waitFor();
+    await this.page.getByTestId(`provider-${this.#provider}`).waitFor();
     await this.screenshot('8-connected');
     await again.call('POST', '/api/system/stop-vms', null, { timeoutMs: 90_000 });
     const stopped = await again.call('GET', '/api/vm', VmList);

@@ -1,22 +1,18 @@
 /**
- * The main job with Claude Code: a person connects it, signs in by mouse and keyboard through noVNC, and the CLI in the CLI VM says that
- * it is logged in. With TEST_E2E=all, as `npm run soak -- --only sign-in` sets it, the person refuses first, is told so and tries again;
- * and at the end signs in from a second device, where Anthropic's page shows a code that the person pastes into the dashboard. Only
- * Anthropic is simulated.
+ * A person signs in to Claude Code; with TEST_E2E=all after a refusal, and at the end once more from a second device, where
+ * Anthropic's page shows a code that the person pastes into the dashboard.
  */
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { decideElsewhere } from '../support/second-device.js';
-import { bootMs, pageMs, SignInScenario } from '../support/sign-in.js';
-import { stepsAfterwards, stepsToTheEnd, stepsToTheLoginPage } from '../support/sign-in-steps.js';
+import { everything, stepsToTheEnd, stepToTheLoginPage } from '../support/sign-in-steps.js';
+import { bootMs, pageMs, type SignInScenario } from '../support/sign-in.js';
 
-const scenario = new SignInScenario('claude_code');
 const wait = { timeout: pageMs };
-const everything = process.env['TEST_E2E'] === 'all';
 
-describe('a Claude Code sign-in', () => {
-  stepsToTheLoginPage(scenario, 'Claude Code');
+export function signInToClaudeCode(scenario: SignInScenario): void {
+  stepToTheLoginPage(scenario, 'claude_code');
 
-  if (everything) stepsThroughARefusal();
+  if (everything) stepsThroughARefusal(scenario);
   stepsToTheEnd(scenario, () => ({
     refuse: scenario.internet.claudeProvider.refuseLogins,
     reason: 'Anthropic does not accept this login.',
@@ -35,12 +31,10 @@ describe('a Claude Code sign-in', () => {
     });
   });
 
-  if (everything) stepsOnAnotherDevice();
+  if (everything) stepsOnAnotherDevice(scenario);
+}
 
-  stepsAfterwards(scenario, '"loggedIn": true');
-});
-
-function stepsThroughARefusal(): void {
+function stepsThroughARefusal(scenario: SignInScenario): void {
   it('tells truthfully that the person refused', async () => {
     await scenario.logIn();
     await scenario.deny('No authorization code received');
@@ -52,7 +46,7 @@ function stepsThroughARefusal(): void {
   }, 260_000);
 }
 
-function stepsOnAnotherDevice(): void {
+function stepsOnAnotherDevice(scenario: SignInScenario): void {
   it(
     'shows the address for another device after Connect, and tells why it takes no half code',
     async () => {

@@ -1,19 +1,12 @@
-/**
- * The main job, whole: a person on the dashboard connects Codex and signs in on the provider's page inside the desktop, by mouse
- * and keyboard through noVNC; the CLI in the CLI VM says that it is logged in, and answers. With TEST_E2E=all, as
- * `npm run soak -- --only sign-in` sets it, the person refuses at first, is told so and tries again. Only the provider is
- * simulated.
- */
-import { describe, it } from 'vitest';
+/** A person signs in to Codex, whose answer comes back to a port of the desktop, and asks it something on the page. */
+import { it } from 'vitest';
 import { waitForColour } from '../support/canvas.js';
 import { pageColours } from '../support/fake-internet.js';
-import { SignInScenario } from '../support/sign-in.js';
-import { stepsAfterwards, stepsToTheEnd, stepsToTheLoginPage } from '../support/sign-in-steps.js';
+import { everything, stepsToTheEnd, stepToTheLoginPage } from '../support/sign-in-steps.js';
+import type { SignInScenario } from '../support/sign-in.js';
 
-const scenario = new SignInScenario('codex');
-
-describe('a Codex sign-in', () => {
-  stepsToTheLoginPage(scenario, 'Codex');
+export function signInToCodex(scenario: SignInScenario): void {
+  stepToTheLoginPage(scenario, 'codex');
 
   it('survives a reload of the page', async () => {
     await scenario.page.reload();
@@ -21,7 +14,7 @@ describe('a Codex sign-in', () => {
     await waitForColour(scenario.canvas, pageColours.primaryButton, { timeoutMs: 60_000 });
   }, 90_000);
 
-  if (process.env['TEST_E2E'] === 'all') stepsOfARefusal();
+  if (everything) stepsOfARefusal(scenario);
 
   stepsToTheEnd(scenario, () => ({
     refuse: scenario.internet.codexProvider.refuseLogins,
@@ -35,12 +28,10 @@ describe('a Codex sign-in', () => {
 
   it('went out through the user’s own upstream port only', () =>
     scenario.expectOwnUpstream('auth.openai.com', '/oauth/token'));
-
-  stepsAfterwards(scenario, 'Logged in using ChatGPT');
-});
+}
 
 /** In `npm test` the refusals of the real CLIs are shown without a desktop: tests/integration/<cli>-login.test.ts. */
-function stepsOfARefusal(): void {
+function stepsOfARefusal(scenario: SignInScenario): void {
   it('tells truthfully that the person refused, and opens the page anew in the same desktop', async () => {
     await scenario.logIn();
     await scenario.deny('refused to sign in');

@@ -1,17 +1,12 @@
-/**
- * The main job with Gemini CLI: a person connects it, closes the browser's window in the desktop and finds the page again,
- * signs in by mouse and keyboard through noVNC, and the CLI in the CLI VM is let in by Google. Only Google is simulated.
- */
-import { describe, expect, it } from 'vitest';
+/** A person signs in to Gemini CLI, after closing the browser's window in the desktop and finding the page again. */
+import { expect, it } from 'vitest';
 import { pressKey, waitForColour, waitForColourGone } from '../support/canvas.js';
 import { pageColours } from '../support/fake-internet.js';
-import { pageMs, SignInScenario } from '../support/sign-in.js';
-import { stepsAfterwards, stepsToTheEnd, stepsToTheLoginPage } from '../support/sign-in-steps.js';
+import { stepsToTheEnd, stepToTheLoginPage } from '../support/sign-in-steps.js';
+import { pageMs, type SignInScenario } from '../support/sign-in.js';
 
-const scenario = new SignInScenario('gemini_cli');
-
-describe('a Gemini CLI sign-in', () => {
-  stepsToTheLoginPage(scenario, 'Gemini CLI');
+export function signInToGeminiCli(scenario: SignInScenario): void {
+  stepToTheLoginPage(scenario, 'gemini_cli');
 
   it('brings browser and page back when the person closes the window', async () => {
     await pressKey(scenario.canvas, 'Control+Shift+W');
@@ -32,6 +27,4 @@ describe('a Gemini CLI sign-in', () => {
     scenario.expectOwnUpstream('cloudcode-pa.googleapis.com', '/v1internal:loadCodeAssist');
     expect(scenario.internet.googleProvider.counts).toMatchObject({ codesRedeemed: 2, prompts: 0, unauthenticated: 0 });
   });
-
-  stepsAfterwards(scenario, 'Loaded cached credentials.');
-});
+}
