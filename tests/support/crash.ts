@@ -171,19 +171,24 @@ export class CrashScenario {
     return this.session(id);
   }
 
-  async vms(): Promise<Vm[]> {
+  async #vms(): Promise<Vm[]> {
     return (await this.api.call('GET', '/api/vm', VmList)).vms;
   }
 
+  /** Those that a person has; one whose making a kill has cut short stays as a record of it. */
+  async liveVms(): Promise<Vm[]> {
+    return (await this.#vms()).filter(({ state }) => !['destroyed', 'failed'].includes(state));
+  }
+
   async cliVmId(): Promise<string> {
-    const vm = (await this.vms()).find(({ kind }) => kind === 'cli');
+    const vm = (await this.liveVms()).find(({ kind }) => kind === 'cli');
     expect(vm).toBeDefined();
     return vm?.id ?? '';
   }
 
   /** Ends what is left of a sign-in; then its credential, or the one before, is the active one, and the CLI accepts it. */
   async expectUnharmed(cliVmId: string): Promise<void> {
-    const live = (await this.vms()).filter(({ state }) => !['destroyed', 'failed'].includes(state));
+    const live = await this.liveVms();
     expect(live.filter(({ kind }) => kind === 'cli').map(({ id }) => id)).toEqual([cliVmId]);
     for (const { id, kind } of live) if (kind === 'browser') await this.api.call('DELETE', `/api/vm/${id}`, null);
     const body = { name: 'proof_codex' };
@@ -195,11 +200,8 @@ export class CrashScenario {
 
   /** Nothing of a sign-in that failed is left, without anybody's doing. */
   async untilNoBrowserVm(): Promise<void> {
-    await until(
-      'every browser VM to be gone',
-      async () =>
-        (await this.vms()).every(({ kind, state }) => kind === 'cli' || ['destroyed', 'failed'].includes(state)),
-      { timeoutMs: 30_000 },
-    );
+    await until('every browser VM to be gone', async () => (await this.liveVms()).every(({ kind }) => kind === 'cli'), {
+      timeoutMs: 30_000,
+    });
   }
 }

@@ -51,7 +51,7 @@ describe('a sign-in', () => {
       told('controller', killed);
       expect(session).toMatchObject({ status: 'completed', error: null, notice: null });
       expectEach(killed);
-      expect((await scenario.vms()).map(({ kind }) => kind).sort()).toEqual(['browser', 'cli']);
+      expect((await scenario.liveVms()).map(({ kind }) => kind).sort()).toEqual(['browser', 'cli']);
       await scenario.expectUnharmed(session.cliVmId ?? '');
     },
     minutes(8),
