@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile, utimes } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -94,6 +94,17 @@ it('puts both programs of a release beside what is there, and nothing else', asy
   expect(await readdir(folder)).toEqual(['firecracker', 'jailer', 'main.js']);
   for (const name of ['firecracker', 'jailer']) expect((await stat(join(folder, name))).mode & 0o777).toBe(0o755);
   expect(await readFile(join(folder, 'firecracker'))).toEqual(good[firecracker]);
+});
+
+it('takes away what an installation that was killed has left, and not what another one has in hand', async () => {
+  for (const name of ['.install-killed', '.install-other', 'installed']) {
+    await mkdir(join(folder, name), { recursive: true });
+    await writeFile(join(folder, name, 'firecracker'), 'half of it');
+  }
+  const longAgo = new Date(Date.now() - limits.total - 60_000);
+  for (const name of ['.install-killed', 'installed']) await utimes(join(folder, name), longAgo, longAgo);
+  await take(await archiveOf(good));
+  expect((await readdir(folder)).sort()).toEqual(['.install-other', 'firecracker', 'installed', 'jailer']);
 });
 
 const hostile: [string, () => Promise<string>, RegExp][] = [

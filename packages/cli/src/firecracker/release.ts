@@ -2,12 +2,13 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { chmod, mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { EnvHttpProxyAgent, fetch } from 'undici';
 import { AppError } from '@airlock/contract/errors';
+import { nullIfAbsent } from '@airlock/contract/file';
 import { run } from '@airlock/contract/process';
 
 /** The one place to change the version: address and SHA-256 belong together. */
@@ -53,7 +54,7 @@ const unpackMs = 120_000;
 export async function installRelease(options: InstallOptions): Promise<string> {
   const { folder, limits = usualLimits } = options;
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(limits.total)]);
-  const work = await makeWorkFolder(folder);
+  const work = await makeWorkFolder(folder, limits.total);
   try {
     const archive = join(work, 'release.tgz');
     await fetchArchive({ ...options, signal }, archive, limits.archive);
@@ -78,11 +79,19 @@ const failed = (message: string, cause?: unknown): AppError =>
     cause,
   });
 
-/** In the folder itself, so that the last step is a rename: nobody else can look into it. */
-async function makeWorkFolder(folder: string): Promise<string> {
+const workFolder = '.install-';
+
+/** In the folder itself, so that the last step is a rename: nobody else can look into it. What one that was killed has left goes first. */
+async function makeWorkFolder(folder: string, totalMs: number): Promise<string> {
   try {
     if ((await mkdir(folder, { recursive: true })) !== undefined) await chmod(folder, 0o755);
-    return await mkdtemp(join(folder, '.install-'));
+    for (const name of await readdir(folder)) {
+      if (!name.startsWith(workFolder)) continue;
+      const made = await stat(join(folder, name)).catch(nullIfAbsent);
+      // A younger one may be another installation, which runs.
+      if (made !== null && made.mtimeMs < Date.now() - totalMs) await rm(join(folder, name), { recursive: true });
+    }
+    return await mkdtemp(join(folder, workFolder));
   } catch (cause) {
     throw new AppError('not_writable', `${folder} cannot be written to: ${(cause as Error).message}`, {
       hint: 'What the privileged helper runs belongs to root: run this as root.',
