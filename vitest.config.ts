@@ -3,7 +3,8 @@ import { basename } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-const minutes = (n: number): number => n * 60_000;
+/** On an emulated host it is as many times more: tests/support/patience.ts. */
+const minutes = (n: number): number => n * 60_000 * Number(process.env['TEST_PATIENCE'] ?? 1);
 /** VMs share two cores and one software emulator: never two files at a time. */
 const oneAtATime = { fileParallelism: false, maxWorkers: 1, isolate: true, pool: 'forks' as const };
 

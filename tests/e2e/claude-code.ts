@@ -4,10 +4,11 @@
  */
 import { expect, it } from 'vitest';
 import { decideElsewhere } from '../support/second-device.js';
+import { patience } from '../support/patience.js';
 import { everything, stepsToTheEnd, stepToTheLoginPage } from '../support/sign-in-steps.js';
 import { bootMs, pageMs, type SignInScenario } from '../support/sign-in.js';
 
-const wait = { timeout: pageMs };
+const wait = { timeout: pageMs * patience };
 
 export function signInToClaudeCode(scenario: SignInScenario): void {
   stepToTheLoginPage(scenario, 'claude_code');
@@ -38,45 +39,37 @@ function stepsThroughARefusal(scenario: SignInScenario): void {
   it('tells truthfully that the person refused', async () => {
     await scenario.logIn();
     await scenario.deny('No authorization code received');
-  }, 460_000);
+  });
 
   it('opens the page anew in the same desktop, from the ladder of other ways, which tells the reason', async () => {
     expect(await scenario.openLadder()).toContain('The Claude Code login ended with exit code 1');
     await scenario.tryAgain('rung-browser');
-  }, 260_000);
+  });
 }
 
 function stepsOnAnotherDevice(scenario: SignInScenario): void {
-  it(
-    'shows the address for another device after Connect, and tells why it takes no half code',
-    async () => {
-      const { page } = scenario;
-      await page.goto(`${scenario.controller.url}/dashboard/remote-cli`);
-      await page.getByTestId('connect-claude_code').click();
-      await scenario.expectStatus(/^awaiting_user_auth$/, bootMs + pageMs);
-      expect(await scenario.openLadder()).toBe('');
-      await page.getByTestId('rung-device-code').click();
-      await page.getByTestId('device-code').getByText('You chose to sign in to Anthropic with a code').waitFor(wait);
-      const field = page.getByLabel(/paste it here/);
-      await field.fill('half-a-code');
-      await page.getByRole('button', { name: 'Send the code' }).click();
-      await page.getByTestId('paste-code').getByText('does not look like a code').waitFor();
-      await scenario.screenshot('8-paste-code');
-    },
-    bootMs + 3 * pageMs,
-  );
+  it('shows the address for another device after Connect, and tells why it takes no half code', async () => {
+    const { page } = scenario;
+    await page.goto(`${scenario.controller.url}/dashboard/remote-cli`);
+    await page.getByTestId('connect-claude_code').click();
+    await scenario.expectStatus(/^awaiting_user_auth$/, bootMs + pageMs);
+    expect(await scenario.openLadder()).toBe('');
+    await page.getByTestId('rung-device-code').click();
+    await page.getByTestId('device-code').getByText('You chose to sign in to Anthropic with a code').waitFor(wait);
+    const field = page.getByLabel(/paste it here/);
+    await field.fill('half-a-code');
+    await page.getByRole('button', { name: 'Send the code' }).click();
+    await page.getByTestId('paste-code').getByText('does not look like a code').waitFor();
+    await scenario.screenshot('8-paste-code');
+  });
 
-  it(
-    'completes by the code from a browser elsewhere, in the same CLI VM',
-    async () => {
-      const { page, internet } = scenario;
-      const address = (await page.getByTestId('device-url').getAttribute('href')) ?? '';
-      const code = await decideElsewhere(internet, address, 'Allow', (there) => there.getByLabel('Code').inputValue());
-      await page.getByLabel(/paste it here/).fill(code);
-      await page.getByRole('button', { name: 'Send the code' }).click();
-      await scenario.expectCompleted();
-      expect(internet.claudeProvider.counts).toMatchObject({ consents: 3, codesRedeemed: 3, codesRefused: 0 });
-    },
-    bootMs + pageMs,
-  );
+  it('completes by the code from a browser elsewhere, in the same CLI VM', async () => {
+    const { page, internet } = scenario;
+    const address = (await page.getByTestId('device-url').getAttribute('href')) ?? '';
+    const code = await decideElsewhere(internet, address, 'Allow', (there) => there.getByLabel('Code').inputValue());
+    await page.getByLabel(/paste it here/).fill(code);
+    await page.getByRole('button', { name: 'Send the code' }).click();
+    await scenario.expectCompleted();
+    expect(internet.claudeProvider.counts).toMatchObject({ consents: 3, codesRedeemed: 3, codesRefused: 0 });
+  });
 }

@@ -12,7 +12,7 @@ export function signInToCodex(scenario: SignInScenario): void {
     await scenario.page.reload();
     await scenario.canvas.waitFor();
     await waitForColour(scenario.canvas, pageColours.primaryButton, { timeoutMs: 60_000 });
-  }, 90_000);
+  });
 
   if (everything) stepsOfARefusal(scenario);
 
@@ -24,7 +24,7 @@ export function signInToCodex(scenario: SignInScenario): void {
   it('answers a question asked on the page, with that login', async () => {
     const question = 'Say hello to Ada, and "$(id)" <b>as it is</b>.';
     await scenario.tryIt(question, `You said: ${question}`);
-  }, 300_000);
+  });
 
   it('went out through the user’s own upstream port only', () =>
     scenario.expectOwnUpstream('auth.openai.com', '/oauth/token'));
@@ -36,5 +36,5 @@ function stepsOfARefusal(scenario: SignInScenario): void {
     await scenario.logIn();
     await scenario.deny('refused to sign in');
     await scenario.tryAgain();
-  }, 460_000);
+  });
 }

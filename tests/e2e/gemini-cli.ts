@@ -14,7 +14,7 @@ export function signInToGeminiCli(scenario: SignInScenario): void {
     await scenario.screenshot('4a-window-closed');
     await waitForColour(scenario.canvas, pageColours.primaryButton, { timeoutMs: pageMs });
     await scenario.screenshot('4b-window-back');
-  }, 260_000);
+  });
 
   stepsToTheEnd(scenario, () => ({
     refuse: (on) => scenario.internet.googleProvider.setStanding(on ? 'individual' : 'licensed'),

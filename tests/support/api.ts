@@ -4,6 +4,7 @@ import { Session } from '@airlock/contract/session';
 import { Vm } from '@airlock/contract/api';
 import type { AppError } from '@airlock/contract/errors';
 import type { RunningController } from './controller.js';
+import { patience } from './patience.js';
 import { until } from './poll.js';
 
 /** A client for the controller at `url`. */
@@ -65,7 +66,7 @@ export async function untilVm(
 /** Ends every VM of the controller, then the controller itself: a failed test, too, leaves no VM running. */
 export async function endController(controller: RunningController): Promise<void> {
   const api = apiClient(controller.url, controller.token);
-  await api.call('POST', '/api/system/stop-vms', null, { timeoutMs: 90_000 });
+  await api.call('POST', '/api/system/stop-vms', null, { timeoutMs: 90_000 * patience });
   await api.close();
   const code = await controller.stop();
   if (code !== 0) throw new Error(`The controller ended with code ${code}.`);

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { giveEmptyDatabase } from '@airlock/controller/store/testing-database';
 import { homePaths } from '@airlock/contract/home';
 import { giveHostProbe } from './host-probe.js';
+import { patience } from './patience.js';
 
 export interface ControllerOptions {
   /** AIRLOCK_HOME of this controller. */
@@ -16,7 +17,7 @@ export interface ControllerOptions {
   arguments?: readonly string[];
   /** The script to run; the built controller by default. */
   program?: string;
-  /** Until the ready line; 120 s by default. */
+  /** Until the ready line; 120 s by default, and more on an emulated host. */
   timeoutMs?: number;
 }
 
@@ -69,14 +70,14 @@ export async function startController(options: ControllerOptions): Promise<Runni
   const explain = (what: string): Error =>
     new Error(`${what}\n--- its last lines ---\n${log.split('\n').slice(-40).join('\n')}`);
   try {
-    const loginUrl = await readyLine(child, exit, options.timeoutMs ?? 120_000, explain);
+    const loginUrl = await readyLine(child, exit, options.timeoutMs ?? 120_000 * patience, explain);
     return {
       url: new URL(loginUrl).origin,
       loginUrl,
       token: (await readFile(homePaths(options.home).token, 'utf8')).trim(),
       pid: child.pid ?? 0,
       log: () => log,
-      stop: async (timeoutMs = 60_000) => stop(child, exit, timeoutMs, explain),
+      stop: async (timeoutMs = 60_000 * patience) => stop(child, exit, timeoutMs, explain),
       kill9: async () => {
         child.kill('SIGKILL');
         await exit;

@@ -1,7 +1,9 @@
 /** Waiting for something outside this process that announces nothing: asked again and again until a deadline. */
 import { setTimeout as pause } from 'node:timers/promises';
+import { patience } from './patience.js';
 
 export interface PollOptions {
+  /** On an ordinary host; see patience.ts. */
   timeoutMs: number;
   /** Pause between two questions; 100 by default. */
   intervalMs?: number;
@@ -19,7 +21,8 @@ export async function until<T>(
   probe: () => T | Promise<T>,
   options: PollOptions,
 ): Promise<Exclude<T, undefined | null | false>> {
-  const deadline = Date.now() + options.timeoutMs;
+  const timeoutMs = options.timeoutMs * patience;
+  const deadline = Date.now() + timeoutMs;
   for (;;) {
     options.signal?.throwIfAborted();
     const found = await probe();
@@ -30,5 +33,5 @@ export async function until<T>(
     await pause(options.intervalMs ?? 100, undefined, options.signal ? { signal: options.signal } : {});
   }
   const more = options.explain ? `\n${await options.explain()}` : '';
-  throw new Error(`Waited ${options.timeoutMs} ms in vain for ${what}.${more}`);
+  throw new Error(`Waited ${timeoutMs} ms in vain for ${what}.${more}`);
 }

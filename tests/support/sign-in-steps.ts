@@ -9,7 +9,7 @@ import type { SignInScenario } from './sign-in.js';
 export const everything = process.env['TEST_E2E'] === 'all';
 
 export function stepToTheLoginPage(scenario: SignInScenario, provider: ProviderId): void {
-  it('opens the desktop and the provider’s page in it after Connect', async () => scenario.connect(provider), 460_000);
+  it('opens the desktop and the provider’s page in it after Connect', async () => scenario.connect(provider));
 }
 
 /** What makes the provider refuse the login that it has just given, and how the person is told. */
@@ -19,22 +19,19 @@ export interface RefusedProof {
 }
 
 export function stepsToTheEnd(scenario: SignInScenario, refusal: () => RefusedProof): void {
-  it(
-    'takes mouse and keyboard: a wrong password is told, the right one goes on to consent',
-    async () => scenario.logInAtTheSecondTry(),
-    460_000,
-  );
+  it('takes mouse and keyboard: a wrong password is told, the right one goes on to consent', async () =>
+    scenario.logInAtTheSecondTry());
 
   it('tells why the provider refuses the login at its proof, and opens the page anew in the same desktop', async () => {
     const { refuse, reason } = refusal();
     await scenario.allowAndBeRefused(refuse, reason);
     await scenario.tryAgain();
     await scenario.logIn();
-  }, 900_000);
+  });
 
   it('completes: sealed, handed over, and accepted by the CLI in the CLI VM', async ({ task }) => {
     await scenario.allowAndComplete();
     // The canary's report has it.
     Object.assign(task.meta, { leftOut: scenario.leftOut() });
-  }, 460_000);
+  });
 }

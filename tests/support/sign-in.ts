@@ -24,10 +24,11 @@ import { startController, type RunningController } from './controller.js';
 import { createFakeInternet, pageColours, type FakeInternet } from './fake-internet.js';
 import { createTestHome, type TestHome } from './home.js';
 import { takeSnapshot, untilNoLeaks, type Snapshot } from './leaks.js';
+import { patience } from './patience.js';
 import { until } from './poll.js';
 import { listenAsHelper, type ListeningHelper } from './privileged-helper.js';
 
-/** Generous (ms): everything in the guest runs under emulation, on a machine that may be busy. */
+/** Generous (ms, on an ordinary host): everything in the guest runs under emulation, on a machine that may be busy. */
 export const bootMs = 240_000;
 export const pageMs = 180_000;
 /** Background of the terminal in the golden image. */
@@ -67,6 +68,7 @@ export class SignInScenario {
     this.browser = await launchBrowser();
     this.#endings.push(async () => this.browser.close());
     this.page = await this.browser.newPage({ viewport: { width: 1440, height: 900 } });
+    this.page.setDefaultTimeout(30_000 * patience);
   }
 
   async startController(): Promise<void> {
@@ -107,7 +109,9 @@ export class SignInScenario {
 
   async expectStatus(status: string | RegExp, timeoutMs: number): Promise<void> {
     const shown = this.page.getByTestId('session-status');
-    await expect.poll(() => shown.getAttribute('data-status'), { timeout: timeoutMs }).toMatch(new RegExp(status));
+    await expect
+      .poll(() => shown.getAttribute('data-status'), { timeout: timeoutMs * patience })
+      .toMatch(new RegExp(status));
   }
 
   /** From the one-time link to the list of providers. */
@@ -259,7 +263,7 @@ export class SignInScenario {
    */
   async expectCompleted(): Promise<void> {
     const { page } = this;
-    await page.getByTestId('result').waitFor({ timeout: bootMs + pageMs });
+    await page.getByTestId('result').waitFor({ timeout: (bootMs + pageMs) * patience });
     expect(await page.getByTestId('result').getAttribute('data-status')).toBe('completed');
     await this.screenshot('6-done');
     const api = apiClient(this.controller.url, this.controller.token);
@@ -288,8 +292,11 @@ export class SignInScenario {
     const box = page.getByTestId('try-it');
     await box.getByLabel('Your prompt').fill(question);
     await box.getByTestId('prompt-ask').click();
-    await box.getByTestId('prompt-text').getByText(answer, { exact: true }).waitFor({ timeout: pageMs });
-    await box.getByText('Exit code 0').waitFor({ timeout: pageMs });
+    await box
+      .getByTestId('prompt-text')
+      .getByText(answer, { exact: true })
+      .waitFor({ timeout: pageMs * patience });
+    await box.getByText('Exit code 0').waitFor({ timeout: pageMs * patience });
     await this.screenshot('7-try-it');
   }
 
@@ -353,14 +360,14 @@ export class SignInScenario {
     const path = `/api/vm/${vms.find((vm) => vm.kind === 'cli')?.id ?? ''}/check`;
     for (const [provider, words] of Object.entries(saysTheCli)) {
       const body = { name: proofName(provider as ProviderId) };
-      const proof = await again.call('POST', path, CheckResult, { body, timeoutMs: 120_000 });
+      const proof = await again.call('POST', path, CheckResult, { body, timeoutMs: 120_000 * patience });
       expect(proof).toMatchObject({ ok: true, output: expect.stringContaining(words) as string });
     }
     await this.page.goto(this.controller.loginUrl);
     await this.page.getByTestId('login-agree').click();
     await this.page.getByTestId(`provider-${this.#provider}`).waitFor();
     await this.screenshot('8-connected');
-    await again.call('POST', '/api/system/stop-vms', null, { timeoutMs: 90_000 });
+    await again.call('POST', '/api/system/stop-vms', null, { timeoutMs: 90_000 * patience });
     const stopped = await again.call('GET', '/api/vm', VmList);
     const states = Object.fromEntries(stopped.vms.map((vm) => [vm.kind, vm.state]));
     expect(states).toEqual({ browser: 'destroyed', cli: 'stopped' });

@@ -19,8 +19,9 @@ const machine = {
 const valuesOf = (option: string): string[] =>
   machineArguments(machine).flatMap((word, index, all) => (all[index - 1] === option ? [word] : []));
 
-it('has a processor with nested virtualisation, and no network', () => {
-  expect(valuesOf('-cpu')).toEqual(['max,+svm']);
+it('has one processor, with nested virtualisation, and no network', () => {
+  expect(valuesOf('-cpu')).toEqual(['EPYC']);
+  expect(valuesOf('-smp')).toEqual(['1']);
   expect(machineArguments(machine)).toContain('-nodefaults');
   expect(machineArguments(machine).join(' ')).not.toMatch(/-net|-nic/);
 });

@@ -20,8 +20,8 @@ export interface EmbeddedProcess {
 
 // By the package's own name: the compiled program is meant, also when this module runs as TypeScript in a test.
 const program = createRequire(import.meta.url).resolve('@airlock/controller/store/embedded');
-/** The first start makes a whole database cluster; slow vms need a multiple of the usual 4 to 9 s. */
-const startTimeoutMs = 90_000;
+/** The first start makes a whole database cluster: 4 to 9 s usually, minutes on a host that is itself emulated. */
+const startTimeoutMs = 300_000;
 const closeTimeoutMs = 3_000;
 
 /**
@@ -102,7 +102,9 @@ async function untilReady(child: ChildProcess, folder: string): Promise<void> {
     once(child, 'message', { signal }).then(([message]: EmbeddedMessage[]) =>
       message && 'failed' in message ? message.failed : undefined,
     ),
-    once(child, 'exit', { signal }).then(([code]: unknown[]) => `its process ended with exit code ${String(code)}`),
+    once(child, 'exit', { signal }).then(
+      ([code, killedBy]: unknown[]) => `its process ended with ${String(killedBy ?? `exit code ${String(code)}`)}`,
+    ),
   ]).catch((error: unknown) =>
     signal.aborted ? `it was not ready after ${startTimeoutMs / 1000} seconds` : String(error),
   );
