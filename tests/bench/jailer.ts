@@ -1,4 +1,4 @@
-/** A tiny guest in Firecracker as its makers mean it to be started: by their jailer, by hand, in a network namespace made before. */
+/** A browser VM in Firecracker as its makers mean it to be started: by their jailer, by hand, in a network namespace made before. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,10 +8,9 @@ import { AppError } from '@airlock/contract/errors';
 import { tapNetwork } from '@airlock/contract/privileged';
 import { run, tail } from '@airlock/contract/process';
 import { kernelCommandLine } from '@airlock/runner/vmm/firecracker/setup';
+import { kernelArguments } from '@airlock/runner/vmm/kernel-arguments';
 import { firecrackerBinaries } from '../support/firecracker-binaries.js';
 
-/** Milliseconds. */
-const deadlineMs = 30_000;
 /** Nobody else's: the bench runs alone. */
 const uid = 70_500;
 
@@ -24,7 +23,7 @@ export interface JailerVm {
 }
 
 /** Milliseconds from the start of the jailer until the guest has written `text`. Needs root. @throws AppError vmm_failed */
-export async function startByHand(vm: JailerVm, text: string, signal: AbortSignal): Promise<number> {
+export async function startByHand(vm: JailerVm, text: string, timeoutMs: number, signal: AbortSignal): Promise<number> {
   // Where no other user may write: the jailer trusts its folders.
   const base = await mkdtemp('/run/airlock-b');
   const namespace = `airlock-b-${process.pid}`;
@@ -47,7 +46,7 @@ export async function startByHand(vm: JailerVm, text: string, signal: AbortSigna
     });
     const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
     try {
-      await hears(child, text, withDeadline(signal, deadlineMs));
+      await hears(child, text, withDeadline(signal, timeoutMs));
       return performance.now() - began;
     } finally {
       child.kill('SIGKILL');
@@ -69,7 +68,7 @@ async function makeRoot(root: string, { cpus, memoryMib, kernel, initrd, root: d
   const drive = (id: string, place: string): object => ({
     ...{ drive_id: id, path_on_host: place, is_read_only: true, is_root_device: false },
   });
-  const boot_args = kernelCommandLine({ kernelArguments: 'console=ttyS0' });
+  const boot_args = kernelCommandLine({ kernelArguments: kernelArguments('browser') });
   const config = {
     'boot-source': { kernel_image_path: '/kernel', initrd_path: '/initrd', boot_args },
     drives: [drive('root', '/root.ext4'), drive('config', '/config')],

@@ -1,19 +1,16 @@
 /**
- * VMMs against themselves by hand, and against each other: a tiny guest in Firecracker by its jailer, and through the driver; and, where
- * KVM carries Linux, the golden image up to its VNC banner under both. Airlock's VMs are started by the real runner and helper.
+ * VMMs against themselves by hand, and against each other: Firecracker by its jailer, and through the driver; and, where KVM carries
+ * Linux, the golden image up to its VNC banner under both. Where it does not, the jailer starts a tiny guest instead. Airlock's VMs are started by the real runner and helper.
  */
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { imageFiles } from '@airlock/contract/image';
-import { rootDriveId, runnerFiles, type VmSpec } from '@airlock/contract/runner';
+import { rootDriveId, type VmSpec } from '@airlock/contract/runner';
 import { tinyKernel } from '@airlock/runner/fixtures/tiny-guest';
 import { createTestHome } from '../support/home.js';
 import { createTinyVm, findOffers, type Offer, type TinyVm } from '../vm/driver/tiny-vm.js';
 import { bootTimeoutMs } from './boot-bare.js';
 import { alternate, figureOf, type Context, type Figure } from './figure.js';
 import { startByHand } from './jailer.js';
-
-const text = 'standing';
 
 export async function benchVmm(context: Context): Promise<Figure[]> {
   const offers = await findOffers();
@@ -27,61 +24,83 @@ export async function benchVmm(context: Context): Promise<Figure[]> {
   const tiny = find('firecracker/netns', ({ skip }) => skip);
   const qemu = find('qemu-kvm/netns', ({ noLinux }) => noLinux);
   const firecracker = find('firecracker/netns', ({ noLinux }) => noLinux);
-  const figures = tiny ? [await jailerAgainstDriver(context, tiny)] : [];
-  if (qemu && firecracker) figures.push(await boots(context, qemu, firecracker));
-  return figures;
+  const home = firecracker ? await createTestHome() : null;
+  try {
+    const figures = tiny ? [await jailerAgainstDriver(context, tiny, home ? golden(home.image) : tinyGuest)] : [];
+    if (qemu && firecracker && home) figures.push(await boots(context, qemu, firecracker, home.image));
+    return figures;
+  } finally {
+    await home?.remove();
+  }
 }
 
-async function jailerAgainstDriver({ runs, signal }: Context, offer: Offer): Promise<Figure> {
+/** What both sides start, and what it writes when it has come so far. */
+interface Guest {
+  what: string;
+  kernel: Buffer;
+  change: () => Partial<VmSpec>;
+  text: string;
+  /** Until it has written that, in milliseconds. */
+  timeoutMs: number;
+  runs: number;
+}
+
+const tinyGuest: Guest = {
+  ...{ what: 'a tiny guest', kernel: tinyKernel('standing', 'halt'), change: () => ({}), text: 'standing' },
+  ...{ timeoutMs: 30_000, runs: 10 },
+};
+
+const golden = (image: string): Guest => ({
+  ...{ what: 'the golden image’s systemd', kernel: Buffer.alloc(0), change: linux(image), text: 'Reached target' },
+  ...{ timeoutMs: bootTimeoutMs, runs: 2 },
+});
+
+const linux = (image: string) => (): Partial<VmSpec> => ({
+  ...{ cpus: 2, memoryMib: 2048, bootTimeoutMs },
+  kernel: join(image, imageFiles.kernel),
+  initrd: join(image, imageFiles.initrd),
+  drives: [{ id: rootDriveId, path: join(image, imageFiles.rootfs), readOnly: true }],
+});
+
+async function jailerAgainstDriver({ runs, signal }: Context, offer: Offer, guest: Guest): Promise<Figure> {
+  const { what, kernel, change, text, timeoutMs } = guest;
   // Both sides boot the same files: those of the VM that is made first, which stays until the end.
-  const kernel = tinyKernel(text, 'halt');
-  const first = await createTinyVm(offer, kernel);
+  const first = await createTinyVm(offer, kernel, change);
   const { cpus, memoryMib, kernel: kernelFile, initrd, drives } = first.spec;
   const files = { cpus, memoryMib, kernel: kernelFile, initrd, root: drives[0]?.path ?? '' };
   try {
     const [driver, jailer] = await alternate(
-      runs ?? 10,
+      runs ?? guest.runs,
       signal,
-      () => using(createTinyVm(offer, kernel), untilStanding),
-      () => startByHand(files, text, signal),
+      () => using(createTinyVm(offer, kernel, change), (vm) => untilWritten(vm, text)),
+      () => startByHand(files, text, timeoutMs, signal),
     );
     return figureOf({
       name: 'vmm.firecracker.power-on',
       unit: 'ms',
       goal: { atMost: 1.15 },
-      baseline: { what: 'jailer by hand, start to the first words of a tiny guest', samples: jailer },
-      airlock: { what: 'driver, power-on to the first words of a tiny guest', samples: driver },
+      baseline: { what: `jailer by hand, start to the first words of ${what}`, samples: jailer },
+      airlock: { what: `driver, power-on to the first words of ${what}`, samples: driver },
     });
   } finally {
     await first.remove();
   }
 }
 
-async function boots({ runs, signal, say }: Context, qemu: Offer, firecracker: Offer): Promise<Figure> {
-  const home = await createTestHome();
-  const linux = (): Partial<VmSpec> => ({
-    ...{ cpus: 2, memoryMib: 2048, bootTimeoutMs },
-    kernel: join(home.image, imageFiles.kernel),
-    initrd: join(home.image, imageFiles.initrd),
-    drives: [{ id: rootDriveId, path: join(home.image, imageFiles.rootfs), readOnly: true }],
-  });
+async function boots({ runs, signal, say }: Context, qemu: Offer, firecracker: Offer, image: string): Promise<Figure> {
   const boot = (offer: Offer) => async (): Promise<number> => {
-    const ms = await using(createTinyVm(offer, Buffer.alloc(0), linux), untilBanner);
+    const ms = await using(createTinyVm(offer, Buffer.alloc(0), linux(image)), untilBanner);
     say(`  ${offer.name}: VNC after ${ms} ms`);
     return ms;
   };
-  try {
-    const [ours, theirs] = await alternate(runs ?? 2, signal, boot(firecracker), boot(qemu));
-    return figureOf({
-      name: 'vmm.vnc',
-      unit: 'ms',
-      goal: null,
-      baseline: { what: `${qemu.name}, power-on to VNC banner`, samples: theirs },
-      airlock: { what: `${firecracker.name}, power-on to VNC banner`, samples: ours },
-    });
-  } finally {
-    await home.remove();
-  }
+  const [ours, theirs] = await alternate(runs ?? 2, signal, boot(firecracker), boot(qemu));
+  return figureOf({
+    name: 'vmm.vnc',
+    unit: 'ms',
+    goal: null,
+    baseline: { what: `${qemu.name}, power-on to VNC banner`, samples: theirs },
+    airlock: { what: `${firecracker.name}, power-on to VNC banner`, samples: ours },
+  });
 }
 
 async function using<T>(making: Promise<TinyVm>, watch: (vm: TinyVm) => Promise<T>): Promise<T> {
@@ -95,12 +114,12 @@ async function using<T>(making: Promise<TinyVm>, watch: (vm: TinyVm) => Promise<
   }
 }
 
-/** The guest writes once and no more: its console's file has that time. */
-async function untilStanding(vm: TinyVm): Promise<number> {
+/** As soon as it is seen: a guest goes on writing. */
+async function untilWritten(vm: TinyVm, text: string): Promise<number> {
   await vm.untilConsole(text);
+  const seenAt = Date.now();
   const { poweredOnAt } = await vm.lastStatus();
-  const { mtimeMs } = await stat(join(vm.folder, runnerFiles.serialLog));
-  return mtimeMs - (poweredOnAt ?? NaN);
+  return seenAt - (poweredOnAt ?? NaN);
 }
 
 async function untilBanner(vm: TinyVm): Promise<number> {

@@ -169,7 +169,8 @@ function faceOf(ctx: Ctx): TinyVm {
           const written = await readText(runnerFiles.serialLog);
           return written.includes(text) ? written : undefined;
         },
-        { timeoutMs: patienceMs, explain },
+        // The bench takes the time of it.
+        { timeoutMs: patienceMs, intervalMs: 5, explain },
       ),
     statusWhen: (wanted, timeoutMs = patienceMs) =>
       until(
