@@ -13,7 +13,7 @@ const drivers = (...subjects) => subjects.map((subject) => `tests/vm/driver/${su
 
 /** Of one driver's VMs. */
 function signIns(driver, name) {
-  const env = ['env', `TEST_DRIVER=${driver}`, 'TEST_NETWORK=netns', 'TEST_SCREENSHOTS=/srv/results'];
+  const env = ['env', `TEST_DRIVER=${driver}`, 'TEST_NETWORK=netns', 'TEST_E2E=brief', 'TEST_SCREENSHOTS=/srv/results'];
   return {
     about: `a sign-in with each provider, with KVM, locked up in namespaces, under ${name}; pictures are among the results`,
     minutes: 90,

@@ -1,7 +1,8 @@
 /**
  * The main job, whole: a person on the dashboard connects one CLI after the other and signs in on the provider's page inside the
  * desktop, by mouse and keyboard through noVNC; each CLI in the person's one CLI VM says that it is logged in. Only the providers are
- * simulated. With TEST_E2E=all, as `npm run soak -- --only sign-in` sets it, the person also refuses, and uses another device.
+ * simulated. With TEST_E2E=all, as `npm run soak -- --only sign-in` sets it, the person also refuses, and uses another device;
+ * with TEST_E2E=brief nothing goes wrong.
  * `-t codex` is one provider alone.
  */
 import { afterAll, beforeAll, describe, it } from 'vitest';
