@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { Browser, Locator, Page } from 'playwright-core';
@@ -78,6 +79,7 @@ export class SignInScenario {
       AIRLOCK_EXTRA_CA: join(this.home.path, 'test-ca.pem'),
       ...(this.#helper && { AIRLOCK_NETWORK: 'netns', AIRLOCK_HELPER_SOCKET: this.#helper.socket }),
       AIRLOCK_VMM: process.env['TEST_DRIVER'] ?? 'auto',
+      ...(availableParallelism() === 1 && { AIRLOCK_VM_CPUS: '1' }),
     };
     this.controller = await startController({ home: this.home.path, env });
   }
