@@ -48,7 +48,7 @@ words_pid=$!
 echo "The host is up after $(cut -d ' ' -f 1 /proc/uptime) s." >&"$words"
 code=0
 env -i HOME=/root LANG=C.UTF-8 TERM=dumb PATH="$PWD/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \\
-  AIRLOCK_HOME=${homeInHost} TEST_RESULTS=${resultsInHost} TEST_PATIENCE=${patienceInHost} bash ${resultsInHost}/${commandFile} >&"$words" 2>&1 </dev/null || code=$?
+  AIRLOCK_HOME=${homeInHost} TMPDIR=/var/tmp TEST_RESULTS=${resultsInHost} TEST_PATIENCE=${patienceInHost} bash ${resultsInHost}/${commandFile} >&"$words" 2>&1 </dev/null || code=$?
 exec {words}>&-
 timeout 5 tail --pid "$words_pid" -f /dev/null || true
 test ! -e ${sealInHost} || cp ${sealInHost} ${resultsInHost}/${sealFile}
