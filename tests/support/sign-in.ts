@@ -135,7 +135,10 @@ export class SignInScenario {
     await page.goto(`${this.controller.url}/dashboard/remote-cli`);
     await page.getByTestId(`connect-${provider}`).click();
     await page.waitForURL(/remote-cli\/auth\?session=ses_/);
-    await expect.poll(() => page.getByTestId('step-browser_vm').getAttribute('data-status')).toBe('running');
+    const step = page.getByTestId('step-browser_vm');
+    await expect
+      .poll(() => step.getAttribute('data-status'), { timeout: 10_000 * patience })
+      .toMatch(/^(running|done)$/);
     await this.screenshot('2-waiting');
     await this.expectStatus(/^(ready|awaiting_user_auth)$/, bootMs);
     await this.canvas.waitFor();
