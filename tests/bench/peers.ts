@@ -81,7 +81,7 @@ const peers: Readonly<Record<PeerName, (...args: string[]) => Running>> = {
     const { signal } = new AbortController();
     const options = { to: { host: '127.0.0.1', port: Number(port) }, password: '', handshakeMs: 30_000, signal };
     const socket = await openRunnerSocket(path, {
-      ...{ status: absent, statusAfter: absent, stop: absent, configure: absent, guest: absent },
+      ...{ status: absent, statusAfter: absent, stop: absent, configure: absent, assign: absent, guest: absent },
       async desktop(viewer, accept) {
         const vnc = await openDesktop(options);
         accept();

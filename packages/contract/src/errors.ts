@@ -52,6 +52,10 @@ export const errorCatalogue = {
   session_finished: { status: 409, meaning: 'The session has already ended.' },
   desktop_not_ready: { status: 409, meaning: 'The desktop of this VM cannot be shown yet.' },
   vm_not_running: { status: 409, meaning: 'The VM is not running.' },
+  vm_not_waiting: {
+    status: 409,
+    meaning: 'The VM does not wait for a session: not yet, not any more, or it never did.',
+  },
   vm_in_use: { status: 409, meaning: 'Something uses the CLI VM, and nobody has said that it may be ended.' },
   vm_exists: { status: 409, meaning: 'The user has a CLI VM already.' },
   login_running: { status: 409, meaning: 'A CLI login is already running in this VM.' },

@@ -7,6 +7,8 @@
  *   POST /configure          VmSettings → ConfigureAnswer, once they are in force in the running VM and its agent has reported so; one
  *                            after the other. Errors: invalid_request, vm_not_running (not before the VM is configured, or not any
  *                            more), config_invalid, guest_unreachable, guest_refused, the agent's own
+ *   POST /assign             AssignRequest → RunnerStatus, once the VM, which waited, is the session's and works as it did. Once: whatever
+ *                            goes wrong ends the VM. Errors: invalid_request, vm_not_waiting, those of /configure, vm_lost
  *   GET  /desktop            Upgrade: rfb → 101, then the RFB byte stream with security type None
  *   ANY  /guest/<path>       forwarded to the agent, authenticated by the runner; `deadlineHeader` gives the agent its time
  *
@@ -16,7 +18,7 @@
 import { z } from 'zod';
 import { CountMs } from './count-ms.js';
 import { ReceivedError } from './errors.js';
-import { ImageId, VmId } from './ids.js';
+import { ImageId, SessionId, VmId } from './ids.js';
 import { GuestConfig } from './guest.js';
 import { latestMs } from './received.js';
 import { whyNoUpstream } from './upstream.js';
@@ -124,6 +126,11 @@ export const VmSpec = z.strictObject({
   helperSocket: HostPath.optional(),
   /** User and group of the VMM there; absent: the helper's choice. */
   vmUser: z.int().positive().optional(),
+  /**
+   * Nobody has the VM yet: its gateway refuses everything, and once it is ready it stands still and shows itself to nobody, until it is
+   * given to a session.
+   */
+  waits: z.literal(true).optional(),
   /** Name of a driver in the runner's registry, which alone knows what it means. */
   driver: z.string().regex(/^[a-z][a-z0-9-]{0,31}$/),
   /** In the order in which the guest sees them; one is the root. */
@@ -200,9 +207,10 @@ export const RunnerStatus = z.strictObject({
   revision: z.int().nonnegative(),
   /**
    * starting: resources are being made. booting: powered on. configured: the agent applied the configuration. ready: see
-   * GuestHealth.ready. stopping, stopped: asked for. failed: `error` says why; everything is already released.
+   * GuestHealth.ready. waiting: it was, and stands still until a session gets it. stopping, stopped: asked for. failed: `error` says
+   * why; everything is already released.
    */
-  phase: z.enum(['starting', 'booting', 'configured', 'ready', 'stopping', 'stopped', 'failed']),
+  phase: z.enum(['starting', 'booting', 'configured', 'waiting', 'ready', 'stopping', 'stopped', 'failed']),
   runner: ProcessIdentity,
   vmm: ProcessIdentity.nullable(),
   /** Unix epoch milliseconds; null where not reached. */
@@ -243,6 +251,10 @@ export type VmSettings = z.infer<typeof VmSettings>;
 /** changed: false when all of it was in force already, and nothing was done. */
 export const ConfigureAnswer = z.strictObject({ changed: z.boolean() });
 export type ConfigureAnswer = z.infer<typeof ConfigureAnswer>;
+
+/** Whom a VM that waits is given to. */
+export const AssignRequest = z.strictObject({ sessionId: SessionId, settings: VmSettings });
+export type AssignRequest = z.infer<typeof AssignRequest>;
 
 export const StopRequest = z.strictObject({ graceMs: z.int().min(0).max(120_000) });
 

@@ -7,6 +7,7 @@ import type { ErrorBody } from '@airlock/contract/errors';
 import { configDriveId, runnerFiles, type RunnerSecrets, type VmSpec } from '@airlock/contract/runner';
 import type { Logger } from 'pino';
 import { openGateway, type Gateway } from './egress/gateway.js';
+import type { Route } from './egress/way.js';
 import { createConfigDrive, type ConfigDrive } from './guest/config-drive.js';
 import { openBoundedLog, type BoundedLog } from './lib/bounded-log.js';
 import type { Cleanup } from './lib/cleanup.js';
@@ -69,10 +70,7 @@ async function openEgress(context: BootContext, socketPath: string): Promise<Gat
   const { spec, secrets, log, cleanup } = context;
   let logged = 0;
   const gateway = await openGateway({
-    socketPath,
-    upstreamUrl: secrets.upstream?.url ?? null,
-    directHosts: spec.directHosts,
-    allowedPrivateHosts: spec.allowedPrivateHosts,
+    ...{ socketPath, closed: spec.waits === true, ...routeOf(secrets.upstream, spec) },
     onUpstreamError: context.onUpstreamError,
     onRefused: (error) => {
       logged += 1;
@@ -82,6 +80,11 @@ async function openEgress(context: BootContext, socketPath: string): Promise<Gat
   cleanup.add('egress gateway', () => gateway.close());
   return gateway;
 }
+
+export const routeOf = (
+  upstream: RunnerSecrets['upstream'],
+  { directHosts, allowedPrivateHosts }: Pick<VmSpec, 'directHosts' | 'allowedPrivateHosts'>,
+): Route => ({ upstreamUrl: upstream?.url ?? null, directHosts, allowedPrivateHosts });
 
 /** Has the gateway try its upstream with these hosts, in the background. */
 export function tryUpstream(

@@ -34,7 +34,7 @@ function vmIn(phase: RunnerStatus['phase'], news: { route: boolean; guest: boole
   };
   const { signal } = new AbortController();
   const life = {
-    ...{ parts: { gateway }, configuration, stop: { requested: signal }, trouble: new AbortController() },
+    ...{ spec: {}, parts: { gateway }, configuration, stop: { requested: signal }, trouble: new AbortController() },
     status: { current: () => ({ phase }), update: () => note('status') },
     log: pino({}, { write: (line) => void (told.log += line) }),
   };

@@ -1,7 +1,8 @@
 /** What the calls on the runner's socket do to the VM. */
 import { AppError } from '@airlock/contract/errors';
 import type { ConfigureAnswer, VmSettings } from '@airlock/contract/runner';
-import { tryUpstream } from './boot.js';
+import { assign } from './assignment.js';
+import { routeOf, tryUpstream } from './boot.js';
 import { openDesktop, showDesktop } from './guest/desktop.js';
 import type { Life } from './life.js';
 import type { RunnerHandlers } from './socket.js';
@@ -24,8 +25,10 @@ export function handlersOf(life: Life): RunnerHandlers {
       stop.request(graceMs);
     },
     configure: (next) => configure(life, next),
+    assign: (request) => assign(life, request),
     async guest(request, response, path) {
       if (!life.agent) throw new AppError('guest_unreachable', 'The VM is not powered on.');
+      requireOwner(life);
       await life.agent.forward(request, response, path);
     },
     async desktop(viewer, accept) {
@@ -33,6 +36,7 @@ export function handlersOf(life: Life): RunnerHandlers {
       if (!life.parts || typeof password !== 'string' || status.current().vncAt === null) {
         throw new AppError('desktop_not_ready', 'The VNC server of this VM has not answered yet, or it has none.');
       }
+      requireOwner(life);
       const signal = AbortSignal.any([stop.requested, trouble.signal]);
       const options = { to: life.parts.network.dial('desktop'), password, handshakeMs: desktopHandshakeMs, signal };
       const vnc = await openDesktop(options);
@@ -47,6 +51,13 @@ export function handlersOf(life: Life): RunnerHandlers {
   };
 }
 
+/** Nobody sees, or touches, a VM before a session has it. */
+function requireOwner({ spec, status }: Life): void {
+  const { phase, readyAt } = status.current();
+  if (spec.waits && (readyAt === null || phase === 'waiting'))
+    throw new AppError('vm_not_running', 'No session has this VM yet.');
+}
+
 /** The gateway first: that cannot fail, and the way out does not depend on whether the agent answers. */
 async function configure(life: Life, next: VmSettings): Promise<ConfigureAnswer> {
   const { status, stop, trouble, log } = life;
@@ -55,8 +66,9 @@ async function configure(life: Life, next: VmSettings): Promise<ConfigureAnswer>
   }
   const { gateway } = life.parts;
   const over = AbortSignal.any([stop.requested, trouble.signal]);
-  const { upstream, directHosts, allowedPrivateHosts } = next;
-  const rerouted = gateway.reroute({ upstreamUrl: upstream?.url ?? null, directHosts, allowedPrivateHosts });
+  requireOwner(life);
+  const { upstream } = next;
+  const rerouted = gateway.reroute(routeOf(upstream, next));
   if (rerouted) {
     // What was wrong with the way before is not to be seen any more.
     status.update({});

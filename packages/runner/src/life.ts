@@ -1,6 +1,6 @@
 /** The state that the parts of one runner share: made by run.ts, read by the handlers of its socket. */
 import type { Logger } from 'pino';
-import type { RunnerSecrets } from '@airlock/contract/runner';
+import type { RunnerSecrets, VmSpec } from '@airlock/contract/runner';
 import type { Connections, PoweredVm } from './boot.js';
 import type { GuestAgent } from './guest/agent.js';
 import type { Configuration } from './guest/configuration.js';
@@ -15,6 +15,7 @@ export interface Life {
   /** Aborted, with an AppError as reason, by the first thing that ends the VM against our will. */
   readonly trouble: AbortController;
   readonly log: Logger;
+  readonly spec: VmSpec;
   secrets?: RunnerSecrets;
   parts?: Connections;
   vm?: PoweredVm;

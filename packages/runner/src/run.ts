@@ -13,7 +13,7 @@ import { RunnerSecrets, runnerFiles, VmSpec, type RunnerStatus } from '@airlock/
 import { connect, powerOn, tryUpstream, type BootContext } from './boot.js';
 import type { Gateway } from './egress/gateway.js';
 import { createGuestAgent } from './guest/agent.js';
-import { keepClock, type ClockEvents } from './guest/clock.js';
+import { watchClock } from './guest/clock-log.js';
 import { createConfiguration } from './guest/configuration.js';
 import { waitUntilReady } from './guest/readiness.js';
 import { handlersOf } from './handlers.js';
@@ -53,6 +53,7 @@ export async function runVm(options: RunOptions): Promise<boolean> {
     stop,
     trouble,
     log,
+    spec,
     status: openStatus(folder, { spec, runner, gateway: () => life.parts?.gateway }, log),
   };
   const cleanup = createCleanup((what, err) => log.error({ err }, `${what} could not be released`));
@@ -154,27 +155,10 @@ async function boot(context: BootContext, life: Life, over: AbortSignal): Promis
   const desktop = vncPassword === null ? null : () => network.dial('desktop');
   await raceAbort(waitUntilReady(agent, desktop, readinessEvents(life), over), over);
   clock.end();
-  status.update({ phase: 'ready', readyAt: Date.now() });
-  log.info({ ms: Date.now() - status.current().startedAt }, 'ready');
-  keepClock(agent, clockEvents(log), over).catch((err: unknown) =>
-    log.error({ err }, "the guest's clock could not be watched"),
-  );
-}
-
-/** Of a guest whose clock goes wrong for ever; it must not be able to fill the log. */
-const loggedClocks = 100;
-
-function clockEvents(log: Logger): ClockEvents {
-  let logged = 0;
-  const note = (facts: object, what: string): void => {
-    logged += 1;
-    if (logged <= loggedClocks) log.info(facts, what);
-  };
-  return {
-    moved: (byMs) => note({ byMs }, "the guest's clock was wrong, and was moved"),
-    failed: ({ code, message }, isLast) =>
-      note({ code, reason: message }, `the guest's clock could not be looked at${isLast ? ', and is left alone' : ''}`),
-  };
+  if (context.spec.waits) await vmm.pause();
+  status.update({ phase: context.spec.waits ? 'waiting' : 'ready', readyAt: Date.now() });
+  log.info({ ms: Date.now() - status.current().startedAt }, context.spec.waits ? 'waits for a session' : 'ready');
+  if (!context.spec.waits) watchClock(life, over);
 }
 
 function readinessEvents(life: Life): Parameters<typeof waitUntilReady>[2] {
@@ -221,8 +205,10 @@ function guestEnded(wasReady: boolean, lastLog: string): AppError {
 
 /** Lets the guest end by itself while there is grace; the cleanup kills what is left. */
 async function shutDown({ status, stop, log, vm, agent }: Life): Promise<void> {
+  // A guest that stands still cannot be asked.
+  const stands = status.current().phase === 'waiting';
   status.update({ phase: 'stopping' });
-  if (!vm || stop.expired.aborted) return;
+  if (!vm || stands || stop.expired.aborted) return;
   try {
     // A guest whose agent never answered cannot be asked; and one that refuses is not waited for.
     if (!agent || status.current().agentAt === null) return;

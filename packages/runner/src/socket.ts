@@ -6,13 +6,20 @@ import type { Duplex } from 'node:stream';
 import { z } from 'zod';
 import { maxPayload } from '@airlock/contract/config-drive';
 import { AppError } from '@airlock/contract/errors';
-import { StopRequest, VmSettings, type ConfigureAnswer, type RunnerStatus } from '@airlock/contract/runner';
+import {
+  AssignRequest,
+  StopRequest,
+  VmSettings,
+  type ConfigureAnswer,
+  type RunnerStatus,
+} from '@airlock/contract/runner';
 
 export interface RunnerHandlers {
   status(): RunnerStatus;
   statusAfter(revision: number): Promise<RunnerStatus>;
   stop(graceMs: number): void;
   configure(next: VmSettings): Promise<ConfigureAnswer>;
+  assign(request: AssignRequest): Promise<RunnerStatus>;
   guest(request: IncomingMessage, response: ServerResponse, path: string): Promise<void>;
   /** Must answer 101 by itself, through `accept`, once the desktop can be shown. */
   desktop(viewer: Duplex, accept: () => void): Promise<void>;
@@ -70,6 +77,9 @@ async function route(request: IncomingMessage, response: ServerResponse, handler
   } else if (call === 'POST /configure') {
     const next = parse(VmSettings, parseJson(await readBody(request, maxConfigureBody)));
     sendJson(response, 200, await handlers.configure(next));
+  } else if (call === 'POST /assign') {
+    const wanted = parse(AssignRequest, parseJson(await readBody(request, maxConfigureBody)));
+    sendJson(response, 200, await handlers.assign(wanted));
   } else {
     throw new AppError('not_found', `The runner has no ${call}.`);
   }

@@ -158,7 +158,7 @@ function newSaved(): SavedVm {
 
 describe('a saved VM', () => {
   /** One that has seen generation 1, and was saved; its files. */
-  async function save(): Promise<{ original: Tiny; vmm: Vmm; freezing: Freezing; saved: SavedVm; ms: number }> {
+  async function save(): Promise<{ original: Tiny; vmm: Vmm; saved: SavedVm; ms: number }> {
     const original = await tiny(watchingKernel());
     const saveAs = newSaved();
     // The first one: Firecracker looks again at every drive that the guest has begun, and this guest begins all with the same queue.
@@ -166,14 +166,14 @@ describe('a saved VM', () => {
     const vmm = await start({ ...original, drives, saveAs });
     const freezing = freezingOf(vmm);
     await original.untilConsole(saw(1));
-    await freezing.pause();
+    await vmm.pause();
     const begin = performance.now();
     await freezing.save();
-    return { original, vmm, freezing, saved: saveAs, ms: performance.now() - begin };
+    return { original, vmm, saved: saveAs, ms: performance.now() - begin };
   }
 
   it('goes on where it stood, in another jail beside the one that it was saved from, with drives and tap of its own', async () => {
-    const { original, freezing, saved, ms } = await save();
+    const { original, vmm, saved, ms } = await save();
     expect((await stat(saved.memory)).size).toBe(64 * 1024 ** 2);
     for (const path of Object.values(saved)) expect((await stat(path)).uid).toBe(process.getuid?.());
     expect((await stat(dirname(saved.state))).mode & 0o777).toBe(0o700);
@@ -184,8 +184,8 @@ describe('a saved VM', () => {
     const loaded = await load(other, saved);
     const loadMs = performance.now() - begin;
     expect([original.console().includes(saw(2)), other.console()]).toEqual([false, '']);
-    await freezingOf(loaded).resume();
-    await freezing.resume();
+    await loaded.resume();
+    await vmm.resume();
     await original.untilConsole(saw(2));
     expect(await other.untilConsole(saw(3))).toBe(`${saw(3)}\n`);
     process.stdout.write(`saved in ${Math.round(ms)} ms, loaded in ${Math.round(loadMs)} ms\n`);
@@ -198,9 +198,9 @@ describe('a saved VM', () => {
     const loaded = await Promise.all(two.map((vm) => load(vm, saved)));
     for (const [index, vm] of two.entries()) {
       await writeGeneration(vm.configDrive, 5 + index);
-      const freezing = freezingOf(loaded[index] ?? vmm);
-      await freezing.refreshDrive('config');
-      await freezing.resume();
+      const again = loaded[index] ?? vmm;
+      await freezingOf(again).refreshDrive('config');
+      await again.resume();
       expect(await vm.untilConsole('\n')).toBe(`${saw(5 + index)}\n`);
     }
   });
@@ -215,7 +215,7 @@ describe('a saved VM', () => {
     });
     await writeFile(saved.state, state);
     const other = await tiny(Buffer.alloc(0));
-    await freezingOf(await load(other, saved)).resume();
+    await (await load(other, saved)).resume();
     await writeGeneration(other.configDrive, 4);
     await other.untilConsole(saw(4));
   });
@@ -229,12 +229,13 @@ describe('a saved VM', () => {
 
   it('is none where the VM runs, or was started for something else', async () => {
     const [vm, other] = [await tiny(watchingKernel()), await tiny(watchingKernel())];
-    const freezing = freezingOf(await start({ ...vm, saveAs: newSaved() }));
+    const vmm = await start({ ...vm, saveAs: newSaved() });
+    const freezing = freezingOf(vmm);
     await expect(freezing.save()).rejects.toMatchObject({
       code: 'vmm_failed',
       message: expect.stringContaining('PUT /snapshot/create'),
     });
-    await freezing.pause();
+    await vmm.pause();
     await freezing.save();
     await expect(freezingOf(await start(other)).save()).rejects.toMatchObject({ code: 'invalid_request' });
   });
@@ -301,14 +302,14 @@ describe('the golden image', () => {
         });
         const bootedMs = performance.now() - begin;
 
-        await freezingOf(first).pause();
+        await first.pause();
         await freezingOf(first).save();
         await first.kill();
         const other = await tiny(Buffer.alloc(0), linux);
         await writeGeneration(other.configDrive, 2);
         const since = performance.now();
         const second = await load({ ...other, drives: drivesOf(other) }, saved);
-        await freezingOf(second).resume();
+        await second.resume();
         await untilHealth('the loaded VM', () => true, other);
         const loadedMs = performance.now() - since;
         await ask(other, 'POST', '/config/reload');

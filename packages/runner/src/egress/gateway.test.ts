@@ -332,6 +332,20 @@ describe('another route', () => {
     expect(seen).toEqual([]);
   });
 
+  it('is the first for a gateway that is closed, which reaches nothing before', async () => {
+    const seen: string[] = [];
+    const { counters, reroute, tryUpstream } = await open({
+      ...{ ...openWorld, closed: true },
+      upstreamUrl: through(await fakeUpstream(seen)),
+    });
+    await tryUpstream(['login.example'], new AbortController().signal);
+    for (const url of ['claude.ai:443', '127.0.0.1:80']) expect((await tunnel(url)).status).toBe(403);
+    expect([seen, counters().refused, counters().lastError]).toEqual([[], 2, null]);
+    expect(reroute({ upstreamUrl: through(await fakeUpstream(seen)), directHosts: [] })).toBe(true);
+    expect((await tunnel('claude.ai:443')).status).toBe(200);
+    expect(seen).toEqual(['CONNECT claude.ai:443']);
+  });
+
   it('that is the one in force is none', async () => {
     const route = { upstreamUrl: through(1), directHosts: ['a.example', '.b.example'] };
     const { reroute } = await open(route);

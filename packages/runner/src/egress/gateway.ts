@@ -31,6 +31,8 @@ const defaultLimits = {
 
 export interface GatewayOptions extends Route {
   socketPath: string;
+  /** Refuses everything until its first `reroute`: nobody has the VM yet. */
+  closed?: boolean;
   /** Called for each failure of the upstream that was not told within `toldAgainMs`: failures may come by turns, with each request. */
   onUpstreamError: (error: ErrorBody) => void;
   /** Called for each refusal by the policy, and for the first connection that is one too many. */
@@ -68,8 +70,8 @@ interface Ctx {
   options: GatewayOptions;
   limits: typeof defaultLimits;
   sockets: Set<Socket>;
-  /** In force; replaced as a whole. */
-  route: Route;
+  /** In force; replaced as a whole. null: closed. */
+  route: Route | null;
   judged: Judged;
   /** Takes the framing off a plain request, and puts it on its answer. */
   http: HttpServer;
@@ -89,7 +91,7 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
   const ctx: Ctx = {
     ...{ options, limits: { ...defaultLimits, ...options.limits }, sockets: new Set(), judged: createJudged(resolve) },
     ...{
-      route: { upstreamUrl, directHosts, allowedPrivateHosts },
+      route: options.closed ? null : { upstreamUrl, directHosts, allowedPrivateHosts },
       plain: new WeakMap(),
       wasFull: false,
       lastError: null,
@@ -166,7 +168,9 @@ async function serve(ctx: Ctx, socket: Socket): Promise<void> {
   if (sockets.size > limits.connections) throw tooMany(ctx);
   const head = parseHead(await readHead(socket, limits.headMs));
   const { resolve, checkAddress: check = checkOwnAndPublic } = options;
-  const way = await findWay(head.method, head.url, { route: ctx.route, resolve, judged, checkAddress: check });
+  const { route } = ctx;
+  if (route === null) throw new AppError('egress_refused', 'Nobody has this VM yet: it reaches nothing.');
+  const way = await findWay(head.method, head.url, { route, resolve, judged, checkAddress: check });
   if (head.method === 'CONNECT') {
     try {
       return await openWay(socket, way, limits.idleMs);
@@ -207,8 +211,8 @@ function record(ctx: Ctx, route: Route, error: AppError): AppError {
 
 async function tryHosts(ctx: Ctx, hosts: readonly string[], signal: AbortSignal): Promise<void> {
   const { route } = ctx;
+  if (route === null || route.upstreamUrl === null) return;
   const { upstreamUrl, directHosts } = route;
-  if (upstreamUrl === null) return;
   const tried = hosts.filter((name) => !isListed(name, directHosts));
   // All at once: where nobody answers, each takes its whole deadline.
   const unreachable = await Promise.all(

@@ -48,6 +48,17 @@ describe('the drive', () => {
 });
 
 describe('a new configuration', () => {
+  it('of a VM that is given to a session has it, and so have all after it', async () => {
+    const { assign, apply } = configure();
+    const same = { timezone: first.timezone, extraCaPem: first.extraCaPem };
+    await assign('ses_0123456789abcdef', same, never);
+    expect(await content()).toMatchObject({ generation: 2, config: { ...same, sessionId: 'ses_0123456789abcdef' } });
+    expect((await content()).config.entropy).not.toBe(first.entropy);
+    expect(await apply(same, never)).toBe(false);
+    await apply({ ...same, timezone: 'Asia/Tokyo' }, never);
+    expect(await content()).toMatchObject({ generation: 3, config: { sessionId: 'ses_0123456789abcdef' } });
+  });
+
   /** An agent that takes what stands on the drive, and can be made to fail. */
   function configure(change: (generation: number) => Partial<GuestHealth> | AppError = () => ({})): Configuration {
     const reload = async (): Promise<GuestHealth> => {

@@ -10,6 +10,8 @@ import type { ConfigDrive } from './config-drive.js';
 export type GuestSettings = Pick<GuestConfig, 'timezone' | 'extraCaPem'>;
 
 export interface Configuration {
+  /** As `apply`, of a VM that is a session's from now on: never in force already. */
+  assign(sessionId: string, next: GuestSettings, signal: AbortSignal): Promise<void>;
   /**
    * Puts `next` into force; one call after the other. False when it was in force already: nothing was done then. When it rejects,
    * what was in force before still is, or `next` is (the agent may have gone away just after): whoever asks again writes a newer
@@ -28,6 +30,7 @@ export interface ConfigurationParts {
 }
 
 interface Ctx extends ConfigurationParts {
+  sessionId: GuestConfig['sessionId'];
   /** As the agent has proved; null while that is not certain. */
   inForce: GuestSettings | null;
 }
@@ -36,14 +39,20 @@ interface Ctx extends ConfigurationParts {
 const applyMs = 60_000;
 
 export function createConfiguration(parts: ConfigurationParts): Configuration {
-  const ctx: Ctx = { ...parts, inForce: parts.first };
+  const ctx: Ctx = { ...parts, sessionId: parts.first.sessionId, inForce: parts.first };
   let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work);
+    last = done.catch(() => undefined);
+    return done;
+  };
   return {
-    apply(next, signal) {
-      const work = last.then(() => applyOnce(ctx, next, signal));
-      last = work.catch(() => undefined);
-      return work;
-    },
+    apply: (next, signal) => inTurn(() => applyOnce(ctx, next, signal)),
+    assign: (sessionId, next, signal) =>
+      inTurn(async () => {
+        Object.assign(ctx, { sessionId, inForce: null });
+        await applyOnce(ctx, next, signal);
+      }),
   };
 }
 
@@ -52,7 +61,7 @@ async function applyOnce(ctx: Ctx, { timezone, extraCaPem }: GuestSettings, sign
   if (ctx.inForce?.timezone === timezone && ctx.inForce.extraCaPem === extraCaPem) return false;
   ctx.inForce = null;
   const fresh = { epochMs: Date.now(), entropy: randomBytes(64).toString('base64') };
-  const generation = await ctx.drive.write({ ...ctx.first, ...fresh, timezone, extraCaPem });
+  const generation = await ctx.drive.write({ ...ctx.first, ...fresh, sessionId: ctx.sessionId, timezone, extraCaPem });
   const health = await ctx.agent.reload(withDeadline(signal, applyMs));
   if (health.error) throw AppError.fromBody(health.error);
   if (health.generation !== generation) {

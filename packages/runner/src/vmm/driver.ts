@@ -98,8 +98,6 @@ export interface SavedVm {
 
 /** What can be done to a VM besides. */
 export interface Freezing {
-  pause(): Promise<void>;
-  resume(): Promise<void>;
   /** Saves the VM, which is paused, as it was told at its start. When it rejects, there is no whole VM in the files. */
   save(): Promise<void>;
   /** Has the guest see the file behind a drive as it is now, its size too. */
@@ -112,6 +110,9 @@ export interface Vmm {
   readonly forwards: HostPorts;
   /** Resolves when the process is gone and its output was read; never rejects. */
   readonly exited: Promise<VmmEnd>;
+  /** The guest stands still, and its clock with it: it takes no processor time until it is resumed, and goes on where it stood. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   /** Ends the VM as if its plug were pulled, and waits until the process is gone. Idempotent. */
   kill(): Promise<void>;
   /** Of a driver with the capability `snapshot`. */

@@ -76,7 +76,12 @@ async function begin(making: Making, running: Running, signal: AbortSignal): Pro
     await explain(error, running);
   }
   const { identity, kill } = launched;
-  return { identity, forwards: new Map(), exited: ended, kill, freezing: freezingOf(running) };
+  const state = (to: 'Paused' | 'Resumed') => (): Promise<void> =>
+    api.call({ name: 'PATCH /vm', body: { state: to } }, never);
+  return {
+    ...{ identity, forwards: new Map(), exited: ended, kill, freezing: freezingOf(running) },
+    ...{ pause: state('Paused'), resume: state('Resumed') },
+  };
 }
 
 async function launch({ options, saved }: Making): Promise<Running> {
@@ -145,13 +150,10 @@ async function explain(error: unknown, { launched, lastWords }: Running): Promis
 }
 
 /** A VMM that ends meanwhile takes its connection along. */
+const never = new AbortController().signal;
+
 function freezingOf({ api, options }: Running): Freezing {
-  const never = new AbortController().signal;
-  const state = (to: 'Paused' | 'Resumed') => (): Promise<void> =>
-    api.call({ name: 'PATCH /vm', body: { state: to } }, never);
   return {
-    pause: state('Paused'),
-    resume: state('Resumed'),
     async save() {
       if (!options.saveAs) throw new AppError('invalid_request', 'This VM was not started to be saved.');
       const body = { snapshot_type: 'Full', snapshot_path: places.state, mem_file_path: places.memory } as const;

@@ -31,8 +31,13 @@ interface Running extends Pick<Launched, 'exited' | 'kill'> {
 async function startQemu(options: VmmOptions, signal: AbortSignal): Promise<Vmm> {
   signal.throwIfAborted();
   const { identity, monitor, exited, kill } = await launchQemu(options);
-  const forwards = await untilRunning({ options, exited, qmp: connectQmp(monitor), kill }, signal);
-  return { identity, forwards, exited: exited.then((exit) => endOf(exit, options)), kill };
+  const qmp = connectQmp(monitor);
+  const forwards = await untilRunning({ options, exited, qmp, kill }, signal);
+  return {
+    ...{ identity, forwards, exited: exited.then((exit) => endOf(exit, options)), kill },
+    pause: async () => void (await qmp.execute('stop')),
+    resume: async () => void (await qmp.execute('cont')),
+  };
 }
 
 /** Locked up where its network is a namespace; otherwise as a child of this process, with the rights of its user. */
