@@ -22,7 +22,7 @@ const layers = {
     ['engine', 'image', 'provider', 'store'],
     ['lib'],
   ],
-  runner: [['main'], ['run|life|boot|handlers|socket'], ['vmm', 'network', 'egress', 'guest'], ['lib']],
+  runner: [['main'], ['run|life|boot|handlers|assignment|socket'], ['vmm', 'network', 'egress', 'guest'], ['lib']],
 };
 
 const noun = (pack, names) => `(^|/)packages/${pack}/src/(${names.join('|')})(/|\\.tsx?$|-[^/]*\\.tsx?$)`;

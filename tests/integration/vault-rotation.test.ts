@@ -133,7 +133,7 @@ it('goes on after kill -9 at any row, keeps both keys until the end, and loses n
       expect(await vault.read(row)).toEqual(loginOfPerson(names.get(row.userId) ?? ''));
     }
     for (const vm of await store.db.select().from(vms)) {
-      expect(await vault.openHomeKey(vm.id)).toBe(names.get(vm.userId));
+      expect(await vault.openHomeKey(vm.id)).toBe(names.get(vm.userId ?? ''));
     }
   });
 }, 240_000);

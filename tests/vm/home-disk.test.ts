@@ -66,7 +66,7 @@ async function boot(change: { root?: number } & Partial<GuestConfig> = {}): Prom
   const { root = 1, ...config } = change;
   const { driver, accel } = offer;
   const plan = { vmId, imageId, kind: 'cli', epoch: (epoch += 1), driver, accel, cpus: 2, memoryMib: 1024 } as const;
-  const more = { bootTimeoutMs: bootMs, directHosts: [], root, low: false, vmUser: null };
+  const more = { bootTimeoutMs: bootMs, directHosts: [], root, waits: false, low: false, vmUser: null };
   const guestConfig = { ...guestConfigOf(plan), vncPassword: null, homeKey, ...config };
   const since = performance.now();
   await engine.start({ ...plan, ...more }, { guestConfig, upstream: null });

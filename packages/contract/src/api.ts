@@ -72,9 +72,11 @@ export type VmKind = z.infer<typeof VmKind>;
  * creating → starting → running → stopping → stopped (kept, may start again); from each of them → destroying → destroyed (final).
  * failed (final): could not start, or ended by itself; its resources are already released. docs/vm-states.md has every way.
  */
+/** waiting: a browser VM that is ready, stands still, and is given to the next sign-in. */
 export const VmState = z.enum([
   'creating',
   'starting',
+  'waiting',
   'running',
   'stopping',
   'stopped',
@@ -103,7 +105,8 @@ export type VersionChange = z.infer<typeof VersionChange>;
 export const Vm = z
   .strictObject({
     id: VmId,
-    userId: UserId,
+    /** null: a browser VM that nobody has yet. */
+    userId: UserId.nullable(),
     kind: VmKind,
     state: VmState,
     sessionId: SessionId.nullable(),

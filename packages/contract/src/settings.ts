@@ -168,6 +168,11 @@ export const settingDefinitions = {
     schema: z.coerce.number().int().min(2048).max(65536).default(2048),
     about: 'Memory of a VM in MiB; 2048 is the least that carries a browser.',
   },
+  AIRLOCK_POOL: {
+    schema: z.coerce.number().int().min(0).max(64).default(0),
+    about:
+      'Browser VMs that are ready before anybody comes, stopped until they are given to a sign-in. Each holds the memory of a VM. 0: none, and each sign-in waits for a boot.',
+  },
   AIRLOCK_BOOT_TIMEOUT_S: {
     schema: z.coerce.number().int().min(1).max(3600).optional(),
     about:

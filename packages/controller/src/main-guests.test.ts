@@ -100,6 +100,7 @@ async function start(lookMs: number): Promise<void> {
   sessions = createSessions({
     ...shared,
     vms,
+    pool: { take: async () => undefined },
     custodian,
     audit: createAudit(store.store),
     bootBoundMs: 480_000,

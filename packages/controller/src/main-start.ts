@@ -16,6 +16,7 @@ import { createShutdown } from './lib/shutdown.js';
 import { createConnections } from './revocation/connections.js';
 import { createRevocation } from './revocation/create.js';
 import type { Vms } from './vm/vm.js';
+import type { Pool } from './pool/pool.js';
 import type { Prompts } from './prompt/prompt.js';
 import type { Sessions } from './session/session.js';
 import { openStore } from './store/open.js';
@@ -33,6 +34,7 @@ export interface Foundation {
 
 export interface Parts {
   vms: Vms;
+  pool: Pool;
   sessions: Sessions;
   vault: Vault;
   custodian: Custodian;
@@ -78,6 +80,7 @@ export async function startController(options: StartOptions): Promise<Controller
     await audit.note({ actor: system, action: 'controller_started', userId: null, details });
     const parts = await options.makeParts({ store, users, audit });
     shutdown.add('vms', () => parts.vms.close());
+    shutdown.add('pool', () => parts.pool.close());
     shutdown.add('custodian', () => parts.custodian.close());
     shutdown.add('sessions', () => parts.sessions.close());
     shutdown.add('prompts', () => parts.prompts.close());
@@ -85,6 +88,7 @@ export async function startController(options: StartOptions): Promise<Controller
     await parts.custodian.resume();
     finishRotation(parts.vault, log);
     await parts.sessions.resume();
+    parts.pool.begin();
     const connections = createConnections();
     const revocation = createRevocation({ ...parts, users, connections, log });
     shutdown.add('revocation', revocation.close);

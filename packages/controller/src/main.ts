@@ -21,9 +21,10 @@ import { createLog, type Log } from './lib/log.js';
 import { createVms } from './vm/create.js';
 import { probeHost } from './engine/host.js';
 import { startController, type Foundation, type Parts } from './main-start.js';
+import { createPool } from './pool/pool.js';
 import { createPrompts } from './prompt/create.js';
 import { createSessions } from './session/create.js';
-import { usersSigningIn } from './session/in-use.js';
+import { isOpening, usersSigningIn } from './session/in-use.js';
 import { createVault } from './vault/create.js';
 import { loadVaultKeys, storeVaultKeys } from './vault/key.js';
 import { createKeyRing } from './vault/ring.js';
@@ -62,7 +63,8 @@ async function makeParts(settings: Settings, log: Log, { store, users, audit }: 
   );
   const custodian = createCustodian({ vault, vms, guard, settings, log });
   const bootBoundMs = bootBoundOf(bootLimits(host, settings.AIRLOCK_BOOT_TIMEOUT_S));
-  const sessions = createSessions({ store, audit, vms, vault, custodian, settings, bootBoundMs, log });
+  const pool = createPool({ vms, isBusy: () => isOpening(store.db), settings, log });
+  const sessions = createSessions({ store, audit, vms, pool, vault, custodian, settings, bootBoundMs, log });
   const prompts = createPrompts({ vms, custodian, settings, log });
   // An image that nobody has compared with its manifest yet is read now, not when the first person waits for a VM.
   describeImage(images, host).then(
@@ -71,6 +73,7 @@ async function makeParts(settings: Settings, log: Log, { store, users, audit }: 
   );
   return {
     vms: { ...vms, close: async () => void (await Promise.all([vms.close(), images.close()])) },
+    pool,
     sessions,
     prompts,
     vault,

@@ -17,7 +17,8 @@ const giveMs = 60_000;
 export async function assign(life: Life, request: AssignRequest): Promise<RunnerStatus> {
   const { status, stop, trouble, log, vm } = life;
   const { phase } = status.current();
-  if (phase !== 'waiting' || !vm) {
+  const { agent } = life;
+  if (phase !== 'waiting' || !vm || !agent) {
     throw new AppError('vm_not_waiting', `The VM does not wait for a session: it is ${phase}.`);
   }
   // Whoever asks from now on finds that it does not wait any more.
@@ -34,7 +35,7 @@ export async function assign(life: Life, request: AssignRequest): Promise<Runner
   }
   status.update({ phase: 'ready' });
   log.info({ sessionId: request.sessionId, ms: Math.round(performance.now() - began) }, 'given to a session');
-  watchClock(life, over);
+  watchClock(agent, log, over);
   return status.current();
 }
 

@@ -158,7 +158,7 @@ async function boot(context: BootContext, life: Life, over: AbortSignal): Promis
   if (context.spec.waits) await vmm.pause();
   status.update({ phase: context.spec.waits ? 'waiting' : 'ready', readyAt: Date.now() });
   log.info({ ms: Date.now() - status.current().startedAt }, context.spec.waits ? 'waits for a session' : 'ready');
-  if (!context.spec.waits) watchClock(life, over);
+  if (!context.spec.waits) watchClock(agent, log, over);
 }
 
 function readinessEvents(life: Life): Parameters<typeof waitUntilReady>[2] {

@@ -49,7 +49,8 @@ async function ask(api: Api, { id, kind, state, userId }: Vm): Promise<void> {
 }
 
 /** The user's name; only administrators are shown VMs of others. */
-async function ownerOf(api: Api, userId: string): Promise<string> {
+async function ownerOf(api: Api, userId: string | null): Promise<string> {
+  if (userId === null) return 'nobody';
   const { user } = await api.call('GET', '/api/me', Me);
   if (user.id === userId) return user.name;
   const { users } = await api.call('GET', '/api/users', UserList);

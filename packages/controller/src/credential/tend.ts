@@ -4,7 +4,7 @@ import { AppError } from '@airlock/contract/errors';
 import { CredentialBundle, GuestCredentials } from '@airlock/contract/guest';
 import type { JsonClient } from '@airlock/contract/http-client';
 import { providerIds } from '@airlock/contract/provider/provider';
-import type { VmRow } from '../vm/vm.js';
+import { ownerOf, type VmRow } from '../vm/vm.js';
 import { judgeBundle } from '../vault/bundle.js';
 import type { CredentialRow, CustodyRow, Owner, Vault } from '../vault/vault.js';
 import type { SyncReport } from './custodian.js';
@@ -31,7 +31,7 @@ interface Case {
 const nobody = { holderVmId: null, deliveredAs: null, deliveredGeneration: null, delivering: null, fingerprint: null };
 
 export async function tend(vm: VmRow, deps: TendDeps): Promise<SyncReport[]> {
-  const { userId } = vm;
+  const userId = ownerOf(vm);
   const [rows, custody] = [await deps.vault.list(userId), await deps.vault.custody(userId)];
   const known = providerIds.filter(
     (id) =>

@@ -5,7 +5,7 @@
 import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import type { HostCapacity } from '@airlock/contract/capacity';
 import type { JsonClient } from '@airlock/contract/http-client';
-import type { RunnerSecrets, RunnerStatus, VmRoot, VmSettings, VmSpec } from '@airlock/contract/runner';
+import type { AssignRequest, RunnerSecrets, RunnerStatus, VmRoot, VmSettings, VmSpec } from '@airlock/contract/runner';
 
 /** One start of a VM, as its controller wants it. */
 export interface VmPlan extends Pick<
@@ -27,6 +27,8 @@ export interface VmPlan extends Pick<
   vmUser: number | null;
   /** Number of a CLI VM's root. Null: it boots from the image. */
   root: number | null;
+  /** Nobody has it yet: see `VmSpec.waits`. */
+  waits: boolean;
   /** Others on the host come first. */
   low: boolean;
 }
@@ -85,6 +87,11 @@ export interface Engine {
    * config_invalid; guest_unreachable; guest_refused, or the agent's own error
    */
   configure(vmId: string, settings: VmSettings, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Gives a VM that waits to a session, and resolves once it is the session's. Once.
+   * @throws AppError vm_not_waiting; otherwise what the VM ends with now; runner_failed when the runner is gone
+   */
+  assign(vmId: string, request: AssignRequest, signal: AbortSignal): Promise<void>;
   /**
    * The runner's status: asked from the living runner (one that has only just been spawned is waited for), else its last word
    * with `alive: false`, else undefined.

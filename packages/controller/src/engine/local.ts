@@ -37,6 +37,10 @@ export function createLocalEngine(deps: LocalEngineDeps): Engine {
     dropReceived: (known) => dropReceived(ctx, known),
     start: (plan, secrets) => start(ctx, plan, secrets),
     configure: (vmId, vmSettings, signal) => configure(ctx, vmId, vmSettings, signal),
+    assign: async (vmId, request, signal) =>
+      void (await clientOf(ctx, vmId).call('POST', '/assign', RunnerStatus, {
+        ...{ body: request, signal, timeoutMs: configureTimeoutMs },
+      })),
     status: (vmId) => status(ctx, vmId),
     nextStatus: (vmId, after, signal) =>
       clientOf(ctx, vmId).call('GET', `/status?after=${after}`, RunnerStatus, {

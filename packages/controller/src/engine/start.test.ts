@@ -24,7 +24,17 @@ afterEach(async () => {
 
 const plan = (more: Partial<VmPlan> = {}): VmPlan => ({
   ...{ vmId: newId('vm'), kind: 'browser', epoch: 1, imageId: 'img_000001', driver: 'qemu', accel: 'tcg' },
-  ...{ cpus: 1, memoryMib: 256, bootTimeoutMs: 1000, directHosts: [], root: null, low: false, vmUser: null, ...more },
+  ...{
+    cpus: 1,
+    memoryMib: 256,
+    bootTimeoutMs: 1000,
+    directHosts: [],
+    root: null,
+    waits: false,
+    low: false,
+    vmUser: null,
+    ...more,
+  },
 });
 
 const engineWithImage = (helperSocket: string | null = null): Engine =>

@@ -69,12 +69,22 @@ async function noteFormerRoot(ctx: EngineContext, { vmId, root }: VmPlan): Promi
 
 /** The plan as a runner of this host understands it. */
 function specOf(ctx: EngineContext, plan: VmPlan, image: ImageFiles, secretFolder: string): VmSpec {
-  const { imageId: _, root: __, low: ___, vmUser, ...same } = plan;
+  const { imageId: _, root: __, low: ___, vmUser, waits, ...same } = plan;
   const { kernel, initrd } = image;
   const drives = drivesOf(ctx, plan, image);
   const { tscKhz, helperSocket } = ctx;
   const network = helperSocket === null ? {} : { helperSocket, ...(vmUser !== null && { vmUser }) };
-  return VmSpec.parse({ ...same, version: 2, kernel, initrd, drives, secretFolder, tscKhz, ...network });
+  return VmSpec.parse({
+    ...same,
+    version: 2,
+    kernel,
+    initrd,
+    drives,
+    secretFolder,
+    tscKhz,
+    ...network,
+    ...(waits && { waits }),
+  });
 }
 
 function drivesOf(ctx: EngineContext, { vmId, imageId, root: number }: VmPlan, { rootfs }: ImageFiles): VmDrive[] {

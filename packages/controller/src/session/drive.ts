@@ -5,6 +5,8 @@
 import { AppError } from '@airlock/contract/errors';
 import type { RunnerStatus } from '@airlock/contract/runner';
 import { isFinal } from '@airlock/contract/session';
+import { isFinal as isFinalVm } from '../vm/transitions.js';
+import type { VmRow } from '../vm/vm.js';
 import { apply, browserOf, progressLost, type Drive, type DriveDeps } from './driven.js';
 import { handOver, takeCredential } from './hand-over.js';
 import type { SessionRow } from './rows.js';
@@ -44,8 +46,10 @@ async function step(drive: Drive, row: SessionRow): Promise<void> {
 
 async function makeVm(drive: Drive, row: SessionRow): Promise<void> {
   // A controller that was killed here may have made it already.
-  const made = (await drive.vms.list(row.userId)).find((vm) => vm.sessionId === row.id && vm.kind === 'browser');
-  const vm = made ?? (await drive.vms.createBrowser({ userId: row.userId, sessionId: row.id, destroyAt: null }));
+  const isMine = (vm: VmRow): boolean => vm.sessionId === row.id && vm.kind === 'browser' && !isFinalVm(vm.state);
+  const made = (await drive.vms.list(row.userId)).find(isMine);
+  const claim = { userId: row.userId, sessionId: row.id };
+  const vm = made ?? (await drive.pool.take(claim)) ?? (await drive.vms.createBrowser({ ...claim, destroyAt: null }));
   const recorded = await drive.rows.apply(row.id, 'vm_created', {
     patch: { browserVmId: vm.id },
     steps: { start: ['browser_vm'] },

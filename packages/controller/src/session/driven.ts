@@ -3,6 +3,7 @@ import type { Background } from '@airlock/contract/background';
 import { AppError } from '@airlock/contract/errors';
 import type { Settings } from '@airlock/contract/settings';
 import type { Custodian } from '../credential/custodian.js';
+import type { Pool } from '../pool/pool.js';
 import type { Vms, VmRow } from '../vm/vm.js';
 import type { Vault } from '../vault/vault.js';
 import type { SessionChange, SessionRow, SessionRows } from './rows.js';
@@ -11,6 +12,7 @@ import type { SessionEvent } from './transitions.js';
 export interface DriveDeps {
   rows: SessionRows;
   vms: Vms;
+  pool: Pick<Pool, 'take'>;
   vault: Vault;
   custodian: Pick<Custodian, 'deliver' | 'retire' | 'sync'>;
   settings: Settings;

@@ -11,7 +11,7 @@ import { askToRun } from './root/rows.js';
 import * as rows from './rows.js';
 import { isFinal } from './transitions.js';
 import { beginUse } from './use.js';
-import type { VmRow } from './vm.js';
+import { ownerOf, type VmRow } from './vm.js';
 
 /** See `Vms.stop`. */
 export async function stopByHand(ctx: VmContext, vmId: string): Promise<VmRow> {
@@ -62,7 +62,9 @@ export async function attended(ctx: VmContext, vmId: string): Promise<VmRow> {
 }
 
 /** Counts as a use: a VM that is started while its new root is proved does not stand still after that. */
-async function attend(ctx: VmContext, { id, userId }: VmRow): Promise<void> {
+async function attend(ctx: VmContext, vm: VmRow): Promise<void> {
+  const { id } = vm;
+  const userId = ownerOf(vm);
   const end = beginUse(ctx, userId);
   try {
     // What is under way may end with what a restart has stopped.

@@ -3,7 +3,7 @@ import type { VmContext } from './context.js';
 import { reachOf } from './guest.js';
 import { patchUpdate, underWay } from './root/rows.js';
 import * as rows from './rows.js';
-import type { VmRow } from './vm.js';
+import { ownerOf, type VmRow } from './vm.js';
 import { forget } from './watch.js';
 
 /** Milliseconds for a CLI VM to shut down by itself. */
@@ -56,10 +56,12 @@ export async function stopIdle(ctx: VmContext): Promise<void> {
   const before = new Date(Date.now() - ctx.settings.AIRLOCK_CLI_IDLE_S * 1000);
   const idle = await rows.idle(ctx, before);
   const busy = idle.length > 0 ? await ctx.signingIn(before) : new Set();
-  for (const { id, userId } of idle) {
+  for (const row of idle) {
+    const { id } = row;
+    const userId = ownerOf(row);
     if (ctx.turns.has(id) || ctx.uses.has(userId) || busy.has(userId)) continue;
     ctx.log.info({ vmId: id }, 'CLI VM is idle and is stopped');
-    const move = (): Promise<VmRow | undefined> => stopUnused(ctx, { id, userId }, before);
+    const move = (): Promise<VmRow | undefined> => stopUnused(ctx, row, before);
     ctx.turns.run(id, () => stopNow(ctx, id, move)).catch(notStopped(ctx, id));
   }
   for (const { id } of await rows.stopping(ctx)) {
@@ -68,18 +70,19 @@ export async function stopIdle(ctx: VmContext): Promise<void> {
 }
 
 /** Whether prompts or checks use the user's CLI VM, or wait for its start; or a sign-in does, or has since `since`. */
-export async function isInUse(ctx: VmContext, { userId }: Pick<VmRow, 'userId'>, since = new Date()): Promise<boolean> {
+export async function isInUse(ctx: VmContext, vm: Pick<VmRow, 'id' | 'userId'>, since = new Date()): Promise<boolean> {
+  const userId = ownerOf(vm);
   return ctx.uses.has(userId) || (await ctx.signingIn(since)).has(userId);
 }
 
 /** For `stopNow`: unless somebody uses the VM, or has since `before`. */
 export async function stopUnused(
   ctx: VmContext,
-  { id, userId }: Pick<VmRow, 'id' | 'userId'>,
+  vm: Pick<VmRow, 'id' | 'userId'>,
   before: Date,
 ): Promise<VmRow | undefined> {
-  if (await isInUse(ctx, { userId }, before)) return undefined;
-  return rows.apply(ctx, id, 'stop', { when: rows.unusedSince(before) });
+  if (await isInUse(ctx, vm, before)) return undefined;
+  return rows.apply(ctx, vm.id, 'stop', { when: rows.unusedSince(before) });
 }
 
 const notStopped =

@@ -12,7 +12,7 @@ import { restartByHand, startByHand, stopByHand } from './by-hand.js';
 import { ensureCli, useCli } from './cli.js';
 import { stop, stopIdle } from './cli-stop.js';
 import { createContext, type VmContext, type VmDeps } from './context.js';
-import { destroy, destroyDue, removeOld } from './end.js';
+import { destroy, destroyDue, destroyNobodys, removeOld } from './end.js';
 import { desktopGuest, guest, health, openDesktop, runCheckInUse } from './guest.js';
 import { insert, launch, requireHomeDisk } from './power.js';
 import { reconcile } from './reconcile.js';
@@ -24,7 +24,16 @@ import { startUpdater } from './root/updater.js';
 import { isFinal } from './transitions.js';
 import type { CliGuard, Vms, VmRow } from './vm.js';
 import { waitReady } from './wait.js';
+import { assign, createWaiting, waiting } from './waiting.js';
 import { forgetAll } from './watch.js';
+
+/** What there is to do with VMs that nobody has. */
+const nobodys = (ctx: VmContext): Pick<Vms, 'createWaiting' | 'waiting' | 'assign' | 'dropWaiting'> => ({
+  createWaiting: () => createWaiting(ctx),
+  waiting: () => waiting(ctx),
+  assign: (vmId, claim) => assign(ctx, vmId, claim),
+  dropWaiting: (vmId) => destroyNobodys(ctx, vmId),
+});
 
 const tidyIntervalMs = 3_600_000;
 
@@ -52,6 +61,7 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
       launch(ctx, row);
       return row;
     },
+    ...nobodys(ctx),
     ensureCli: (userId, sessionId, onProgress, signal) => ensureCli(ctx, { userId, sessionId, onProgress }, signal),
     cliOf: (userId) => rows.liveCli(ctx, userId),
     useCli: (userId, onProgress, signal) => useCli(ctx, { userId, sessionId: null, onProgress }, signal),
@@ -91,7 +101,8 @@ export function createVms(deps: VmDeps, guard: CliGuard): Vms {
 
 async function requireCapacity(ctx: VmContext, userId: string, { browser }: { browser: boolean }): Promise<void> {
   requireHomeDisk((await ctx.images.current()).manifest);
-  await checkRoom(ctx, { userId, browser, cli: true });
+  const isThere = browser && (await waiting(ctx)).some(({ row, fits }) => fits && row.state === 'waiting');
+  await checkRoom(ctx, { userId, browser: browser && !isThere, assigned: isThere, cli: true });
 }
 
 /** Also those that wait for a root. */

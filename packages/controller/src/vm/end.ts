@@ -15,6 +15,14 @@ export function destroy(ctx: VmContext, vmId: string): Promise<void> {
   });
 }
 
+/** `destroy` of a VM that nobody has; false when a sign-in was faster, and nothing was done. */
+export async function destroyNobodys(ctx: VmContext, vmId: string): Promise<boolean> {
+  const patch = { destroyAt: new Date() };
+  if (!(await rows.apply(ctx, vmId, 'destroy', { patch, when: rows.isNobodys }))) return false;
+  await destroy(ctx, vmId);
+  return true;
+}
+
 async function remove(ctx: VmContext, vmId: string): Promise<void> {
   const row = await rows.get(ctx, vmId);
   if (row?.state !== 'destroying') return;

@@ -8,7 +8,7 @@ import { askForCheck } from './check.js';
 import type { VmContext } from './context.js';
 import * as rows from './rows.js';
 import { beginUse } from './use.js';
-import type { Reach, VmRow } from './vm.js';
+import { ownerOf, type Reach, type VmRow } from './vm.js';
 
 /** What the guard of CLI VMs is given. */
 export const reachOf = (ctx: VmContext): Reach => ({
@@ -38,8 +38,8 @@ export async function health(ctx: VmContext, vmId: string): Promise<GuestHealth>
 
 /** See `Vms.runCheck`. A CLI takes longer to start than the shortest time after which a CLI VM is idle. */
 export async function runCheckInUse(ctx: VmContext, vmId: string, name: CheckName): Promise<CheckResult> {
-  const { kind, userId } = await requireUp(ctx, vmId);
-  const end = kind === 'cli' ? beginUse(ctx, userId) : () => undefined;
+  const row = await requireUp(ctx, vmId);
+  const end = row.kind === 'cli' ? beginUse(ctx, ownerOf(row)) : () => undefined;
   try {
     return await runCheck(ctx, vmId, name);
   } finally {

@@ -1,11 +1,12 @@
 /** What an engine is told of one start: the plan (no secrets, no paths) and the secrets (never on disk). */
-import { randomBytes, randomInt } from 'node:crypto';
+import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { bootLimits, type HostChoice } from '@airlock/contract/capacity';
 import { readExtraCa } from '@airlock/contract/extra-ca';
 import { trialHosts } from '@airlock/contract/provider/registry';
 import type { RunnerSecrets, VmSettings } from '@airlock/contract/runner';
 import { upstreamUrlFor, type Settings } from '@airlock/contract/settings';
 import type { VmPlan } from '../engine/engine.js';
+import type { VmContext } from './context.js';
 import type { VmRow } from './vm.js';
 
 const passwordAlphabet = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789';
@@ -29,17 +30,18 @@ export function vmPlan(
     ...bootLimits(host, settings.AIRLOCK_BOOT_TIMEOUT_S),
     ...hostsOf(settings),
     root: row.kind === 'cli' ? row.rootNumber : null,
+    waits: row.userId === null,
     // Nobody waits for a VM that stood still and only proves its new root.
     low: row.rootUpdate?.state === 'proving' && !row.rootUpdate.run,
   };
 }
 
 /**
- * The settings that a VM runs with, of the user who has `proxyPort`.
+ * The settings that a VM runs with, of the user who has `proxyPort`; null: nobody.
  * @throws AppError config_invalid when the AIRLOCK_EXTRA_CA file is not one of certificates
  */
-export async function vmSettings(settings: Settings, proxyPort: number): Promise<VmSettings> {
-  const url = upstreamUrlFor(settings, proxyPort);
+export async function vmSettings(settings: Settings, proxyPort: number | null): Promise<VmSettings> {
+  const url = proxyPort === null ? null : upstreamUrlFor(settings, proxyPort);
   const { AIRLOCK_EXTRA_CA: extraCa } = settings;
   return {
     timezone: settings.AIRLOCK_TIMEZONE,
@@ -59,7 +61,7 @@ function hostsOf(settings: Settings): Pick<VmSettings, 'directHosts' | 'allowedP
 export async function runnerSecrets(
   row: VmRow,
   homeKey: string | null,
-  proxyPort: number,
+  proxyPort: number | null,
   settings: Settings,
 ): Promise<RunnerSecrets> {
   const { timezone, extraCaPem, upstream } = await vmSettings(settings, proxyPort);
@@ -84,4 +86,15 @@ export async function runnerSecrets(
 
 function vncPassword(): string {
   return Array.from({ length: 8 }, () => passwordAlphabet[randomInt(passwordAlphabet.length)]).join('');
+}
+
+/** Of what a VM keeps for as long as it runs: its programs began with it. */
+export async function bornWith(
+  { settings, host }: Pick<VmContext, 'settings' | 'host'>,
+  vm: { imageId: string; driver: string },
+): Promise<string> {
+  const { timezone, extraCaPem } = await vmSettings(settings, null);
+  const size = [settings.AIRLOCK_VM_CPUS, settings.AIRLOCK_VM_MEMORY_MIB];
+  const all = [vm.imageId, vm.driver, host.accel, host.network, ...size, timezone, extraCaPem];
+  return createHash('sha256').update(JSON.stringify(all)).digest('hex');
 }

@@ -9,7 +9,7 @@ import { violatedUnique } from '../store/open.js';
 import { requireUnderstood, requireUnderstoodVm } from './age.js';
 import type { VmContext } from './context.js';
 import * as rows from './rows.js';
-import { runnerSecrets, vmPlan } from './plan.js';
+import { bornWith, runnerSecrets, vmPlan } from './plan.js';
 import { growHome, takeRoom } from './room.js';
 import type { VmRow } from './vm.js';
 import { watch } from './watch.js';
@@ -64,6 +64,7 @@ export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   const patch = {
     ...{ epoch: row.epoch + 1, accel, countMs, network, driver, driverReason },
     ...{ error: null, timings: rows.noTimings, readyAt: null },
+    bornWith: driver === null || row.userId !== null ? null : await bornWith(ctx, { imageId: row.imageId, driver }),
   };
   const powerOn = (): Promise<VmRow | undefined> => powerOnAs(ctx, row.id, patch);
   // One that is being made has its room already.
@@ -73,7 +74,8 @@ export async function start(ctx: VmContext, row: VmRow): Promise<void> {
   await requireUnderstoodVm(ctx, started);
   if (chosen instanceof AppError) throw chosen;
   const homeKey = row.kind === 'cli' ? await ctx.homeKeys.openHomeKey(row.id) : null;
-  const secrets = await runnerSecrets(started, homeKey, await ctx.proxyPort(row.userId), ctx.settings);
+  const proxyPort = row.userId === null ? null : await ctx.proxyPort(row.userId);
+  const secrets = await runnerSecrets(started, homeKey, proxyPort, ctx.settings);
   // Not before: a start that is refused leaves what was known of the VM as it was.
   if (row.kind === 'cli') await ctx.guard.starting(started);
   if (row.state === 'stopped' && row.rootNumber > 0) await growHome(ctx, row);

@@ -6,6 +6,7 @@ import { renewSettings } from './renew.js';
 import { updating } from './root/rows.js';
 import * as rows from './rows.js';
 import type { VmRow } from './vm.js';
+import { give } from './waiting.js';
 import { watch } from './watch.js';
 
 /** Resolves when every row tells the truth, or says that the VM is being stopped or removed, which the sweep sees to. */
@@ -42,6 +43,8 @@ async function adoptOrRelease(ctx: VmContext, row: VmRow): Promise<void> {
   if (found?.alive && found.status.epoch === row.epoch) {
     log.info({ vmId: row.id }, 'VM adopted');
     watch(ctx, row);
+    // The last controller had given it to a sign-in, and could not tell the runner any more.
+    if (row.userId !== null && found.status.phase === 'waiting') return giveAgain(ctx, row);
     return renewSettings(ctx, row);
   }
   await engine.stop(row.id, 0);
@@ -60,4 +63,10 @@ async function adoptOrRelease(ctx: VmContext, row: VmRow): Promise<void> {
   const error = found?.status.error ?? lost.toBody();
   await ctx.homeKeys.dropHomeKey(row.id);
   await rows.apply(ctx, row.id, 'failed', { patch: { error } });
+}
+
+/** Once this turn of the VM is over: nobody waits for it at the start. */
+function giveAgain(ctx: VmContext, row: VmRow): void {
+  const given = ctx.turns.run(row.id, () => give(ctx, row));
+  ctx.background.own(given, 'a VM that waited could not be given to its sign-in', { vmId: row.id });
 }

@@ -116,7 +116,11 @@ test.each([
   host.engine.configureGate = (vmId) => (vmId === one.id ? Promise.reject(failure) : Promise.resolve(true));
   await begin();
   await expect.poll(warnings).toMatchObject([{ vmId: one.id, code: failure.code, reason: failure.message }]);
-  for (const { id, userId } of [one, other]) expect(await cliOf(userId)).toMatchObject({ id, state: 'running' });
+  for (const [id, userId] of [
+    [one.id, host.userId],
+    [other.id, ben],
+  ] as const)
+    expect(await cliOf(userId)).toMatchObject({ id, state: 'running' });
   expect(told().toSorted()).toEqual([one.id, other.id].toSorted());
 });
 

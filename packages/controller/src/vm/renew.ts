@@ -3,7 +3,7 @@ import { AppError } from '@airlock/contract/errors';
 import type { VmContext } from './context.js';
 import { vmSettings } from './plan.js';
 import * as rows from './rows.js';
-import type { VmRow } from './vm.js';
+import { ownerOf, type VmRow } from './vm.js';
 
 /**
  * Has a CLI VM that was adopted take the present settings: in its next turn, or once it is ready. Answers at once: nobody but the
@@ -17,12 +17,13 @@ export function renewSettings(ctx: VmContext, row: VmRow): void {
   });
 }
 
-function renew(ctx: VmContext, { id, userId, epoch }: VmRow): void {
+function renew(ctx: VmContext, vm: VmRow): void {
+  const { id, epoch } = vm;
   const work = async (): Promise<void> => {
     const row = await rows.get(ctx, id);
     // Whatever starts it again gives it the settings that hold then.
     if (row?.state !== 'running' || row.epoch !== epoch) return;
-    if (await putIntoForce(ctx, id, userId)) ctx.log.info({ vmId: id }, 'a running CLI VM has taken new settings');
+    if (await putIntoForce(ctx, id, ownerOf(vm))) ctx.log.info({ vmId: id }, 'a running CLI VM has taken new settings');
   };
   ctx.turns.run(id, work).catch((error: unknown) => {
     if (ctx.signal.aborted) return;

@@ -14,11 +14,13 @@ import {
   type VmUse,
 } from '@airlock/contract/capacity';
 import type { ImageManifest } from '@airlock/contract/image';
+import { AppError } from '@airlock/contract/errors';
 import { quotaExceeded } from '../lib/quota.js';
 import type { VmContext } from './context.js';
+import { destroyNobodys } from './end.js';
 import { updating } from './root/rows.js';
 import * as rows from './rows.js';
-import type { VmRow } from './vm.js';
+import { ownerOf, type VmRow } from './vm.js';
 
 const mib = 1024 * 1024;
 const gibMib = 1024;
@@ -27,23 +29,49 @@ const host = 'host';
 
 /** What room is asked for. */
 export interface Wanted {
-  userId: string;
+  /** null: nobody's. */
+  userId: string | null;
   /** A new browser VM. */
   browser: boolean;
+  /** One that waits, and has its room. */
+  assigned?: boolean;
   /** The user's CLI VM, as far as it does not have its room already. */
   cli: boolean;
 }
 
 /**
- * Whether the host has room for what is wanted; nothing is taken.
+ * Whether the host has room for what is wanted, once VMs that nobody has made way; nothing is taken.
  * @throws AppError quota_exceeded, image_missing, image_corrupt, capacity_exhausted, disk_full
  */
 export async function checkRoom(ctx: VmContext, wanted: Wanted): Promise<void> {
-  if (wanted.browser) await requireQuota(ctx, wanted.userId);
+  for (;;) {
+    try {
+      return await checkOnce(ctx, wanted);
+    } catch (error) {
+      const isFull = error instanceof AppError && error.code === 'capacity_exhausted';
+      if (!isFull || wanted.userId === null || !(await dropOne(ctx))) throw error;
+    }
+  }
+}
+
+/** VMs that nobody has make room for somebody. False: there is none. */
+async function dropOne(ctx: VmContext): Promise<boolean> {
+  for (const { id } of await rows.nobodys(ctx)) {
+    if (!(await destroyNobodys(ctx, id))) continue;
+    ctx.log.info({ vmId: id }, 'a VM that nobody had has made room');
+    return true;
+  }
+  return false;
+}
+
+async function checkOnce(ctx: VmContext, wanted: Wanted): Promise<void> {
+  const { userId } = wanted;
+  if (userId !== null && (wanted.browser || wanted.assigned)) await requireQuota(ctx, userId);
   const capacity = await ctx.engine.capacity();
-  const expected = await expectedOf(ctx, capacity, wanted.cli ? wanted.userId : undefined);
+  const cliOwner = wanted.cli && userId !== null ? userId : undefined;
+  const expected = await expectedOf(ctx, capacity, cliOwner);
   const needs = wanted.browser ? [needOf(sizeOf(ctx))] : [];
-  const cli = wanted.cli ? await needOfCli(ctx, wanted.userId) : undefined;
+  const cli = cliOwner === undefined ? undefined : await needOfCli(ctx, cliOwner);
   if (cli) needs.push(beyondHeld(cli.need, capacity, cli.vmId));
   requireRoom(needs.filter(isSome), roomLeft(capacity, expected));
 }
@@ -202,9 +230,7 @@ async function rootsComing(ctx: VmContext, capacity: HostCapacity): Promise<[str
 
 /** Users with a sign-in under way that has its browser VM: it was given room for the CLI VM along with it. */
 async function usersWithRoom(ctx: VmContext, active: readonly VmRow[]): Promise<Set<string>> {
-  const users = new Set(
-    active.filter(({ kind, sessionId }) => kind === 'browser' && sessionId !== null).map(({ userId }) => userId),
-  );
+  const users = new Set(active.filter(({ kind, sessionId }) => kind === 'browser' && sessionId !== null).map(ownerOf));
   if (users.size === 0) return users;
   const signingIn = await ctx.signingIn(new Date());
   return new Set([...users].filter((userId) => signingIn.has(userId)));

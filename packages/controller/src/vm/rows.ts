@@ -1,6 +1,6 @@
 /** VM rows: the one function that applies an event, persists it and tells listeners; nothing else changes a state. */
 import type { EventEmitter } from 'node:events';
-import { and, eq, gt, inArray, isNotNull, lte, ne, notInArray, or, sql, type SQL } from 'drizzle-orm';
+import { and, eq, gt, inArray, isNotNull, isNull, lte, ne, notInArray, or, sql, type SQL } from 'drizzle-orm';
 import type { VmState } from '@airlock/contract/api';
 import { AppError } from '@airlock/contract/errors';
 import { newId } from '@airlock/contract/ids';
@@ -24,7 +24,8 @@ const listedMs = 3_600_000;
 export const noTimings: VmRow['timings'] = { vncMs: null, agentMs: null, readyMs: null };
 
 export interface NewVm {
-  userId: string;
+  /** null: nobody's. */
+  userId: string | null;
   sessionId: string | null;
   destroyAt: Date | null;
 }
@@ -33,6 +34,9 @@ export interface NewVm {
 export type VmPatch = Partial<
   Pick<
     VmRow,
+    | 'userId'
+    | 'sessionId'
+    | 'bornWith'
     | 'epoch'
     | 'vmUser'
     | 'accel'
@@ -118,6 +122,9 @@ export async function freeVmUser({ db }: RowContext, { first, last }: VmUsers): 
 /** For `when`: the runner that says so is the one of the newest start. */
 export const ofEpoch = (epoch: number): SQL => eq(vms.epoch, epoch);
 
+/** For `when`: no sign-in was faster. */
+export const isNobodys = isNull(vms.userId);
+
 /** For `when`: nothing was done in the VM, nor with it, since `before`. */
 export const unusedSince = (before: Date): SQL =>
   lte(sql`greatest(${vms.lastUsedAt}, ${vms.readyAt}, ${vms.createdAt})`, before);
@@ -168,6 +175,12 @@ export async function liveCli({ db }: RowContext, userId: string): Promise<VmRow
 export async function browsersOf({ db }: RowContext, userId: string): Promise<VmRow[]> {
   const where = and(eq(vms.userId, userId), eq(vms.kind, 'browser'), notFinal);
   return db.select().from(vms).where(where);
+}
+
+/** Browser VMs that nobody has, on their way or waiting, the oldest first. */
+export async function nobodys({ db }: RowContext): Promise<VmRow[]> {
+  const where = and(isNobodys, inArray(vms.state, ['creating', 'starting', 'waiting']));
+  return db.select().from(vms).where(where).orderBy(vms.createdAt);
 }
 
 /** Rows whose VM may be running, or is being made or removed. */

@@ -31,7 +31,8 @@ export const vms = airlock.table(
   'vms',
   {
     id: text().primaryKey(),
-    userId: text('user_id').notNull(),
+    /** null: nobody has it yet. */
+    userId: text('user_id'),
     kind: text().$type<VmKind>().notNull(),
     state: text().$type<VmState>().notNull(),
     sessionId: text('session_id'),
@@ -48,6 +49,8 @@ export const vms = airlock.table(
     driverReason: text('driver_reason'),
     /** User and group of its VMM, while it is neither stopped nor at its end; null: its host gives none. */
     vmUser: bigint('vm_user', { mode: 'number' }),
+    /** Hash of what cannot be changed in a VM that runs; null: it is given to nobody any more. */
+    bornWith: text('born_with'),
     /** Grows with each start; a runner with an older one refuses to go on. */
     epoch: integer().notNull().default(0),
     timings: jsonb().$type<{ vncMs: number | null; agentMs: number | null; readyMs: number | null }>().notNull(),

@@ -29,6 +29,10 @@ export interface TestEngine extends Engine {
   startedBy: string[];
   /** VMs that run. */
   running: Set<string>;
+  /** To whom VMs that waited were given, in order. */
+  given: { vmId: string; sessionId: string }[];
+  /** While set, giving a VM waits for it, or fails with it. */
+  giveGate: (() => Promise<void>) | undefined;
   /** What it says of itself. */
   host: HostCapacity;
   /** While set, starts wait for it, and the stop of a VM for what it answers. */
@@ -82,6 +86,16 @@ export function createTestEngine(client: JsonClient): TestEngine {
     low: [],
     startedBy: [],
     running: new Set(),
+    given: [],
+    giveGate: undefined,
+    async assign(vmId, { sessionId }, signal) {
+      await raceAbort(engine.giveGate?.() ?? Promise.resolve(), signal);
+      const status = statuses.get(vmId);
+      if (status?.phase !== 'waiting') throw new AppError('vm_not_waiting', 'It does not wait.');
+      engine.given.push({ vmId, sessionId });
+      statuses.set(vmId, { ...status, phase: 'ready', revision: status.revision + 1 });
+      engine.loseCall(vmId);
+    },
     host: { memory: { totalMib: 1e6, availableMib: 1e6 }, disk: { path: '/', freeMib: 1e6 }, vms: [] },
     startGate: undefined,
     stopGate: undefined,
@@ -109,7 +123,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
       engine.configured.push({ vmId, settings });
       return raceAbort(engine.configureGate?.(vmId) ?? Promise.resolve(true), signal);
     },
-    async start({ vmId, epoch, low, driver }) {
+    async start({ vmId, epoch, low, driver, waits }) {
       await engine.startGate;
       if (engine.startError) throw engine.startError;
       did(`start ${vmId}`);
@@ -117,7 +131,7 @@ export function createTestEngine(client: JsonClient): TestEngine {
       engine.startedBy.push(driver);
       engine.running.add(vmId);
       ends.set(vmId, new AbortController());
-      statuses.set(vmId, readyStatus(vmId, epoch));
+      statuses.set(vmId, { ...readyStatus(vmId, epoch), phase: waits ? 'waiting' : 'ready' });
     },
     async status(vmId) {
       if (engine.unreadable.has(vmId)) throw new AppError('runner_failed', 'Its status cannot be read.');
@@ -173,6 +187,7 @@ export const exampleVm = (userId: string): VmRow => ({
     sessionId: null,
     imageId: 'img_000000',
     vmUser: null,
+    bornWith: null,
   },
   ...{
     accel: 'tcg',
@@ -229,6 +244,7 @@ export function standInVms(keep: RowKeep, verbs: Partial<Vms>): Vms {
     update: (vmId, asked) => changed(vmId, { rootUpdate: { ...newRootUpdate, ...asked } }),
     ...{ updateAll: refuse, backup: refuse, restore: refuse },
     behind: async () => new Map(),
+    ...{ createWaiting: refuse, assign: refuse, dropWaiting: refuse, waiting: async () => [] },
     ...{ createBrowser: refuse, ensureCli: refuse, useCli: refuse, waitReady: refuse },
     ...{ guest: refuse, desktopGuest: refuse, health: refuse, runCheck: refuse, openDesktop: refuse },
     protocolOf: async () => guestProtocol,

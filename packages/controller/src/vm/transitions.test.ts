@@ -9,6 +9,7 @@ const events = Object.keys(vmEvents) as VmEvent[];
 const expected: Record<VmState, Partial<Record<VmEvent, VmState>>> = {
   creating: { power_on: 'starting', restored: 'stopped', failed: 'failed', destroy: 'destroying' },
   starting: {
+    waits: 'waiting',
     ready: 'running',
     stop: 'stopping',
     ended: 'stopped',
@@ -17,6 +18,7 @@ const expected: Record<VmState, Partial<Record<VmEvent, VmState>>> = {
     failed: 'failed',
     destroy: 'destroying',
   },
+  waiting: { assign: 'starting', failed: 'failed', destroy: 'destroying' },
   running: {
     stop: 'stopping',
     ended: 'stopped',

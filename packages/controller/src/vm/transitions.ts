@@ -5,6 +5,8 @@ import type { VmState } from '@airlock/contract/api';
 export const vmEvents = {
   power_on: 'a runner is being started for it',
   restored: 'its home has come from a backup; it stands still until its next use',
+  waits: 'everything in it works, nobody has it yet, and it stands still',
+  assign: 'it is given to a sign-in, and runs on',
   ready: 'its runner says that everything in it works',
   stop: 'it is to be powered off and kept: on demand, as idle, or because it could not be started',
   released: 'nothing of it runs any more; its disks are kept',
@@ -25,6 +27,7 @@ export const firstState: VmState = 'creating';
 export const transitions: Readonly<Record<VmState, Partial<Record<VmEvent, VmState>>>> = {
   creating: { power_on: 'starting', restored: 'stopped', failed: 'failed', destroy: 'destroying' },
   starting: {
+    waits: 'waiting',
     ready: 'running',
     stop: 'stopping',
     ended: 'stopped',
@@ -33,6 +36,7 @@ export const transitions: Readonly<Record<VmState, Partial<Record<VmEvent, VmSta
     failed: 'failed',
     destroy: 'destroying',
   },
+  waiting: { assign: 'starting', failed: 'failed', destroy: 'destroying' },
   running: {
     stop: 'stopping',
     ended: 'stopped',

@@ -5,10 +5,17 @@ import type { Vm, VmUpdateKind } from '@airlock/contract/api';
 import type { BulkSocket } from '@airlock/contract/bulk-socket';
 import type { CheckName, CheckResult, GuestHealth } from '@airlock/contract/guest';
 import type { RunnerStatus } from '@airlock/contract/runner';
+import { AppError } from '@airlock/contract/errors';
 import type { JsonClient } from '@airlock/contract/http-client';
 import type { vms } from './table.js';
 
 export type VmRow = typeof vms.$inferSelect;
+
+/** Whose VM it is. @throws AppError internal: every CLI VM is somebody's, and every VM that a person asks about */
+export function ownerOf({ id, userId }: Pick<VmRow, 'id' | 'userId'>): string {
+  if (userId !== null) return userId;
+  throw new AppError('internal', `VM ${id} is nobody's.`);
+}
 
 /** How a guard gets at the VM that it is asked about. */
 export interface Reach {
@@ -30,6 +37,18 @@ export interface CliGuard {
   proved(row: VmRow, reach: Reach): Promise<void>;
   /** It runs and is about to be stopped or destroyed. Never rejects. */
   ending(row: VmRow, reach: Reach): Promise<void>;
+}
+
+/** For whom a VM is that nobody has. */
+export interface Claim {
+  userId: string;
+  sessionId: string;
+}
+
+/** A browser VM that nobody has, on its way or waiting; `fits`: one that is made now would be the same. */
+export interface WaitingVm {
+  row: VmRow;
+  fits: boolean;
 }
 
 export interface CliUse {
@@ -74,6 +93,17 @@ export interface Vms {
     request: { userId: string; sessionId: string | null; destroyAt: Date | null },
     noted?: Noted<VmRow>,
   ): Promise<VmRow>;
+  /** Makes and starts a browser VM that nobody has. @throws AppError as `createBrowser` */
+  createWaiting(): Promise<VmRow>;
+  /** All of them, the oldest first. @throws AppError image_missing, image_corrupt, image_too_old where there are some */
+  waiting(): Promise<WaitingVm[]>;
+  /**
+   * Gives one to a sign-in; its row says so before anything is done. Undefined when it does not wait, or another sign-in was faster.
+   * @throws AppError quota_exceeded, capacity_exhausted, disk_full: it waits on; otherwise why it has failed
+   */
+  assign(vmId: string, claim: Claim): Promise<VmRow | undefined>;
+  /** Ends one for good; false when a sign-in has it. */
+  dropWaiting(vmId: string): Promise<boolean>;
   /**
    * The user's CLI VM, running and ready: found, started or created with a full copy of the image's disk. `sessionId` is
    * noted on one that this call creates. `onProgress` gets one short sentence now and then.

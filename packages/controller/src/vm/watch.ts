@@ -1,4 +1,5 @@
 /** Follows the runner of each VM by long polling and applies what it reports to the VM's row. */
+import { and } from 'drizzle-orm';
 import { AppError } from '@airlock/contract/errors';
 import type { RunnerStatus } from '@airlock/contract/runner';
 import type { VmContext } from './context.js';
@@ -69,6 +70,11 @@ async function nextWord(ctx: VmContext, vmId: string, after: number, signal: Abo
 
 async function mirror(ctx: VmContext, vmId: string, entry: Followed, status: RunnerStatus): Promise<void> {
   const timings = timingsOf(status);
+  if (status.phase === 'waiting' && entry.last?.phase !== 'waiting') {
+    const patch = { timings, readyAt: new Date(status.readyAt ?? Date.now()) };
+    // A controller that was killed may have written already whose it is.
+    if (await rows.apply(ctx, vmId, 'waits', { patch, when: and(rows.ofEpoch(entry.epoch), rows.isNobodys) })) return;
+  }
   if (status.phase === 'ready' && entry.last?.phase !== 'ready') {
     const patch = { timings, readyAt: new Date(status.readyAt ?? Date.now()) };
     if (await rows.apply(ctx, vmId, 'ready', { patch, when: rows.ofEpoch(entry.epoch) })) return;
@@ -91,7 +97,7 @@ async function conclude(ctx: VmContext, vmId: string, { epoch, stop }: Followed)
   if (stop.signal.aborted) return;
   ctx.followed.delete(vmId);
   const row = await rows.get(ctx, vmId);
-  if (row?.epoch !== epoch || (row.state !== 'starting' && row.state !== 'running')) return;
+  if (row?.epoch !== epoch || !['starting', 'waiting', 'running'].includes(row.state)) return;
   const error = await endOfRunner(ctx, vmId);
   const patch = { error, readyAt: null };
   const kept = row.kind === 'cli';

@@ -39,7 +39,7 @@ export function VmTable({ vms, users }: { vms: readonly Vm[]; users: readonly Us
             </thead>
             <tbody>
               {newestFirst.map((vm) => (
-                <Row key={vm.id} vm={vm} owner={names.get(vm.userId)} />
+                <Row key={vm.id} vm={vm} owner={vm.userId === null ? 'Nobody yet' : names.get(vm.userId)} />
               ))}
             </tbody>
           </table>
@@ -66,7 +66,7 @@ function Row({ vm, owner }: { vm: Vm; owner: string | undefined }) {
       <td data-label="VM">
         <code>{vm.id}</code>
       </td>
-      <td data-label="Owner" title={vm.userId}>
+      <td data-label="Owner" title={vm.userId ?? undefined}>
         {owner ?? '–'}
       </td>
       <td data-label="Made">{formatMoment(vm.createdAt, nowMs)}</td>

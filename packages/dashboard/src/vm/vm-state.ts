@@ -6,6 +6,7 @@ import { describeEnd } from './vm-end.js';
 export const tones = {
   creating: 'busy',
   starting: 'busy',
+  waiting: 'quiet',
   running: 'good',
   stopping: 'busy',
   stopped: 'quiet',
@@ -28,6 +29,7 @@ export function powerOf(
 const labels = {
   creating: 'Being made',
   starting: 'Starting',
+  waiting: 'Waiting',
   running: 'Running',
   stopping: 'Stopping',
   stopped: 'Stopped',

@@ -1,11 +1,10 @@
 /** The guest's clock, watched in the background as long as the VM lives; what happens to it goes to the log. */
 import type { Logger } from 'pino';
-import type { Life } from '../life.js';
+import type { GuestAgent } from './agent.js';
 import { keepClock, type ClockEvents } from './clock.js';
 
 /** Of a VM that is ready, until `over`. */
-export function watchClock({ agent, log }: Pick<Life, 'agent' | 'log'>, over: AbortSignal): void {
-  if (!agent) return;
+export function watchClock(agent: GuestAgent, log: Logger, over: AbortSignal): void {
   keepClock(agent, clockEvents(log), over).catch((err: unknown) =>
     log.error({ err }, "the guest's clock could not be watched"),
   );

@@ -11,6 +11,7 @@ import type { HttpDeps, Server } from '../deps.js';
 import { userOf } from '../identity.js';
 import { note, noteVm } from '../note.js';
 import { createShown, vmOf, vmParams } from './vms.js';
+import { ownerOf } from '../../vm/vm.js';
 
 const octets = 'application/octet-stream';
 /** Each costs a guess at a passphrase, and its memory. */
@@ -60,7 +61,7 @@ function addBackup(server: Server, deps: HttpDeps): void {
       if (row.userId !== userOf(request).id) vault.keyProofs.require(keyProof, `POST /api/vm/${row.id}/backup`);
       await noteVm(deps, request, row, { action: 'home_backed_up' });
       const owner = (await users.list()).find(({ id }) => id === row.userId);
-      const stream = await vms.backup(row.id, { passphrase, now, user: owner?.name ?? row.userId });
+      const stream = await vms.backup(row.id, { passphrase, now, user: owner?.name ?? ownerOf(row) });
       server.sockets.whenOver(request.raw, reply.raw, () => stream.destroy());
       if (stream.destroyed) throw new AppError('aborted', 'Whoever asked for the backup has hung up.');
       return reply

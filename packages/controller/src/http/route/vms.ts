@@ -5,7 +5,7 @@ import { CheckResult, GuestHealth } from '@airlock/contract/guest';
 import { VmId } from '@airlock/contract/ids';
 import { isFinal } from '@airlock/contract/session';
 import type { FastifyRequest } from 'fastify';
-import type { Behind, VmRow } from '../../vm/vm.js';
+import { type Behind, ownerOf, type VmRow } from '../../vm/vm.js';
 import { answers, noContent } from '../answers.js';
 import type { HttpDeps, Server } from '../deps.js';
 import { userOf } from '../identity.js';
@@ -41,7 +41,7 @@ interface Shown {
 export function createShown({ vms, settings }: HttpDeps): Shown {
   const describe = (row: VmRow, behind: ReadonlyMap<string, Behind>): Vm =>
     toVm(row, {
-      ...{ idleS: settings.AIRLOCK_CLI_IDLE_S, uses: vms.usesOf(row.userId) },
+      ...{ idleS: settings.AIRLOCK_CLI_IDLE_S, uses: row.userId === null ? 0 : vms.usesOf(row.userId) },
       behind: behind.get(row.id) ?? null,
     });
   return {
@@ -222,5 +222,5 @@ function addGuest(server: Server, deps: HttpDeps): void {
 
 async function isSessionOpen(row: VmRow, { sessions }: HttpDeps): Promise<boolean> {
   if (row.sessionId === null) return false;
-  return !isFinal((await sessions.get(row.userId, row.sessionId)).status);
+  return !isFinal((await sessions.get(ownerOf(row), row.sessionId)).status);
 }

@@ -53,6 +53,7 @@ export function useDesk(env: Record<string, string> = {}): Desk {
     const often = { bootBoundMs: 480_000, pollMs: 5, sweepMs: 50 };
     const { store } = desk.store;
     desk.sessions = createSessions({
+      pool: { take: async () => undefined },
       ...{ ...shared, ...often, custodian: desk.custodian, store, audit: createAudit(store) },
     });
   };

@@ -6,7 +6,7 @@ import { attended, requireMade, startNow } from '../by-hand.js';
 import { isInUse, stopNow } from '../cli-stop.js';
 import type { VmContext } from '../context.js';
 import * as rows from '../rows.js';
-import type { BackupRequest, VmRow } from '../vm.js';
+import { type BackupRequest, ownerOf, type VmRow } from '../vm.js';
 import { sealHome } from './form.js';
 
 /** Milliseconds after which a backup that nobody reads any more is given up, so that the VM can be used again. */
@@ -20,7 +20,7 @@ export async function backup(ctx: VmContext, vmId: string, request: BackupReques
   const homeKey = await ctx.homeKeys.openHomeKey(vmId);
   const seal = await prepareSeal(request.passphrase);
   // Nobody stops a VM in the middle of the proof of a new root.
-  if (request.now) await ctx.preparations.settled(row.userId);
+  if (request.now) await ctx.preparations.settled(ownerOf(row));
   return new Promise((resolve, reject) => {
     const read = (): Promise<void> => readHome(ctx, row, { seal, homeKey, user: request.user, begin: resolve });
     // Once it has begun, the end of the stream tells whoever reads it.
@@ -51,7 +51,7 @@ async function whileStill(ctx: VmContext, row: VmRow, now: boolean, work: () => 
 const isUp = (state: VmRow['state']): boolean => state === 'starting' || state === 'running';
 
 async function isTaken(ctx: VmContext, row: VmRow): Promise<boolean> {
-  return ctx.preparations.has(row.userId) || (await isInUse(ctx, row));
+  return ctx.preparations.has(ownerOf(row)) || (await isInUse(ctx, row));
 }
 
 async function startAgain(ctx: VmContext, vmId: string): Promise<void> {

@@ -9,7 +9,7 @@ import { isInUse, stopNow, stopUnused } from '../cli-stop.js';
 import type { VmContext } from '../context.js';
 import { checkRoom } from '../room.js';
 import * as rows from '../rows.js';
-import type { VmRow } from '../vm.js';
+import { ownerOf, type VmRow } from '../vm.js';
 import { bringUpRoot } from '../bring-up.js';
 import { bringUp, hasImage, makeRoot, mayBegin, noRoom, settled, swap } from './replace.js';
 import { askForUpdate, liveClis, updating } from './rows.js';
@@ -40,9 +40,9 @@ async function ofPeople(ctx: VmContext, found: readonly VmRow[]): Promise<VmRow[
   return found.filter((_row, at) => !keptOut[at]);
 }
 
-async function isKeptOut({ proxyPort }: VmContext, { userId }: VmRow): Promise<boolean> {
+async function isKeptOut({ proxyPort }: VmContext, vm: VmRow): Promise<boolean> {
   try {
-    await proxyPort(userId);
+    await proxyPort(ownerOf(vm));
     return false;
   } catch (error) {
     if (['user_disabled', 'not_found'].includes(AppError.from(error).code)) return true;
@@ -83,24 +83,22 @@ function begin(ctx: VmContext, row: VmRow, work: (before: VmRow) => Promise<VmRo
 }
 
 /** What there is no room for now is looked at again in the next turn: nobody is told each time. */
-async function hasRoomToStart(ctx: VmContext, { id, userId }: VmRow): Promise<boolean> {
+async function hasRoomToStart(ctx: VmContext, vm: VmRow): Promise<boolean> {
   try {
-    await checkRoom(ctx, { userId, browser: false, cli: true });
+    await checkRoom(ctx, { userId: ownerOf(vm), browser: false, cli: true });
     return true;
   } catch (error) {
     const { code, message } = AppError.from(error);
     if (!noRoom.includes(code)) throw error;
-    ctx.log.debug({ vmId: id, code, reason: message }, 'a new root waits for room to be started from');
+    ctx.log.debug({ vmId: vm.id, code, reason: message }, 'a new root waits for room to be started from');
     return false;
   }
 }
 
 /** Whoever wants to use the VM meanwhile waits for `work`; a VM that stood still does so again, unless somebody does. */
-async function prepare(
-  ctx: VmContext,
-  { id, userId, rootUpdate }: VmRow,
-  work: (before: VmRow) => Promise<VmRow>,
-): Promise<void> {
+async function prepare(ctx: VmContext, vm: VmRow, work: (before: VmRow) => Promise<VmRow>): Promise<void> {
+  const { id, rootUpdate } = vm;
+  const userId = ownerOf(vm);
   const before = await rows.get(ctx, id);
   const isTaken = rootUpdate?.state === 'copied' && !rootUpdate.now && ctx.uses.has(userId);
   // Somebody else may have brought it further.
