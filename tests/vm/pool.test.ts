@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { StartSessionResponse, VmList, type Vm } from '@airlock/contract/api';
 import { homePaths } from '@airlock/contract/home';
 import type { StreamingClient } from '@airlock/contract/http-client';
-import { readVmSpec } from '@airlock/contract/runner';
+import { readVmSpec, RunnerStatus } from '@airlock/contract/runner';
 import { Session, type SessionStatus } from '@airlock/contract/session';
 import { apiClient, endController } from '../support/api.js';
 import { startController, type RunningController } from '../support/controller.js';
@@ -82,12 +82,25 @@ async function untilStatus(
   return { session, ms: Math.round(performance.now() - since) };
 }
 
+/** Of the session of a VM's runner, beside others; null where the kernel shares the processor otherwise. */
+async function weightOf(vmId: string): Promise<string | null> {
+  const status = RunnerStatus.parse(JSON.parse(await readFile(homePaths(home.path).vmFile(vmId, 'status'), 'utf8')));
+  const text = await readFile(`/proc/${status.runner.pid}/autogroup`, 'utf8').catch(() => null);
+  return text === null ? null : (/nice (-?\d+)/.exec(text)?.[1] ?? '');
+}
+const hasWeights = await readFile('/proc/self/autogroup').then(
+  () => true,
+  () => false,
+);
+const [lowered, usual] = hasWeights ? ['10', '0'] : [null, null];
+
 it(
   'has a VM that waits, reaches nothing, and is nobody’s',
   async () => {
     const vm = await untilWaiting();
     expect(vm).toMatchObject({ userId: null, sessionId: null, kind: 'browser', destroyAt: null, error: null });
     expect(internet.requests).toEqual([]);
+    expect(await weightOf(vm.id)).toBe(lowered);
     expect(readVmSpec(await readFile(homePaths(home.path).vmFile(vm.id, 'spec'), 'utf8')).waits).toBe(true);
   },
   bootMs,
@@ -108,6 +121,7 @@ it(
     const row = (await vms()).find(({ id }) => id === vmId);
     expect(row).toMatchObject({ state: 'running', sessionId, error: null });
     expect(row?.userId).not.toBeNull();
+    expect(await weightOf(vmId)).toBe(usual);
     await until('the provider to be asked through the user’s own port', () => internet.requests.length > 0, {
       timeoutMs: minutes(2),
     });

@@ -8,6 +8,7 @@ import type { AssignRequest, RunnerStatus } from '@airlock/contract/runner';
 import { routeOf, tryUpstream } from './boot.js';
 import type { GuestAgent } from './guest/agent.js';
 import { watchClock } from './guest/clock-log.js';
+import { setWeight, usualWeight } from './lib/weight.js';
 import type { Life } from './life.js';
 
 /** Milliseconds: half a second as a rule, more under emulation on a busy host. */
@@ -26,6 +27,7 @@ export async function assign(life: Life, request: AssignRequest): Promise<Runner
   const over = AbortSignal.any([stop.requested, trouble.signal]);
   const began = performance.now();
   try {
+    await setWeight(usualWeight);
     await vm.vmm.resume();
     await configure(life, request, over);
   } catch (error) {

@@ -21,6 +21,7 @@ import type { Life } from './life.js';
 import { startBootClock, type Late } from './lib/boot-clock.js';
 import { claim } from './lib/claim.js';
 import { createCleanup } from './lib/cleanup.js';
+import { lowWeight, setWeight } from './lib/weight.js';
 import { createStatusStore, type StatusStore } from './lib/status.js';
 import type { StopSwitch } from './lib/stop.js';
 import { openRunnerSocket } from './socket.js';
@@ -131,6 +132,7 @@ async function live(context: BootContext, life: Life): Promise<void> {
 
 async function boot(context: BootContext, life: Life, over: AbortSignal): Promise<void> {
   const { status, trouble, log } = life;
+  if (context.spec.waits) await setWeight(lowWeight);
   const parts = await connect(context, over);
   life.parts = parts;
   const { gateway, network } = parts;
