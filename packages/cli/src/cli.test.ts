@@ -49,6 +49,7 @@ describe('help', () => {
       'auth start',
       'auth show',
       'auth list',
+      'auth trace',
       'auth cancel',
       'auth extend',
       'auth answer',

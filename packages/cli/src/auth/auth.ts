@@ -9,6 +9,7 @@ import { withApi, type Api } from '../lib/api.js';
 import { note, print, printJson, table } from '../lib/output.js';
 import { signInElsewhere } from './elsewhere.js';
 import { sessionEvents } from './events.js';
+import { showTrace, type TraceFlags } from './trace.js';
 
 interface Flags {
   json?: boolean;
@@ -22,18 +23,7 @@ export function addAuth(program: Command): void {
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  airlock auth start codex')
     .action(start);
-  auth
-    .command('show <session-id>')
-    .description('Show a sign-in with its steps.')
-    .option('--json', 'print JSON')
-    .addHelpText('after', '\nExample:\n  airlock auth show ses_0123456789abcdef')
-    .action(show);
-  auth
-    .command('list')
-    .description('List sign-ins, newest first.')
-    .option('--json', 'print JSON')
-    .addHelpText('after', '\nExample:\n  airlock auth list --json')
-    .action(list);
+  addLooks(auth);
   auth
     .command('cancel <session-id>')
     .description('End a sign-in; its browser VM is destroyed.')
@@ -69,6 +59,31 @@ export function addAuth(program: Command): void {
       const session = await withApi((api) => watch(api, id));
       if (session.status !== 'completed') process.exitCode = 1;
     });
+}
+
+/** What changes nothing. */
+function addLooks(auth: Command): void {
+  auth
+    .command('show <session-id>')
+    .description('Show a sign-in with its steps.')
+    .option('--json', 'print JSON')
+    .addHelpText('after', '\nExample:\n  airlock auth show ses_0123456789abcdef')
+    .action(show);
+  auth
+    .command('list')
+    .description('List sign-ins, newest first.')
+    .option('--json', 'print JSON')
+    .addHelpText('after', '\nExample:\n  airlock auth list --json')
+    .action(list);
+  auth
+    .command('trace <session-id>')
+    .description('Show where the time of a sign-in went.')
+    .option('--json', 'print JSON: milliseconds from its start')
+    .option('--otlp', 'print one export request of OTLP/JSON, for what collects traces')
+    .addHelpText('after', '\nExample:\n  airlock auth trace ses_0123456789abcdef')
+    .action(async (id: string, flags: TraceFlags) =>
+      showTrace(await withApi((api) => api.call('GET', sessionPath(id), Session)), flags),
+    );
 }
 
 const sessionPath = (id: string): string => `/api/vm/auth/${encodeURIComponent(id)}`;
