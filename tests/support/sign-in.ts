@@ -11,7 +11,7 @@ import type { Browser, Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 import type { z } from 'zod';
 import { homePaths } from '@airlock/contract/home';
-import { CredentialList, VmList } from '@airlock/contract/api';
+import { CredentialList, VmList, type Vm } from '@airlock/contract/api';
 import { CheckResult, proofName } from '@airlock/contract/guest';
 import { imageFiles } from '@airlock/contract/image';
 import type { ProviderId } from '@airlock/contract/provider/provider';
@@ -32,8 +32,12 @@ import { listenAsHelper, type ListeningHelper } from './privileged-helper.js';
 /** Generous (ms, on an ordinary host): everything in the guest runs under emulation, on a machine that may be busy. */
 export const bootMs = 240_000;
 export const pageMs = 180_000;
+/** The next desktop boots while the person is busy with the one before; an emulated host has no processor to spare for that. */
+const isWarm = patience === 1;
 /** Background of the terminal in the golden image. */
 const terminalColour = { r: 0x1d, g: 0x24, b: 0x2c };
+
+const isLive = ({ state }: Vm): boolean => !['destroyed', 'failed'].includes(state);
 
 export class SignInScenario {
   readonly canaryPassword = `Pw-${randomBytes(9).toString('base64url')}{@`;
@@ -79,6 +83,7 @@ export class SignInScenario {
       AIRLOCK_EXTRA_CA: join(this.home.path, 'test-ca.pem'),
       ...(this.#helper && { AIRLOCK_NETWORK: 'netns', AIRLOCK_HELPER_SOCKET: this.#helper.socket }),
       AIRLOCK_VMM: process.env['TEST_DRIVER'] ?? 'auto',
+      AIRLOCK_POOL: isWarm ? '1' : '0',
       ...(availableParallelism() === 1 && { AIRLOCK_VM_CPUS: '1' }),
     };
     this.controller = await startController({ home: this.home.path, env });
@@ -132,6 +137,7 @@ export class SignInScenario {
     const { page } = this;
     this.#provider = provider;
     await this.#endDesktops();
+    await this.#untilWarm();
     await page.goto(`${this.controller.url}/dashboard/remote-cli`);
     await page.getByTestId(`connect-${provider}`).click();
     await page.waitForURL(/remote-cli\/auth\?session=ses_/);
@@ -152,8 +158,18 @@ export class SignInScenario {
   async #endDesktops(): Promise<void> {
     const api = apiClient(this.controller.url, this.controller.token);
     const { vms } = await api.call('GET', '/api/vm', VmList);
-    const open = vms.filter(({ kind, state }) => kind === 'browser' && !['destroyed', 'failed'].includes(state));
+    const open = vms.filter(({ sessionId, kind }) => kind === 'browser' && sessionId !== null).filter(isLive);
     for (const { id } of open) await api.call('DELETE', `/api/vm/${id}`, null);
+    await api.close();
+  }
+
+  /** The pool is as it should be: nothing of it changes by itself. */
+  async #untilWarm(): Promise<void> {
+    if (!isWarm) return;
+    const api = apiClient(this.controller.url, this.controller.token);
+    const isThere = async (): Promise<boolean> =>
+      (await api.call('GET', '/api/vm', VmList)).vms.some(({ state }) => state === 'waiting');
+    await until('a VM to wait', isThere, { timeoutMs: bootMs });
     await api.close();
   }
 
@@ -352,6 +368,7 @@ export class SignInScenario {
    * Kills the controller: the next one adopts the VMs, each CLI still says that it is logged in, in its words, and all VMs stop when told.
    */
   async expectAllThereAfterKill(saysTheCli: Partial<Record<ProviderId, string>>): Promise<void> {
+    await this.#untilWarm();
     const api = apiClient(this.controller.url, this.controller.token);
     const { vms: before } = await api.call('GET', '/api/vm', VmList);
     await api.close();

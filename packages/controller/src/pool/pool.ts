@@ -30,7 +30,7 @@ export interface Pool {
 /** Milliseconds after which one is given up: its browser was never brought up to date, and its image may have known flaws. */
 const oldestMs = 12 * 3_600_000;
 /** What a host has not now, and may have later. */
-const later = ['capacity_exhausted', 'disk_full', 'image_missing', 'image_too_old', 'image_too_new'];
+const later = ['capacity_exhausted', 'disk_full', 'image_missing', 'image_too_old', 'image_too_new', 'shutting_down'];
 
 export function createPool(deps: PoolDeps): Pool {
   const { log, lookMs = 1000 } = deps;

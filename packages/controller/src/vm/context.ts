@@ -55,7 +55,7 @@ export interface VmContext extends VmDeps, RowContext {
   updating: Shared<void>;
   /** VMs whose new root a controller before this one had not proved yet. */
   unproved: Set<string>;
-  /** No VM gets another root by itself: all were stopped. */
+  /** No VM gets another root, or is made in advance, by itself: all were stopped. */
   halted: boolean;
   /** VMs whose homes are being received, and the MiB of their disks: they have no row yet. */
   arriving: Map<string, number>;

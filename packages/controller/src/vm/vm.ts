@@ -93,7 +93,7 @@ export interface Vms {
     request: { userId: string; sessionId: string | null; destroyAt: Date | null },
     noted?: Noted<VmRow>,
   ): Promise<VmRow>;
-  /** Makes and starts a browser VM that nobody has. @throws AppError as `createBrowser` */
+  /** Makes and starts a browser VM that nobody has. @throws AppError as `createBrowser`; shutting_down after `stopAll` */
   createWaiting(): Promise<VmRow>;
   /** All of them, the oldest first. @throws AppError image_missing, image_corrupt, image_too_old where there are some */
   waiting(): Promise<WaitingVm[]>;

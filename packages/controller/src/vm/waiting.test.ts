@@ -100,6 +100,13 @@ it('is found again by the next controller; one that was given on the way is give
   await given;
 });
 
+it('is not made any more once all VMs were stopped, which ends those that wait', async () => {
+  const { id } = await made();
+  await host.vms.stopAll();
+  expect((await look(id))?.state).toBe('destroyed');
+  await expect(host.vms.createWaiting()).rejects.toMatchObject({ code: 'shutting_down' });
+});
+
 it('makes way for a person, and never for another one that nobody has', async () => {
   const { id } = await made();
   host.engine.host.memory = { totalMib: 4000, availableMib: 0 };

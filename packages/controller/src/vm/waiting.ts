@@ -2,6 +2,7 @@
  * Browser VMs that nobody has yet: each is booted by itself, so that it shares no randomness with another one, stands still once it is
  * ready, and is given to one sign-in.
  */
+import { AppError } from '@airlock/contract/errors';
 import { driverFor } from '@airlock/contract/capacity';
 import type { VmContext } from './context.js';
 import { bornWith, vmSettings } from './plan.js';
@@ -12,6 +13,7 @@ import { ownerOf, type Claim, type VmRow, type WaitingVm } from './vm.js';
 
 /** See `Vms.createWaiting`. */
 export async function createWaiting(ctx: VmContext): Promise<VmRow> {
+  if (ctx.halted) throw new AppError('shutting_down', 'All VMs were stopped: none is made in advance.');
   const row = await insert(ctx, 'browser', { userId: null, sessionId: null, destroyAt: null });
   launch(ctx, row);
   return row;
