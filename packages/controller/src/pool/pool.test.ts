@@ -8,6 +8,8 @@ import type { VmRow, WaitingVm } from '../vm/vm.js';
 import { createPool, type Pool } from './pool.js';
 
 const claim = { userId: 'usr_0123456789abcdef', sessionId: newId('ses') };
+/** On a machine that may be busy. */
+const patient = { timeout: 10_000 };
 const hours = (n: number): number => n * 3_600_000;
 
 let all: WaitingVm[];
@@ -69,11 +71,11 @@ afterEach(() => pool.close());
 describe('as many wait as the settings say', () => {
   it('made one after the other', async () => {
     open(2);
-    await expect.poll(() => made).toBe(1);
+    await expect.poll(() => made, patient).toBe(1);
     await idle();
     expect(made).toBe(1);
     comesUp();
-    await expect.poll(() => made).toBe(2);
+    await expect.poll(() => made, patient).toBe(2);
     comesUp();
     await idle();
     expect(made).toBe(2);
@@ -85,13 +87,13 @@ describe('as many wait as the settings say', () => {
     await idle();
     expect(made).toBe(0);
     busy = false;
-    await expect.poll(() => made).toBe(1);
+    await expect.poll(() => made, patient).toBe(1);
   });
 
   it('none, which ends those of before', async () => {
     all = [vm(), vm()];
     open(0);
-    await expect.poll(() => all).toEqual([]);
+    await expect.poll(() => all, patient).toEqual([]);
     expect(made).toBe(0);
   });
 
@@ -101,7 +103,7 @@ describe('as many wait as the settings say', () => {
   ])('another one after %s', async (_what, old) => {
     all = [old];
     open(1);
-    await expect.poll(() => made).toBe(1);
+    await expect.poll(() => made, patient).toBe(1);
     expect(all.map(({ row }) => row.id)).not.toContain(old.row.id);
   });
 
@@ -111,7 +113,7 @@ describe('as many wait as the settings say', () => {
     await idle();
     expect(log.filter((line) => line.includes('No memory.'))).toHaveLength(1);
     failure = undefined;
-    await expect.poll(() => made).toBe(1);
+    await expect.poll(() => made, patient).toBe(1);
   });
 });
 

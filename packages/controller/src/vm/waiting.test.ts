@@ -9,9 +9,11 @@ const host = useVms();
 const never = new AbortController().signal;
 const [one, other] = ['ses_0000000000000001', 'ses_0000000000000002'] as const;
 
+/** On a machine that may be busy. */
+const patient = { timeout: 10_000 };
 const look = async (id: string): Promise<VmRow | undefined> => host.vms.get(id);
 const becomes = (id: string, state: VmRow['state']): Promise<void> =>
-  expect.poll(async () => (await look(id))?.state).toBe(state);
+  expect.poll(async () => (await look(id))?.state, patient).toBe(state);
 
 async function made(): Promise<VmRow> {
   const { id } = await host.vms.createWaiting();
@@ -89,7 +91,7 @@ it('is found again by the next controller; one that was given on the way is give
   // The controller ends after it has written whose the VM is, and before the runner hears of it.
   host.engine.giveGate = () => opened.then(() => Promise.reject(new AppError('aborted', 'The controller has ended.')));
   const given = host.vms.assign(claimed.id, { userId: host.userId, sessionId: one }).catch(() => undefined);
-  await expect.poll(async () => (await look(claimed.id))?.userId).toBe(host.userId);
+  await expect.poll(async () => (await look(claimed.id))?.userId, patient).toBe(host.userId);
   host.engine.giveGate = undefined;
   await host.restart();
   await host.vms.reconcile();
