@@ -12,8 +12,9 @@ const [one, other] = ['ses_0000000000000001', 'ses_0000000000000002'] as const;
 /** On a machine that may be busy. */
 const patient = { timeout: 10_000 };
 const look = async (id: string): Promise<VmRow | undefined> => host.vms.get(id);
-const becomes = (id: string, state: VmRow['state']): Promise<void> =>
-  expect.poll(async () => (await look(id))?.state, patient).toBe(state);
+async function becomes(id: string, state: VmRow['state']): Promise<void> {
+  await expect.poll(async () => (await look(id))?.state, patient).toBe(state);
+}
 
 async function made(): Promise<VmRow> {
   const { id } = await host.vms.createWaiting();
