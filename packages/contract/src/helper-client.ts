@@ -6,8 +6,10 @@ import { inTime } from './deadline.js';
 import { AppError } from './errors.js';
 import { HelperEvent, HelperRefusal, maxHelperLine, type HelperRequest } from './privileged.js';
 
-/** Milliseconds; starting a VMM includes the wait for other VMs' starts on a busy host. */
-const answerMs = 30_000;
+/** Milliseconds. */
+const connectMs = 30_000;
+/** Milliseconds; starting a VMM includes the wait for other VMs' starts on a busy host, and an emulated host takes a minute for a network. */
+const answerMs = 120_000;
 
 export interface HelperClient {
   /** @throws AppError what the helper refuses it with, or helper_unavailable */
@@ -36,7 +38,7 @@ export async function connectHelper(path: string): Promise<HelperClient> {
   const socket = connect(path);
   const connection: Connection = { path, socket, waiting: [], onEvent: () => undefined };
   try {
-    await inTime(once(socket, 'connect'), answerMs, () => new Error(`it takes no connection within ${answerMs} ms`));
+    await inTime(once(socket, 'connect'), connectMs, () => new Error(`it takes no connection within ${connectMs} ms`));
   } catch (cause) {
     socket.destroy();
     throw unavailable(`No privileged helper answers at ${path}: ${(cause as Error).message}.`, cause);
