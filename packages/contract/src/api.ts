@@ -71,8 +71,8 @@ export type VmKind = z.infer<typeof VmKind>;
 /**
  * creating → starting → running → stopping → stopped (kept, may start again); from each of them → destroying → destroyed (final).
  * failed (final): could not start, or ended by itself; its resources are already released. docs/vm-states.md has every way.
+ * waiting: a browser VM that is ready, stands still, and is given to the next sign-in.
  */
-/** waiting: a browser VM that is ready, stands still, and is given to the next sign-in. */
 export const VmState = z.enum([
   'creating',
   'starting',
